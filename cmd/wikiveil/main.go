@@ -1,0 +1,14 @@
+// Command wikiveil is Caddy with Wikiveil's modules.
+package main
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/wikiveil/wikiveil/caddymodule"
+)
+
+func main() {
+	caddycmd.Main()
+}

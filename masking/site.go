@@ -1,0 +1,162 @@
+package masking
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// SiteConfig says how one site's masks are made.
+type SiteConfig struct {
+	// Label keeps two sites' masks unrelated; sites with one label share their masks.
+	Label string
+	// V6Prefix is how many bits of an IPv6 client address count; 0 means [DefaultV6Prefix].
+	V6Prefix int
+	// V4Ranges and V6Ranges are the lengths of the ranges a client is given network masks
+	// for, in this order.
+	V4Ranges, V6Ranges []int
+	// Networks are the named networks, in the order their masks are given.
+	Networks []*Network
+}
+
+// DefaultV4Ranges and DefaultV6Ranges are the ranges that wikis usually block.
+var (
+	DefaultV4Ranges = []int{16, 24}
+	DefaultV6Ranges = []int{32, 48}
+)
+
+// Validate reports what is wrong with the configuration, if anything.
+func (c SiteConfig) Validate() error {
+	if _, err := NewMasker(make([]byte, MinSecretSize), c.Label, c.V6Prefix); err != nil {
+		return err
+	}
+	for _, r := range []struct {
+		family string
+		bits   []int
+		most   int
+	}{{"IPv4", c.V4Ranges, 32}, {"IPv6", c.V6Ranges, 128}} {
+		for i, n := range r.bits {
+			if n < 1 || n > r.most {
+				return fmt.Errorf("%s range length %d is not from 1 to %d", r.family, n, r.most)
+			}
+			if slices.Contains(r.bits[:i], n) {
+				return fmt.Errorf("%s range length %d stands twice", r.family, n)
+			}
+		}
+	}
+	for i, n := range c.Networks {
+		if slices.ContainsFunc(c.Networks[:i], func(o *Network) bool { return o.Name() == n.Name() }) {
+			return fmt.Errorf("network %q stands twice", n.Name())
+		}
+	}
+	return nil
+}
+
+// A Site makes all masks of one site's clients: under the epoch in use, and for
+// blocks made before a rotation under the older epochs that are kept.
+// It is safe for concurrent use.
+type Site struct {
+	config SiteConfig
+	epochs []*epochMasks
+}
+
+type epochMasks struct {
+	*Masker
+	named []netip.Addr // as config.Networks
+}
+
+// NewSite makes a site's masks from the active epochs of a ring, the one in use first.
+func NewSite(epochs []Epoch, config SiteConfig) (*Site, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if len(epochs) == 0 {
+		return nil, ErrNoSecret
+	}
+	s := &Site{config: config}
+	for _, e := range epochs {
+		m, err := e.Masker(config.Label, config.V6Prefix)
+		if err != nil {
+			return nil, err
+		}
+		em := &epochMasks{Masker: m}
+		for _, n := range config.Networks {
+			mask, err := m.Network(n.Name())
+			if err != nil {
+				return nil, err
+			}
+			em.named = append(em.named, mask)
+		}
+		s.epochs = append(s.epochs, em)
+	}
+	return s, nil
+}
+
+// Masker returns the masker of the epoch in use.
+func (s *Site) Masker() *Masker { return s.epochs[0].Masker }
+
+// Masks are all masks of one client.
+type Masks struct {
+	// Client is the client's mask under the epoch in use.
+	Client netip.Addr
+	// Networks are, in this order, the masks of the named networks the client is in and of
+	// its ranges; then, for each older epoch that is kept, the client's own mask and
+	// the masks of its networks under that epoch.
+	Networks []netip.Addr
+	// Names are the named networks the client is in.
+	Names []string
+}
+
+// Client returns the mask of a client address under the epoch in use.
+func (s *Site) Client(addr netip.Addr) (netip.Addr, error) { return s.epochs[0].Client(addr) }
+
+// Masks returns all masks of a client address.
+func (s *Site) Masks(addr netip.Addr) (Masks, error) {
+	addr = addr.Unmap().WithZone("")
+	client, err := s.Client(addr)
+	if err != nil {
+		return Masks{}, err
+	}
+	lengths := s.config.V4Ranges
+	if addr.Is6() {
+		lengths = s.config.V6Ranges
+	}
+	masks := Masks{
+		Client:   client,
+		Networks: make([]netip.Addr, 0, len(s.epochs)*(1+len(lengths)+len(s.config.Networks))),
+	}
+	for i, em := range s.epochs {
+		if i > 0 {
+			old, err := em.Client(addr)
+			if err != nil {
+				return Masks{}, err
+			}
+			masks.Networks = append(masks.Networks, old)
+		}
+		if masks.Networks, err = s.appendNetworks(masks.Networks, em, addr, lengths); err != nil {
+			return Masks{}, err
+		}
+	}
+	for _, n := range s.config.Networks {
+		if n.Contains(addr) {
+			masks.Names = append(masks.Names, n.Name())
+		}
+	}
+	return masks, nil
+}
+
+func (s *Site) appendNetworks(to []netip.Addr, em *epochMasks, addr netip.Addr, lengths []int) ([]netip.Addr, error) {
+	for i, n := range s.config.Networks {
+		if n.Contains(addr) {
+			to = append(to, em.named[i])
+		}
+	}
+	for _, bits := range lengths {
+		mask, err := em.Range(netip.PrefixFrom(addr, bits))
+		if err != nil {
+			return nil, err
+		}
+		to = append(to, mask)
+	}
+	return to, nil
+}

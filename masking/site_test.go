@@ -1,0 +1,182 @@
+package masking
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func testEpochs(t testing.TB, n int) []Epoch {
+	t.Helper()
+	var secrets [][]byte
+	for i := range n {
+		secrets = append(secrets, []byte(strings.Repeat(string(rune('a'+i)), 32)))
+	}
+	r, err := ConfiguredRing(secrets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Epochs()
+}
+
+func testNetwork(t testing.TB, name string, ranges ...string) *Network {
+	t.Helper()
+	n, err := NewNetwork(name, ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestSiteMasksInOrder(t *testing.T) {
+	epochs := testEpochs(t, 2)
+	site, err := NewSite(epochs, SiteConfig{
+		V4Ranges: DefaultV4Ranges, V6Ranges: DefaultV6Ranges,
+		Networks: []*Network{testNetwork(t, "school", "203.0.113.0/24", "2001:db8::/32"), testNetwork(t, "tor", "198.51.100.7")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ addr, wide, narrow string }{
+		{"203.0.113.9", "203.0.0.0/16", "203.0.113.0/24"},
+		{"::ffff:203.0.113.9", "203.0.0.0/16", "203.0.113.0/24"},
+		{"2001:db8:1:2::3%eth0", "2001:db8::/32", "2001:db8:1::/48"},
+	} {
+		addr := netip.MustParseAddr(c.addr)
+		got, err := site.Masks(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []netip.Addr
+		for i, e := range epochs {
+			m, err := e.Masker("", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, _ := m.Client(addr)
+			school, _ := m.Network("school")
+			wide, _ := m.Range(netip.MustParsePrefix(c.wide))
+			narrow, _ := m.Range(netip.MustParsePrefix(c.narrow))
+			if i == 0 {
+				if got.Client != client {
+					t.Errorf("%v: client mask %v, want %v", addr, got.Client, client)
+				}
+			} else {
+				want = append(want, client)
+			}
+			want = append(want, school, wide, narrow)
+		}
+		if !slices.Equal(got.Networks, want) {
+			t.Errorf("%v: got %v\nwant %v", addr, got.Networks, want)
+		}
+		if !slices.Equal(got.Names, []string{"school"}) {
+			t.Errorf("%v: names %v", addr, got.Names)
+		}
+	}
+}
+
+func TestSiteLabelsUnrelatedOrShared(t *testing.T) {
+	epochs := testEpochs(t, 1)
+	mask := func(label string) netip.Addr {
+		s, err := NewSite(epochs, SiteConfig{Label: label})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.Masks(netip.MustParseAddr("203.0.113.9"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Client
+	}
+	if mask("en") == mask("de") {
+		t.Error("two labels share a mask")
+	}
+	if mask("en") != mask("en") {
+		t.Error("one label gives two masks")
+	}
+}
+
+func TestSiteConfigRefusals(t *testing.T) {
+	tor := testNetwork(t, "tor", "198.51.100.7")
+	for name, c := range map[string]struct {
+		config SiteConfig
+		want   string
+	}{
+		"v6 prefix":     {SiteConfig{V6Prefix: 60}, "48, 56, 64 or 128"},
+		"v4 range 0":    {SiteConfig{V4Ranges: []int{0}}, "not from 1 to 32"},
+		"v4 range 33":   {SiteConfig{V4Ranges: []int{33}}, "not from 1 to 32"},
+		"v6 range 129":  {SiteConfig{V6Ranges: []int{129}}, "not from 1 to 128"},
+		"range twice":   {SiteConfig{V4Ranges: []int{16, 16}}, "stands twice"},
+		"network twice": {SiteConfig{Networks: []*Network{tor, tor}}, `network "tor" stands twice`},
+	} {
+		if _, err := NewSite(testEpochs(t, 1), c.config); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestNetworkRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		network string
+		ranges  []string
+		want    string
+	}{
+		"empty name":  {"", []string{"192.0.2.1"}, "network name"},
+		"comma":       {"a,b", []string{"192.0.2.1"}, "network name"},
+		"line break":  {"a\nb", []string{"192.0.2.1"}, "network name"},
+		"no ranges":   {"tor", nil, "no ranges"},
+		"not a range": {"tor", []string{"192.0.2.0/33"}, "neither an IP address nor a CIDR range"},
+		"host name":   {"tor", []string{"example.org"}, "neither an IP address nor a CIDR range"},
+		"too wide":    {"tor", []string{"::ffff:0.0.0.0/80"}, "wider than the IPv4-mapped"},
+	} {
+		if _, err := NewNetwork(c.network, c.ranges); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestNetworkContains(t *testing.T) {
+	n := testNetwork(t, "tor", "192.0.2.0/24", "::ffff:198.51.100.0/120", "2001:db8::7")
+	for addr, want := range map[string]bool{
+		"192.0.2.0": true, "192.0.2.255": true, "192.0.3.0": false, "::ffff:192.0.2.1": true,
+		"198.51.100.9": true, "198.51.101.0": false, "2001:db8::7": true, "2001:db8::7%eth0": true, "2001:db8::8": false,
+	} {
+		if got := n.Contains(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %v, want %v", addr, got, want)
+		}
+	}
+}
+
+func FuzzParseRange(f *testing.F) {
+	for _, s := range []string{"192.0.2.0/24", "::ffff:192.0.2.0/120", "2001:db8::/32", "fe80::1%eth0", "1.2.3.4/33", "::/0", "::ffff:0:0/96"} {
+		f.Add(s)
+	}
+	m := testMasker(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := ParseRange(s)
+		if err != nil {
+			return
+		}
+		if p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
+			t.Fatalf("%q gives %v", s, p)
+		}
+		if _, err := m.Range(p); err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+	})
+}
+
+func BenchmarkSiteMasks(b *testing.B) {
+	site, err := NewSite(testEpochs(b, 1), SiteConfig{V4Ranges: DefaultV4Ranges, V6Ranges: DefaultV6Ranges})
+	if err != nil {
+		b.Fatal(err)
+	}
+	addr := netip.MustParseAddr("203.0.113.9")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := site.Masks(addr); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
