@@ -110,8 +110,9 @@ type Masks struct {
 // Client returns the mask of a client address under the epoch in use.
 func (s *Site) Client(addr netip.Addr) (netip.Addr, error) { return s.epochs[0].Client(addr) }
 
-// Masks returns all masks of a client address.
-func (s *Site) Masks(addr netip.Addr) (Masks, error) {
+// Masks returns all masks of a client address. The network masks are appended
+// to buf, which may be nil.
+func (s *Site) Masks(addr netip.Addr, buf []netip.Addr) (Masks, error) {
 	addr = addr.Unmap().WithZone("")
 	client, err := s.Client(addr)
 	if err != nil {
@@ -121,10 +122,7 @@ func (s *Site) Masks(addr netip.Addr) (Masks, error) {
 	if addr.Is6() {
 		lengths = s.config.V6Ranges
 	}
-	masks := Masks{
-		Client:   client,
-		Networks: make([]netip.Addr, 0, len(s.epochs)*(1+len(lengths)+len(s.config.Networks))),
-	}
+	masks := Masks{Client: client, Networks: buf}
 	for i, em := range s.epochs {
 		if i > 0 {
 			old, err := em.Client(addr)

@@ -44,7 +44,7 @@ func TestSiteMasksInOrder(t *testing.T) {
 		{"2001:db8:1:2::3%eth0", "2001:db8::/32", "2001:db8:1::/48"},
 	} {
 		addr := netip.MustParseAddr(c.addr)
-		got, err := site.Masks(addr)
+		got, err := site.Masks(addr, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestSiteLabelsUnrelatedOrShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := s.Masks(netip.MustParseAddr("203.0.113.9"))
+		m, err := s.Masks(netip.MustParseAddr("203.0.113.9"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,9 +173,10 @@ func BenchmarkSiteMasks(b *testing.B) {
 		b.Fatal(err)
 	}
 	addr := netip.MustParseAddr("203.0.113.9")
+	buf := make([]netip.Addr, 0, 8)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := site.Masks(addr); err != nil {
+		if _, err := site.Masks(addr, buf); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/wikiveil/wikiveil/caddymodule"
+	_ "github.com/wikiveil/wikiveil/integration/demo"
 )
 
 func main() {

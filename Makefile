@@ -1,0 +1,21 @@
+export GOFLAGS += -buildvcs=false
+
+.PHONY: help build test bench fuzz demo
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build ./wikiveil as xcaddy.json says
+	go run ./cmd/build
+
+test: ## run all checks and tests, installing what they need (Debian, root)
+	@scripts/test
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## run each fuzz target for FUZZ_TIME (default 1m)
+	@scripts/fuzz
+
+demo: ## run the edge before the demo wiki on http://localhost:8080
+	go run ./cmd/wikiveil run --config Caddyfile.example

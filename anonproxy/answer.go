@@ -1,0 +1,174 @@
+package anonproxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// maxAge bounds how long a browser may keep an answer.
+const maxAge = time.Hour
+
+// serve asks the tool and passes its answer on.
+func (f *fetch) serve(w http.ResponseWriter, method string, t target, kind noticeboard.Kind) (string, *refusal) {
+	res, refused := f.get(method, t, kind)
+	if refused != nil {
+		return "", refused
+	}
+	defer res.Body.Close()
+	contentType, refused := f.check(res, kind)
+	if refused != nil {
+		return "", refused
+	}
+	return f.pass(w, method, res, contentType)
+}
+
+// pass hands on the tool's answer, built anew: status, type, length, lifetime
+// and body. Validators are dropped, as an ETag or a date of the tool's choice
+// would mark the browser that keeps it.
+func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, contentType string) (string, *refusal) {
+	outcome, lifetime := OutcomeOK, cacheControl(res.Header)
+	if res.StatusCode >= 400 {
+		outcome, lifetime = OutcomeToolError, "no-store"
+	}
+	length := res.ContentLength
+	if res.StatusCode == http.StatusNoContent {
+		length = -1
+	}
+	forceHeaders(w.Header(), contentType, lifetime, length)
+	w.WriteHeader(res.StatusCode)
+	if method == http.MethodHead || res.StatusCode == http.StatusNoContent {
+		return outcome, nil
+	}
+	if err := f.stream(w, res); err != nil {
+		return "", f.broken(err)
+	}
+	return outcome, nil
+}
+
+// check tells the type to pass on, or why nothing is.
+func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refusal) {
+	switch status := res.StatusCode; {
+	case status == http.StatusNoContent:
+		return "", nil
+	case status < 200 || status > 204 && status < 400 || status == http.StatusProxyAuthRequired || status > 599:
+		return "", badResponse("the tool answers with a status that isn't passed on")
+	}
+	if coding := res.Header["Content-Encoding"]; len(coding) > 0 && (len(coding) > 1 || !strings.EqualFold(coding[0], "identity")) {
+		return "", badResponse("the tool compresses what was asked for plain")
+	}
+	own, contentType, reason := classify(res.Header["Content-Type"])
+	if reason == "" && own != kind && (kind != anyKind || !f.up.tool.Has(own)) {
+		reason = "has a content type that isn't allowed for this use"
+	}
+	switch {
+	case reason != "" && res.StatusCode >= 400: // the error counts, its page doesn't
+		return "", &refusal{res.StatusCode, OutcomeToolError, "the tool answers with status " + strconv.Itoa(res.StatusCode)}
+	case reason != "":
+		return "", badResponse("the tool's answer " + reason)
+	case res.ContentLength > f.up.maxSize:
+		return "", &refusal{http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error()}
+	}
+	return contentType, nil
+}
+
+// cacheControl returns how long a browser may keep an answer: as long as the
+// tool says, an hour at most, and never where the answer might be one reader's.
+func cacheControl(h http.Header) string {
+	if len(h["Set-Cookie"]) > 0 || len(h["Pragma"]) > 0 {
+		return "no-store"
+	}
+	for _, vary := range h["Vary"] {
+		// What we send never varies but by kind, so other fields change nothing.
+		if strings.Contains(vary, "*") {
+			return "no-store"
+		}
+	}
+	age := int64(-1)
+	for _, field := range h["Cache-Control"] {
+		for directive := range strings.SplitSeq(field, ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+			switch strings.ToLower(name) {
+			case "no-store", "no-cache", "private":
+				return "no-store"
+			case "max-age":
+				n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+				if err != nil || age >= 0 && age != int64(n) {
+					return "no-store"
+				}
+				age = int64(n)
+			}
+		}
+	}
+	if spent, err := strconv.ParseUint(h.Get("Age"), 10, 31); err == nil {
+		age -= int64(spent)
+	}
+	if age <= 0 {
+		return "no-store"
+	}
+	// private: a cache between the wiki and its readers might ignore Vary.
+	return "private, max-age=" + strconv.FormatInt(min(age, int64(maxAge/time.Second)), 10)
+}
+
+var (
+	errTooLarge = errors.New("the tool's answer is too large")
+	errReader   = errors.New("the reader left")
+)
+
+// buffers are reused between streams.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// stream copies the body as it comes, within the limits of size and time.
+func (f *fetch) stream(w http.ResponseWriter, res *http.Response) error {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	var flusher *http.ResponseController
+	for size := int64(0); ; {
+		f.watch(f.p.cfg.IdleTimeout)
+		n, err := res.Body.Read(buf[:])
+		f.watchdog.Stop()
+		if size += int64(n); size > f.up.maxSize {
+			return errTooLarge
+		}
+		if n > 0 {
+			if _, err := w.Write(buf[:n]); err != nil {
+				return errReader
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+		// A short read means that more is slow to come: hand on what is there.
+		if n < len(buf) && size != res.ContentLength {
+			if flusher == nil {
+				flusher = http.NewResponseController(w)
+			}
+			_ = flusher.Flush() // a writer that can't flush still delivers in the end
+		}
+	}
+}
+
+// broken says why an answer that has begun must be broken off, so that the
+// reader doesn't take it for whole.
+func (f *fetch) broken(err error) *refusal {
+	switch {
+	case errors.Is(err, errReader) || f.reader.Err() != nil:
+		return &refusal{0, OutcomeCanceled, errReader.Error()}
+	case errors.Is(err, errTooLarge):
+		return &refusal{0, OutcomeTooLarge, err.Error()}
+	case errors.Is(context.Cause(f.ctx), errTimeout):
+		return &refusal{0, OutcomeTimeout, errTimeout.Error()}
+	default:
+		return &refusal{0, OutcomeUnreachable, "the tool broke its answer off"}
+	}
+}

@@ -1,0 +1,107 @@
+package anonproxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// Defaults of [Config].
+const (
+	DefaultPrefix        = "/.tools/"
+	DefaultMaxSize       = 32 << 20 // bytes
+	DefaultTimeout       = time.Minute
+	DefaultHeaderTimeout = 15 * time.Second
+	DefaultIdleTimeout   = 20 * time.Second
+)
+
+// product names the proxy to tools, the same for every wiki that names no contact.
+const product = "Wikiveil/1 (+https://github.com/wikiveil/wikiveil; anonymizing proxy"
+
+// Config says how a [Proxy] works. The zero value is ready to use.
+type Config struct {
+	// Prefix is the path under which tools are reached; it starts and ends with
+	// a slash. Default: DefaultPrefix.
+	Prefix string
+
+	// Contact is put into the User-Agent, so that a tool's owner can reach the
+	// wiki's: an e-mail or web address. Default: none.
+	Contact string
+
+	// MaxSize bounds a response body in bytes where the tool sets no bound.
+	// Default: DefaultMaxSize.
+	MaxSize int64
+
+	// Timeout bounds a request, redirects and body included, where the tool sets
+	// no bound. Default: DefaultTimeout.
+	Timeout time.Duration
+
+	// HeaderTimeout bounds the wait for each response header, connecting
+	// included. Default: DefaultHeaderTimeout.
+	HeaderTimeout time.Duration
+
+	// IdleTimeout bounds the wait for each further piece of a body.
+	// Default: DefaultIdleTimeout.
+	IdleTimeout time.Duration
+
+	// RequireFetchMetadata refuses requests without Sec-Fetch headers over plain
+	// HTTP too, as over TLS. Set it where TLS ends before the proxy.
+	RequireFetchMetadata bool
+
+	// Transport gives the transport for a tool, which stays the caller's to
+	// close. Default: the proxy makes its own.
+	Transport func(*noticeboard.Tool) *Transport
+
+	// Observe is told of each request to a declared tool. Default: nobody is.
+	Observe func(tool, outcome string)
+
+	// Logger gets errors of tools and warnings about the configuration, nothing
+	// about readers. Default: none.
+	Logger *slog.Logger
+}
+
+var (
+	prefixForm  = regexp.MustCompile(`^/([A-Za-z0-9._~-]*[A-Za-z0-9_~-]+/)+$`)
+	contactForm = regexp.MustCompile(`^[A-Za-z0-9@:/.,?&=%+_~ -]{1,200}$`)
+)
+
+// withDefaults checks a config and fills it in.
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.Prefix, DefaultPrefix)
+	setDefault(&c.MaxSize, DefaultMaxSize)
+	setDefault(&c.Timeout, DefaultTimeout)
+	setDefault(&c.HeaderTimeout, DefaultHeaderTimeout)
+	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case !prefixForm.MatchString(c.Prefix):
+		return c, fmt.Errorf("prefix %q must be a path such as /.tools/ that starts and ends with a slash", c.Prefix)
+	case c.Contact != "" && !contactForm.MatchString(c.Contact):
+		return c, fmt.Errorf("contact %q must be an e-mail or web address", c.Contact)
+	case c.MaxSize < 0:
+		return c, errors.New("the size limit must not be negative")
+	case c.Timeout < 0 || c.HeaderTimeout < 0 || c.IdleTimeout < 0:
+		return c, errors.New("timeouts must not be negative")
+	}
+	return c, nil
+}
+
+// setDefault fills in a value that isn't given.
+func setDefault[T comparable](value *T, def T) {
+	var zero T
+	if *value == zero {
+		*value = def
+	}
+}
+
+// Validate tells what is wrong with the config, if anything.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
+}

@@ -1,0 +1,110 @@
+package anonproxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+var errTimeout = errors.New("the tool took too long")
+
+// fetch is one request of a reader at work.
+type fetch struct {
+	p        *Proxy
+	up       *upstream
+	reader   context.Context // done when the reader leaves
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	watchdog *time.Timer
+	deadline time.Time
+}
+
+func newFetch(reader context.Context, p *Proxy, up *upstream) *fetch {
+	f := &fetch{p: p, up: up, reader: reader, deadline: time.Now().Add(up.timeout)}
+	f.ctx, f.cancel = context.WithCancelCause(reader)
+	return f
+}
+
+// watch gives the next step a time limit, within that of the whole. The time in
+// which the reader is slow to take an answer isn't counted against a step.
+func (f *fetch) watch(limit time.Duration) {
+	limit = min(limit, time.Until(f.deadline))
+	if f.watchdog == nil {
+		f.watchdog = time.AfterFunc(limit, func() { f.cancel(errTimeout) })
+		return
+	}
+	f.watchdog.Reset(limit)
+}
+
+// get asks the tool and follows its redirects. The response is one whose body
+// may be looked at.
+func (f *fetch) get(method string, t target, kind noticeboard.Kind) (*http.Response, *refusal) {
+	u := &url.URL{
+		Scheme: f.up.origin.Scheme, Host: f.up.origin.Host,
+		Path: t.path, RawPath: t.escaped, RawQuery: t.rawQuery, ForceQuery: t.anyQuery,
+	}
+	header := f.up.headers[kind]
+	for range maxRedirects + 1 {
+		req := &http.Request{Method: method, URL: u, Host: u.Host, Header: header}
+		f.watch(f.p.cfg.HeaderTimeout)
+		res, err := f.up.transport.http.RoundTrip(req.WithContext(f.ctx))
+		f.watchdog.Stop()
+		if err != nil {
+			return nil, f.failure(err)
+		}
+		if !isRedirect(res.StatusCode) {
+			return res, nil
+		}
+		location := res.Header["Location"]
+		f.discard(res.Body)
+		var refused *refusal
+		if u, refused = f.up.follow(u, location); refused != nil {
+			return nil, refused
+		}
+	}
+	return nil, badResponse("the tool redirects too often")
+}
+
+// failure says in plain words why a request failed. Errors of the transport may
+// quote what the tool sent, and so what the reader asked: they go nowhere.
+func (f *fetch) failure(err error) *refusal {
+	var blocked *BlockedError
+	var notFound *net.DNSError
+	var dial *net.OpError
+	var certificate *tls.CertificateVerificationError
+	unreachable := func(reason string) *refusal {
+		return &refusal{http.StatusBadGateway, OutcomeUnreachable, reason}
+	}
+	switch {
+	case f.reader.Err() != nil:
+		return &refusal{http.StatusBadGateway, OutcomeCanceled, "the request was canceled"}
+	case errors.As(err, &blocked):
+		return &refusal{http.StatusBadGateway, OutcomeBlocked, "the tool's host has an address that isn't allowed: " + blocked.Reason}
+	case errors.Is(context.Cause(f.ctx), errTimeout):
+		return &refusal{http.StatusGatewayTimeout, OutcomeTimeout, errTimeout.Error()}
+	case errors.As(err, &notFound):
+		return unreachable("the tool's host name can't be resolved")
+	case errors.As(err, &certificate):
+		return unreachable("the tool's certificate isn't valid")
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return unreachable("the tool's host can't be reached")
+	default:
+		return unreachable("the tool gave no proper answer")
+	}
+}
+
+// discard reads a little of a body that isn't wanted, so that its connection
+// can serve again, and closes it.
+func (f *fetch) discard(body io.ReadCloser) {
+	f.watch(f.p.cfg.IdleTimeout)
+	_, _ = io.CopyN(io.Discard, body, 2<<10)
+	f.watchdog.Stop()
+	body.Close()
+}

@@ -1,0 +1,141 @@
+package anonproxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// Proxy serves a board's tools and, at its prefix, the board itself. It is safe
+// for concurrent use.
+type Proxy struct {
+	cfg       Config
+	page      *noticeboard.Page
+	upstreams map[string]*upstream
+	own       []*Transport
+}
+
+// New returns a proxy for the board's tools. Close it when done.
+func New(board *noticeboard.Board, cfg Config) (*Proxy, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	page, err := noticeboard.NewPage(board, cfg.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{cfg: cfg, page: page, upstreams: make(map[string]*upstream)}
+	for tool := range board.All() {
+		up, err := p.newUpstream(tool)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.upstreams[tool.Name] = up
+		if tool.AllowLoopback {
+			cfg.Logger.Warn("INSECURE: a tool may be on this machine, which is for tests only; remove allow_loopback in production",
+				"tool", tool.Name, "origin", tool.Origin)
+		}
+	}
+	return p, nil
+}
+
+// Close closes the connections of the transports that the proxy made itself.
+func (p *Proxy) Close() error {
+	for _, t := range p.own {
+		t.Close()
+	}
+	return nil
+}
+
+// Handles tells whether a request is the proxy's.
+func (p *Proxy) Handles(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, p.cfg.Prefix) || r.URL.Path == strings.TrimSuffix(p.cfg.Prefix, "/")
+}
+
+// ServeHTTP answers requests under the prefix. Where an answer breaks off, it
+// panics with [http.ErrAbortHandler], as that is the one way to let a client
+// know; net/http and Caddy take it as such.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case p.page.Handles(r.URL.Path):
+		p.page.ServeHTTP(w, r)
+		return
+	case r.URL.Path == strings.TrimSuffix(p.cfg.Prefix, "/"):
+		http.Redirect(w, r, p.cfg.Prefix, http.StatusPermanentRedirect)
+		return
+	}
+	t, refused := splitTarget(p.cfg.Prefix, r.URL)
+	up, known := p.upstreams[t.name]
+	if !known {
+		if refused == nil || t.name != "" {
+			refused = badRequest(http.StatusNotFound, "no tool of that name is declared")
+		}
+		refused.write(w, r)
+		return
+	}
+	outcome := OutcomeCanceled
+	defer func() { // answers that break off are observed too
+		if p.cfg.Observe != nil {
+			p.cfg.Observe(up.tool.Name, outcome)
+		}
+	}()
+	if refused == nil {
+		outcome, refused = p.serveTool(w, r, up, t)
+	}
+	if refused != nil {
+		outcome = refused.outcome
+		if refused.status == 0 {
+			// Shown what there is, a client sees a broken answer; shown nothing, it
+			// may take the connection for stale and ask again.
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		refused.write(w, r)
+	}
+}
+
+// serveTool checks a request to a declared tool, asks the tool and passes the
+// answer on.
+func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, t target) (string, *refusal) {
+	if !slices.Contains(up.tool.Methods, r.Method) {
+		w.Header().Set("Allow", up.allow)
+		return "", badRequest(http.StatusMethodNotAllowed, "the tool isn't declared for this method")
+	}
+	// HTTP/3 tells no length for GET, and no such body is ever read.
+	if r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3 {
+		return "", badRequest(http.StatusBadRequest, "the request must not have a body")
+	}
+	kind, refused := p.requestKind(r)
+	if refused != nil {
+		return "", refused
+	}
+	if kind != anyKind && !up.tool.Has(kind) {
+		return "", badRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
+	}
+	f := newFetch(r.Context(), p, up)
+	defer f.cancel(nil)
+	outcome, refused := f.serve(w, r.Method, t, kind)
+	if refused != nil {
+		p.logRefusal(up.tool.Name, refused)
+	}
+	return outcome, refused
+}
+
+// logRefusal tells the operator what is wrong with a tool. What a reader asked
+// stands in no log.
+func (p *Proxy) logRefusal(tool string, refused *refusal) {
+	if refused.outcome != OutcomeCanceled && refused.outcome != OutcomeToolError {
+		p.cfg.Logger.Warn("refusing a tool's answer", "tool", tool, "outcome", refused.outcome, "reason", refused.reason)
+	}
+}
+
+// Interface guards
+var (
+	_ http.Handler = (*Proxy)(nil)
+	_ io.Closer    = (*Proxy)(nil)
+)

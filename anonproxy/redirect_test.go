@@ -1,0 +1,109 @@
+package anonproxy
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestRedirects(t *testing.T) {
+	victim := newBackend(t, answers("application/json", `"victim"`))
+	friend := newBackend(t, answers("application/json", `"friend"`))
+	var location []string
+	status := http.StatusFound
+	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		var n int
+		switch _, err := fmt.Sscanf(r.URL.Path, "/again/%d", &n); {
+		case r.URL.Path == "/end":
+			answers("application/json", `"end `+r.URL.RawQuery+`"`)(w, r)
+		case err == nil && n > 0:
+			http.Redirect(w, r, fmt.Sprintf("/again/%d", n-1), status)
+		case err == nil:
+			http.Redirect(w, r, "/end", status)
+		default:
+			w.Header()["Location"] = location
+			w.WriteHeader(status)
+		}
+	})
+	port := strings.TrimPrefix(b.URL, "http://127.0.0.1")
+	declared := tool("maps", b.URL)
+	declared.Hosts = []string{strings.TrimPrefix(friend.URL, "http://")}
+	e := newEdge(t, Config{}, declared)
+	for _, tc := range []struct {
+		name, path string
+		location   []string
+		status     int
+		body       string
+		reason     string
+	}{
+		{name: "relative", location: []string{"end?a%20b"}, body: `"end a%20b"`},
+		{name: "absolute", location: []string{b.URL + "/end"}, body: `"end "`},
+		{name: "network path", location: []string{"//127.0.0.1" + port + "/end"}, body: `"end "`},
+		{name: "capitals", location: []string{"HTTP://127.0.0.1" + port + "/end#x"}, body: `"end "`},
+		{name: "declared host", location: []string{friend.URL + "/x"}, body: `"friend"`},
+		{name: "moved for good", location: []string{"/end"}, status: 301, body: `"end "`},
+		{name: "see other", location: []string{"/end"}, status: 303, body: `"end "`},
+		{name: "temporary", location: []string{"/end"}, status: 307, body: `"end "`},
+		{name: "permanent", location: []string{"/end"}, status: 308, body: `"end "`},
+		{name: "three", path: "/again/2", body: `"end "`},
+		{name: "four", path: "/again/3", reason: "redirects too often"},
+		{name: "loop", location: []string{"/x"}, reason: "redirects too often"},
+		{name: "another host", location: []string{victim.URL + "/x"}, reason: "a host that isn't declared"},
+		{name: "another port", location: []string{"http://127.0.0.1:1/x"}, reason: "a host that isn't declared"},
+		{name: "another loopback address", location: []string{"http://127.0.0.2" + port + "/end"}, reason: "a host that isn't declared"},
+		{name: "another name for it", location: []string{"http://localhost" + port + "/end"}, reason: "a host that isn't declared"},
+		{name: "another spelling", location: []string{"http://127.1" + port + "/end"}, reason: "a host that isn't declared"},
+		{name: "decimal", location: []string{"http://2130706433" + port + "/end"}, reason: "a host that isn't declared"},
+		{name: "trailing dot", location: []string{"http://127.0.0.1." + port + "/end"}, reason: "a host that isn't declared"},
+		{name: "mapped", location: []string{"http://[::ffff:127.0.0.1]" + port + "/end"}, reason: "a host that isn't declared"},
+		{name: "metadata", location: []string{"http://169.254.169.254/latest/"}, reason: "a host that isn't declared"},
+		{name: "user name", location: []string{"http://127.0.0.1" + port + "@" + strings.TrimPrefix(victim.URL, "http://") + "/"}, reason: "with a user name"},
+		{name: "user name of its own", location: []string{"http://a@127.0.0.1" + port + "/end"}, reason: "with a user name"},
+		{name: "https", location: []string{strings.Replace(victim.URL, "http", "https", 1)}, reason: "another scheme"},
+		{name: "file", location: []string{"file:///etc/passwd"}, reason: "another scheme"},
+		{name: "data", location: []string{"data:text/html,x"}, reason: "malformed address"},
+		{name: "script", location: []string{"javascript:alert(1)"}, reason: "malformed address"},
+		{name: "broken", location: []string{"http://[::1"}, reason: "malformed address"},
+		{name: "space in the query", location: []string{"/end?a HTTP/1.1"}, reason: "malformed or overlong"},
+		{name: "long", location: []string{"/end?" + strings.Repeat("a", maxURL)}, reason: "malformed or overlong"},
+		{name: "none", reason: "to nowhere"},
+		{name: "two", location: []string{"/end", victim.URL}, reason: "two places"},
+		{name: "not one that is followed", location: []string{"/end"}, status: 305, reason: "a status that isn't passed on"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			location, status = tc.location, max(tc.status, http.StatusFound)
+			if tc.status == 301 {
+				status = tc.status
+			}
+			path := tc.path
+			if path == "" {
+				path = "/x"
+			}
+			for _, method := range []string{"GET", "HEAD"} {
+				a := e.do(t, method, "/.tools/maps"+path, "empty")
+				switch {
+				case tc.body != "" && (a.status != 200 || method == "GET" && a.body != tc.body):
+					t.Errorf("%s got %d %q, want %q", method, a.status, a.body, tc.body)
+				case tc.body == "" && method == "GET":
+					wantRefusal(t, a, 502, tc.reason)
+				case tc.body == "" && a.status != 502:
+					t.Errorf("%s got %d", method, a.status)
+				}
+				if len(a.header["Location"]) > 0 {
+					t.Errorf("the reader got Location %q", a.header["Location"])
+				}
+			}
+		})
+	}
+	if victim.hits.Load() != 0 || victim.conns.Load() != 0 {
+		t.Errorf("the undeclared host got %d requests over %d connections", victim.hits.Load(), victim.conns.Load())
+	}
+	if friend.hits.Load() != 2 {
+		t.Errorf("the declared host got %d requests, want 2", friend.hits.Load())
+	}
+	if got := e.observed(t, 1); !slices.Contains(got, "maps "+OutcomeRefusedResponse) {
+		t.Errorf("observed %q", got)
+	}
+}

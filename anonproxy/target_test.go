@@ -1,0 +1,159 @@
+package anonproxy
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestPaths(t *testing.T) {
+	got := make(chan string, 1)
+	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		got <- r.RequestURI
+		answers("application/json", "{}")(w, r)
+	})
+	e := newEdge(t, Config{}, tool("maps", b.URL))
+	for _, tc := range []struct {
+		name, path string // after /.tools/maps
+		status     int
+		reason     string
+	}{
+		{name: "root", path: "/"},
+		{name: "plain", path: "/a/b.json"},
+		{name: "slash at the end", path: "/a/"},
+		{name: "query", path: "/a?b=c&d=%2e%2e%2f&e=//../%00&f=a|b"},
+		{name: "empty query", path: "/a?"},
+		{name: "second question mark", path: "/a?b?c"},
+		{name: "escapes", path: "/%C3%A9%20%2B%25%3f%23"},
+		{name: "escape of a plain letter", path: "/%61"},
+		{name: "reserved", path: "/a!$&'()*+,;=:@b~c"},
+		{name: "dots within", path: "/a..b/...c/.d/e."},
+		{name: "twice escaped", path: "/%252e%252e/"},
+		{name: "longest", path: "/" + strings.Repeat("a", maxURL-1)},
+		{name: "raw UTF-8", path: "/é", status: 400, reason: "a byte that isn't allowed"},
+		{name: "no slash", path: "", status: 404, reason: "a slash must follow"},
+		{name: "no slash, query", path: "?a", status: 404, reason: "a slash must follow"},
+		{name: "too long a path", path: "/" + strings.Repeat("a", maxURL), status: 414, reason: "too long"},
+		{name: "too long a query", path: "/?" + strings.Repeat("a", maxURL), status: 414, reason: "too long"},
+		{name: "parent", path: "/../x", status: 400, reason: "dot segment"},
+		{name: "parent at the end", path: "/a/..", status: 400, reason: "dot segment"},
+		{name: "self", path: "/./x", status: 400, reason: "dot segment"},
+		{name: "escaped parent", path: "/%2e%2e/x", status: 400, reason: "escaped dot or slash"},
+		{name: "half-escaped parent", path: "/.%2E/x", status: 400, reason: "escaped dot or slash"},
+		{name: "parent with parameters", path: "/..;/x", status: 400, reason: "dot segment"},
+		{name: "parent with escaped parameters", path: "/..%3Ba/x", status: 400, reason: "dot segment"},
+		{name: "escaped slash", path: "/a%2fb", status: 400, reason: "escaped dot or slash"},
+		{name: "escaped slash in capitals", path: "/a%2Fb", status: 400, reason: "escaped dot or slash"},
+		{name: "escaped slash after an escape", path: "/%25%2F", status: 400, reason: "escaped dot or slash"},
+		{name: "escaped backslash", path: "/a%5cb", status: 400, reason: "control byte or a backslash"},
+		{name: "backslash", path: `/a\b`, status: 400, reason: "a byte that isn't allowed"},
+		{name: "network path", path: "//evil.example.org/x", status: 400, reason: "empty segment"},
+		{name: "empty segment", path: "/a//b", status: 400, reason: "empty segment"},
+		{name: "two slashes at the end", path: "/a//", status: 400, reason: "empty segment"},
+		{name: "escaped NUL", path: "/a%00", status: 400, reason: "control byte"},
+		{name: "escaped line break", path: "/a%0d%0aHost:%20x", status: 400, reason: "control byte"},
+		{name: "escaped DEL", path: "/%7F", status: 400, reason: "control byte"},
+		{name: "fragment", path: "/a#b", status: 400, reason: "a byte that isn't allowed"},
+		{name: "fragment in the query", path: "/a?b#c", status: 400, reason: "query holds a byte"},
+		{name: "raw UTF-8 in the query", path: "/a?é", status: 400, reason: "query holds a byte"},
+		{name: "tab in the query", path: "/a?\t", status: 400, reason: ""},
+		{name: "broken escape", path: "/a%2", status: 400, reason: ""},
+		{name: "broken escape", path: "/a%zz", status: 400, reason: ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			hits := b.hits.Load()
+			a := e.raw(t, "GET /.tools/maps"+tc.path+" HTTP/1.1\r\nHost: wiki\r\n"+
+				"Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n\r\n")
+			if tc.status == 0 {
+				if a.status != 200 {
+					t.Fatalf("got %d %s", a.status, a.body)
+				}
+				if uri := <-got; uri != tc.path {
+					t.Errorf("the tool got %q, want %q", uri, tc.path)
+				}
+				return
+			}
+			if tc.reason == "" { // refused by net/http before it reaches us
+				if a.status != tc.status {
+					t.Errorf("got %d %s", a.status, a.body)
+				}
+			} else {
+				wantRefusal(t, a, tc.status, tc.reason)
+			}
+			if b.hits.Load() != hits {
+				t.Error("the tool was asked")
+			}
+		})
+	}
+	t.Run("escaped prefix", func(t *testing.T) {
+		a := e.raw(t, "GET /%2etools/maps/x HTTP/1.1\r\nHost: wiki\r\n\r\n")
+		wantRefusal(t, a, 400, "own path must not be escaped")
+	})
+}
+
+func TestQueryOverHTTP2(t *testing.T) {
+	// HTTP/2 can carry a space in :path, which would split an HTTP/1 request line.
+	u := &url.URL{Path: "/.tools/maps/x", RawQuery: "a HTTP/1.1\r\nX: y"}
+	if _, refused := splitTarget(DefaultPrefix, u); refused == nil || refused.reason != "the query holds a byte that isn't allowed in it" {
+		t.Errorf("got %v", refused)
+	}
+}
+
+func TestOwnPage(t *testing.T) {
+	e := newEdge(t, Config{}, tool("maps", "http://127.0.0.1:9"))
+	if a := e.do(t, "GET", "/.tools/", ""); a.status != 200 || !strings.Contains(a.body, "/.tools/maps/") || !strings.HasPrefix(a.body, "<!doctype html>") {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+	a := e.do(t, "GET", "/.tools/", "", func(r *http.Request) { r.Header.Set("Accept", "application/json") })
+	if a.status != 200 || !strings.Contains(a.body, `"name": "maps"`) {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+	if a := e.do(t, "GET", "/.tools", ""); a.status != 308 || a.header.Get("Location") != "/.tools/" {
+		t.Errorf("got %d to %q", a.status, a.header.Get("Location"))
+	}
+}
+
+func FuzzSplitTarget(f *testing.F) {
+	for _, seed := range []string{
+		"/.tools/maps/a%20b/c?q=%2F&r", "/.tools/maps/%2e%2e/x", "/.tools/maps//evil", "/.tools/maps/..%3b/", "/.tools/m%61ps/",
+		"/%2etools/maps/x", "/.tools/maps", "/.tools/", `/.tools/maps/a\b`, "/.tools/maps/a#b?c", "/.tools/maps/%5C%00%7f%0a",
+		"//.tools/maps/x", "/.tools/maps/é?é", "http://wiki/.tools/maps/x", "/.tools/maps/a?b c", "*",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		u, err := url.ParseRequestURI(uri)
+		if err != nil {
+			return
+		}
+		got, refused := splitTarget(DefaultPrefix, u)
+		if refused != nil {
+			if refused.status < 400 || refused.status > 499 || refused.reason == "" {
+				t.Fatalf("refused with %d %q", refused.status, refused.reason)
+			}
+			return
+		}
+		// What goes out must be one well-formed request line that means the same
+		// path to a server that cleans it and to one that doesn't.
+		out := &url.URL{Scheme: "https", Host: "tool.example.org", Path: got.path, RawPath: got.escaped, RawQuery: got.rawQuery, ForceQuery: got.anyQuery}
+		sent := out.RequestURI()
+		if strings.ContainsAny(sent, " \t\r\n#\\\x00") || !strings.HasPrefix(sent, "/") || strings.HasPrefix(sent, "//") {
+			t.Fatalf("%q would send %q", uri, sent)
+		}
+		again, err := url.ParseRequestURI(sent)
+		if err != nil || again.Path != got.path || again.RawQuery != got.rawQuery {
+			t.Fatalf("%q would send %q, which reads as %+v, %v", uri, sent, again, err)
+		}
+		clean := (&url.URL{Path: "/"}).JoinPath(got.path).Path
+		if clean != got.path {
+			t.Fatalf("%q has path %q, which cleans to %q", uri, got.path, clean)
+		}
+		r, err := http.NewRequest("GET", "https://tool.example.org"+sent, nil)
+		if err != nil || r.URL.Host != "tool.example.org" {
+			t.Fatalf("%q would go to %v, %v", uri, r, err)
+		}
+		_ = r.Write(io.Discard)
+	})
+}

@@ -1,0 +1,122 @@
+package anonproxy
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// Bounds of connections to tools.
+const (
+	dialTimeout      = 10 * time.Second
+	idleConnections  = 256              // kept open per host, whoever asked
+	idleConnTimeout  = 90 * time.Second // then closed
+	maxHeaderBytes   = 64 << 10         // of a response
+	http2PingTimeout = 15 * time.Second
+)
+
+// Transport connects to one tool: to its declared hosts and ports, to public
+// addresses, straight and never through a proxy of the environment. All readers
+// share its connections, so a connection tells nothing about one of them. It is
+// safe for concurrent use and may outlive the [Proxy] that uses it.
+type Transport struct {
+	http   *http.Transport
+	dialer net.Dialer
+	hosts  map[string]bool // host:port that may be dialled
+
+	// loopback turns the address check round: nothing but loopback may be dialled.
+	loopback bool
+}
+
+// BlockedError tells why a connection was not made.
+type BlockedError struct {
+	// Reason is a plain phrase without any address.
+	Reason string
+}
+
+func (e *BlockedError) Error() string { return "blocked: " + e.Reason }
+
+// NewTransport returns a transport for a tool of a board. Close it when done.
+func NewTransport(tool *noticeboard.Tool) *Transport {
+	t := &Transport{hosts: make(map[string]bool), loopback: tool.AllowLoopback}
+	for _, origin := range tool.Origins() {
+		if u, err := url.Parse(origin); err == nil {
+			t.hosts[hostPort(u)] = true
+		}
+	}
+	t.dialer = net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: t.control}
+	t.http = &http.Transport{
+		DialContext:         t.dial,
+		ForceAttemptHTTP2:   true,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: dialTimeout,
+		MaxIdleConnsPerHost: idleConnections,
+		IdleConnTimeout:     idleConnTimeout,
+		// We say which encoding we take; the transport must not add to it.
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: http2PingTimeout, PingTimeout: http2PingTimeout},
+	}
+	return t
+}
+
+// TransportKey tells apart tools that can't share a [Transport].
+func TransportKey(tool *noticeboard.Tool) string {
+	return fmt.Sprintf("%s %t %s", tool.Name, tool.AllowLoopback, strings.Join(tool.Origins(), " "))
+}
+
+// Close closes idle connections now and busy ones when their requests end.
+func (t *Transport) Close() { t.http.CloseIdleConnections() }
+
+// dial connects to a declared host and port. Redirects are checked before, so
+// this holds even if that check should be wrong.
+func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if !t.hosts[address] {
+		return nil, &BlockedError{"the host isn't declared"}
+	}
+	return t.dialer.DialContext(ctx, network, address)
+}
+
+// control sees each address after the name look-up and before the connection,
+// so a name that changes between check and use (DNS rebinding) gains nothing.
+func (t *Transport) control(_, address string, _ syscall.RawConn) error {
+	endpoint, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return &BlockedError{"not an address"}
+	}
+	if t.loopback {
+		if !endpoint.Addr().IsLoopback() {
+			return &BlockedError{"the tool may only be on loopback"}
+		}
+		return nil
+	}
+	if reason := Special(endpoint.Addr()); reason != "" {
+		return &BlockedError{reason}
+	}
+	return nil
+}
+
+// hostPort is the host and port that a URL's connection goes to.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = defaultPort(u.Scheme)
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "http" {
+		return "80"
+	}
+	return "443"
+}

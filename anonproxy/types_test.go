@@ -1,0 +1,169 @@
+package anonproxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+func TestClassify(t *testing.T) {
+	const (
+		malformed = "has a malformed content type"
+		forbidden = "has a content type that isn't allowed"
+		several   = "has more than one content type"
+		charset   = "has a charset that isn't allowed"
+	)
+	for _, tc := range []struct {
+		name   string
+		fields []string
+		kind   noticeboard.Kind
+		want   string
+		reason string
+	}{
+		{"plain", []string{"image/png"}, "img", "image/png", ""},
+		{"capitals and space", []string{" Image/PNG "}, "img", "image/png", ""},
+		{"SVG", []string{"image/svg+xml;charset=UTF-8"}, "img", "image/svg+xml; charset=utf-8", ""},
+		{"charset", []string{`text/css; charset="UTF-8"`}, "style", "text/css; charset=utf-8", ""},
+		{"charset alias", []string{"text/csv;charset=utf8;header=present"}, "data", "text/csv; charset=utf-8", ""},
+		{"old charset", []string{"text/plain; charset=ISO-8859-1"}, "data", "text/plain; charset=iso-8859-1", ""},
+		{"charset of a picture", []string{"image/png; charset=utf-7"}, "img", "image/png", ""},
+		{"other parameters", []string{`video/webm; codecs="vp9"`}, "media", "video/webm", ""},
+		{"semicolon at the end", []string{"application/json;"}, "data", "application/json", ""},
+		{"JSON dialect", []string{"application/geo+json"}, "data", "application/geo+json", ""},
+		{"none", nil, "", "", "has no content type"},
+		{"empty", []string{""}, "", "", malformed},
+		{"two fields", []string{"image/png", "text/html"}, "", "", several},
+		{"two equal fields", []string{"image/png", "image/png"}, "", "", several},
+		{"two in one", []string{"image/png, text/html"}, "", "", malformed},
+		{"two in one, other way", []string{"text/html, image/png"}, "", "", malformed},
+		{"two after a parameter", []string{"image/png; a=b, text/html"}, "", "", malformed},
+		{"parameter twice", []string{"text/css; charset=utf-8; charset=utf-7"}, "", "", malformed},
+		{"no subtype", []string{"image"}, "", "", forbidden},
+		{"wildcard", []string{"image/*"}, "", "", forbidden},
+		{"HTML", []string{"text/html"}, "", "", forbidden},
+		{"XHTML", []string{"application/xhtml+xml"}, "", "", forbidden},
+		{"XML", []string{"text/xml"}, "", "", forbidden},
+		{"any XML", []string{"application/rss+xml"}, "", "", forbidden},
+		{"PDF", []string{"application/pdf"}, "", "", forbidden},
+		{"script", []string{"text/javascript"}, "", "", forbidden},
+		{"old script", []string{"application/x-javascript"}, "", "", forbidden},
+		{"JScript", []string{"text/jscript"}, "", "", forbidden},
+		{"WebAssembly", []string{"application/wasm"}, "", "", forbidden},
+		{"octet-stream", []string{"application/octet-stream"}, "", "", forbidden},
+		{"multipart", []string{"multipart/x-mixed-replace; boundary=a"}, "", "", forbidden},
+		{"events", []string{"text/event-stream"}, "", "", forbidden},
+		{"manifest", []string{"application/manifest+json"}, "", "", forbidden},
+		{"import map", []string{"application/importmap+json"}, "", "", forbidden},
+		{"speculation rules", []string{"application/speculationrules+json"}, "", "", forbidden},
+		{"unheard-of JSON", []string{"application/x+json"}, "", "", forbidden},
+		{"UTF-7", []string{"text/plain; charset=utf-7"}, "", "", charset},
+		{"UTF-16", []string{"text/css; charset=utf-16"}, "", "", charset},
+		{"ISO-2022-JP", []string{"image/svg+xml; charset=iso-2022-jp"}, "", "", charset},
+		{"NUL", []string{"image/png\x00"}, "", "", malformed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			kind, got, reason := classify(tc.fields)
+			if kind != tc.kind || got != tc.want || reason != tc.reason {
+				t.Errorf("got %q %q %q, want %q %q %q", kind, got, reason, tc.kind, tc.want, tc.reason)
+			}
+		})
+	}
+}
+
+func TestEachTypeHasOneKind(t *testing.T) {
+	seen := make(map[string]noticeboard.Kind)
+	for kind, types := range mediaTypes {
+		if !slices.Contains(noticeboard.Kinds(), kind) {
+			t.Errorf("kind %q can't be declared", kind)
+		}
+		if accepts[kind] == "" {
+			t.Errorf("kind %q has no Accept", kind)
+		}
+		for _, mediaType := range types {
+			if other, twice := seen[mediaType]; twice {
+				t.Errorf("%s is both %s and %s", mediaType, other, kind)
+			}
+			seen[mediaType] = kind
+			if strings.Contains(mediaType, "xml") && mediaType != "image/svg+xml" || strings.Contains(mediaType, "script") || strings.Contains(mediaType, "html") {
+				t.Errorf("%s must not pass", mediaType)
+			}
+		}
+	}
+	for _, kind := range noticeboard.Kinds() {
+		if len(mediaTypes[kind]) == 0 {
+			t.Errorf("kind %q has no types", kind)
+		}
+	}
+}
+
+func TestCacheControl(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		header http.Header
+		want   string
+	}{
+		{"nothing said", nil, "no-store"},
+		{"a minute", http.Header{"Cache-Control": {"public, max-age=60"}}, "private, max-age=60"},
+		{"a year", http.Header{"Cache-Control": {"max-age=31536000, immutable"}}, "private, max-age=3600"},
+		{"quoted", http.Header{"Cache-Control": {`Max-Age="60"`}}, "private, max-age=60"},
+		{"aged", http.Header{"Cache-Control": {"max-age=60"}, "Age": {"20"}}, "private, max-age=40"},
+		{"aged a year", http.Header{"Cache-Control": {"max-age=31536000"}, "Age": {"31535990"}}, "private, max-age=10"},
+		{"stale", http.Header{"Cache-Control": {"max-age=60"}, "Age": {"61"}}, "no-store"},
+		{"zero", http.Header{"Cache-Control": {"max-age=0"}}, "no-store"},
+		{"shared only", http.Header{"Cache-Control": {"s-maxage=60"}}, "no-store"},
+		{"no-store", http.Header{"Cache-Control": {"max-age=60, No-Store"}}, "no-store"},
+		{"no-store in another field", http.Header{"Cache-Control": {"max-age=60", "no-store"}}, "no-store"},
+		{"private", http.Header{"Cache-Control": {"private, max-age=60"}}, "no-store"},
+		{"private fields", http.Header{"Cache-Control": {`private="x", max-age=60`}}, "no-store"},
+		{"no-cache", http.Header{"Cache-Control": {"no-cache, max-age=60"}}, "no-store"},
+		{"contradiction", http.Header{"Cache-Control": {"max-age=60, max-age=61"}}, "no-store"},
+		{"negative", http.Header{"Cache-Control": {"max-age=-1"}}, "no-store"},
+		{"huge", http.Header{"Cache-Control": {"max-age=99999999999999999999"}}, "no-store"},
+		{"words", http.Header{"Cache-Control": {"max-age=soon"}}, "no-store"},
+		{"line break", http.Header{"Cache-Control": {"max-age=60\r\nX: y"}}, "no-store"},
+		{"cookie", http.Header{"Cache-Control": {"max-age=60"}, "Set-Cookie": {"a=b"}}, "no-store"},
+		{"varies by anything", http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"*"}}, "no-store"},
+		{"varies by a constant", http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"Accept, Origin"}}, "private, max-age=60"},
+		{"pragma", http.Header{"Cache-Control": {"max-age=60"}, "Pragma": {"no-cache"}}, "no-store"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := cacheControl(tc.header); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func FuzzClassify(f *testing.F) {
+	for _, seed := range []string{
+		"image/png", "image/png, text/html", "text/css; charset=utf-8", "IMAGE/SVG+XML;charset=\"utf-8\"; a*0=b", "text/plain;charset",
+		"image/png\r\nX: y", "application/json; charset=utf-8; charset=x", ";", "text/html", "image/png;,text/html",
+	} {
+		f.Add(seed, seed)
+	}
+	f.Fuzz(func(t *testing.T, contentType, lifetime string) {
+		kind, got, reason := classify([]string{contentType})
+		if (reason == "") == (kind == "" || got == "") {
+			t.Fatalf("%q: kind %q, type %q, reason %q", contentType, kind, got, reason)
+		}
+		if reason == "" {
+			bare, param, _ := strings.Cut(got, "; ")
+			if !slices.Contains(mediaTypes[kind], bare) {
+				t.Fatalf("%q passes as %q", contentType, got)
+			}
+			if charset, ok := strings.CutPrefix(param, "charset="); param != "" && (!ok || charsets[charset] != charset) {
+				t.Fatalf("%q passes as %q", contentType, got)
+			}
+			if k, again, _ := classify([]string{got}); k != kind || again != got {
+				t.Fatalf("%q passes as %q and that as %q", contentType, got, again)
+			}
+		}
+		out := cacheControl(http.Header{"Cache-Control": {lifetime}})
+		if out != "no-store" && strings.Trim(strings.TrimPrefix(out, "private, max-age="), "0123456789") != "" {
+			t.Fatalf("%q passes as %q", lifetime, out)
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package anonproxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// upstream is a tool, ready to be asked.
+type upstream struct {
+	tool      *noticeboard.Tool
+	origin    *url.URL
+	origins   map[string]bool // where redirects may lead
+	allow     string          // the methods, for 405
+	headers   map[noticeboard.Kind]http.Header
+	transport *Transport
+	maxSize   int64
+	timeout   time.Duration
+}
+
+func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
+	origin, err := url.Parse(tool.Origin)
+	if err != nil {
+		return nil, fmt.Errorf("parsing origin of tool %q: %w", tool.Name, err)
+	}
+	up := &upstream{
+		tool: tool, origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
+		headers: requestHeaders(p.cfg.Contact), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
+	}
+	for _, o := range tool.Origins() {
+		up.origins[o] = true
+	}
+	setDefault(&up.maxSize, p.cfg.MaxSize)
+	setDefault(&up.timeout, p.cfg.Timeout)
+	if p.cfg.Transport != nil {
+		up.transport = p.cfg.Transport(tool)
+	} else {
+		up.transport = NewTransport(tool)
+		p.own = append(p.own, up.transport)
+	}
+	return up, nil
+}
+
+// requestHeaders are the headers of all requests to a tool, by kind. They are
+// the whole of what is sent but for Host, and nothing may change them.
+//
+// Accept-Encoding is identity: limits then count what the reader gets, types
+// are checked on it, nothing has to be unpacked, and Caddy's encode can still
+// compress it on the way to the reader. Range and validators are left out: a
+// Range tells how somebody watches, an ETag may be a cookie.
+func requestHeaders(contact string) map[noticeboard.Kind]http.Header {
+	agent := product
+	if contact != "" {
+		agent += "; " + contact
+	}
+	headers := make(map[noticeboard.Kind]http.Header, len(accepts))
+	for kind, accept := range accepts {
+		headers[kind] = http.Header{
+			"Accept":          {accept},
+			"Accept-Encoding": {"identity"},
+			"User-Agent":      {agent + ")"},
+		}
+	}
+	return headers
+}

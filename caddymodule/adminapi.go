@@ -1,0 +1,141 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(adminAPI{})
+}
+
+// adminAPI serves Wikiveil's part of Caddy's admin API:
+//
+//	GET  /wikiveil/keys          the key ring's ids and times
+//	POST /wikiveil/keys/rotate   starts a new epoch, and answers as above
+//
+// No answer holds a secret.
+type adminAPI struct {
+	app    *App // nil where the config has none
+	logger *zap.Logger
+}
+
+const (
+	adminKeys   = "/wikiveil/keys"
+	adminRotate = "/wikiveil/keys/rotate"
+)
+
+// CaddyModule returns the Caddy module information.
+func (adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.wikiveil", New: func() caddy.Module { return new(adminAPI) }}
+}
+
+// Provision finds the config's app.
+func (a *adminAPI) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger(a)
+	app, err := ctx.AppIfConfigured("wikiveil")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a.app = app.(*App)
+	return nil
+}
+
+// Routes implements caddy.AdminRouter.
+func (a *adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{
+		{Pattern: adminKeys, Handler: caddy.AdminHandlerFunc(a.listKeys)},
+		{Pattern: adminRotate, Handler: caddy.AdminHandlerFunc(a.rotateKeys)},
+	}
+}
+
+// keyList is the answer of both.
+type keyList struct {
+	// Configured is whether the secrets come from the configuration.
+	Configured bool       `json:"configured"`
+	Epochs     []keyEpoch `json:"epochs"`
+}
+
+type keyEpoch struct {
+	ID string `json:"id"`
+	// Start is missing for a configured secret.
+	Start *time.Time `json:"start,omitempty"`
+	// State is "current", "kept" or "planned".
+	State string `json:"state"`
+}
+
+func (a *adminAPI) listKeys(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return methodNotAllowed(r)
+	}
+	if err := a.check(); err != nil {
+		return err
+	}
+	return a.answer(w)
+}
+
+func (a *adminAPI) rotateKeys(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return methodNotAllowed(r)
+	}
+	if err := a.check(); err != nil {
+		return err
+	}
+	if err := a.app.keys.rotate(r.Context()); err != nil {
+		status := http.StatusInternalServerError
+		if errors.Is(err, errConfigured) {
+			status = http.StatusConflict
+		}
+		return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf("rotating the key ring: %w", err)}
+	}
+	a.logger.Info("key ring rotated", zap.Stringer("current", a.app.keys.active.Load().list[0]))
+	return a.answer(w)
+}
+
+func (a *adminAPI) check() error {
+	if a.app == nil {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the running config has no wikiveil app (no client_mask, no wikiveil option)")}
+	}
+	return nil
+}
+
+func (a *adminAPI) answer(w http.ResponseWriter) error {
+	keys := a.app.keys
+	list := keyList{Configured: keys.keeper == nil}
+	current := keys.active.Load().list[0].ID()
+	state := "planned"
+	for _, e := range keys.ring.Load().Epochs() {
+		if e.ID() == current {
+			state = "current"
+		}
+		entry := keyEpoch{ID: e.ID(), State: state}
+		if start := e.Start(); !start.IsZero() {
+			entry.Start = &start
+		}
+		list.Epochs = append(list.Epochs, entry)
+		if state == "current" {
+			state = "kept"
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(list)
+}
+
+func methodNotAllowed(r *http.Request) error {
+	return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method %s is not allowed here", r.Method)}
+}
+
+// Interface guards
+var (
+	_ caddy.AdminRouter = (*adminAPI)(nil)
+	_ caddy.Provisioner = (*adminAPI)(nil)
+)

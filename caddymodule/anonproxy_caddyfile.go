@@ -1,0 +1,116 @@
+package caddymodule
+
+import (
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("anonproxy", parseAnonProxy)
+}
+
+// parseAnonProxy parses the directive. Syntax:
+//
+//	anonproxy [<matcher>] {
+//	    path               <prefix>
+//	    user_agent_contact <address>
+//	    max_size           <size>
+//	    timeout            <duration>
+//	    header_timeout     <duration>
+//	    idle_timeout       <duration>
+//	    require_fetch_metadata
+//	}
+func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(AnonProxy)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return handler, nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseAnonProxy.
+func (h *AnonProxy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := make(map[string]bool)
+	for d.NextBlock(0) {
+		option := d.Val()
+		if seen[option] {
+			return d.Errf("%s is given twice", option)
+		}
+		seen[option] = true
+		if err := h.parseOption(d, option); err != nil {
+			return err
+		}
+		if err := h.config().Validate(); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	return nil
+}
+
+func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err error) {
+	switch option {
+	case "path":
+		h.Path, err = oneArg(d)
+	case "user_agent_contact":
+		h.UserAgentContact, err = oneArg(d)
+	case "max_size":
+		h.MaxSize, err = oneSize(d)
+	case "timeout":
+		h.Timeout, err = oneDuration(d)
+	case "header_timeout":
+		h.HeaderTimeout, err = oneDuration(d)
+	case "idle_timeout":
+		h.IdleTimeout, err = oneDuration(d)
+	case "require_fetch_metadata":
+		h.RequireFetchMetadata = true
+		if d.NextArg() {
+			err = d.ArgErr()
+		}
+	default:
+		err = d.Errf("unknown anonproxy option %q (known: path, user_agent_contact, max_size, timeout, header_timeout, "+
+			"idle_timeout, require_fetch_metadata)", option)
+	}
+	return err
+}
+
+// oneSize returns the one argument of the option at hand as a number of bytes above 0.
+func oneSize(d *caddyfile.Dispenser) (int64, error) {
+	option := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return 0, err
+	}
+	size, err := humanize.ParseBytes(text)
+	if err != nil || size == 0 || size > 1<<62 {
+		return 0, d.Errf("parsing %s: %q is not a size such as 32MiB", option, text)
+	}
+	return int64(size), nil
+}
+
+// oneDuration returns the one argument of the option at hand as a time span above 0.
+func oneDuration(d *caddyfile.Dispenser) (caddy.Duration, error) {
+	option := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return 0, err
+	}
+	span, err := caddy.ParseDuration(text)
+	if err != nil || span < time.Millisecond {
+		return 0, d.Errf("parsing %s: %q is not a duration such as 30s", option, text)
+	}
+	return caddy.Duration(span), nil
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*AnonProxy)(nil)
+)

@@ -1,0 +1,192 @@
+// Package caddymodule is everything of Wikiveil that knows Caddy: the app that
+// all sites share, the handlers and matchers, the log encoder, the admin API and the commands.
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+}
+
+// App is what all sites of a config share: the key ring, the named networks and the
+// noticeboard of tools. Without configuration it makes a key ring of its own in Caddy's
+// storage, so nodes that share the storage share it.
+type App struct {
+	// Secrets are the epochs' secrets in hex, at least 32 bytes each, the current one first, then
+	// older ones whose masks still count. Placeholders such as {env.WIKIVEIL_SECRET} and
+	// {file./run/secrets/wikiveil} keep them out of the config. Default: a key ring in Caddy's storage.
+	Secrets []string `json:"secrets,omitempty"`
+
+	// Rotate is how often a new epoch starts. Default: only by command.
+	Rotate caddy.Duration `json:"rotate,omitempty"`
+
+	// Keep is how many epochs before the one in use still count, so that blocks made
+	// under them hold; the secrets of older ones are deleted. Default: 1.
+	Keep *int `json:"keep,omitempty"`
+
+	// Site is the label of sites that have none of their own. Default: the empty label.
+	Site string `json:"site,omitempty"`
+
+	// V6Prefix is how many leading bits of an IPv6 client address make its mask:
+	// 48, 56, 64 or 128. Default: 64.
+	V6Prefix int `json:"v6_prefix,omitempty"`
+
+	// V4Ranges are the lengths of the IPv4 ranges that clients get network masks for. Default: 16 and 24.
+	V4Ranges []int `json:"v4_ranges,omitempty"`
+
+	// V6Ranges are the lengths of the IPv6 ranges that clients get network masks for. Default: 32 and 48.
+	V6Ranges []int `json:"v6_ranges,omitempty"`
+
+	// Networks are networks that have one mask wherever their clients are, such as the exits of Tor.
+	Networks []NetworkConfig `json:"networks,omitempty"`
+
+	// Tools are the third-party resources that readers may reach.
+	Tools []*noticeboard.Tool `json:"tools,omitempty"`
+
+	keys     *keyRing
+	keysKey  string // in keyRings
+	networks []*masking.Network
+	board    *noticeboard.Board
+	metrics  *metrics
+	counted  bool // holds a reference to the pooled metrics
+	logger   *zap.Logger
+}
+
+// NetworkConfig is a named network.
+type NetworkConfig struct {
+	// Name stands in the header Client-Network: a-z, 0-9, '.', '_' and '-'.
+	Name string `json:"name"`
+	// Ranges are addresses and CIDR ranges. A placeholder may give several, with white space between.
+	Ranges []string `json:"ranges"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "wikiveil", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision sets up the shared state.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	err := a.validate(false)
+	if err != nil {
+		return err
+	}
+	if a.board, err = noticeboard.New(a.Tools); err != nil {
+		return err
+	}
+	if a.metrics, err = pooledMetrics(); err != nil {
+		return err
+	}
+	a.counted = true
+	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	if a.keys, a.keysKey, err = openKeyRing(ctx, a); err != nil {
+		return fmt.Errorf("opening the key ring: %w", err)
+	}
+	return nil
+}
+
+// validate checks what can be checked without the storage, and while adapting without
+// files and the environment, too.
+func (a *App) validate(adapting bool) error {
+	if len(a.Secrets) > 0 && (a.Rotate != 0 || a.Keep != nil) {
+		return errors.New("rotate and keep are for the key ring in storage; with secret, give the older secrets after the current one")
+	}
+	if a.Rotate != 0 && time.Duration(a.Rotate) < time.Hour {
+		return fmt.Errorf("rotate %v is shorter than an hour: blocks would not last", time.Duration(a.Rotate))
+	}
+	if a.Keep != nil && (*a.Keep < 0 || *a.Keep > 16) {
+		return fmt.Errorf("keep %d is not from 0 to 16", *a.Keep)
+	}
+	a.networks = nil
+	for _, n := range a.Networks {
+		network, err := n.make()
+		if adapting && errors.Is(err, errNoRanges) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a.networks = append(a.networks, network)
+	}
+	return a.siteConfig().Validate()
+}
+
+// siteConfig is how masks are made for sites that don't say otherwise.
+func (a *App) siteConfig() masking.SiteConfig {
+	c := masking.SiteConfig{
+		Label: a.Site, V6Prefix: a.V6Prefix,
+		V4Ranges: a.V4Ranges, V6Ranges: a.V6Ranges, Networks: a.networks,
+	}
+	if c.V6Prefix == 0 {
+		c.V6Prefix = masking.DefaultV6Prefix
+	}
+	if c.V4Ranges == nil {
+		c.V4Ranges = masking.DefaultV4Ranges
+	}
+	if c.V6Ranges == nil {
+		c.V6Ranges = masking.DefaultV6Ranges
+	}
+	return c
+}
+
+func (a *App) keep() int {
+	if a.Keep == nil {
+		return 1
+	}
+	return *a.Keep
+}
+
+// Start implements caddy.App.
+func (a *App) Start() error {
+	logMasks.Store(&logMasker{keys: a.keys, config: a.siteConfig()})
+	if maskedEncoders.Load() == 0 {
+		a.logger.Warn("logs are not masked and can hold addresses of clients: " +
+			"set `log { format masked json }` in the global options, and in each site's log")
+	}
+	return nil
+}
+
+// Stop implements caddy.App.
+func (a *App) Stop() error { return nil }
+
+// Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
+func (a *App) Cleanup() error {
+	var errs []error
+	if a.keysKey != "" {
+		_, err := keyRings.Delete(a.keysKey)
+		errs = append(errs, err)
+	}
+	if a.counted {
+		errs = append(errs, releaseMetrics())
+	}
+	return errors.Join(errs...)
+}
+
+// loadApp returns the app of ctx's config; without a `wikiveil` block it is made with defaults.
+func loadApp(ctx caddy.Context) (*App, error) {
+	app, err := ctx.App("wikiveil")
+	if err != nil {
+		return nil, fmt.Errorf("loading the wikiveil app: %w", err)
+	}
+	return app.(*App), nil
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

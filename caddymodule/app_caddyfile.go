@@ -1,0 +1,205 @@
+package caddymodule
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"go.uber.org/zap"
+)
+
+// parseAppOption parses the global option. Syntax:
+//
+//	wikiveil {
+//	    secret <hex or placeholder> [<older>...]
+//	    rotate <duration>
+//	    keep <epochs>
+//	    site <label>
+//	    v6_prefix 48|56|64|128
+//	    ranges v4|v6 <length>...
+//	    network <name> <range>...
+//	    tool <name> <origin> {
+//	        ...
+//	    }
+//	}
+func parseAppOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("the wikiveil option stands twice; put everything in one block")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "wikiveil", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile sets up the app from Caddyfile tokens; see parseAppOption.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for d.NextBlock(0) {
+		if err := a.parseOption(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) parseOption(d *caddyfile.Dispenser) error {
+	switch option := d.Val(); option {
+	case "secret":
+		return a.parseSecrets(d)
+	case "rotate":
+		text, err := oneArg(d)
+		if err != nil {
+			return err
+		}
+		every, err := caddy.ParseDuration(text)
+		if err != nil {
+			return d.Errf("parsing rotate: %v", err)
+		}
+		a.Rotate = caddy.Duration(every)
+	case "keep":
+		n, err := oneInt(d)
+		if err != nil {
+			return err
+		}
+		a.Keep = &n
+	case "site":
+		label, err := oneArg(d)
+		if err != nil {
+			return err
+		}
+		a.Site = label
+	case "v6_prefix":
+		n, err := oneInt(d)
+		if err != nil {
+			return err
+		}
+		a.V6Prefix = n
+	case "ranges":
+		return a.parseRanges(d)
+	case "network":
+		return a.parseNetwork(d)
+	case "tool":
+		return a.parseToolEntry(d)
+	default:
+		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool)", option)
+	}
+	if err := a.validate(true); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (a *App) parseSecrets(d *caddyfile.Dispenser) error {
+	if a.Secrets != nil {
+		return d.Err("secret stands twice; give the older secrets after the current one")
+	}
+	a.Secrets = d.RemainingArgs()
+	if len(a.Secrets) == 0 {
+		return d.ArgErr()
+	}
+	for _, text := range a.Secrets {
+		if _, _, err := resolveSecret(text); err != nil {
+			return d.WrapErr(err)
+		}
+		if !strings.Contains(text, "{") {
+			caddy.Log().Named("caddyfile").Warn("a secret stands in the config itself, where many can read it; use {env.*} or {file.*}",
+				zap.String("file", d.File()), zap.Int("line", d.Line()))
+		}
+	}
+	if err := a.validate(true); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (a *App) parseRanges(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 {
+		return d.ArgErr()
+	}
+	var lengths []int
+	for _, text := range args[1:] {
+		n, err := strconv.Atoi(strings.TrimPrefix(text, "/"))
+		if err != nil {
+			return d.Errf("parsing ranges: %q is not a prefix length", text)
+		}
+		lengths = append(lengths, n)
+	}
+	to := &a.V4Ranges
+	switch args[0] {
+	case "v4":
+	case "v6":
+		to = &a.V6Ranges
+	default:
+		return d.Errf("ranges are for v4 or v6, not for %q", args[0])
+	}
+	if *to != nil {
+		return d.Errf("ranges %s stands twice", args[0])
+	}
+	*to = lengths
+	if err := a.validate(true); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (a *App) parseNetwork(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 {
+		return d.ArgErr()
+	}
+	a.Networks = append(a.Networks, NetworkConfig{Name: args[0], Ranges: args[1:]})
+	if err := a.validate(true); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (a *App) parseToolEntry(d *caddyfile.Dispenser) error {
+	tool, err := parseTool(d)
+	if err != nil {
+		return err
+	}
+	for _, other := range a.Tools {
+		if other.Name == tool.Name {
+			return d.Errf("tool %q stands twice", tool.Name)
+		}
+	}
+	a.Tools = append(a.Tools, tool)
+	return nil
+}
+
+// oneArg returns the one argument of the option at hand.
+func oneArg(d *caddyfile.Dispenser) (string, error) {
+	var arg string
+	if !d.AllArgs(&arg) {
+		return "", d.ArgErr()
+	}
+	return arg, nil
+}
+
+func oneInt(d *caddyfile.Dispenser) (int, error) {
+	option := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(text, "/"))
+	if err != nil {
+		return 0, d.Errf("parsing %s: %q is not a whole number", option, text)
+	}
+	return n, nil
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+)

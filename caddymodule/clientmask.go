@@ -1,0 +1,247 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+func init() {
+	caddy.RegisterModule(new(ClientMask))
+}
+
+// ClientMask gives the app behind it a mask in place of each client's address: as the
+// peer address, as Caddy's client IP, and in X-Forwarded-For. Headers that could tell
+// the address are dropped or rewritten. A request whose client address can't be told is
+// refused with 503.
+//
+// After it, Caddy's own `remote_ip` and `client_ip` matchers see the mask; the matcher
+// `original_client_ip` sees the address.
+type ClientMask struct {
+	// What the app is given. "mask" (the default) puts the mask in the place of the
+	// address; "observe" only adds the header Client-Mask, for a staged start.
+	Mode maskMode `json:"mode,omitempty"`
+
+	// Where the masks of the networks that the client is in go. "header" (the default)
+	// is Client-Network-Masks; "xff" puts them before the mask in X-Forwarded-For too,
+	// which MediaWiki with $wgApplyIpBlocksToXff enforces blocks of; "off" is nowhere.
+	// The header Client-Network gives the names of the named networks.
+	Networks networksMode `json:"networks,omitempty"`
+
+	// The label that keeps this site's masks unrelated to other sites', or shared with those
+	// that have the same one. Default: the app's.
+	Site *string `json:"site,omitempty"`
+
+	// How many leading bits of an IPv6 client address make its mask: 48, 56, 64 or 128.
+	// Default: the app's.
+	V6Prefix int `json:"v6_prefix,omitempty"`
+
+	app      *App
+	logger   *zap.Logger
+	config   masking.SiteConfig
+	current  atomic.Pointer[siteMasks]
+	renewing sync.Mutex
+}
+
+// siteMasks are a site's masks under the epochs active now.
+type siteMasks struct {
+	epochs *activeEpochs
+	site   *masking.Site
+	cache  *clientCache
+}
+
+type (
+	maskMode     string
+	networksMode string
+)
+
+const (
+	modeMask    maskMode = "mask"
+	modeObserve maskMode = "observe"
+
+	networksHeader networksMode = "header"
+	networksXFF    networksMode = "xff"
+	networksOff    networksMode = "off"
+)
+
+// CaddyModule returns the Caddy module information.
+func (*ClientMask) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.client_mask", New: func() caddy.Module { return new(ClientMask) }}
+}
+
+// validate checks what can be checked without the app, and sets defaults.
+func (h *ClientMask) validate() error {
+	switch h.Mode {
+	case "":
+		h.Mode = modeMask
+	case modeMask, modeObserve:
+	default:
+		return fmt.Errorf("mode %q is neither mask nor observe", h.Mode)
+	}
+	switch h.Networks {
+	case "":
+		h.Networks = networksHeader
+	case networksHeader, networksXFF, networksOff:
+	default:
+		return fmt.Errorf("networks %q is none of header, xff and off", h.Networks)
+	}
+	return masking.SiteConfig{V6Prefix: h.V6Prefix}.Validate()
+}
+
+// Provision sets up the handler.
+func (h *ClientMask) Provision(ctx caddy.Context) error {
+	if err := h.validate(); err != nil {
+		return fmt.Errorf("client_mask: %w", err)
+	}
+	app, err := loadApp(ctx)
+	if err != nil {
+		return err
+	}
+	h.app, h.logger, h.config = app, ctx.Logger(), app.siteConfig()
+	if h.Site != nil {
+		h.config.Label = *h.Site
+	}
+	if h.V6Prefix != 0 {
+		h.config.V6Prefix = h.V6Prefix
+	}
+	_, err = h.masks()
+	return err
+}
+
+// masks returns the site's masks under the epochs active now, made anew after a rotation.
+func (h *ClientMask) masks() (*siteMasks, error) {
+	epochs := h.app.keys.active.Load()
+	if current := h.current.Load(); current != nil && current.epochs == epochs {
+		return current, nil
+	}
+	h.renewing.Lock()
+	defer h.renewing.Unlock()
+	if current := h.current.Load(); current != nil && current.epochs == epochs {
+		return current, nil
+	}
+	site, err := masking.NewSite(epochs.list, h.config)
+	if err != nil {
+		return nil, fmt.Errorf("client_mask: %w", err)
+	}
+	renewed := &siteMasks{epochs: epochs, site: site, cache: newClientCache()}
+	h.current.Store(renewed)
+	return renewed, nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	request, refused := h.request(r)
+	if h.Mode == modeObserve {
+		if refused == nil {
+			request.set(r.Header, 0, headerMask, request.client.mask)
+			h.app.metrics.observed.Inc()
+		} else {
+			delete(r.Header, headerMask)
+		}
+		return next.ServeHTTP(w, r)
+	}
+	if refused != nil {
+		h.app.metrics.refused.WithLabelValues(refused.reason).Inc()
+		h.logger.Warn("request refused", zap.String("reason", refused.reason), zap.String("why", refused.text))
+		return refused.answer(w)
+	}
+	request.apply(r, w, h.Networks)
+	h.app.metrics.masked.Inc()
+	return next.ServeHTTP(&request.writer, r)
+}
+
+// request finds out whose request it is.
+func (h *ClientMask) request(r *http.Request) (*maskedRequest, *refusal) {
+	if before := requestOf(r); before != nil {
+		// An error route: Caddy has put the peer's address back, we still know the client.
+		return &maskedRequest{client: before.client, own: before.own}, nil
+	}
+	addr, ok := clientAddr(r)
+	if !ok {
+		return nil, &refusedNoAddress
+	}
+	// In 0-RTT data a QUIC client's address is not proven yet: nobody is to publish
+	// something under a mask that isn't his.
+	if r.TLS != nil && !r.TLS.HandshakeComplete && !isSafe(r.Method) {
+		return nil, &refusedUnproven
+	}
+	request := h.requestFrom(addr)
+	if request == nil {
+		return nil, &refusedNoMask
+	}
+	if request.client.needle.mayHold(r.Host) {
+		if request.own, ok = ownAddr(r, request.client); !ok {
+			return nil, &refusedHost
+		}
+	}
+	return request, nil
+}
+
+// requestFrom returns a request of a client, or nil where no mask can be made.
+func (h *ClientMask) requestFrom(addr netip.Addr) *maskedRequest {
+	masks, err := h.masks()
+	if err != nil {
+		return nil
+	}
+	known, remember := masks.cache.get(addr)
+	if known != nil {
+		return &maskedRequest{client: known}
+	}
+	if !remember {
+		fresh := new(freshRequest)
+		if err := makeClient(masks.site, addr, h.config.V6Prefix, &fresh.made); err != nil {
+			return nil
+		}
+		fresh.client = &fresh.made
+		return &fresh.maskedRequest
+	}
+	made := new(client)
+	if err := makeClient(masks.site, addr, h.config.V6Prefix, made); err != nil {
+		return nil
+	}
+	masks.cache.put(made)
+	return &maskedRequest{client: made}
+}
+
+// clientAddr returns the client address: Caddy's client IP, unmapped, without zone.
+func clientAddr(r *http.Request) (netip.Addr, bool) {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(text)
+	return addr.Unmap().WithZone(""), err == nil
+}
+
+// ownAddr returns the server's address where the request names the server by the
+// address its client has, as happens on one machine. Elsewhere a Host that names the client's
+// address would be a way past the mask.
+func ownAddr(r *http.Request, c *client) (netip.Addr, bool) {
+	if _, found := c.needle.clean(r.Host, netip.Addr{}); !found {
+		return netip.Addr{}, true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	if _, found := c.needle.clean(local.String(), netip.Addr{}); !found {
+		return netip.Addr{}, false
+	}
+	return c.addr, true
+}
+
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*ClientMask)(nil)
+	_ caddyhttp.MiddlewareHandler = (*ClientMask)(nil)
+)

@@ -1,0 +1,71 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "keys",
+		Usage: "list|rotate [--address <interface>] [--config <path> [--adapter <name>]]",
+		Short: "Lists or rotates the key ring that masks are made with",
+		Long: `
+Asks the running server, through its admin API, for the key ring.
+
+list prints each epoch's id, start and state, never its secret. rotate starts a new
+epoch at once, without a restart: clients get new masks, and blocks made under
+the epochs that are kept go on to hold.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			for _, sub := range []struct{ name, short, method, path string }{
+				{"list", "Prints the epochs' ids and times, never their secrets", http.MethodGet, adminKeys},
+				{"rotate", "Starts a new epoch at once", http.MethodPost, adminRotate},
+			} {
+				c := &cobra.Command{
+					Use: sub.name, Short: sub.short, Args: cobra.NoArgs,
+					RunE: caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
+						return askKeys(fl, sub.method, sub.path)
+					}),
+				}
+				c.Flags().String("address", "", "The address of the admin API, if it isn't the default one")
+				c.Flags().StringP("config", "c", "", "The config to find the address of the admin API in")
+				c.Flags().StringP("adapter", "a", "", "The adapter to read the config with")
+				cmd.AddCommand(c)
+			}
+		},
+	})
+}
+
+func askKeys(fl caddycmd.Flags, method, path string) (int, error) {
+	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
+	if err != nil {
+		return caddy.ExitCodeFailedStartup, fmt.Errorf("finding the admin API: %w", err)
+	}
+	resp, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
+	if err != nil {
+		return caddy.ExitCodeFailedStartup, fmt.Errorf("asking the admin API (is the server running?): %w", err)
+	}
+	defer resp.Body.Close()
+	var list keyList
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		return caddy.ExitCodeFailedStartup, fmt.Errorf("reading the admin API's answer: %w", err)
+	}
+	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "EPOCH\tSTART\tSTATE")
+	for _, e := range list.Epochs {
+		start := "(configured)"
+		if e.Start != nil {
+			start = e.Start.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\n", e.ID, start, e.State)
+	}
+	return caddy.ExitCodeSuccess, out.Flush()
+}

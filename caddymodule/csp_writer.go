@@ -1,0 +1,132 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+const (
+	cspEnforced = iota
+	cspReportOnly
+)
+
+var cspHeaderNames = [2]string{"Content-Security-Policy", "Content-Security-Policy-Report-Only"}
+
+// policyWriter sees to it that the response has its policies, once and first,
+// whatever the handlers did to the header.
+type policyWriter struct {
+	caddyhttp.ResponseWriterWrapper
+
+	// policies are the values to send, by index of cspHeaderNames; "" is none.
+	policies [2]string
+	// lines back the header map's slices. Each response has its own, because
+	// handlers may edit header values in place; having no spare capacity, they are
+	// copied by whoever appends.
+	lines      [2][1]string
+	dropOthers bool
+	settled    bool
+}
+
+// WriteHeader settles the header of a final response. It lets 1xx pass: they
+// are interim, or end HTTP on this connection (101).
+func (w *policyWriter) WriteHeader(status int) {
+	if status >= 200 {
+		w.settle(status)
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (w *policyWriter) Write(b []byte) (int, error) {
+	w.settle(http.StatusOK)
+	return w.ResponseWriterWrapper.Write(b)
+}
+
+// ReadFrom keeps the fast path of the writer below.
+func (w *policyWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.settle(http.StatusOK)
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError serves http.ResponseController: flushing sends the header.
+func (w *policyWriter) FlushError() error {
+	w.settle(http.StatusOK)
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Flush implements http.Flusher for handlers that ask for it by type.
+func (w *policyWriter) Flush() { _ = w.FlushError() }
+
+func (w *policyWriter) settle(status int) {
+	if w.settled {
+		return
+	}
+	w.settled = true
+	w.apply()
+	h := w.Header()
+	delete(h, "Service-Worker-Allowed")
+	// Else a script that a page has fetched may serve as a worker's script from the
+	// browser's cache (updateViaCache: 'all'), and the edge is never asked.
+	if status == http.StatusNotModified || isScript(h) {
+		addVary(h, "Service-Worker")
+	}
+}
+
+// apply puts the policies in their place and reports which ones were missing.
+func (w *policyWriter) apply() (added [2]bool) {
+	h := w.Header()
+	for i, name := range cspHeaderNames {
+		policy, present := w.policies[i], h[name]
+		if policy == "" {
+			if w.dropOthers {
+				delete(h, name)
+			}
+			continue
+		}
+		if len(present) == 1 && present[0] == policy {
+			continue
+		}
+		added[i] = !slices.Contains(present, policy)
+		w.lines[i][0] = policy
+		values := w.lines[i][:]
+		if !w.dropOthers {
+			for _, v := range present {
+				if v != policy {
+					values = append(values, v)
+				}
+			}
+		}
+		h[name] = values
+	}
+	return added
+}
+
+// isScript reports whether browsers would take the response for JavaScript:
+// each of the MIME types that they do has one of these words in it.
+func isScript(h http.Header) bool {
+	mediaType := strings.ToLower(h.Get("Content-Type"))
+	return slices.ContainsFunc([]string{"javascript", "ecmascript", "jscript", "livescript"}, func(word string) bool {
+		return strings.Contains(mediaType, word)
+	})
+}
+
+func addVary(h http.Header, name string) {
+	for _, line := range h["Vary"] {
+		for field := range strings.SplitSeq(line, ",") {
+			if field = strings.TrimSpace(field); field == "*" || strings.EqualFold(field, name) {
+				return
+			}
+		}
+	}
+	h.Add("Vary", name)
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter = (*policyWriter)(nil)
+	_ http.Flusher        = (*policyWriter)(nil)
+	_ io.ReaderFrom       = (*policyWriter)(nil)
+)

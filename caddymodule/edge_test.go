@@ -1,0 +1,208 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+// edge is a real Caddy in this process, with its files in a directory of its own.
+type edge struct {
+	dir, log, admin, site string // site is host:port
+}
+
+// newEdge starts Caddy. In the Caddyfile, {SITE} is a free host:port, {PORT} its port, {DIR} the
+// directory; {GLOBAL} stands for the global options that every test wants.
+func newEdge(t *testing.T, caddyfile string) *edge {
+	t.Helper()
+	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
+	e.log = filepath.Join(e.dir, "edge.log")
+	e.load(t, caddyfile)
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+	})
+	return e
+}
+
+func (e *edge) expand(caddyfile string) string {
+	return strings.NewReplacer(
+		"{GLOBAL}", "admin "+e.admin+"\nstorage file_system "+e.dir+`/storage
+			persist_config off
+			auto_https off
+			grace_period 1s
+			log {
+				output file `+e.log+`
+				format masked json
+				level DEBUG
+			}`,
+		"{SITE}", e.site, "{PORT}", e.port(), "{DIR}", e.dir,
+	).Replace(caddyfile)
+}
+
+func (e *edge) port() string { return e.site[strings.LastIndexByte(e.site, ':')+1:] }
+
+func (e *edge) load(t *testing.T, caddyfile string) {
+	t.Helper()
+	if err := caddy.Load(adapt(t, e.expand(caddyfile)), true); err != nil {
+		t.Fatalf("loading: %v", err)
+	}
+}
+
+func adapt(t *testing.T, caddyfile string) []byte {
+	t.Helper()
+	config, _, err := adaptWarnings(caddyfile)
+	if err != nil {
+		t.Fatalf("adapting: %v", err)
+	}
+	return config
+}
+
+func adaptWarnings(caddyfile string) ([]byte, []caddyconfig.Warning, error) {
+	return caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+}
+
+// validate does what `wikiveil validate` does.
+func validate(t *testing.T, caddyfile string) error {
+	t.Helper()
+	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
+	e.log = filepath.Join(e.dir, "edge.log")
+	data, _, err := adaptWarnings(e.expand(caddyfile))
+	if err != nil {
+		return err
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(data, &config); err != nil {
+		t.Fatal(err)
+	}
+	return caddy.Validate(&config)
+}
+
+// readLog returns all that was logged so far.
+func (e *edge) readLog(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(e.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+var nextPort atomic.Int32
+
+// freePort returns a free host:port. The ports are below those that the kernel gives
+// to outgoing connections, which would otherwise take one before Caddy does.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		port := 10000 + (os.Getpid()*37+int(nextPort.Add(1)))%20000
+		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			l.Close()
+			return fmt.Sprintf("127.0.0.1:%d", port)
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// from returns an HTTP client whose connections come from a loopback address.
+func from(t *testing.T, source string) *http.Client {
+	t.Helper()
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, addr)
+		},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{
+		Transport: transport, Timeout: 20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// send does a request and returns the response with its body read.
+func send(t *testing.T, client *http.Client, method, url string, header http.Header) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range header {
+		if name == "Host" {
+			r.Host = values[0]
+		}
+		r.Header[name] = values
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// app is a backend that keeps what it was sent.
+type app struct {
+	*httptest.Server
+	mu       sync.Mutex
+	requests []*http.Request
+}
+
+func newApp(t *testing.T, answer http.HandlerFunc) *app {
+	t.Helper()
+	a := new(app)
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		a.requests = append(a.requests, r)
+		a.mu.Unlock()
+		if answer != nil {
+			answer(w, r)
+			return
+		}
+		fmt.Fprint(w, "the app")
+	}))
+	t.Cleanup(a.Close)
+	return a
+}
+
+func (a *app) address() string { return a.Listener.Addr().String() }
+
+// take returns the requests since the last call.
+func (a *app) take() []*http.Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	requests := a.requests
+	a.requests = nil
+	return requests
+}
+
+// one returns the one request since the last call.
+func (a *app) one(t *testing.T) *http.Request {
+	t.Helper()
+	requests := a.take()
+	if len(requests) != 1 {
+		t.Fatalf("the app got %d requests, want 1", len(requests))
+	}
+	return requests[0]
+}

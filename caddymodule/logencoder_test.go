@@ -1,0 +1,193 @@
+package caddymodule
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// eventually waits until a condition holds, since logs are written after the answer.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func TestAccessAndErrorLogsAreMasked(t *testing.T) {
+	const client = "127.61.2.3"
+	mask := clientMask(t, client)
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			secret `+testSecret+`
+		}
+	}
+	http://{SITE} {
+		log {
+			output file {DIR}/access.log
+			format masked json
+		}
+		client_mask
+		respond /up ok
+		reverse_proxy 127.0.0.1:1
+	}`)
+	header := http.Header{
+		"X-Forwarded-For": {"198.51.100.7, unknown"}, "X-Real-Ip": {"3405803781"}, "X-Note": {client},
+		"Forwarded": {"for=_secret"}, "User-Agent": {"Mozilla/5.0 Chrome/156.0.0.0 Safari/537.36"},
+	}
+	send(t, from(t, client), "GET", "http://"+e.site+"/up?ip="+client, header)
+	send(t, from(t, client), "GET", "http://"+e.site+"/down", header)
+	access := func() string {
+		data, err := os.ReadFile(filepath.Join(e.dir, "access.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	eventually(t, "two lines", func() bool { return strings.Count(access(), "\n") == 2 })
+	eventually(t, "the error", func() bool { return strings.Contains(e.readLog(t), `"logger":"http.log.error`) })
+	for name, log := range map[string]string{"access": access(), "error": e.readLog(t)} {
+		for _, leak := range []string{client, "198.51.100.7", "3405803781", "_secret", "unknown"} {
+			if strings.Contains(log, leak) {
+				t.Errorf("the %s log holds %q:\n%s", name, leak, log)
+			}
+		}
+		if !strings.Contains(log, mask) {
+			t.Errorf("the %s log lacks the mask", name)
+		}
+	}
+	var line struct {
+		Request struct {
+			RemoteIP   string `json:"remote_ip"`
+			RemotePort string `json:"remote_port"`
+			ClientIP   string `json:"client_ip"`
+			Headers    map[string][]string
+		}
+	}
+	if err := json.Unmarshal([]byte(strings.SplitN(access(), "\n", 2)[0]), &line); err != nil {
+		t.Fatal(err)
+	}
+	if r := line.Request; r.RemoteIP != mask || r.ClientIP != mask || r.RemotePort != "0" {
+		t.Errorf("got %+v, want the mask %s and port 0", r, mask)
+	}
+	if got := line.Request.Headers["User-Agent"]; len(got) != 1 || got[0] != header.Get("User-Agent") {
+		t.Errorf("the User-Agent changed: %q", got)
+	}
+}
+
+func TestHandshakeErrorsAreMasked(t *testing.T) {
+	const client = "127.61.2.3"
+	e := newEdge(t, `{
+		{GLOBAL}
+		skip_install_trust
+	}
+	https://localhost:{PORT} {
+		tls internal
+		client_mask
+		respond ok
+	}`)
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(client)}}
+	conn, err := dialer.Dial("tcp", e.site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	bufio.NewReader(conn).ReadString('\n')
+	conn.Close()
+	if bad, err := tls.DialWithDialer(dialer, "tcp", e.site, &tls.Config{ServerName: "other.test"}); err == nil {
+		bad.Close()
+		t.Error("shook hands for a name that has no certificate")
+	}
+	eventually(t, "the handshake error", func() bool { return strings.Contains(e.readLog(t), "TLS handshake error") })
+	if log := e.readLog(t); strings.Contains(log, client) {
+		t.Errorf("the log holds the address:\n%s", log)
+	}
+}
+
+func TestLogOfASiteHasItsMasks(t *testing.T) {
+	const client = "127.61.2.3"
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			secret `+testSecret+`
+		}
+	}
+	http://{SITE} {
+		log {
+			output file {DIR}/access.log
+			format masked console {
+				site family
+				time_format iso8601
+			}
+		}
+		client_mask {
+			site family
+		}
+		respond ok
+	}`)
+	send(t, from(t, client), "GET", "http://"+e.site+"/", nil)
+	want, err := testMasker(t, "family").Client(netip.MustParseAddr(client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a line", func() bool {
+		data, _ := os.ReadFile(filepath.Join(e.dir, "access.log"))
+		return strings.Contains(string(data), want.String()) && !strings.Contains(string(data), client)
+	})
+}
+
+// Logs open before apps are provisioned: till there is a key ring, addresses are left out.
+func TestEncoderWithoutAKeyRing(t *testing.T) {
+	was := logMasks.Swap(nil)
+	defer logMasks.Store(was)
+	e := &MaskedEncoder{Encoder: zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())}
+	clone := e.Clone()
+	clone.AddString("remote_port", "4711")
+	line, err := clone.EncodeEntry(zapcore.Entry{Message: "from 192.0.2.1:80"}, []zapcore.Field{
+		zap.String("client_ip", "2001:db8::1"), zap.Error(fmt.Errorf("dial 192.0.2.2")), zap.Any("any", map[string]string{"x": "192.0.2.3"}),
+		zap.Reflect("addr", netip.MustParseAddr("192.0.2.4")), zap.ByteString("b", []byte("192.0.2.5")), zap.Strings("s", []string{"192.0.2.6"}),
+		zap.String("remote_port", "4712"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leak := range []string{"192.0.2", "2001:db8", "4711", "4712", ":80\""} {
+		if strings.Contains(line.String(), leak) {
+			t.Errorf("%q in %s", leak, line)
+		}
+	}
+	if strings.Count(line.String(), noMask) != 7 {
+		t.Errorf("got %s", line)
+	}
+}
+
+func BenchmarkMaskedEncoder(b *testing.B) {
+	e := &MaskedEncoder{Encoder: zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())}
+	fields := []zapcore.Field{
+		zap.String("remote_ip", "192.0.2.1"), zap.String("client_ip", "192.0.2.1"),
+		zap.String("user_agent", "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"),
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		line, err := e.EncodeEntry(zapcore.Entry{Message: "handled request"}, fields)
+		if err != nil {
+			b.Fatal(err)
+		}
+		line.Free()
+	}
+}

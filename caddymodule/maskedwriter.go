@@ -1,0 +1,66 @@
+package caddymodule
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// maskedWriter puts the mask wherever a response header holds the client's address.
+type maskedWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	client  *client
+	own     netip.Addr
+	started bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *maskedWriter) WriteHeader(status int) {
+	if !w.started {
+		w.client.needle.scrub(w.Header(), w.own)
+		// An informational response comes before the one that counts.
+		w.started = status >= 200 || status == http.StatusSwitchingProtocols
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *maskedWriter) Write(p []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom, which lets the kernel copy files.
+func (w *maskedWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.begin()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError implements what http.ResponseController asks of a writer that flushes.
+func (w *maskedWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack implements http.Hijacker.
+func (w *maskedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+func (w *maskedWriter) begin() {
+	if !w.started {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter = (*maskedWriter)(nil)
+	_ http.Hijacker       = (*maskedWriter)(nil)
+	_ http.Pusher         = (*maskedWriter)(nil)
+	_ io.ReaderFrom       = (*maskedWriter)(nil)
+)

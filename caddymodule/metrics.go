@@ -1,0 +1,72 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are Wikiveil's counters. They live in the usage pool, so counts go on
+// over a config reload, and are registered anew in each config's registry.
+// No label ever holds an address or a mask.
+type metrics struct {
+	// masks counts requests that went on with a mask, by mode ("mask", "observe").
+	masks            *prometheus.CounterVec
+	masked, observed prometheus.Counter
+	// refused counts requests that the edge refused, by reason.
+	refused *prometheus.CounterVec
+	// tools counts requests to the anonymizing proxy, by declared tool and outcome.
+	tools *prometheus.CounterVec
+	// policies counts responses given a policy header, by mode ("enforce", "report").
+	policies *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "wikiveil", Name: name, Help: help,
+		}, labels)
+	}
+	m := &metrics{
+		masks:    counter("masked_requests_total", "Requests passed on with a mask.", "mode"),
+		refused:  counter("refused_requests_total", "Requests the edge refused.", "reason"),
+		tools:    counter("tool_requests_total", "Requests to the anonymizing proxy.", "tool", "outcome"),
+		policies: counter("policy_headers_total", "Responses given a Content-Security-Policy.", "mode"),
+	}
+	m.masked, m.observed = m.masks.WithLabelValues(string(modeMask)), m.masks.WithLabelValues(string(modeObserve))
+	return m
+}
+
+// Destruct implements caddy.Destructor; counters hold nothing that must be given back.
+func (m *metrics) Destruct() error { return nil }
+
+var metricsPool = caddy.NewUsagePool()
+
+const metricsKey = "metrics"
+
+func pooledMetrics() (*metrics, error) {
+	m, _, err := metricsPool.LoadOrNew(metricsKey, func() (caddy.Destructor, error) { return newMetrics(), nil })
+	if err != nil {
+		return nil, err
+	}
+	return m.(*metrics), nil
+}
+
+func releaseMetrics() error {
+	_, err := metricsPool.Delete(metricsKey)
+	return err
+}
+
+// register adds the counters to a config's registry. Two sites of one config
+// share the counters, so having them already is no error.
+func (m *metrics) register(registry prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.policies} {
+		var already prometheus.AlreadyRegisteredError
+		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return nil
+}

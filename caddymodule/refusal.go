@@ -1,0 +1,38 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+)
+
+// refusal is why a request can't go on. No text of one names an address.
+type refusal struct {
+	status int
+	reason string // label of the metric
+	text   string // for the person who reads the answer
+}
+
+var (
+	refusedNoAddress = refusal{http.StatusServiceUnavailable, "client_address_unknown",
+		"The server can't tell the client's address, so it can't protect it. " +
+			"(For the operator: behind a Unix socket, set trusted_proxies_unix in the servers option.)"}
+	refusedNoMask = refusal{http.StatusServiceUnavailable, "no_mask",
+		"The server can't make the mask that stands for the client's address."}
+	refusedHost = refusal{http.StatusBadRequest, "host_is_client",
+		"The Host header names the client's own address."}
+	refusedUnproven = refusal{http.StatusTooEarly, "address_unproven",
+		"The client's address is not proven before the handshake ends. Send the request again."}
+)
+
+// answer writes the refusal itself, where an error would leave the body to others:
+// an error route may hand on what was just refused.
+func (r *refusal) answer(w http.ResponseWriter) error {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(r.status)
+	_, err := io.WriteString(w, r.text+"\n")
+	return err
+}

@@ -1,0 +1,14 @@
+package caddymodule
+
+import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+// What is registered before the same directive runs in this order: nothing is to see a request
+// before its mask is on, and every response is to have a policy, the proxy's too. The
+// proxy comes before what rewrites paths, such as php_fastcgi's try_files.
+func init() {
+	httpcaddyfile.RegisterGlobalOption("wikiveil", parseAppOption)
+	httpcaddyfile.RegisterDirective("client_mask", parseClientMask)
+	httpcaddyfile.RegisterDirectiveOrder("client_mask", httpcaddyfile.Before, "tracing")
+	httpcaddyfile.RegisterDirectiveOrder("csp", httpcaddyfile.Before, "tracing")
+	httpcaddyfile.RegisterDirectiveOrder("anonproxy", httpcaddyfile.Before, "method")
+}

@@ -1,0 +1,103 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestCarriesAddress(t *testing.T) {
+	for _, name := range []string{
+		"X-Forwarded-For", "Forwarded", "X-Forwarded", "Forwarded-For", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
+		"Cf-Connecting-Ipv6", "Cf-Pseudo-Ipv4", "Fastly-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For",
+		"X-Envoy-External-Address", "X-Appengine-User-Ip", "X-Azure-Clientip", "X-Azure-Socketip", "X-Proxyuser-Ip",
+		"Wl-Proxy-Client-Ip", "Proxy-Client-Ip", "Client-Ip", "X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Originating-Ip",
+		"Via", "X_forwarded_for", "X.forwarded.for", "x-real-ip", "REMOTE_ADDR", "X-Acme-Visitor-Ipaddress", "Xff", "X-Xff",
+		"Http-X-Forwarded-For", "Fly-Client-Ip", "X-Vercel-Forwarded-For", "Do-Connecting-Ip", "Ali-Cdn-Real-Ip", "X-Forwarded-By", "X-Forwarded-Server",
+	} {
+		if !carriesAddress(name) {
+			t.Errorf("%s is passed on", name)
+		}
+	}
+	for _, name := range []string{
+		"Accept", "Cookie", "Content-Type", "X-Forwarded-Proto", "X-Forwarded-Host", "Content-Description", "X-Strip", "X-Zip",
+		"X-Requested-With", "Sec-Websocket-Protocol", "Traceparent", "X-Description", "Authorization", "Cdn-Loop", "Zip", "X-Skip-Cache", "I", "",
+	} {
+		if carriesAddress(name) {
+			t.Errorf("%s is dropped", name)
+		}
+	}
+}
+
+func TestForgedHeadersOfOursAreDropped(t *testing.T) {
+	h := http.Header{
+		"Client-Mask": {"x"}, "Client-Network": {"x"}, "Client-Network-Masks": {"x"},
+		"Client_mask": {"x"}, "client.network": {"x"}, "CLIENT_NETWORK_MASKS": {"x"}, "Client-Masks": {"kept"},
+	}
+	n := newNeedle(netip.MustParseAddr("203.0.113.9"), 64, "M")
+	n.scrubRequest(h, netip.Addr{})
+	if len(h) != 1 || h.Get("Client-Masks") != "kept" {
+		t.Errorf("left: %v", h)
+	}
+}
+
+func newNeedle(addr netip.Addr, v6Prefix int, mask string) needle {
+	n := needle{client: clientPrefix(addr, v6Prefix), mask: mask}
+	if addr.Is4() {
+		n.dotted = addr.String()
+	}
+	return n
+}
+
+func TestScrubByValue(t *testing.T) {
+	v4 := newNeedle(netip.MustParseAddr("203.0.113.9"), 64, "M")
+	v6 := newNeedle(netip.MustParseAddr("2001:db8:1:2:3::4"), 64, "M")
+	for _, c := range []struct {
+		name     string
+		needle   needle
+		in, want string
+	}{
+		{"alone", v4, "203.0.113.9", "M"},
+		{"in a cookie", v4, "a=1; ip=203.0.113.9; b=2", "a=1; ip=M; b=2"},
+		{"in a URL", v4, "https://w.example/?u=203.0.113.9", "https://w.example/?u=M"},
+		{"with port", v4, "203.0.113.9:4711", "[M]:0"},
+		{"mapped", v4, "::ffff:203.0.113.9", "M"},
+		{"mapped in hex", v4, "::ffff:cb00:7109", "M"},
+		{"mapped in full", v4, "0:0:0:0:0:ffff:cb00:7109", "M"},
+		{"mapped, percent-encoded", v4, "a=%3A%3Affff%3Acb00%3A7109", "a=M"},
+		{"another's", v4, "203.0.113.90 and 198.51.100.7", "203.0.113.90 and 198.51.100.7"},
+		{"part of a version", v4, "1.203.0.113.9", "1.203.0.113.9"},
+		{"IPv6", v6, "2001:db8:1:2:3::4", "M"},
+		{"IPv6 in capitals and full", v6, "2001:0DB8:0001:0002:0003:0000:0000:0004", "M"},
+		{"IPv6 with zone and port", v6, "[2001:db8:1:2:3::4%eth0]:99", "[M]:0"},
+		{"another address of its /64", v6, "for=\"[2001:db8:1:2::99]\"", "for=\"[M]\""},
+		{"another /64", v6, "2001:db8:1:3::4", "2001:db8:1:3::4"},
+		{"percent-encoded", v6, "ip=2001%3Adb8%3a1:2:3::4", "ip=M"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := http.Header{"X": {"first", c.in}}
+			c.needle.scrub(h, netip.Addr{})
+			if got := h["X"][1]; got != c.want || h["X"][0] != "first" {
+				t.Errorf("%q gives %q, want %q", c.in, got, c.want)
+			}
+		})
+	}
+}
+
+// FuzzScrub shows that what strangers put around an address does not save it.
+func FuzzScrub(f *testing.F) {
+	f.Add("a=", ";b")
+	f.Add("%", "%3A")
+	f.Add("[", "]:80")
+	f.Add("::ffff:", ".")
+	addr := netip.MustParseAddr("203.0.113.9")
+	n := newNeedle(addr, 64, "2001:2f::1")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		h := http.Header{"X": {before + " " + addr.String() + " " + after}}
+		n.scrub(h, netip.Addr{})
+		if strings.Contains(h["X"][0], " "+addr.String()+" ") {
+			t.Fatalf("left in %q", h["X"][0])
+		}
+	})
+}

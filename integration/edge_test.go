@@ -1,0 +1,153 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// wikiHost is the wiki's name. Browsers resolve names under localhost to
+// loopback addresses and trust their origins without TLS, and no address in it
+// can be mistaken for a client's.
+const wikiHost = "wiki.localhost"
+
+// edgeConfig is what tests choose of an edge's Caddyfile.
+type edgeConfig struct {
+	app    string // inside the wikiveil block
+	site   string // inside the site block
+	others string // site blocks beside it
+	// unmasked leaves out the log format, for the baselines of leak tests.
+	unmasked bool
+}
+
+// edge is a real Caddy in this process. There can be one at a time.
+type edge struct {
+	url   string // of the wiki: scheme, host and port
+	addr  string // that it listens at
+	admin string // URL of the admin API
+	dir   string // storage and logs
+}
+
+const edgeCaddyfile = `
+{
+	admin %[1]s
+	auto_https off
+	persist_config off
+	storage file_system %[2]s/storage
+	log {
+		output file %[2]s/logs/caddy.log
+		format %[3]s
+		level DEBUG
+	}
+	%[4]s
+}
+
+%[5]s {
+	bind 127.0.0.1
+	log {
+		output file %[2]s/logs/access.log
+		format %[3]s
+	}
+	%[6]s
+}
+
+%[7]s
+`
+
+// startEdge runs Caddy until the test ends.
+func startEdge(t *testing.T, config edgeConfig) *edge {
+	t.Helper()
+	e := &edge{addr: freeAddr(t, "127.0.0.1"), dir: t.TempDir()}
+	if err := os.Mkdir(filepath.Join(e.dir, "storage"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(e.addr)
+	e.url = "http://" + wikiHost + ":" + port
+	adminAddr := freeAddr(t, "127.0.0.1")
+	e.admin = "http://" + adminAddr
+
+	format, app := "masked json", ""
+	if config.unmasked {
+		format = "json"
+	}
+	if config.app != "" {
+		app = "wikiveil {\n" + config.app + "\n}"
+	}
+	loadCaddyfile(t, fmt.Sprintf(edgeCaddyfile, adminAddr, e.dir, format, app, e.url, config.site, config.others))
+	return e
+}
+
+func loadCaddyfile(t *testing.T, caddyfile string) {
+	t.Helper()
+	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").
+		Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatalf("adapting: %v\n%s", err, caddyfile)
+	}
+	for _, warning := range warnings {
+		if !strings.Contains(warning.Message, "not formatted") {
+			t.Logf("adapting: %s", warning)
+		}
+	}
+	if err := caddy.Load(adapted, true); err != nil {
+		t.Fatalf("loading: %v\n%s", err, caddyfile)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping the edge: %v", err)
+		}
+	})
+}
+
+// freeAddr returns an address on host with a port that nobody listens at.
+func freeAddr(t *testing.T, host string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// rotateKeys starts a new epoch through the admin API, as `wikiveil keys rotate` does.
+func (e *edge) rotateKeys(t *testing.T) {
+	t.Helper()
+	resp, err := http.Post(e.admin+"/wikiveil/keys/rotate", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode >= 300 {
+		t.Fatalf("rotating keys: %s: %s", resp.Status, body)
+	}
+}
+
+// adminAnswers returns what the admin API tells about keys, config and metrics.
+func (e *edge) adminAnswers(t *testing.T) []byte {
+	t.Helper()
+	var all []byte
+	for _, path := range []string{"/config/", "/wikiveil/keys", "/metrics", "/reverse_proxy/upstreams"} {
+		resp, err := http.Get(e.admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("asking the admin API for %s: %s %v", path, resp.Status, err)
+		}
+		all = append(all, body...)
+	}
+	return all
+}

@@ -1,0 +1,70 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+)
+
+// front is a way to put the edge before PHP.
+type front struct {
+	name string
+	// config completes a config whose site begins with the given directives.
+	config func(t *testing.T, w *wiki, config edgeConfig) edgeConfig
+}
+
+// fronts are the two ways that operators use.
+var fronts = []front{
+	{"php_fastcgi", behindFastCGI},
+	{"reverse_proxy", behindReverseProxy},
+}
+
+// forEachFront runs a test with the edge as PHP's own web server and with the
+// edge before another web server.
+func forEachFront(t *testing.T, test func(t *testing.T, f front)) {
+	for _, f := range fronts {
+		t.Run(f.name, func(t *testing.T) { test(t, f) })
+	}
+}
+
+func behindFastCGI(t *testing.T, w *wiki, config edgeConfig) edgeConfig {
+	config.site += w.site(t, "")
+	return config
+}
+
+// behindReverseProxy puts a second, unmasked web server between the edge and PHP.
+// It passes on X-Forwarded-For as it came from the edge, as web servers do that
+// know of a proxy before them.
+func behindReverseProxy(t *testing.T, w *wiki, config edgeConfig) edgeConfig {
+	addr := freeAddr(t, "127.0.0.3")
+	_, port, _ := net.SplitHostPort(addr)
+	config.site += "\nreverse_proxy " + addr + "\n"
+	config.others += fmt.Sprintf("http://:%s {\nbind 127.0.0.3\n%s\n}\n", port, w.site(t, "trusted_proxies 127.0.0.1/32"))
+	return config
+}
+
+// site is the directives of a web server for the wiki.
+func (w *wiki) site(t *testing.T, fastCGIOptions string) string {
+	t.Helper()
+	code, err := mediaWikiCode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer("WIKI", w.dir, "CODE", code, "SOCKET", shared.php.socket, "OPTIONS", fastCGIOptions).Replace(`
+	root CODE
+	handle_path /images/* {
+		root WIKI/images
+		file_server
+	}
+	handle {
+		php_fastcgi unix/SOCKET {
+			env MW_CONFIG_FILE WIKI/LocalSettings.php
+			OPTIONS
+		}
+		file_server
+	}
+`)
+}

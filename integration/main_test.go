@@ -1,0 +1,53 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/wikiveil/wikiveil/caddymodule"
+)
+
+// shared is what all tests use of one set-up: the installed wiki that each test
+// copies, and the PHP that runs the copies.
+var shared struct {
+	dir      string
+	template *wiki
+	php      *phpFPM
+}
+
+func TestMain(m *testing.M) {
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "setting up the integration tests:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (code int, err error) {
+	// The name is short, since a unix socket's path must be.
+	shared.dir, err = os.MkdirTemp("", "wikiveil")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(shared.dir)
+
+	// Caddy keeps an instance id and such under these; no test may touch the user's.
+	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME"} {
+		os.Setenv(name, filepath.Join(shared.dir, "caddy"))
+	}
+	if shared.template, err = installWiki(filepath.Join(shared.dir, "template")); err != nil {
+		return 1, err
+	}
+	if shared.php, err = startPHP(shared.dir); err != nil {
+		return 1, err
+	}
+	defer shared.php.stop()
+	return m.Run(), nil
+}

@@ -1,0 +1,81 @@
+// Ways to have a browser run a resource. attempt() tells whether it ran: it waits
+// until the browser has given the resource to the sink, refused it, or until the
+// resource's code has announced itself.
+const ran = new Set();
+const announced = new EventTarget();
+function hear(event) {
+	ran.add(event.data);
+	announced.dispatchEvent(new Event(String(event.data)));
+}
+new BroadcastChannel('ran').onmessage = hear;
+addEventListener('message', hear);
+
+const once = (target, ...names) => new Promise(done => names.forEach(name => target.addEventListener(name, done, {once: true})));
+
+function element(name, attributes) {
+	const e = Object.assign(document.createElement(name), attributes);
+	const settled = once(e, 'load', 'error');
+	document.body.append(e);
+	return settled;
+}
+
+function worker(w) {
+	w.onmessage = hear;
+	return once(w, 'message', 'error');
+}
+
+// What has been registered or added as a module has run, whether or not it could say so.
+const hasRun = url => hear({data: new URL(url, location).search.slice(1)});
+
+async function serviceWorker(url, options) {
+	const registration = await navigator.serviceWorker.register(url, options);
+	hasRun(url);
+	await registration.unregister();
+}
+
+async function worklet(url) {
+	await new AudioContext().audioWorklet.addModule(url);
+	hasRun(url);
+}
+
+const sinks = {
+	script: url => element('script', {src: url}),
+	module: url => element('script', {src: url, type: 'module'}),
+	import: url => import(url),
+	worker: url => worker(new Worker(url)),
+	moduleWorker: url => worker(new Worker(url, {type: 'module'})),
+	sharedWorker: url => once(new SharedWorker(url), 'error'),
+	importScripts: url => worker(new Worker(URL.createObjectURL(new Blob(
+		[`try { importScripts(${JSON.stringify(new URL(url, location).href)}) } finally { postMessage('done') }`])))),
+	serviceWorker: url => serviceWorker(url, {}),
+	moduleServiceWorker: url => serviceWorker(url, {type: 'module'}),
+	worklet,
+	frame: url => element('iframe', {src: url}),
+	object: url => element('object', {data: url}),
+	embed: url => element('embed', {src: url}),
+};
+
+async function attempt(sink, url, id) {
+	const violated = once(document, 'securitypolicyviolation');
+	const spoke = once(announced, id);
+	const settled = (async () => sinks[sink](url))().catch(() => {});
+	await Promise.race([settled, violated, spoke]);
+	// What was announced before the sink settled is heard by now, or next.
+	for (let i = 0; i < 3; i++) {
+		await new Promise(done => setTimeout(done, 0));
+	}
+	return ran.has(id);
+}
+
+// get has the browser load a resource as what it pretends to be, and tells whether it
+// came out of the cache.
+const getters = {
+	fetched: url => fetch(url).then(r => r.text()),
+	shown: url => element('img', {src: url}),
+	styled: url => element('link', {rel: 'stylesheet', href: url}),
+};
+
+async function get(how, url) {
+	await getters[how](url);
+	return performance.getEntriesByName(new URL(url, location).href).at(-1)?.deliveryType === 'cache';
+}

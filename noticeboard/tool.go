@@ -1,0 +1,145 @@
+package noticeboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind is what a browser loads from a tool.
+type Kind string
+
+// The kinds. There is none for scripts, workers or documents: what comes
+// through the wiki's own origin must never run there.
+const (
+	Img   Kind = "img"   // images, SVG among them
+	Font  Kind = "font"  // web fonts
+	Style Kind = "style" // style sheets
+	Media Kind = "media" // audio, video and their text tracks
+	Data  Kind = "data"  // what fetch() and XMLHttpRequest read: JSON, CSV, plain text
+)
+
+// Kinds lists every kind.
+func Kinds() []Kind { return []Kind{Img, Font, Style, Media, Data} }
+
+// Tool declares a third-party resource that readers may reach.
+type Tool struct {
+	// Name is the tool's part of its address on the wiki, `/.tools/NAME/…`:
+	// 1 to 63 lower-case letters, digits and hyphens, a letter or digit first.
+	Name string `json:"name"`
+
+	// Origin is where the tool lives: `https://` and a host name, with a port
+	// if it isn't 443. No path, no address literal, no private name.
+	Origin string `json:"origin"`
+
+	// Hosts are further hosts (`name` or `name:port`, by https) to which the
+	// tool's redirects may lead. Default: none, so redirects stay on the origin.
+	Hosts []string `json:"hosts,omitempty"`
+
+	// Kinds are what browsers may load from the tool: `img`, `font`, `style`,
+	// `media`, `data`. Default: `img` and `data`.
+	Kinds []Kind `json:"kinds,omitempty"`
+
+	// Methods are the request methods the tool takes: `GET`, `HEAD`.
+	// Default: both.
+	Methods []string `json:"methods,omitempty"`
+
+	// Title is the tool's name for people. Default: the name.
+	Title string `json:"title,omitempty"`
+
+	// Purpose says what the tool is for.
+	Purpose string `json:"purpose,omitempty"`
+
+	// Sends says what the tool gets of a reader, in words: what its gadgets
+	// put into the addresses they ask for.
+	Sends string `json:"sends,omitempty"`
+
+	// Retention says how long the tool keeps what it gets.
+	Retention string `json:"retention,omitempty"`
+
+	// Source is the address of the tool's source code.
+	Source string `json:"source,omitempty"`
+
+	// Privacy is the address of the tool's privacy policy.
+	Privacy string `json:"privacy,omitempty"`
+
+	// Contact tells whom to ask about the tool: an e-mail address, a web
+	// address or words.
+	Contact string `json:"contact,omitempty"`
+
+	// MaxSize is the largest response body in bytes. Default: the proxy's.
+	MaxSize int64 `json:"max_size,omitempty"`
+
+	// Timeout is the longest a whole request may take. Default: the proxy's.
+	Timeout Duration `json:"timeout,omitempty"`
+
+	// AllowLoopback is for tests and demonstrations only: the tool must then
+	// live on a loopback address (127.0.0.0/8, [::1] or localhost), by http or
+	// https, and can be nowhere else. Default: false.
+	AllowLoopback bool `json:"allow_loopback,omitempty"`
+}
+
+// Origins returns the tool's origins in normal form, its own first and then
+// one for each of Hosts. Call it on a board's tool.
+func (t *Tool) Origins() []string {
+	scheme, _, _ := strings.Cut(t.Origin, "://")
+	origins := []string{t.Origin}
+	for _, host := range t.Hosts {
+		origins = append(origins, scheme+"://"+host)
+	}
+	return origins
+}
+
+// Has tells whether the tool declares the kind.
+func (t *Tool) Has(kind Kind) bool { return slices.Contains(t.Kinds, kind) }
+
+// withDefaults returns a copy with defaults filled in.
+func (t *Tool) withDefaults() *Tool {
+	own := *t
+	own.Kinds, own.Methods, own.Hosts = slices.Clone(t.Kinds), slices.Clone(t.Methods), slices.Clone(t.Hosts)
+	if len(own.Kinds) == 0 {
+		own.Kinds = []Kind{Img, Data}
+	}
+	if len(own.Methods) == 0 {
+		own.Methods = []string{http.MethodGet, http.MethodHead}
+	}
+	if own.Title == "" {
+		own.Title = own.Name
+	}
+	return &own
+}
+
+// Duration is a time span, in JSON a string such as "30s" or a number of
+// nanoseconds.
+type Duration time.Duration
+
+// MarshalJSON writes the span as a string.
+func (d Duration) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(d).String())
+}
+
+// UnmarshalJSON reads a string such as "30s" or a number of nanoseconds.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] != '"' {
+		return json.Unmarshal(b, (*int64)(d))
+	}
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	span, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("parsing duration: %w", err)
+	}
+	*d = Duration(span)
+	return nil
+}
+
+// Interface guards
+var (
+	_ json.Marshaler   = Duration(0)
+	_ json.Unmarshaler = (*Duration)(nil)
+)
