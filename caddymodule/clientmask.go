@@ -34,7 +34,7 @@ type ClientMask struct {
 	// Where the masks of the networks that the client is in go. "header" (the default)
 	// is Client-Network-Masks; "xff" puts them before the mask in X-Forwarded-For too,
 	// which MediaWiki with $wgApplyIpBlocksToXff enforces blocks of; "off" is nowhere.
-	// The header Client-Network gives the names of the named networks.
+	// The header Client-Network gives the names of the named networks in any case.
 	Networks networksMode `json:"networks,omitempty"`
 
 	// The label that keeps this site's masks unrelated to other sites', or shared with those

@@ -75,7 +75,7 @@ func TestTheAppSeesTheMask(t *testing.T) {
 		{"by default", "", mask, fmt.Sprintf("%s, %s, %s", school, wide, narrow), "school"},
 		{"networks xff", "networks xff", fmt.Sprintf("%s, %s, %s, %s", school, wide, narrow, mask),
 			fmt.Sprintf("%s, %s, %s", school, wide, narrow), "school"},
-		{"networks off", "networks off", mask, "", ""},
+		{"networks off", "networks off", mask, "", "school"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			wiki := newApp(t, nil)

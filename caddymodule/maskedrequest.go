@@ -95,10 +95,7 @@ func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, networks n
 // describe tells apps that speak masks.
 func (m *maskedRequest) describe(h http.Header, networks networksMode) {
 	m.set(h, 0, headerMask, m.client.mask)
-	if networks == networksOff {
-		return
-	}
-	if m.client.networks != "" {
+	if m.client.networks != "" && networks != networksOff {
 		m.set(h, 1, headerNetworkMasks, m.client.networks)
 	}
 	if m.client.names != "" {

@@ -88,7 +88,7 @@ func TestExampleAlternatives(t *testing.T) {
 func isConfig(line string) bool {
 	word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 	switch word {
-	case "network", "tool", "kinds", "title", "purpose", "sends", "}", "root", "php_fastcgi", "file_server":
+	case "network", "tool", "kinds", "title", "purpose", "sends", "}", "root", "@private", "error", "php_fastcgi", "file_server":
 		return !strings.HasSuffix(strings.TrimSpace(line), ".") && !strings.HasSuffix(strings.TrimSpace(line), ":")
 	}
 	return false

@@ -10,17 +10,21 @@ function hear(event) {
 new BroadcastChannel('ran').onmessage = hear;
 addEventListener('message', hear);
 
+// What a sink is made of stays referred to, or its events might never come.
+const kept = [];
+const keep = object => kept[kept.push(object) - 1];
+
 const once = (target, ...names) => new Promise(done => names.forEach(name => target.addEventListener(name, done, {once: true})));
 
 function element(name, attributes) {
-	const e = Object.assign(document.createElement(name), attributes);
+	const e = keep(Object.assign(document.createElement(name), attributes));
 	const settled = once(e, 'load', 'error');
 	document.body.append(e);
 	return settled;
 }
 
 function worker(w) {
-	w.onmessage = hear;
+	keep(w).onmessage = hear;
 	return once(w, 'message', 'error');
 }
 
@@ -34,7 +38,7 @@ async function serviceWorker(url, options) {
 }
 
 async function worklet(url) {
-	await new AudioContext().audioWorklet.addModule(url);
+	await keep(new AudioContext()).audioWorklet.addModule(url);
 	hasRun(url);
 }
 
@@ -44,7 +48,7 @@ const sinks = {
 	import: url => import(url),
 	worker: url => worker(new Worker(url)),
 	moduleWorker: url => worker(new Worker(url, {type: 'module'})),
-	sharedWorker: url => once(new SharedWorker(url), 'error'),
+	sharedWorker: url => once(keep(new SharedWorker(url)), 'error'),
 	importScripts: url => worker(new Worker(URL.createObjectURL(new Blob(
 		[`try { importScripts(${JSON.stringify(new URL(url, location).href)}) } finally { postMessage('done') }`])))),
 	serviceWorker: url => serviceWorker(url, {}),
