@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -145,10 +146,9 @@ func unescape(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	for i := 0; i < len(text); i++ {
-		var c byte
 		if text[i] == '%' && i+2 < len(text) {
-			if n, _ := fmt.Sscanf(text[i+1:i+3], "%02x", &c); n == 1 && isHexPair(text[i+1:i+3]) {
-				b.WriteByte(c)
+			if c, err := hex.DecodeString(text[i+1 : i+3]); err == nil {
+				b.Write(c)
 				i += 2
 				continue
 			}
@@ -156,15 +156,6 @@ func unescape(text string) string {
 		b.WriteByte(text[i])
 	}
 	return b.String()
-}
-
-func isHexPair(s string) bool {
-	for i := range len(s) {
-		if c := s[i] | 0x20; !isDecimal(s[i]) && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }
 
 func around(text string, i int) string {

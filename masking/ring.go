@@ -30,6 +30,9 @@ func (e Epoch) Masker(site string, v6Prefix int) (*Masker, error) {
 	return NewMasker(e.secret, site, v6Prefix)
 }
 
+// Key derives the key for one use under this epoch; see [DeriveKey]. It is gone with the epoch.
+func (e Epoch) Key(use string) ([]byte, error) { return DeriveKey(e.secret, use) }
+
 // String returns the epoch's id, so that no log or error can hold its secret.
 func (e Epoch) String() string { return "epoch " + e.id }
 

@@ -14,6 +14,7 @@ addEventListener('message', hear);
 const kept = [];
 const keep = object => kept[kept.push(object) - 1];
 
+const sleep = milliseconds => new Promise(done => setTimeout(done, milliseconds));
 const once = (target, ...names) => new Promise(done => names.forEach(name => target.addEventListener(name, done, {once: true})));
 
 function element(name, attributes) {
@@ -48,7 +49,8 @@ const sinks = {
 	import: url => import(url),
 	worker: url => worker(new Worker(url)),
 	moduleWorker: url => worker(new Worker(url, {type: 'module'})),
-	sharedWorker: url => once(keep(new SharedWorker(url)), 'error'),
+	// Chromium does not always tell that a shared worker's code failed.
+	sharedWorker: url => Promise.race([once(keep(new SharedWorker(url)), 'error'), sleep(3000)]),
 	importScripts: url => worker(new Worker(URL.createObjectURL(new Blob(
 		[`try { importScripts(${JSON.stringify(new URL(url, location).href)}) } finally { postMessage('done') }`])))),
 	serviceWorker: url => serviceWorker(url, {}),
@@ -60,13 +62,12 @@ const sinks = {
 };
 
 async function attempt(sink, url, id) {
-	const violated = once(document, 'securitypolicyviolation');
 	const spoke = once(announced, id);
 	const settled = (async () => sinks[sink](url))().catch(() => {});
-	await Promise.race([settled, violated, spoke]);
+	await Promise.race([settled, spoke]);
 	// What was announced before the sink settled is heard by now, or next.
 	for (let i = 0; i < 3; i++) {
-		await new Promise(done => setTimeout(done, 0));
+		await sleep(0);
 	}
 	return ran.has(id);
 }
@@ -81,5 +82,12 @@ const getters = {
 
 async function get(how, url) {
 	await getters[how](url);
-	return performance.getEntriesByName(new URL(url, location).href).at(-1)?.deliveryType === 'cache';
+	// The browser may note a load a little later than it is done.
+	for (;;) {
+		const entry = performance.getEntriesByName(new URL(url, location).href).at(-1);
+		if (entry) {
+			return entry.deliveryType === 'cache';
+		}
+		await sleep(0);
+	}
 }

@@ -1,0 +1,175 @@
+package caddymodule
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// leakUpstream is one way to reach an app: a path of the site, and what Caddy does with it.
+type leakUpstream struct {
+	name      string
+	path      string
+	directive string // {APP} is the app
+	over      wire
+	peer      bool // the app is told a peer address
+	status    int  // of a request that passes
+	more      string
+	app       *leakApp
+}
+
+func leakUpstreams(t *testing.T) []*leakUpstream {
+	t.Helper()
+	upstreams := []*leakUpstream{
+		{name: "HTTP/1.1", path: "/h1/", directive: "reverse_proxy {APP}", over: wireH1},
+		{name: "h2", path: "/h2/", directive: "reverse_proxy h2c://{APP}", over: wireH2},
+		{name: "FastCGI", path: "/fastcgi/", over: wireFastCGI, peer: true,
+			directive: "reverse_proxy {APP} {\ntransport fastcgi\nrequest_buffers 1MiB\n}"},
+		{name: "php_fastcgi", path: "/php/", over: wireFastCGI, peer: true,
+			directive: "root {DIR}\nphp_fastcgi {APP} {\nrequest_buffers 1MiB\n}"},
+		{name: "PROXY protocol v1", path: "/v1/", over: wireProxy, peer: true,
+			directive: "reverse_proxy {APP} {\ntransport http {\nproxy_protocol v1\n}\n}"},
+		{name: "PROXY protocol v2", path: "/v2/", over: wireProxy, peer: true,
+			directive: "reverse_proxy {APP} {\ntransport http {\nproxy_protocol v2\n}\n}"},
+		{name: "error page", path: "/error/", directive: "error 404", over: wireH1, status: http.StatusNotFound},
+		{name: "WebSocket", path: "/ws/", directive: "reverse_proxy {APP}", over: wireH1, status: http.StatusSwitchingProtocols,
+			more: "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n"},
+	}
+	for _, u := range upstreams {
+		if u.status == 0 {
+			u.status = http.StatusOK
+		}
+		var answer http.HandlerFunc
+		if u.name == "WebSocket" {
+			answer = echoWebSocket
+		}
+		u.app = newLeakApp(t, u.over, answer)
+	}
+	return upstreams
+}
+
+// takes reports whether a form can be sent along this way.
+func (u *leakUpstream) takes(f leakForm) bool {
+	return u.name != "WebSocket" || !f.onlyH1()
+}
+
+// leakConfig has a site with all the upstreams, over HTTP and over TLS. {MASK} is the client_mask directive.
+const leakConfig = `{
+	{GLOBAL}
+	auto_https disable_redirects
+	skip_install_trust
+	metrics {
+		per_host
+	}
+	servers {
+		trusted_proxies static ` + leakRange + `
+	}
+	wikiveil {
+		secret ` + testSecret + `
+	}
+}
+(site) {
+	log {
+		output file {DIR}/access.log
+		format masked json
+	}
+	{MASK}
+	{UPSTREAMS}
+	handle_errors {
+		reverse_proxy {ERRORS} {
+			header_up Error-Status {err.status_code}
+		}
+	}
+}
+http://:{PORT} {
+	import site
+}
+https://` + leakHost + `:{TLSPORT} {
+	tls internal
+	import site
+}
+`
+
+// leakEdge is an edge whose every trace is searched.
+type leakEdge struct {
+	*edge
+	tls       string // host:port
+	upstreams []*leakUpstream
+}
+
+func newLeakEdge(t *testing.T, config, mask string) *leakEdge {
+	t.Helper()
+	e := &leakEdge{tls: freePort(t), upstreams: leakUpstreams(t)}
+	var directives strings.Builder
+	errors := ""
+	for _, u := range e.upstreams {
+		fmt.Fprintf(&directives, "handle %s* {\n%s\n}\n", u.path, strings.ReplaceAll(u.directive, "{APP}", u.app.address()))
+		if u.name == "error page" {
+			errors = u.app.address()
+		}
+	}
+	config = strings.NewReplacer("{MASK}", mask, "{UPSTREAMS}", directives.String(), "{ERRORS}", errors,
+		"{TLSPORT}", e.tls[strings.LastIndexByte(e.tls, ':')+1:]).Replace(config)
+	e.edge = newEdge(t, config)
+	if err := os.WriteFile(filepath.Join(e.dir, "index.php"), []byte("<?php\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (e *leakEdge) upstream(t *testing.T, name string) *leakUpstream {
+	t.Helper()
+	for _, u := range e.upstreams {
+		if u.name == name {
+			return u
+		}
+	}
+	t.Fatalf("no upstream %q", name)
+	return nil
+}
+
+// searchTraces looks for addresses in all logs, metrics and answers of the admin API.
+func (e *edge) searchTraces(t *testing.T, addrs ...netip.Addr) {
+	t.Helper()
+	for name, data := range e.traces(t) {
+		wantNone(t, name, data, addrs...)
+	}
+}
+
+// traces returns the files of the edge's directory, its keys among them, and what the admin API tells.
+func (e *edge) traces(t *testing.T) map[string][]byte {
+	t.Helper()
+	traces := make(map[string][]byte)
+	for _, path := range []string{
+		"/config/", "/metrics", "/wikiveil/keys", "/reverse_proxy/upstreams", "/pki/ca/local", "/pki/ca/local/certificates",
+		"/debug/vars", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/no/such/path",
+	} {
+		resp, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+path, nil)
+		var head bytes.Buffer
+		resp.Header.Write(&head)
+		traces["admin API, "+path] = append(head.Bytes(), body...)
+	}
+	err := filepath.Walk(e.dir, func(path string, info os.FileInfo, err error) error {
+		if err != nil || info.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		traces[strings.TrimPrefix(path, e.dir)] = append([]byte(path+"\n"), data...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(traces["admin API, /metrics"], []byte("wikiveil_masked_requests_total")) {
+		t.Error("the admin API's metrics don't have ours")
+	}
+	return traces
+}
+
+var _ = io.Discard

@@ -1,0 +1,121 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Every hostile form, of every kind of client, to an app behind every kind of upstream:
+// no byte of the address arrives, and the mask does.
+func TestLeakToUpstreams(t *testing.T) {
+	e := newLeakEdge(t, leakConfig, "client_mask")
+	for _, u := range e.upstreams {
+		t.Run(u.name, func(t *testing.T) {
+			for _, c := range leakClients() {
+				t.Run(c.name, func(t *testing.T) {
+					for _, f := range leakForms() {
+						if f.isFor(c) && u.takes(f) {
+							t.Run(f.name, func(t *testing.T) { tryForm(t, e, u, c, f, nil) })
+						}
+					}
+				})
+			}
+		})
+	}
+	e.searchTraces(t, leakAddrs()...)
+	if log := e.readLog(t); !strings.Contains(log, clientMask(t, "127.61.2.3")) {
+		t.Error("the log holds no mask: was there anything to find?")
+	}
+}
+
+func TestLeakByNetworksMode(t *testing.T) {
+	for _, mode := range []string{"xff", "off"} {
+		t.Run(mode, func(t *testing.T) {
+			e := newLeakEdge(t, leakConfig, "client_mask {\nnetworks "+mode+"\n}")
+			u := e.upstream(t, "HTTP/1.1")
+			for _, c := range leakClients() {
+				networks := networkMasksOf(t, c.addr)
+				xff := append(slices.Clone(networks), clientMask(t, c.addr.String()))
+				if mode == "off" {
+					xff, networks = xff[len(xff)-1:], nil
+				}
+				t.Run(c.name, func(t *testing.T) {
+					for _, f := range leakForms() {
+						if f.isFor(c) {
+							t.Run(f.name, func(t *testing.T) { tryForm(t, e, u, c, f, &wantedHeaders{xff, networks}) })
+						}
+					}
+				})
+			}
+			e.searchTraces(t, leakAddrs()...)
+		})
+	}
+}
+
+// wantedHeaders is what an app is to get for its lists of masks.
+type wantedHeaders struct{ xff, networks []string }
+
+// tryForm sends a form over HTTP/1.1 and looks at what came of it.
+func tryForm(t *testing.T, e *leakEdge, u *leakUpstream, c leakClient, f leakForm, want *wantedHeaders) {
+	t.Helper()
+	got := sendBytes(t, c.source, e.site, f.request(c, e.site, u.path, u.more))
+	wantNone(t, "the response", got.raw[:len(got.raw)-len(got.body)], leakAddrs()...)
+	checkForm(t, u, c, f, got, want)
+}
+
+func checkForm(t *testing.T, u *leakUpstream, c leakClient, f leakForm, got leakAnswer, want *wantedHeaders) {
+	t.Helper()
+	if u.over == wireFastCGI || u.name == "WebSocket" {
+		// The answer may be complete before the app has read the end.
+		defer time.Sleep(0)
+	}
+	received, requests := u.app.rec.taken(), u.app.take()
+	wantNone(t, "the app", received, leakAddrs()...)
+	if got.status >= 500 {
+		t.Errorf("status %d: %q", got.status, got.body)
+	}
+	if f.status != 0 && u.name != "error page" {
+		if got.status != f.status || !strings.Contains(got.body, f.reason) {
+			t.Errorf("status %d %q, want %d with %q", got.status, got.body, f.status, f.reason)
+		}
+		if len(requests) != 0 {
+			t.Errorf("the app got %d requests", len(requests))
+		}
+		return
+	}
+	if f.status != 0 && len(requests) == 0 {
+		return // refused before the error page
+	}
+	if len(requests) != 1 {
+		t.Fatalf("status %d %q; the app got %d requests, want 1", got.status, got.body, len(requests))
+	}
+	if f.status == 0 && got.status != u.status {
+		t.Errorf("status %d, want %d", got.status, u.status)
+	}
+	if want == nil {
+		want = &wantedHeaders{[]string{clientMask(t, c.addr.String())}, networkMasksOf(t, c.addr)}
+	}
+	checkMasks(t, requests[0], c, u.peer, want)
+}
+
+// checkMasks checks what an app sees of a client.
+func checkMasks(t *testing.T, r *http.Request, c leakClient, peer bool, want *wantedHeaders) {
+	t.Helper()
+	mask := clientMask(t, c.addr.String())
+	for name, want := range map[string][]string{
+		"Client-Mask": {mask}, "X-Forwarded-For": want.xff, "Client-Network-Masks": want.networks, "Client-Network": nil,
+	} {
+		if got := strings.Join(r.Header.Values(name), "|"); got != strings.Join(want, ", ") {
+			t.Errorf("%s: %q, want %q", name, got, strings.Join(want, ", "))
+		}
+	}
+	if peer && r.RemoteAddr != "["+mask+"]:0" {
+		t.Errorf("the peer address is %s, want [%s]:0", r.RemoteAddr, mask)
+	}
+	if len(r.Trailer) != 0 {
+		t.Errorf("trailers: %v", r.Trailer)
+	}
+}
