@@ -100,8 +100,8 @@ func TestTimeouts(t *testing.T) {
 			w.Header().Set("Location", "/x")
 			w.WriteHeader(302)
 		}), Config{Timeout: 100 * time.Millisecond, HeaderTimeout: far, IdleTimeout: 30 * time.Millisecond}, 0, false},
-		{"body that stalls", stall(begin), Config{Timeout: far, HeaderTimeout: far, IdleTimeout: 50 * time.Millisecond}, 0, true},
-		{"body that drips", drip, Config{Timeout: 100 * time.Millisecond, HeaderTimeout: far, IdleTimeout: far}, 0, true},
+		{"body that stalls", stall(begin), Config{Timeout: far, HeaderTimeout: far, IdleTimeout: 500 * time.Millisecond}, 0, true},
+		{"body that drips", drip, Config{Timeout: time.Second, HeaderTimeout: far, IdleTimeout: far}, 0, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBackend(t, tc.handler)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -14,21 +15,51 @@ type token struct {
 	line       int
 }
 
-// checkSite looks at the whole site block that a client_mask stands in. It warns
-// of matchers that see the mask where the operator may mean the address, and
-// refuses error routes that Caddy would run before ours.
-func checkSite(h httpcaddyfile.Helper) error {
-	masked := false
+// checkPlace refuses places of a directive that is to cover a whole site, once, its error
+// pages too, where it would leave something out.
+func checkPlace(h httpcaddyfile.Helper, directive string) error {
+	h.Reset()
+	h.Next() // so that an error names the directive's line
+	if !isSiteDirective(h) {
+		return h.Errf("%s belongs at the top of a site block, in no other block: it covers the whole site", directive)
+	}
+	found := false
 	for _, segment := range siteTokens(h) {
-		switch segment[0].text {
-		case "client_mask":
-			masked = true
-		case "handle_errors":
-			if !masked && len(segment) > 1 && segment[1].text != "{" {
-				return fmt.Errorf("%s:%d: handle_errors with status codes stands before client_mask, so it would run unmasked;"+
-					" move client_mask to the top of the site", segment[0].file, segment[0].line)
-			}
+		switch name := segment[0]; {
+		case name.text == directive && found:
+			return fmt.Errorf("%s stands twice in one site, at %s:%d", directive, name.file, name.line)
+		case name.text == directive:
+			found = true
+		case name.text == "handle_errors" && !found && len(segment) > 1 && segment[1].text != "{":
+			// Caddy runs error routes that have conditions in the order of the file.
+			return fmt.Errorf("handle_errors with status codes stands before %s, which would not cover its pages; "+
+				"move %s to the top of the site, at %s:%d", directive, directive, name.file, name.line)
 		}
+	}
+	return nil
+}
+
+// hasErrorRoutes reports whether the site has error routes of its own.
+func hasErrorRoutes(h httpcaddyfile.Helper) bool {
+	return slices.ContainsFunc(siteTokens(h), func(segment []token) bool { return segment[0].text == "handle_errors" })
+}
+
+// isSiteDirective reports whether the directive stands directly in a site block.
+// Only there BlockState is State itself; nested blocks get copies of it.
+func isSiteDirective(h httpcaddyfile.Helper) bool {
+	const probe = "wikiveil.nesting"
+	if h.IsNamedRoute() {
+		return false
+	}
+	h.State[probe] = true
+	defer delete(h.State, probe)
+	_, same := h.BlockState[probe]
+	return same
+}
+
+// warnOfMatchers warns of matchers that see the mask where the operator may mean the address.
+func warnOfMatchers(h httpcaddyfile.Helper) {
+	for _, segment := range siteTokens(h) {
 		for _, t := range segment {
 			if name := addressMatcher(t.text); name != "" {
 				warn(h, fmt.Sprintf("%s:%d: in a site with client_mask, the matcher %s sees masks, not addresses; to match addresses, use original_client_ip",
@@ -36,7 +67,6 @@ func checkSite(h httpcaddyfile.Helper) error {
 			}
 		}
 	}
-	return nil
 }
 
 // addressMatcher returns the matcher that a token names, alone or in an expression.

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"net/netip"
-	"strings"
 )
 
 // replaceAddrs appends text to dst with each IP address in it replaced by what
@@ -11,23 +10,21 @@ import (
 // case copies nothing.
 //
 // It finds IPv4 in dotted form, leading zeros included, and IPv6 in any spelling
-// of RFC 4291, with brackets, zone or port, and with its colons percent-encoded.
-// A port that follows goes with its address: an ephemeral port singles a client out.
+// of RFC 4291, with brackets, zone or port, and with its colons percent-encoded;
+// glued to words as well ("ip_192.0.2.1"). A port that follows goes with its address: an
+// ephemeral port singles a client out.
 func replaceAddrs[T string | []byte](dst []byte, text T, replace func(netip.Addr) (string, bool)) ([]byte, bool) {
 	start, replaced := 0, false
-	for i := 0; i < len(text); {
-		if !mayStart(text, i) || i > 0 && isWord(text[i-1]) && !endsEscape(text, i) {
-			i++
-			continue
-		}
+	for i := 0; i < len(text); i++ {
 		addr, end := scanAddr(text, i)
 		if end == 0 {
-			i = skipRun(text, i)
 			continue
 		}
 		with, ok := replace(addr)
 		if !ok {
-			i = end
+			if addr.Is6() {
+				i = end - 1
+			} // but in 1.192.0.2.1 the next one may be it
 			continue
 		}
 		from := i
@@ -38,7 +35,8 @@ func replaceAddrs[T string | []byte](dst []byte, text T, replace func(netip.Addr
 		} else {
 			dst = append(dst, with...)
 		}
-		start, i, replaced = end, end, true
+		start, replaced = end, true
+		i = end - 1
 	}
 	if !replaced {
 		return dst, false
@@ -61,43 +59,38 @@ func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
 func isWord(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' || c == '_' }
 
-func mayStart[T string | []byte](text T, i int) bool {
-	return isHex(text[i]) || text[i] == ':' || isEscapedColon(text, i)
-}
-
 func isEscapedColon[T string | []byte](text T, i int) bool {
 	return i+2 < len(text) && text[i] == '%' && text[i+1] == '3' && text[i+2]|0x20 == 'a'
 }
 
-// endsEscape reports whether a percent-escape, such as %20 or %5B, or the
-// escaped line break of JSON ends just before i: its last letter is no part of a word.
+// endsEscape reports whether a percent-escape, such as %20 or %5B, ends just before i:
+// its last letter is no part of what follows.
 func endsEscape[T string | []byte](text T, i int) bool {
-	if i >= 3 && text[i-3] == '%' && isHex(text[i-2]) && isHex(text[i-1]) {
-		return true
-	}
-	return i >= 2 && text[i-2] == '\\' && strings.IndexByte("nrt", text[i-1]) >= 0
-}
-
-// skipRun returns where the run of address-like characters at i ends: no address starts inside it.
-func skipRun[T string | []byte](text T, i int) int {
-	if text[i] == ':' || text[i] == '%' {
-		return i + 1 // what follows a lone colon may be one, as in "addr:192.0.2.1"
-	}
-	if i > 0 && text[i-1] == '%' && i+1 < len(text) && isHex(text[i]) && isHex(text[i+1]) {
-		return i + 2 // a percent-escape; what follows may be one
-	}
-	for i < len(text) && (isWord(text[i]) || text[i] == '.' && i+1 < len(text) && isDigit(text[i+1])) {
-		i++
-	}
-	return i
+	return i >= 3 && text[i-3] == '%' && isHex(text[i-2]) && isHex(text[i-1])
 }
 
 // scanAddr reads the address that starts at i and returns where it ends, 0 for none.
 func scanAddr[T string | []byte](text T, i int) (netip.Addr, int) {
-	if addr, end := scanV4(text, i); end > 0 {
-		return addr, end
+	c := text[i]
+	if !isHex(c) && c != ':' && !isEscapedColon(text, i) {
+		return netip.Addr{}, 0
 	}
-	return scanV6(text, i)
+	after := i == 0 || endsEscape(text, i)
+	if isDigit(c) && (after || !isDigit(text[i-1])) {
+		if addr, end := scanV4(text, i); end > 0 {
+			return addr, end
+		}
+	}
+	if after || !isHex(text[i-1]) && text[i-1] != ':' {
+		return scanV6(text, i)
+	}
+	if text[i-1] == ':' && (i < 2 || text[i-2] != ':') && c == ':' {
+		return scanV6(text, i) // a colon, then an address that starts with two: "ip:::1"
+	}
+	if text[i-1] == ':' && c != ':' && (i < 2 || text[i-2] != ':' && !isHex(text[i-2])) {
+		return scanV6(text, i) // a colon after a word: "addr:2001:db8::1"
+	}
+	return netip.Addr{}, 0
 }
 
 func scanV4[T string | []byte](text T, i int) (netip.Addr, int) {
@@ -119,8 +112,7 @@ func scanV4[T string | []byte](text T, i int) (netip.Addr, int) {
 		}
 		octets[n] = byte(value)
 	}
-	// 1.2.3.4.5 is a version, 1.2.3.4a a name; "…1.2.3.4." ends a sentence.
-	if i < len(text) && (isWord(text[i]) || text[i] == '.' && i+1 < len(text) && isWord(text[i+1])) {
+	if i < len(text) && isDigit(text[i]) {
 		return netip.Addr{}, 0
 	}
 	return netip.AddrFrom4(octets), i
@@ -150,12 +142,15 @@ func scanV6[T string | []byte](text T, i int) (netip.Addr, int) {
 		end += width
 		ends[n] = end
 	}
-	if colons < 2 || end < len(text) && isWord(text[end]) {
+	if colons < 2 || end < len(text) && isHex(text[end]) {
 		return netip.Addr{}, 0
 	}
 	// Punctuation may follow: "from 2001:db8::1: refused", "to 2001:db8::1."
 	for ; n > 1; n-- {
 		if addr, err := netip.ParseAddr(string(buf[:n])); err == nil {
+			if isName(text, i, ends[n], buf[:n]) {
+				return netip.Addr{}, 0
+			}
 			return addr, skipZone(text, ends[n])
 		}
 		if c := buf[n-1]; c != ':' && c != '.' {
@@ -163,6 +158,25 @@ func scanV6[T string | []byte](text T, i int) (netip.Addr, int) {
 		}
 	}
 	return netip.Addr{}, 0
+}
+
+// isName reports whether what reads as an address is rather part of a name such as
+// Title::newFromText or Interface::add: glued to letters, and without a digit in its first group.
+func isName[T string | []byte](text T, i, end int, addr []byte) bool {
+	before := i > 0 && isWord(text[i-1]) && !endsEscape(text, i)
+	after := end < len(text) && isWord(text[end])
+	if !before && !after {
+		return false
+	}
+	for _, c := range addr {
+		if isDigit(c) {
+			return false
+		}
+		if c == ':' {
+			break
+		}
+	}
+	return true
 }
 
 func skipZone[T string | []byte](text T, i int) int {

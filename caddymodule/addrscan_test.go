@@ -34,14 +34,17 @@ func TestReplaceAddrs(t *testing.T) {
 		{"loopback", "::1", "M"},
 		{"after a lone colon", "ip:::1", "ip:M"},
 
-		{"version", "1.2.3.4.5", "1.2.3.4.5"},
+		{"glued to a word", "v203.0.113.9 client_203.0.113.9_x a203.0.113.9b", "vM client_M_x aMb"},
+		{"among more numbers", "1.203.0.113.9 999.203.0.113.9", "M.9 999.M"},
+		{"after many colons", "::::::203.0.113.9", "::::::M"},
+		{"IPv6 glued to a word", "v2001:db8::1 client_2001:db8:1:2:3:4:5:6_x ip_fe80::1x", "vM client_M_x ip_Mx"},
+
 		{"three parts", "v2.11.9 1.2.3", "v2.11.9 1.2.3"},
 		{"octet too large", "Chrome/156.0.8078.73", "Chrome/156.0.8078.73"},
-		{"glued to a word", "x203.0.113.9", "x203.0.113.9"},
-		{"glued before a word", "203.0.113.9x", "203.0.113.9x"},
+		{"octets of four digits", "1203.0.113.9 203.0.113.9000", "1203.0.113.9 203.0.113.9000"},
 		{"time", "2026/11/22 14:43:56.123", "2026/11/22 14:43:56.123"},
 		{"hardware address", "aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff"},
-		{"C++ name", "foo::bar std::deque", "foo::bar std::deque"},
+		{"names", "foo::bar std::deque Title::newFromText Interface::add() Abc::def", "foo::bar std::deque Title::newFromText Interface::add() M"},
 		{"empty", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

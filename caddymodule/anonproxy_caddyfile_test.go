@@ -1,46 +1,12 @@
 package caddymodule
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 )
-
-// Each golden file is a Caddyfile, a line of hyphens and the JSON it must become.
-func TestAnonProxyAdapt(t *testing.T) {
-	files, err := filepath.Glob("testdata/anonproxy_*.caddyfiletest")
-	if err != nil || len(files) < 2 {
-		t.Fatalf("golden files: %q, %v", files, err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			caddyfile, want, found := strings.Cut(string(data), "\n----------\n")
-			if !found {
-				t.Fatal("the line of hyphens is missing")
-			}
-			config, warnings, err := adaptWarnings(caddyfile + "\n")
-			if err != nil || len(warnings) > 0 {
-				t.Fatalf("adapting: %v, warnings %v", err, warnings)
-			}
-			var got bytes.Buffer
-			if err := json.Indent(&got, config, "", "\t"); err != nil {
-				t.Fatal(err)
-			}
-			if got.String() != strings.TrimSpace(want) {
-				t.Errorf("got\n%s", &got)
-			}
-		})
-	}
-}
 
 func TestAnonProxyBadCaddyfile(t *testing.T) {
 	for name, tt := range map[string]struct{ site, reason string }{ // line 4 is the directive's own

@@ -183,6 +183,9 @@ func (h *ClientMask) request(r *http.Request) (*maskedRequest, *refusal) {
 			return nil, &refusedHost
 		}
 	}
+	if request.client.needle.mayHold(r.Method) {
+		return nil, &refusedMethod
+	}
 	return request, nil
 }
 

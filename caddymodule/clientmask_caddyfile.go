@@ -23,9 +23,10 @@ func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if err := checkSite(h); err != nil {
+	if err := checkPlace(h, "client_mask"); err != nil {
 		return nil, err
 	}
+	warnOfMatchers(h)
 	return withErrorRoute(h, handler, "client_mask"), nil
 }
 
@@ -70,15 +71,20 @@ func (h *ClientMask) parseOption(d *caddyfile.Dispenser) (err error) {
 	return nil
 }
 
-// withErrorRoute gives a site a handler as a route and as its first error route: Caddy
-// starts error routes with the request as it was, and on the server's own response writer.
+// withErrorRoute gives a site a handler as a route and, if it has error routes, as the first of
+// them: Caddy starts those with the request as it was, and on the server's own response
+// writer. A site without them gets none, since Caddy logs errors that a route handles at debug level.
 func withErrorRoute(h httpcaddyfile.Helper, handler caddyhttp.MiddlewareHandler, name string) []httpcaddyfile.ConfigValue {
+	values := h.NewRoute(nil, handler)
+	if !hasErrorRoutes(h) {
+		return values
+	}
 	route := caddyhttp.Route{
 		// Matches all paths. Error routes with a matcher are sorted before those without.
 		MatcherSetsRaw: []caddy.ModuleMap{{"path": h.JSON(caddyhttp.MatchPath{"*"})}},
 		HandlersRaw:    []json.RawMessage{caddyconfig.JSONModuleObject(handler, "handler", name, nil)},
 	}
-	return append(h.NewRoute(nil, handler), httpcaddyfile.ConfigValue{
+	return append(values, httpcaddyfile.ConfigValue{
 		Class: "error_route",
 		Value: &caddyhttp.Subroute{Routes: caddyhttp.RouteList{route}},
 	})

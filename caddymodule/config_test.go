@@ -38,6 +38,8 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 		{"unknown option", "", "client_mask {\ncolour red\n}", []string{`unknown client_mask option "colour"`, "Caddyfile:9"}},
 		{"matcher", "", "client_mask /wiki/*", []string{"takes no matcher", "Caddyfile:8"}},
 		{"handle_errors first", "", "handle_errors 404 {\nrespond gone\n}\nclient_mask", []string{"handle_errors with status codes stands before client_mask", "Caddyfile:8"}},
+		{"nested", "", "handle {\nclient_mask\n}", []string{"client_mask belongs at the top of a site block", "Caddyfile:9"}},
+		{"twice", "", "client_mask\nclient_mask", []string{"client_mask stands twice in one site", "Caddyfile:9"}},
 		{"original_client_ip", "", "@a original_client_ip 1.2.3\nclient_mask", []string{`"1.2.3" is neither an IP address nor a CIDR range`, "Caddyfile:8"}},
 		{"original_client_ip of nothing", "", "@a original_client_ip\nclient_mask", []string{"wrong argument count", "Caddyfile:8"}},
 		{"masked with an address", "", "@a masked 192.0.2.1\nclient_mask", []string{`"192.0.2.1" is not a mask`, "Caddyfile:8"}},
@@ -123,54 +125,5 @@ func TestAdaptWarnsOfMatchersThatSeeMasks(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestCaddyfileSaysWhatJSONCan(t *testing.T) {
-	config := adapt(t, `{
-		wikiveil {
-			rotate 90d
-			keep 2
-			site family
-			v6_prefix 56
-			ranges v4 8 24
-			ranges v6 /32
-			network tor 192.0.2.1 {file./etc/tor}
-		}
-	}
-	http://127.0.0.1:8080 {
-		client_mask {
-			mode observe
-			networks xff
-			site en
-			v6_prefix 48
-		}
-		@a original_client_ip 192.0.2.0/24 private_ranges
-		@b masked 2001:2f::1
-		respond @a a
-		respond @b b
-	}`)
-	var got struct {
-		Apps struct {
-			Wikiveil json.RawMessage
-			HTTP     json.RawMessage
-		}
-	}
-	if err := json.Unmarshal(config, &got); err != nil {
-		t.Fatal(err)
-	}
-	const app = `{"rotate":7776000000000000,"keep":2,"site":"family","v6_prefix":56,"v4_ranges":[8,24],"v6_ranges":[32],` +
-		`"networks":[{"name":"tor","ranges":["192.0.2.1","{file./etc/tor}"]}]}`
-	if string(got.Apps.Wikiveil) != app {
-		t.Errorf("app: %s", got.Apps.Wikiveil)
-	}
-	for _, want := range []string{
-		`{"handler":"client_mask","mode":"observe","networks":"xff","site":"en","v6_prefix":48}`,
-		`"original_client_ip":{"ranges":["192.0.2.0/24","192.168.0.0/16"`, `"masked":{"masks":["2001:2f::1"]}`,
-		`"errors":{"routes":[{`,
-	} {
-		if !strings.Contains(string(got.Apps.HTTP), want) {
-			t.Errorf("the http app lacks %s: %s", want, got.Apps.HTTP)
-		}
 	}
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -18,46 +17,10 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := c.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if err := checkCSPPlace(h); err != nil {
+	if err := checkPlace(h, "csp"); err != nil {
 		return nil, err
 	}
 	return withErrorRoute(h, c, "csp"), nil
-}
-
-// checkCSPPlace refuses what would leave some responses of the site without its policy.
-func checkCSPPlace(h httpcaddyfile.Helper) error {
-	h.Reset()
-	h.Next() // so that an error names the directive's line
-	if !isSiteDirective(h) {
-		return h.Err("csp belongs at the top of a site block, in no other block: a site gets one policy")
-	}
-	found := false
-	for _, segment := range siteTokens(h) {
-		switch name := segment[0]; {
-		case name.text == "csp" && found:
-			return fmt.Errorf("a site gets one policy, this is its second, at %s:%d", name.file, name.line)
-		case name.text == "csp":
-			found = true
-		case name.text == "handle_errors" && !found && len(segment) > 1 && segment[1].text != "{":
-			// Caddy runs error routes that have conditions in the order of the file.
-			return fmt.Errorf("handle_errors with status codes stands above csp, so its pages would escape the policy; "+
-				"move csp up, at %s:%d", name.file, name.line)
-		}
-	}
-	return nil
-}
-
-// isSiteDirective reports whether the directive stands directly in a site block.
-// Only there BlockState is State itself; nested blocks get copies of it.
-func isSiteDirective(h httpcaddyfile.Helper) bool {
-	const probe = "wikiveil.csp.nesting"
-	if h.IsNamedRoute() {
-		return false
-	}
-	h.State[probe] = true
-	defer delete(h.State, probe)
-	_, same := h.BlockState[probe]
-	return same
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:

