@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // replaceAddrs appends text to dst with each IP address in it replaced by what
@@ -22,10 +23,7 @@ func replaceAddrs[T string | []byte](dst []byte, text T, replace func(netip.Addr
 		}
 		with, ok := replace(addr)
 		if !ok {
-			if addr.Is6() {
-				i = end - 1
-			} // but in 1.192.0.2.1 the next one may be it
-			continue
+			continue // another may start inside: in 1.192.0.2.1, in 64:ff9b::192.0.2.1
 		}
 		from := i
 		end, port := scanPort(text, &from, end)
@@ -63,10 +61,21 @@ func isEscapedColon[T string | []byte](text T, i int) bool {
 	return i+2 < len(text) && text[i] == '%' && text[i+1] == '3' && text[i+2]|0x20 == 'a'
 }
 
-// endsEscape reports whether a percent-escape, such as %20 or %5B, ends just before i:
-// its last letter is no part of what follows.
-func endsEscape[T string | []byte](text T, i int) bool {
-	return i >= 3 && text[i-3] == '%' && isHex(text[i-2]) && isHex(text[i-1])
+// escape reports whether i is at a digit of an escape, %5B or JSON's \ufffd, and whether one ended before
+// it: their digits are no part of what follows.
+func escape[T string | []byte](text T, i int) (inside, ended bool) {
+	digits := 0
+	for digits < 4 && i-digits > 0 && isHex(text[i-digits-1]) {
+		digits++
+	}
+	if from := i - digits; from >= 2 && text[from-1] == 'u' && text[from-2] == '\\' {
+		return digits < 4, digits == 4
+	}
+	if i >= 3 && text[i-3] == '%' && digits >= 2 {
+		return false, true
+	}
+	percent := i >= 1 && text[i-1] == '%' && i+1 < len(text) && isHex(text[i+1]) || i >= 2 && text[i-2] == '%' && digits >= 1
+	return percent && isHex(text[i]), false
 }
 
 // scanAddr reads the address that starts at i and returns where it ends, 0 for none.
@@ -75,22 +84,40 @@ func scanAddr[T string | []byte](text T, i int) (netip.Addr, int) {
 	if !isHex(c) && c != ':' && !isEscapedColon(text, i) {
 		return netip.Addr{}, 0
 	}
-	after := i == 0 || endsEscape(text, i)
+	inside, after := escape(text, i)
+	if inside {
+		return netip.Addr{}, 0
+	}
+	after = after || i == 0
 	if isDigit(c) && (after || !isDigit(text[i-1])) {
 		if addr, end := scanV4(text, i); end > 0 {
 			return addr, end
 		}
 	}
-	if after || !isHex(text[i-1]) && text[i-1] != ':' {
+	if after || mayStartV6(text, i) {
 		return scanV6(text, i)
 	}
-	if text[i-1] == ':' && (i < 2 || text[i-2] != ':') && c == ':' {
-		return scanV6(text, i) // a colon, then an address that starts with two: "ip:::1"
-	}
-	if text[i-1] == ':' && c != ':' && (i < 2 || text[i-2] != ':' && !isHex(text[i-2])) {
-		return scanV6(text, i) // a colon after a word: "addr:2001:db8::1"
-	}
 	return netip.Addr{}, 0
+}
+
+// mayStartV6 reports whether an IPv6 address may start at i, which is not where the text starts.
+func mayStartV6[T string | []byte](text T, i int) bool {
+	c, before := text[i], text[i-1]
+	switch {
+	case c == ':' && before == ':':
+		return i < 2 || text[i-2] != ':' // a colon, then an address that starts with two: "ip:::1"
+	case c == ':':
+		return !isHex(before)
+	case !isHex(before):
+		return true
+	}
+	// A group has four digits; those before are of something else: \u00222001:db8::1.
+	for j := i; j < i+4; j++ {
+		if j >= len(text) || !isHex(text[j]) {
+			return false
+		}
+	}
+	return i+4 < len(text) && (text[i+4] == ':' || isEscapedColon(text, i+4))
 }
 
 func scanV4[T string | []byte](text T, i int) (netip.Addr, int) {
@@ -118,70 +145,100 @@ func scanV4[T string | []byte](text T, i int) (netip.Addr, int) {
 	return netip.AddrFrom4(octets), i
 }
 
-// maxV6 bounds what is tried as one IPv6 address: no spelling without
-// percent-escapes is longer than 45 characters.
-const maxV6 = 45
-
+// scanV6 reads the longest IPv6 address that starts at i. A port or punctuation may follow: "from
+// 2001:db8::1: refused", "2001:db8:1:2:3:4:5:6:443". Each character is looked at once.
 func scanV6[T string | []byte](text T, i int) (netip.Addr, int) {
-	var buf [maxV6]byte
-	n, colons := 0, 0
-	var ends [maxV6 + 1]int // in text, of each prefix of buf
-	end := i
-	for end < len(text) && n < maxV6 {
-		c, width := text[end], 1
-		if isEscapedColon(text, end) {
-			c, width = ':', 3
-		}
-		if c == ':' {
-			colons++
-		} else if !isHex(c) && c != '.' {
+	groups, short, end := 0, false, 0 // short: there has been a "::"
+	for at := i; ; {
+		if colon := colonAt(text, at); colon > 0 {
+			second := colonAt(text, at+colon)
+			third := second > 0 && colonAt(text, at+colon+second) > 0
+			if second > 0 && (short || third && groups == 0) || second == 0 && groups == 0 {
+				break
+			}
+			at += colon + second
+			if second > 0 {
+				short, end = true, at
+			}
+			if third {
+				break
+			}
+		} else if at > i {
 			break
 		}
-		buf[n] = c
-		n++
-		end += width
-		ends[n] = end
+		digits := 0
+		for at+digits < len(text) && isHex(text[at+digits]) {
+			digits++
+		}
+		if digits == 0 || digits > 4 {
+			break
+		}
+		if _, dotted := scanV4(text, at); dotted > 0 && (groups == 6 && !short || groups < 6 && short) {
+			end = dotted
+			break
+		}
+		at += digits
+		groups++
+		if groups == 8 && !short || groups < 8 && short {
+			end = at
+		}
+		if groups == 8 {
+			break
+		}
 	}
-	if colons < 2 || end < len(text) && isHex(text[end]) {
+	if end == 0 {
 		return netip.Addr{}, 0
 	}
-	// Punctuation may follow: "from 2001:db8::1: refused", "to 2001:db8::1."
-	for ; n > 1; n-- {
-		if addr, err := netip.ParseAddr(string(buf[:n])); err == nil {
-			if isName(text, i, ends[n], buf[:n]) {
-				return netip.Addr{}, 0
-			}
-			return addr, skipZone(text, ends[n])
-		}
-		if c := buf[n-1]; c != ':' && c != '.' {
-			break
+	return parseV6(text, i, end)
+}
+
+// maxV6 is the length of the longest spelling without percent-escapes.
+const maxV6 = 45
+
+func parseV6[T string | []byte](text T, i, end int) (netip.Addr, int) {
+	var buf [maxV6]byte
+	n := 0
+	for at := i; at < end && n < maxV6; n++ {
+		buf[n] = text[at]
+		at++
+		if isEscapedColon(text, at-1) {
+			buf[n] = ':'
+			at += 2
 		}
 	}
-	return netip.Addr{}, 0
+	addr, err := netip.ParseAddr(string(buf[:n]))
+	if err != nil || isName(text, i, end, buf[:n]) {
+		return netip.Addr{}, 0
+	}
+	return addr, skipZone(text, end)
+}
+
+// colonAt returns the width of the colon at i, 0 if there's none.
+func colonAt[T string | []byte](text T, i int) int {
+	switch {
+	case i < len(text) && text[i] == ':':
+		return 1
+	case isEscapedColon(text, i):
+		return 3
+	}
+	return 0
 }
 
 // isName reports whether what reads as an address is rather part of a name such as
-// Title::newFromText or Interface::add: glued to letters, and without a digit in its first group.
+// Title::newFromText or Interface::add: glued to letters, and without a digit.
 func isName[T string | []byte](text T, i, end int, addr []byte) bool {
-	before := i > 0 && isWord(text[i-1]) && !endsEscape(text, i)
+	_, escaped := escape(text, i)
+	before := i > 0 && isWord(text[i-1]) && !escaped
 	after := end < len(text) && isWord(text[end])
-	if !before && !after {
-		return false
-	}
-	for _, c := range addr {
-		if isDigit(c) {
-			return false
-		}
-		if c == ':' {
-			break
-		}
-	}
-	return true
+	return (before || after) && !slices.ContainsFunc(addr, isDigit)
 }
 
 func skipZone[T string | []byte](text T, i int) int {
 	if i+1 >= len(text) || text[i] != '%' || !isWord(text[i+1]) {
 		return i
+	}
+	if escape := i+2 < len(text) && isHex(text[i+1]) && isHex(text[i+2]); escape && (text[i+1] != '2' || text[i+2] != '5') {
+		return i // a comma or quote, say; in URLs a zone follows %25
 	}
 	for i++; i < len(text) && (isWord(text[i]) || text[i] == '-' || text[i] == '.'); i++ {
 	}
@@ -202,13 +259,7 @@ func scanPort[T string | []byte](text T, from *int, end int) (int, bool) {
 }
 
 func scanColonDigits[T string | []byte](text T, i int) (int, bool) {
-	width := 0
-	switch {
-	case i < len(text) && text[i] == ':':
-		width = 1
-	case isEscapedColon(text, i):
-		width = 3
-	}
+	width := colonAt(text, i)
 	end := i + width
 	for end < len(text) && isDigit(text[end]) {
 		end++

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -9,38 +10,39 @@ import (
 // client is all that's ready-made for one client of one site. It does not change.
 type client struct {
 	addr     netip.Addr // the client address: never to be printed
-	masks    masking.Masks
 	mask     string
 	peer     string // "[mask]:0", as RemoteAddr wants it
 	networks string // the network masks, as a header's list
 	names    string // the named networks, likewise
 	boxed    any    // mask
 	needle   needle
-	buf      [4]netip.Addr // of masks.Networks, where they are no more
 }
 
-// makeClient fills in to, which must not be copied then.
-func makeClient(site *masking.Site, addr netip.Addr, v6Prefix int, to *client) (err error) {
-	to.addr = addr
-	if to.masks, err = site.Masks(addr, to.buf[:0]); err != nil {
+const listSeparator = ", "
+
+func makeClient(site *masking.Site, addr netip.Addr, v6Prefix int, to *client) error {
+	var room [8]netip.Addr
+	masks, err := site.Masks(addr, room[:0])
+	if err != nil {
 		return err
 	}
+	to.addr = addr
 	// All texts are cut out of one string: one allocation.
 	var space [384]byte
 	buf := append(space[:0], '[')
-	buf = to.masks.Client.AppendTo(buf)
+	buf = masks.Client.AppendTo(buf)
 	buf = append(buf, "]:0"...)
 	peer := len(buf)
-	for i, m := range to.masks.Networks {
+	for i, m := range masks.Networks {
 		if i > 0 {
-			buf = append(buf, ", "...)
+			buf = append(buf, listSeparator...)
 		}
 		buf = m.AppendTo(buf)
 	}
 	networks := len(buf)
-	for i, name := range to.masks.Names {
+	for i, name := range masks.Names {
 		if i > 0 {
-			buf = append(buf, ", "...)
+			buf = append(buf, listSeparator...)
 		}
 		buf = append(buf, name...)
 	}
@@ -64,10 +66,18 @@ func clientPrefix(addr netip.Addr, v6Prefix int) netip.Prefix {
 	return netip.PrefixFrom(addr, v6Prefix).Masked()
 }
 
+// has reports whether a mask is the client's or one of its networks'.
+func (c *client) has(mask string) bool {
+	if c.mask == mask {
+		return true
+	}
+	for network := range strings.SplitSeq(c.networks, listSeparator) {
+		if network == mask {
+			return true
+		}
+	}
+	return false
+}
+
 // String keeps the address out of whatever prints a client, such as a placeholder of variables.
 func (c *client) String() string { return c.mask }
-
-// networkList is a client's network masks as a placeholder's value.
-type networkList client
-
-func (l *networkList) String() string { return l.networks }

@@ -50,6 +50,9 @@ type ClientMask struct {
 	config   masking.SiteConfig
 	current  atomic.Pointer[siteMasks]
 	renewing sync.Mutex
+
+	headers     []string // see clientIPHeaders
+	findHeaders sync.Once
 }
 
 // siteMasks are a site's masks under the epochs active now.
@@ -139,7 +142,8 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	request, refused := h.request(r)
+	vars := varsOf(r)
+	request, refused := h.request(r, vars)
 	if h.Mode == modeObserve {
 		if refused == nil {
 			request.set(r.Header, 0, headerMask, request.client.mask)
@@ -154,18 +158,36 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		h.logger.Warn("request refused", zap.String("reason", refused.reason), zap.String("why", refused.text))
 		return refused.answer(w)
 	}
-	request.apply(r, w, h.Networks)
+	for _, name := range h.clientIPHeaders(r) {
+		delete(r.Header, name)
+	}
+	request.apply(r, w, vars, h.Networks)
 	h.app.metrics.masked.Inc()
-	return next.ServeHTTP(&request.writer, r)
+	err := next.ServeHTTP(&request.writer, r)
+	request.writer.finish()
+	return err
+}
+
+// clientIPHeaders are the headers in which the operator's proxies tell the client's address,
+// whatever they are called. They are the server's, and so the same for all requests.
+func (h *ClientMask) clientIPHeaders(r *http.Request) []string {
+	h.findHeaders.Do(func() {
+		if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+			for _, name := range server.ClientIPHeaders {
+				h.headers = append(h.headers, http.CanonicalHeaderKey(name))
+			}
+		}
+	})
+	return h.headers
 }
 
 // request finds out whose request it is.
-func (h *ClientMask) request(r *http.Request) (*maskedRequest, *refusal) {
-	if before := requestOf(r); before != nil {
+func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedRequest, *refusal) {
+	if before, ok := vars[varRequest].(*maskedRequest); ok {
 		// An error route: Caddy has put the peer's address back, we still know the client.
 		return &maskedRequest{client: before.client, own: before.own}, nil
 	}
-	addr, ok := clientAddr(r)
+	addr, ok := clientAddr(vars)
 	if !ok {
 		return nil, &refusedNoAddress
 	}
@@ -216,8 +238,8 @@ func (h *ClientMask) requestFrom(addr netip.Addr) *maskedRequest {
 }
 
 // clientAddr returns the client address: Caddy's client IP, unmapped, without zone.
-func clientAddr(r *http.Request) (netip.Addr, bool) {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+func clientAddr(vars map[string]any) (netip.Addr, bool) {
+	text, _ := vars[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(text)
 	return addr.Unmap().WithZone(""), err == nil
 }

@@ -68,6 +68,9 @@ func newBenchRequest() *benchRequest {
 // from makes the request one of a client. boxed is the client's address.
 func (b *benchRequest) from(boxed any) *http.Request {
 	b.r = b.base
+	for _, ours := range []string{headerMask, headerNetworkMasks, headerNetworkNames, "X-Forwarded-For"} {
+		delete(b.r.Header, ours) // browsers send none
+	}
 	delete(b.vars, varRequest)
 	b.vars[caddyhttp.TrustedProxyVarKey] = false
 	b.vars[caddyhttp.ClientIPVarKey] = boxed

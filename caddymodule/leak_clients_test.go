@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +22,9 @@ import (
 )
 
 const (
-	leakProxy = "127.61.9.9"     // of the trusted proxies, 127.61.9.0/24
-	leakOther = "198.51.100.23"  // another hop of a chain
-	leakHost  = "edge.test"      // has a certificate
+	leakProxy = "127.61.9.9"    // of the trusted proxies, 127.61.9.0/24
+	leakOther = "198.51.100.23" // another hop of a chain
+	leakHost  = "edge.test"     // has a certificate
 	leakRange = "127.61.9.0/24"
 )
 
@@ -40,9 +41,9 @@ func leakClients() []leakClient {
 		{"IPv4", "127.61.2.3", "", netip.MustParseAddr("127.61.2.3")},
 		{"IPv4 behind a proxy", leakProxy, "203.0.113.77", netip.MustParseAddr("203.0.113.77")},
 		{"IPv6 behind a proxy", leakProxy, "2001:db8:1:2:3:4:5:6", netip.MustParseAddr("2001:db8:1:2:3:4:5:6")},
-		{"IPv6 with zone", leakProxy, "fe80::1%eth0", netip.MustParseAddr("fe80::1")},
 		{"mapped", leakProxy, "::ffff:203.0.113.77", netip.MustParseAddr("203.0.113.77")},
 		{"mapped, hex, with port", leakProxy, "[::FFFF:CB00:714D]:4711", netip.MustParseAddr("203.0.113.77")},
+		{"IPv6 with zone", leakProxy, "fe80::1%eth0", netip.MustParseAddr("fe80::1")},
 	}
 }
 
@@ -50,7 +51,9 @@ func leakClients() []leakClient {
 func leakAddrs() []netip.Addr {
 	addrs := []netip.Addr{netip.MustParseAddr(leakProxy), netip.MustParseAddr(leakOther)}
 	for _, c := range leakClients() {
-		addrs = append(addrs, c.addr)
+		if !slices.Contains(addrs, c.addr) {
+			addrs = append(addrs, c.addr)
+		}
 	}
 	return addrs
 }
@@ -92,22 +95,24 @@ func sendBytes(t *testing.T, source, addr, request string) leakAnswer {
 	defer conn.Close()
 	// The server may answer, and stop reading, before it has all.
 	go io.WriteString(conn, request)
-	var raw bytes.Buffer
-	return readAnswer(t, bufio.NewReader(io.TeeReader(conn, &raw)), &raw, strings.HasPrefix(request, "HEAD "))
+	return readAnswer(t, conn, strings.HasPrefix(request, "HEAD "))
 }
 
-func readAnswer(t *testing.T, from *bufio.Reader, raw *bytes.Buffer, head bool) leakAnswer {
+// readAnswer reads the response that counts.
+func readAnswer(t *testing.T, conn net.Conn, head bool) leakAnswer {
 	t.Helper()
-	method := http.MethodGet
+	var raw bytes.Buffer
+	from := bufio.NewReader(io.TeeReader(conn, &raw))
+	request := new(http.Request)
 	if head {
-		method = http.MethodHead
+		request.Method = http.MethodHead
 	}
 	for {
-		resp, err := http.ReadResponse(from, &http.Request{Method: method})
+		resp, err := http.ReadResponse(from, request)
 		if err != nil {
-			t.Fatalf("reading the response: %v, after %q", err, raw)
+			t.Fatalf("reading the response: %v, after %q", err, raw.Bytes())
 		}
-		if 100 <= resp.StatusCode && resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
+		if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
 			continue
 		}
 		body, err := io.ReadAll(resp.Body)

@@ -77,7 +77,7 @@ func (r *recorder) taken() []byte {
 }
 
 // expandH2 undoes HPACK, which spells header fields by tables and in Huffman's code.
-func expandH2() expander {
+func expandH2(t *testing.T) expander {
 	var out bytes.Buffer
 	decoder := hpack.NewDecoder(4096, func(f hpack.HeaderField) { fmt.Fprintf(&out, "%s: %s\n", f.Name, f.Value) })
 	var pending []byte
@@ -89,22 +89,36 @@ func expandH2() expander {
 			if len(pending) < length {
 				break
 			}
-			framer := http2.NewFramer(nil, bytes.NewReader(pending[:length]))
-			framer.AllowIllegalReads = true // it knows no frame before this one
-			frame, err := framer.ReadFrame()
+			if err := expandFrame(decoder, pending[:length]); err != nil {
+				t.Errorf("decoding what was recorded: %v", err)
+			}
 			pending = pending[length:]
-			switch f := frame.(type) {
-			case *http2.HeadersFrame:
-				_, err = decoder.Write(f.HeaderBlockFragment())
-			case *http2.ContinuationFrame:
-				_, err = decoder.Write(f.HeaderBlockFragment())
-			}
-			if err != nil {
-				fmt.Fprintf(&out, "NOT DECODED: %v\n", err)
-			}
 		}
 		return bytes.Clone(out.Bytes())
 	}
+}
+
+func expandFrame(decoder *hpack.Decoder, frame []byte) error {
+	framer := http2.NewFramer(nil, bytes.NewReader(frame))
+	framer.AllowIllegalReads = true // it knows no frame before this one
+	read, err := framer.ReadFrame()
+	if err != nil {
+		return err
+	}
+	headers, ok := read.(interface {
+		HeaderBlockFragment() []byte
+		HeadersEnded() bool
+	})
+	if !ok {
+		return nil
+	}
+	if _, err := decoder.Write(headers.HeaderBlockFragment()); err != nil {
+		return err
+	}
+	if headers.HeadersEnded() {
+		return decoder.Close()
+	}
+	return nil
 }
 
 // fastCGIParams returns the variables of the requests in recorded bytes; of more than one request, the last one's.
@@ -142,7 +156,8 @@ func fastCGIParams(data []byte) map[string]string {
 // leakApp is an app that keeps what it was sent, both parsed and as bytes.
 type leakApp struct {
 	*app
-	rec *recorder
+	rec    *recorder
+	answer http.HandlerFunc
 }
 
 type wire string
@@ -162,8 +177,8 @@ func newLeakApp(t *testing.T, over wire, answer http.HandlerFunc) *leakApp {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &leakApp{app: new(app), rec: &recorder{Listener: listener}}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, answer) })
+	a := &leakApp{app: new(app), rec: &recorder{Listener: listener}, answer: answer}
+	handler := http.HandlerFunc(a.serve)
 	a.Server = httptest.NewUnstartedServer(handler)
 	a.Server.Listener.Close()
 	a.Server.Listener = a.rec
@@ -180,7 +195,7 @@ func newLeakApp(t *testing.T, over wire, answer http.HandlerFunc) *leakApp {
 			},
 		}
 	case wireH2:
-		a.rec.expander = expandH2
+		a.rec.expander = func() expander { return expandH2(t) }
 		a.Config.Protocols = new(http.Protocols)
 		a.Config.Protocols.SetUnencryptedHTTP2(true)
 	}
@@ -189,7 +204,7 @@ func newLeakApp(t *testing.T, over wire, answer http.HandlerFunc) *leakApp {
 	return a
 }
 
-func (a *leakApp) serve(w http.ResponseWriter, r *http.Request, answer http.HandlerFunc) {
+func (a *leakApp) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") == "" {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			http.Error(w, "reading the body: "+err.Error(), http.StatusBadRequest)
@@ -199,8 +214,8 @@ func (a *leakApp) serve(w http.ResponseWriter, r *http.Request, answer http.Hand
 	a.mu.Lock()
 	a.requests = append(a.requests, r)
 	a.mu.Unlock()
-	if answer != nil {
-		answer(w, r)
+	if a.answer != nil {
+		a.answer(w, r)
 		return
 	}
 	if status, err := strconv.Atoi(r.Header.Get("Error-Status")); err == nil {

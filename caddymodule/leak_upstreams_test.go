@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Every hostile form, of every kind of client, to an app behind every kind of upstream:
@@ -14,7 +13,10 @@ func TestLeakToUpstreams(t *testing.T) {
 	e := newLeakEdge(t, leakConfig, "client_mask")
 	for _, u := range e.upstreams {
 		t.Run(u.name, func(t *testing.T) {
-			for _, c := range leakClients() {
+			for i, c := range leakClients() {
+				if i%2 == 1 && u.name != "HTTP/1.1" {
+					continue // enough to tell the upstreams apart
+				}
 				t.Run(c.name, func(t *testing.T) {
 					for _, f := range leakForms() {
 						if f.isFor(c) && u.takes(f) {
@@ -26,8 +28,10 @@ func TestLeakToUpstreams(t *testing.T) {
 		})
 	}
 	e.searchTraces(t, leakAddrs()...)
-	if log := e.readLog(t); !strings.Contains(log, clientMask(t, "127.61.2.3")) {
-		t.Error("the log holds no mask: was there anything to find?")
+	for _, c := range leakClients() {
+		if !strings.Contains(e.readLog(t), clientMask(t, c.addr.String())) {
+			t.Errorf("the log does not hold the mask of %s: was there anything to find?", c.name)
+		}
 	}
 }
 
@@ -36,7 +40,7 @@ func TestLeakByNetworksMode(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			e := newLeakEdge(t, leakConfig, "client_mask {\nnetworks "+mode+"\n}")
 			u := e.upstream(t, "HTTP/1.1")
-			for _, c := range leakClients() {
+			for _, c := range leakClients()[:3] {
 				networks := networkMasksOf(t, c.addr)
 				xff := append(slices.Clone(networks), clientMask(t, c.addr.String()))
 				if mode == "off" {
@@ -62,37 +66,36 @@ type wantedHeaders struct{ xff, networks []string }
 func tryForm(t *testing.T, e *leakEdge, u *leakUpstream, c leakClient, f leakForm, want *wantedHeaders) {
 	t.Helper()
 	got := sendBytes(t, c.source, e.site, f.request(c, e.site, u.path, u.more))
-	wantNone(t, "the response", got.raw[:len(got.raw)-len(got.body)], leakAddrs()...)
-	checkForm(t, u, c, f, got, want)
+	wantNone(t, "the response", got.raw, leakAddrs()...)
+	checkForm(t, e, u, c, f, got, want)
 }
 
-func checkForm(t *testing.T, u *leakUpstream, c leakClient, f leakForm, got leakAnswer, want *wantedHeaders) {
+// checkForm looks at what came of a form: nothing to any app but masks.
+func checkForm(t *testing.T, e *leakEdge, u *leakUpstream, c leakClient, f leakForm, got leakAnswer, want *wantedHeaders) {
 	t.Helper()
-	if u.over == wireFastCGI || u.name == "WebSocket" {
-		// The answer may be complete before the app has read the end.
-		defer time.Sleep(0)
+	requests := u.app.take()
+	for _, other := range e.upstreams {
+		wantNone(t, "the app behind "+other.name, other.app.rec.taken(), leakAddrs()...)
+		if others := other.app.take(); len(others) != 0 && other.status != http.StatusNotFound {
+			t.Errorf("the app behind %s got %d requests", other.name, len(others))
+		}
 	}
-	received, requests := u.app.rec.taken(), u.app.take()
-	wantNone(t, "the app", received, leakAddrs()...)
 	if got.status >= 500 {
 		t.Errorf("status %d: %q", got.status, got.body)
 	}
-	if f.status != 0 && u.name != "error page" {
+	if f.status != 0 {
 		if got.status != f.status || !strings.Contains(got.body, f.reason) {
 			t.Errorf("status %d %q, want %d with %q", got.status, got.body, f.status, f.reason)
 		}
-		if len(requests) != 0 {
+		if len(requests) != 0 && u.status != http.StatusNotFound {
 			t.Errorf("the app got %d requests", len(requests))
 		}
 		return
 	}
-	if f.status != 0 && len(requests) == 0 {
-		return // refused before the error page
-	}
 	if len(requests) != 1 {
 		t.Fatalf("status %d %q; the app got %d requests, want 1", got.status, got.body, len(requests))
 	}
-	if f.status == 0 && got.status != u.status {
+	if got.status != u.status {
 		t.Errorf("status %d, want %d", got.status, u.status)
 	}
 	if want == nil {

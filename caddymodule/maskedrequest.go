@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -15,13 +17,9 @@ const (
 	headerNetworkNames = "Client-Network"
 )
 
-// Request variables, readable as placeholders {vars.client_mask} and {vars.client_network_masks}.
-// The first is private: it prints as the mask.
-const (
-	varRequest      = "wikiveil"
-	varMask         = "client_mask"
-	varNetworkMasks = "client_network_masks"
-)
+// varRequest is the request variable that the maskedRequest is kept in. It prints as the mask, so
+// {vars.client_mask} is the placeholder for that.
+const varRequest = "client_mask"
 
 // maskedRequest is a request that goes on with a mask. It holds all that this takes, its
 // context and response writer too, so that masking a request costs one allocation.
@@ -42,9 +40,15 @@ type freshRequest struct {
 // String keeps the address out of whatever prints a request's variables.
 func (m *maskedRequest) String() string { return m.client.mask }
 
+// varsOf returns the request's variables, nil where Caddy's server didn't make them.
+func varsOf(r *http.Request) map[string]any {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	return vars
+}
+
 // requestOf returns what client_mask kept of this request, or nil.
 func requestOf(r *http.Request) *maskedRequest {
-	m, _ := caddyhttp.GetVar(r.Context(), varRequest).(*maskedRequest)
+	m, _ := varsOf(r)[varRequest].(*maskedRequest)
 	return m
 }
 
@@ -69,27 +73,37 @@ func (c *maskedContext) Value(key any) any {
 
 // apply makes r a request of the mask. It changes r itself, not a copy: the server and its
 // placeholders hold the same pointer and are to see the mask too.
-func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, networks networksMode) {
+func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[string]any, networks networksMode) {
 	m.context = maskedContext{Context: r.Context(), peer: m.client.peer}
 	m.writer = maskedWriter{client: m.client, own: m.own}
 	m.writer.ResponseWriter = w
 	*r = *r.WithContext(&m.context)
 	r.RemoteAddr = m.client.peer
 	r.Trailer = nil // comes after the body, past all checks of its names
-	delete(r.Header, "Trailer")
 
 	m.client.needle.scrubRequest(r.Header, m.own)
+	keepOurs(r.Header["Connection"])
 	m.describe(r.Header, networks)
 
-	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if !ok {
-		vars = make(map[string]any) // not behind a Caddy server
-	}
 	vars[varRequest] = m
-	vars[varMask] = m.client.boxed
-	vars[varNetworkMasks] = (*networkList)(m.client)
 	vars[caddyhttp.ClientIPVarKey] = m.client.boxed
 	m.forward(r.Header, vars, networks)
+}
+
+// keepOurs takes the headers that we set out of those that reverse_proxy removes since Connection names them:
+// a client could else get rid of his network's masks, and of blocks with them.
+func keepOurs(connection []string) {
+	for i, value := range connection {
+		if len(value) <= len("keep-alive") { // too short for one of ours
+			continue
+		}
+		tokens := strings.Split(value, ",")
+		tokens = slices.DeleteFunc(tokens, func(token string) bool {
+			token = strings.TrimSpace(token)
+			return isOurs(token) || carriesAddress(token)
+		})
+		connection[i] = strings.Join(tokens, ",")
+	}
 }
 
 // describe tells apps that speak masks.

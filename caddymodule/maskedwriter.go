@@ -16,6 +16,7 @@ type maskedWriter struct {
 	client  *client
 	own     netip.Addr
 	started bool
+	headers int // when the response began
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -24,6 +25,7 @@ func (w *maskedWriter) WriteHeader(status int) {
 		w.client.needle.scrub(w.Header(), w.own)
 		// An informational response comes before the one that counts.
 		w.started = status >= 200 || status == http.StatusSwitchingProtocols
+		w.headers = len(w.Header())
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
@@ -46,6 +48,9 @@ func (w *maskedWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
+// Flush implements http.Flusher for handlers that ask for it by type.
+func (w *maskedWriter) Flush() { _ = w.FlushError() }
+
 // Hijack implements http.Hijacker.
 func (w *maskedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
@@ -57,9 +62,17 @@ func (w *maskedWriter) begin() {
 	}
 }
 
+// finish masks trailers, which handlers add to the header after the body.
+func (w *maskedWriter) finish() {
+	if h := w.Header(); w.started && len(h) != w.headers || len(h["Trailer"]) > 0 {
+		w.client.needle.scrub(h, w.own)
+	}
+}
+
 // Interface guards
 var (
 	_ http.ResponseWriter = (*maskedWriter)(nil)
+	_ http.Flusher        = (*maskedWriter)(nil)
 	_ http.Hijacker       = (*maskedWriter)(nil)
 	_ http.Pusher         = (*maskedWriter)(nil)
 	_ io.ReaderFrom       = (*maskedWriter)(nil)

@@ -90,7 +90,7 @@ func (m *MatchOriginalClientIP) MatchWithError(r *http.Request) (bool, error) {
 	var addr netip.Addr
 	if request := requestOf(r); request != nil {
 		addr = request.client.addr
-	} else if found, ok := clientAddr(r); ok {
+	} else if found, ok := clientAddr(varsOf(r)); ok {
 		addr = found
 	}
 	return slices.ContainsFunc(m.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) }), nil
@@ -102,7 +102,7 @@ type MatchMasked struct {
 	// Masks are masks of clients, ranges and named networks.
 	Masks []string `json:"masks,omitempty"`
 
-	masks []netip.Addr
+	masks []string // in their text form
 }
 
 // CaddyModule returns the Caddy module information.
@@ -140,7 +140,7 @@ func (m *MatchMasked) parse() error {
 		if err != nil || !masking.Is(addr) {
 			return fmt.Errorf("masked: %q is not a mask (2001:2f:… or 2001:2e:…; `wikiveil mask` makes them from addresses and ranges)", text)
 		}
-		m.masks = append(m.masks, addr)
+		m.masks = append(m.masks, addr.String())
 	}
 	if len(m.masks) == 0 {
 		return errors.New("masked: no masks")
@@ -155,8 +155,7 @@ func (m *MatchMasked) MatchWithError(r *http.Request) (bool, error) {
 		// Silence would let in whom the operator blocks.
 		return false, caddyhttp.Error(http.StatusServiceUnavailable, errors.New("the matcher masked needs client_mask, in mode mask, in its site"))
 	}
-	has := func(mask netip.Addr) bool { return slices.Contains(m.masks, mask) }
-	return has(request.client.masks.Client) || slices.ContainsFunc(request.client.masks.Networks, has), nil
+	return slices.ContainsFunc(m.masks, request.client.has), nil
 }
 
 // Interface guards

@@ -7,13 +7,10 @@ import (
 	"strings"
 )
 
-// carriesAddress reports whether a header is one by whose name proxies,
-// CDNs and clients hand on addresses. Names are compared without regard to case and
-// to the separator, since CGI and PHP fold '-', '_' and '.' into one.
-func carriesAddress(name string) bool {
+// isPlainName tells at a glance the headers that say nothing of the client's address by their name:
+// what nearly every request has, and the forwarding headers that are of the server's side.
+func isPlainName(name string) bool {
 	switch name {
-	// What nearly every request has, decided without a look at its parts; and the
-	// forwarding headers that say something of the server's side, not of the client.
 	case "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection",
 		"Content-Length", "Content-Type", "Cookie", "Dnt", "Host", "If-Modified-Since", "If-None-Match", "Origin",
 		"Pragma", "Priority", "Range", "Referer", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform",
@@ -21,6 +18,16 @@ func carriesAddress(name string) bool {
 		"Sec-Websocket-Version", "Te", "Upgrade", "Upgrade-Insecure-Requests", "User-Agent", "X-Requested-With",
 		"X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Scheme",
 		"X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Forwarded-Method":
+		return true
+	}
+	return false
+}
+
+// carriesAddress reports whether a header is one by whose name proxies,
+// CDNs and clients hand on addresses. Names are compared without regard to case and
+// to the separator, since CGI and PHP fold '-', '_' and '.' into one.
+func carriesAddress(name string) bool {
+	if isPlainName(name) {
 		return false
 	}
 	start := 0
@@ -74,13 +81,13 @@ type needle struct {
 }
 
 // mayHold is a quick look that rules out nearly every value: an IPv6 address, or an IPv4
-// one mapped into it, has "::" or seven colons.
+// one mapped into it, has "::" or six colons.
 func (n *needle) mayHold(value string) bool {
-	if n.dotted != "" && strings.Contains(value, n.dotted) {
+	if n.dotted != "" && strings.IndexByte(value, '.') >= 0 && strings.Contains(value, n.dotted) {
 		return true
 	}
 	if first := strings.IndexByte(value, ':'); first >= 0 {
-		if rest := value[first:]; strings.Contains(rest, "::") || strings.Count(rest, ":") >= 7 {
+		if rest := value[first:]; strings.Contains(rest, "::") || strings.Count(rest, ":") >= 6 {
 			return true
 		}
 	}
@@ -99,12 +106,16 @@ func (n *needle) scrub(h http.Header, own netip.Addr) {
 // forged ones of ours too.
 func (n *needle) scrubRequest(h http.Header, own netip.Addr) {
 	for name, values := range h {
-		if carriesAddress(name) || isOurs(name) {
+		if !isPlainName(name) && n.dropsName(name) {
 			delete(h, name)
 			continue
 		}
 		n.scrubValues(values, own)
 	}
+}
+
+func (n *needle) dropsName(name string) bool {
+	return carriesAddress(name) || isOurs(name) || n.dotted != "" && strings.Contains(name, n.dotted)
 }
 
 func (n *needle) scrubValues(values []string, own netip.Addr) {
@@ -121,8 +132,18 @@ func (n *needle) scrubValues(values []string, own netip.Addr) {
 func (n *needle) clean(value string, own netip.Addr) (string, bool) {
 	return replaceAddrsIn(value, func(addr netip.Addr) (string, bool) {
 		addr = addr.Unmap()
-		return n.mask, n.client.Contains(addr) && addr != own
+		return n.mask, addr != own && (n.client.Contains(addr) || n.embedded(addr))
 	})
+}
+
+// embedded reports whether an IPv6 address tells an IPv4 client's: by NAT64 and its like at
+// the end, by 6to4 after the prefix.
+func (n *needle) embedded(addr netip.Addr) bool {
+	if n.dotted == "" || addr.Is4() {
+		return false
+	}
+	b, client := addr.As16(), n.client.Addr().As4()
+	return [4]byte(b[12:]) == client || [4]byte(b[2:6]) == client
 }
 
 // isOurs reports whether an app could take the header for one of ours.

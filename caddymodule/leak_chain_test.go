@@ -1,0 +1,138 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Chains of proxies, trusted and not, good and broken: whoever Caddy takes for the client is
+// masked, and no other hop's address passes either.
+func TestLeakOfProxyChains(t *testing.T) {
+	const (
+		trusted = "trusted_proxies static " + leakRange + " 198.51.100.0/24"
+		strict  = "\ntrusted_proxies_strict"
+		client  = "203.0.113.77"
+		forged  = "192.0.2.55"
+		peer    = leakProxy
+	)
+	for _, c := range []struct {
+		name, servers, source string
+		head                  string
+		client                string
+	}{
+		{"stranger, believed in nothing", trusted, "127.61.2.3", "X-Forwarded-For: 203.0.113.77, 198.51.100.23", "127.61.2.3"},
+		{"nobody trusted", "", peer, "X-Forwarded-For: 203.0.113.77, 198.51.100.23", peer},
+		{"no header", trusted, peer, "", peer},
+		{"one hop", trusted, peer, "X-Forwarded-For: " + client, client},
+		{"two hops", trusted, peer, "X-Forwarded-For: 203.0.113.77, 198.51.100.23", client},
+		{"two hops, two lines", trusted, peer, "X-Forwarded-For: 203.0.113.77\nX-Forwarded-For: 198.51.100.23", client},
+		{"two hops, strict", trusted + strict, peer, "X-Forwarded-For: 203.0.113.77, 198.51.100.23", client},
+		{"forged start", trusted, peer, "X-Forwarded-For: 192.0.2.55, 203.0.113.77, 198.51.100.23", forged},
+		{"forged start, strict", trusted + strict, peer, "X-Forwarded-For: 192.0.2.55, 203.0.113.77, 198.51.100.23", client},
+		{"all trusted, strict", trusted + strict, peer, "X-Forwarded-For: 198.51.100.23, 127.61.9.9", peer},
+		{"ports", trusted + strict, peer, "X-Forwarded-For: 203.0.113.77:4711,198.51.100.23:80", client},
+		{"mapped", trusted + strict, peer, "X-Forwarded-For: ::ffff:203.0.113.77,198.51.100.23", client},
+		{"mapped, hex, bracketed", trusted + strict, peer, "X-Forwarded-For: [::ffff:cb00:714d]:80", client},
+		{"IPv6", trusted + strict, peer, "X-Forwarded-For: 2001:DB8:1:2:3:4:5:6, 198.51.100.23", "2001:db8:1:2:3:4:5:6"},
+		{"IPv6, full", trusted, peer, "X-Forwarded-For: 2001:0db8:0001:0002:0003:0004:0005:0006", "2001:db8:1:2:3:4:5:6"},
+		{"zoned", trusted, peer, "X-Forwarded-For: fe80::1%eth0, 203.0.113.77", "fe80::1"},
+		{"zoned, with port", trusted + strict, peer, "X-Forwarded-For: [fe80::1%25eth0]:80, 198.51.100.23", "fe80::1"},
+		{"commas", trusted, peer, "X-Forwarded-For: ,,,", peer},
+		{"empty", trusted, peer, "X-Forwarded-For:", peer},
+		{"unknown", trusted, peer, "X-Forwarded-For: unknown", peer},
+		{"unknown first", trusted, peer, "X-Forwarded-For: unknown, 203.0.113.77", client},
+		{"open bracket", trusted + strict, peer, "X-Forwarded-For: 203.0.113.77, [::1", client},
+		{"only an open bracket", trusted, peer, "X-Forwarded-For: [::1", peer},
+		{"quoted", trusted, peer, `X-Forwarded-For: "203.0.113.77"`, peer},
+		{"obfuscated", trusted, peer, "X-Forwarded-For: _hidden, 203.0.113.77", client},
+		{"not an address", trusted, peer, "X-Forwarded-For: 203.0.113.777, 203.0.113, 203.0.113.77.", peer},
+		{"Forwarded in place of it", trusted, peer, "Forwarded: for=203.0.113.77;by=198.51.100.23", peer},
+		{"unspecified", trusted, peer, "X-Forwarded-For: 0.0.0.0", "0.0.0.0"},
+		{"loopback", trusted, peer, "X-Forwarded-For: ::1, 203.0.113.77", "::1"},
+		{"a mask", trusted, peer, "X-Forwarded-For: 2001:2f::1, 203.0.113.77", "2001:2f::1"},
+		{"another header", trusted + "\nclient_ip_headers X-Real-IP", peer, "X-Real-IP: 203.0.113.77\nX-Forwarded-For: 192.0.2.55", client},
+		{"a header of the operator's own", trusted + "\nclient_ip_headers X-Hops", peer, "X-Hops: 203.0.113.77, 198.51.100.23, 192.0.2.55", client},
+		{"a header of the operator's own, strict", trusted + strict + "\nclient_ip_headers X-Hops X-Way", peer,
+			"X-Hops: unknown\nX-Way: 192.0.2.55, 203.0.113.77, 198.51.100.23", client},
+		{"a header of the operator's own, from a stranger", trusted + "\nclient_ip_headers X-Hops", "127.61.2.3", "X-Hops: 203.0.113.77, 127.61.2.3", "127.61.2.3"},
+		{"long chain", trusted + strict, peer, "X-Forwarded-For: 203.0.113.77" + strings.Repeat(", 198.51.100.23", 500), client},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := newLeakApp(t, wireH1, nil)
+			e := newEdge(t, `{
+				{GLOBAL}
+				servers {
+					`+c.servers+`
+				}
+				wikiveil {
+					secret `+testSecret+`
+				}
+			}
+			http://{SITE} {
+				client_mask
+				reverse_proxy `+a.address()+`
+			}`)
+			head := strings.ReplaceAll(strings.Trim("GET / HTTP/1.1\nHost: "+e.site+"\nX-Visitor: "+c.client+"\n"+c.head, "\n")+"\n\n", "\n", "\r\n")
+			got := sendBytes(t, c.source, e.site, head)
+			secrets := append(leakAddrs(), netip.MustParseAddr(forged))
+			if addr := netip.MustParseAddr(c.client); !addr.IsUnspecified() && addr != netip.IPv6Loopback() {
+				secrets = append(secrets, addr)
+			}
+			wantNone(t, "the app", a.rec.taken(), secrets...)
+			r := a.one(t)
+			if got.status != http.StatusOK {
+				t.Errorf("status %d", got.status)
+			}
+			want := clientMask(t, c.client)
+			if mask, xff := r.Header.Values("Client-Mask"), r.Header.Values("X-Forwarded-For"); !slices.Equal(mask, []string{want}) || !slices.Equal(xff, mask) {
+				t.Errorf("Client-Mask %q, X-Forwarded-For %q, want %s", mask, xff, want)
+			}
+		})
+	}
+}
+
+// Caddy drops names with an underscore or a dot by itself, until an operator lets them in.
+func TestLeakByAliasesLetIn(t *testing.T) {
+	const client = "127.61.2.3"
+	a := newLeakApp(t, wireH1, nil)
+	e := newEdge(t, `{
+		{GLOBAL}
+		servers {
+			expected_underscore_headers X_* Client_* Http_* Remote_* Cf_*
+			expected_dot_headers X.* Client.* 127.*
+		}
+		wikiveil {
+			secret `+testSecret+`
+		}
+	}
+	http://{SITE} {
+		client_mask
+		reverse_proxy `+a.address()+`
+	}`)
+	for _, line := range []string{
+		"X_Forwarded_For: {other}", "X.Forwarded.For: {other}", "X_Real_IP: {other}", "X.Real.Ip: {other}", "x_real_ip: {ip}",
+		"Http_X_Forwarded_For: {other}", "Http_Client_IP: {other}", "Remote_Addr: {other}", "Cf_Connecting_IP: {other}",
+		"Client_IP: {other}", "Client_Mask: 2001:2f::bad", "Client.Mask: 2001:2f::bad", "client_network_masks: 2001:2e::bad", "Client.Network: tor",
+		"X_Visitor: {ip}", "X.Visitor: {hex}", "X.127.61.2.3: seen", "127.61.2.3: seen",
+	} {
+		t.Run(line, func(t *testing.T) {
+			c := leakClients()[0]
+			got := sendBytes(t, client, e.site, leakForm{head: line}.request(c, e.site, "/", ""))
+			seen := a.rec.taken()
+			wantNone(t, "the app", seen, leakAddrs()...)
+			if got.status != http.StatusOK {
+				t.Errorf("status %d", got.status)
+			}
+			for _, forged := range []string{"::bad", ": tor"} {
+				if strings.Contains(string(seen), forged) {
+					t.Errorf("forged: %q", seen)
+				}
+			}
+			a.one(t)
+		})
+	}
+	e.searchTraces(t, leakAddrs()...)
+}

@@ -1,0 +1,243 @@
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// captureStderr returns what the process writes to its standard error from now on: there
+// goes what a library logs past Caddy's loggers.
+func captureStderr(t *testing.T) func() []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stderr")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := syscall.Dup(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Dup3(int(file.Fd()), 2, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Dup3(saved, 2, 0); err != nil {
+			t.Error(err)
+		}
+		syscall.Close(saved)
+		file.Close()
+	})
+	return func() []byte {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+}
+
+// faultyApp fails in the way that the path says.
+func faultyApp(t *testing.T) *app {
+	return newApp(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		switch r.URL.Path {
+		case "/cut":
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+		case "/garbage":
+			io.WriteString(conn, "\x00\xff\xfe no HTTP\r\n\r\n")
+		case "/slow":
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+			io.Copy(conn, zeros{}) // until the client is gone
+		}
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// All that goes wrong is logged, from handshakes to panics, and no log tells whose it was.
+func TestLeakInLogs(t *testing.T) {
+	const client = "127.61.2.3"
+	stderr := captureStderr(t)
+	faulty := faultyApp(t)
+	tlsSite := freePort(t)
+	e := newEdge(t, `{
+		{GLOBAL}
+		auto_https disable_redirects
+		skip_install_trust
+		metrics {
+			per_host
+		}
+		wikiveil {
+			secret `+testSecret+`
+		}
+	}
+	(site) {
+		log {
+			output file {DIR}/access.log
+			format masked console
+		}
+		log appended {
+			output file {DIR}/appended.log
+			format masked json
+		}
+		client_mask
+		request_body {
+			max_size 10
+		}
+		log_append about "{remote} {client_ip} {http.request.header.X-Real-Ip} {vars.wikiveil}"
+		handle /panic {
+			leak_panic
+		}
+		handle /down {
+			reverse_proxy 127.0.0.1:1
+		}
+		handle /denied {
+			error "refused to {remote} aka {client_ip}" 403
+		}
+		handle /echo {
+			respond "you are {remote}"
+		}
+		reverse_proxy `+faulty.address()+`
+	}
+	http://:{PORT} {
+		import site
+	}
+	https://`+leakHost+":"+tlsSite[strings.LastIndexByte(tlsSite, ':')+1:]+` {
+		tls internal
+		import site
+	}`)
+	roots := e.rootOf(t, tlsSite)
+
+	t.Run("TLS", func(t *testing.T) { failHandshakes(t, client, tlsSite) })
+	for _, path := range []string{"/panic", "/down", "/denied", "/cut", "/garbage"} {
+		for _, protocol := range []string{"h1", "h2", "h3"} {
+			if path == "/panic" || path == "/cut" {
+				expectNoAnswer(t, overTLS(t, protocol, client, tlsSite, roots), "https://"+leakHost+path)
+				continue
+			}
+			send(t, overTLS(t, protocol, client, tlsSite, roots), "GET", "https://"+leakHost+path, http.Header{"X-Real-Ip": {client}})
+		}
+	}
+	for _, request := range []string{
+		"GET /echo?from=" + client + " HTTP/1.1\r\nHost: {site}\r\n\r\n",
+		"GET /echo/%3A%3Affff%3A7f3d%3A203/%08" + client + " HTTP/1.1\r\nHost: {site}\r\n\r\n",
+		"GET /echo HTTP/1.1\r\nHost: " + client + ".nip.example\r\n\r\n",
+		"GET /echo HTTP/1.1\r\nHost: {site}\r\nReferer: http://" + client + ".nip.example/\r\nX-\x01: x\r\n\r\n",
+		"GET /echo HTTP/1.1\r\nHost: {site}\r\nUser-Agent: \xff" + client + "\r\nX-Visitor: \xfe::ffff:" + client + "\r\n\r\n",
+		client + " /echo HTTP/1.1\r\nHost: {site}\r\n\r\n",
+		strings.Repeat("M", 40) + " /echo HTTP/1.1\r\nHost: {site}\r\n\r\n",
+		"POST /slow HTTP/1.1\r\nHost: {site}\r\nContent-Length: 1000\r\n\r\n" + strings.Repeat("x", 1000),
+	} {
+		sendBytes(t, client, e.site, strings.ReplaceAll(request, "{site}", e.site))
+	}
+	t.Run("aborts", func(t *testing.T) { abort(t, client, e.site) })
+	resp, _ := send(t, from(t, client), "GET", "http://"+e.admin+"/no/such/path/"+client, nil)
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("the admin API: %s", resp.Status)
+	}
+
+	for what, line := range map[string]string{
+		"failed handshakes": "http: TLS handshake error from", "a panic": "http: panic serving", "a panic over h2": "http2: panic serving",
+		"a dead upstream": "connection refused", "a cut response": "aborting with incomplete response", "a refusal": "refused to ",
+		"a request to the admin API": "/no/such/path/", "a request of a long method": "rejecting request with long method",
+	} {
+		eventually(t, what+" in the log", func() bool { return strings.Contains(e.readLog(t), line) })
+	}
+	eventually(t, "a panic over h3", func() bool {
+		return bytes.Contains(stderr(), []byte("http3: panic serving")) || strings.Contains(e.readLog(t), "http3: panic serving")
+	})
+	wantNone(t, "standard error", stderr(), leakAddrs()...)
+	e.searchTraces(t, leakAddrs()...)
+}
+
+// failHandshakes provokes what TLS servers log.
+func failHandshakes(t *testing.T, source, addr string) {
+	for name, first := range map[string]string{
+		"garbage": "\x00\x01\x02 no TLS\r\n", "HTTP": "GET /echo HTTP/1.1\r\nHost: " + source + "\r\n\r\n",
+		"a broken ClientHello": "\x16\x03\x01\x00\x10\x01\x00\x00\x0c\x03\x03" + strings.Repeat("\xff", 10),
+		"an oversized record":  "\x16\x03\x01\xff\xff" + strings.Repeat("\x00", 200), "SSLv2": "\x80\x2e\x01\x00\x02" + strings.Repeat("\x01", 40), "nothing": "",
+	} {
+		conn := dialFrom(t, source, addr)
+		if _, err := io.WriteString(conn, first); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "nothing" {
+			conn.Close()
+			continue
+		}
+		conn.(*net.TCPConn).CloseWrite()
+		answer, _ := io.ReadAll(conn) // or a reset
+		wantNone(t, "the answer to "+name, answer, leakAddrs()...)
+		conn.Close()
+	}
+	for name, config := range map[string]*tls.Config{
+		"a name without certificate":  {ServerName: "stranger.test", InsecureSkipVerify: true},
+		"a name that holds it":        {ServerName: source + ".nip.example", InsecureSkipVerify: true},
+		"an old version":              {ServerName: leakHost, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10, InsecureSkipVerify: true},
+		"an unknown protocol":         {ServerName: leakHost, NextProtos: []string{source}, InsecureSkipVerify: true},
+		"a certificate not trusted":   {ServerName: leakHost},
+		"another name in the request": {InsecureSkipVerify: true},
+	} {
+		conn := dialFrom(t, source, addr)
+		if err := tls.Client(conn, config).Handshake(); err == nil && name != "another name in the request" {
+			t.Errorf("%s: the handshake succeeded", name)
+		}
+		conn.Close()
+	}
+	udp, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(source)}, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	for _, packet := range []string{"no QUIC", "\xc0\xff\xff\xff\xff" + strings.Repeat("\x01", 1300), strings.Repeat("\x40", 1300)} {
+		if _, err := io.WriteString(udp, packet); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// abort leaves in the middle of a response, with a reset.
+func abort(t *testing.T, source, addr string) {
+	conn := dialFrom(t, source, addr)
+	fmt.Fprintf(conn, "GET /slow HTTP/1.1\r\nHost: %s\r\n\r\n", addr)
+	if _, err := io.ReadFull(conn, make([]byte, 1<<20)); err != nil {
+		t.Error(err)
+	}
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+}
+
+func expectNoAnswer(t *testing.T, client *http.Client, url string) {
+	t.Helper()
+	client.Timeout = 5 * time.Second
+	resp, err := client.Get(url)
+	if err == nil {
+		_, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+	}
+	if err == nil {
+		t.Errorf("%s: answered in full", url)
+	}
+}
