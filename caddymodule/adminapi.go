@@ -22,7 +22,6 @@ func init() {
 //
 // No answer holds a secret.
 type adminAPI struct {
-	app    *App // nil where the config has none
 	logger *zap.Logger
 }
 
@@ -36,17 +35,9 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.wikiveil", New: func() caddy.Module { return new(adminAPI) }}
 }
 
-// Provision finds the config's app.
+// Provision implements caddy.Provisioner.
 func (a *adminAPI) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger(a)
-	app, err := ctx.AppIfConfigured("wikiveil")
-	if errors.Is(err, caddy.ErrNotConfigured) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	a.app = app.(*App)
 	return nil
 }
 
@@ -77,39 +68,41 @@ func (a *adminAPI) listKeys(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return methodNotAllowed(r)
 	}
-	if err := a.check(); err != nil {
+	app, err := runningApp()
+	if err != nil {
 		return err
 	}
-	return a.answer(w)
+	return answerKeys(w, app.keys)
 }
 
 func (a *adminAPI) rotateKeys(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return methodNotAllowed(r)
 	}
-	if err := a.check(); err != nil {
+	app, err := runningApp()
+	if err != nil {
 		return err
 	}
-	if err := a.app.keys.rotate(r.Context()); err != nil {
+	if err := app.keys.rotate(r.Context()); err != nil {
 		status := http.StatusInternalServerError
 		if errors.Is(err, errConfigured) {
 			status = http.StatusConflict
 		}
 		return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf("rotating the key ring: %w", err)}
 	}
-	a.logger.Info("key ring rotated", zap.Stringer("current", a.app.keys.active.Load().list[0]))
-	return a.answer(w)
+	a.logger.Info("key ring rotated", zap.Stringer("current", app.keys.active.Load().list[0]))
+	return answerKeys(w, app.keys)
 }
 
-func (a *adminAPI) check() error {
-	if a.app == nil {
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the running config has no wikiveil app (no client_mask, no wikiveil option)")}
+func runningApp() (*App, error) {
+	app := running.Load()
+	if app == nil {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the running config uses nothing of wikiveil")}
 	}
-	return nil
+	return app, nil
 }
 
-func (a *adminAPI) answer(w http.ResponseWriter) error {
-	keys := a.app.keys
+func answerKeys(w http.ResponseWriter, keys *keyRing) error {
 	list := keyList{Configured: keys.keeper == nil}
 	current := keys.active.Load().list[0].ID()
 	state := "planned"

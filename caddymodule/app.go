@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -61,6 +62,10 @@ type App struct {
 	counted  bool // holds a reference to the pooled metrics
 	logger   *zap.Logger
 }
+
+// running is the app of the config that runs. The admin API starts before apps are made, some
+// of which no config names, so it can't look for this one itself.
+var running atomic.Pointer[App]
 
 // NetworkConfig is a named network.
 type NetworkConfig struct {
@@ -151,6 +156,7 @@ func (a *App) keep() int {
 
 // Start implements caddy.App.
 func (a *App) Start() error {
+	running.Store(a)
 	logMasks.Store(&logMasker{keys: a.keys, config: a.siteConfig()})
 	if maskedEncoders.Load() == 0 {
 		a.logger.Warn("logs are not masked and can hold addresses of clients: " +
@@ -160,7 +166,10 @@ func (a *App) Start() error {
 }
 
 // Stop implements caddy.App.
-func (a *App) Stop() error { return nil }
+func (a *App) Stop() error {
+	running.CompareAndSwap(a, nil) // in a reload the next one has started already
+	return nil
+}
 
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {

@@ -21,11 +21,9 @@ import (
 
 var nopLogger = zap.NewNop()
 
+// The wikiveil option is missing: the directive makes the app.
 const plainSite = `{
 	{GLOBAL}
-	wikiveil {
-		keep 1
-	}
 }
 http://{SITE} {
 	client_mask
@@ -116,7 +114,7 @@ func TestAdminAPIRefusals(t *testing.T) {
 		}
 	}
 	e.load(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nrespond ok\n}")
-	if status, _, body := e.keys(t, "GET", adminKeys); status != 404 || !strings.Contains(body, "no wikiveil app") {
+	if status, _, body := e.keys(t, "GET", adminKeys); status != 404 || !strings.Contains(body, "uses nothing of wikiveil") {
 		t.Errorf("without the app: %d %s", status, body)
 	}
 }

@@ -164,7 +164,7 @@ func TestFailedReloadChangesNothing(t *testing.T) {
 		// Fails after the app is provisioned: the second listener can't be had.
 		plainSite + wiki.address() + "\n}\nhttp://:1 {\nbind 127.0.0.1 192.0.2.1\n}",
 		// Fails while it is.
-		strings.Replace(plainSite, "keep 1", "secret {env.WIKIVEIL_TEST_UNSET}", 1) + wiki.address() + "\n}",
+		strings.Replace(plainSite, "{GLOBAL}", "{GLOBAL}\nwikiveil {\nsecret {env.WIKIVEIL_TEST_UNSET}\n}", 1) + wiki.address() + "\n}",
 	} {
 		if err := caddy.Load(adapt(t, e.expand(bad)), true); err == nil {
 			t.Fatal("loaded")
