@@ -94,12 +94,17 @@ func (a *adminAPI) rotateKeys(w http.ResponseWriter, r *http.Request) error {
 	return answerKeys(w, app.keys)
 }
 
+// runningApp returns the app of the config that runs. The admin endpoint starts before apps are
+// made, and some of them no config names, so each request looks for itself.
 func runningApp() (*App, error) {
-	app := running.Load()
-	if app == nil {
+	app, err := caddy.ActiveContext().AppIfConfigured("wikiveil")
+	if errors.Is(err, caddy.ErrNotConfigured) {
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the running config uses nothing of wikiveil")}
 	}
-	return app, nil
+	if err != nil {
+		return nil, err
+	}
+	return app.(*App), nil
 }
 
 func answerKeys(w http.ResponseWriter, keys *keyRing) error {

@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -61,11 +60,9 @@ type App struct {
 	metrics  *metrics
 	counted  bool // holds a reference to the pooled metrics
 	logger   *zap.Logger
-}
 
-// running is the app of the config that runs. The admin API starts before apps are made, some
-// of which no config names, so it can't look for this one itself.
-var running atomic.Pointer[App]
+	logs, logsBefore *logMasker
+}
 
 // NetworkConfig is a named network.
 type NetworkConfig struct {
@@ -156,8 +153,8 @@ func (a *App) keep() int {
 
 // Start implements caddy.App.
 func (a *App) Start() error {
-	running.Store(a)
-	logMasks.Store(&logMasker{keys: a.keys, config: a.siteConfig()})
+	a.logs = &logMasker{keys: a.keys, config: a.siteConfig()}
+	a.logsBefore = logMasks.Swap(a.logs)
 	if maskedEncoders.Load() == 0 {
 		a.logger.Warn("logs are not masked and can hold addresses of clients: " +
 			"set `log { format masked json }` in the global options, and in each site's log")
@@ -165,9 +162,11 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop implements caddy.App.
+// Stop implements caddy.App. In a reload the next app has started already; but where that
+// reload fails, it is the next app that is stopped, and the one before goes on.
 func (a *App) Stop() error {
-	running.CompareAndSwap(a, nil) // in a reload the next one has started already
+	logMasks.CompareAndSwap(a.logs, a.logsBefore)
+	a.logsBefore = nil
 	return nil
 }
 

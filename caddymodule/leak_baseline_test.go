@@ -29,10 +29,9 @@ func TestLeakBaseline(t *testing.T) {
 			})
 		}
 	}
-	roots := e.rootOf(t, e.tls)
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		c, u := leakClients()[0], e.upstream(t, "HTTP/1.1")
-		ask(t, overTLS(t, protocol, c.source, e.tls, roots), u.path, leakForm{}, c)
+		ask(t, overTLS(t, protocol, c.source, e.tls, e.roots), u.path, leakForm{}, c)
 		if _, ok := newHaystack(u.app.rec.taken()).find(c.addr); !ok {
 			t.Errorf("%s: %s is not found in what the app got", protocol, c.addr)
 		}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -105,6 +106,7 @@ https://` + leakHost + `:{TLSPORT} {
 type leakEdge struct {
 	*edge
 	tls       string // host:port
+	roots     *x509.CertPool
 	upstreams []*leakUpstream
 }
 
@@ -125,6 +127,7 @@ func newLeakEdge(t *testing.T, config, mask string) *leakEdge {
 	if err := os.WriteFile(filepath.Join(e.dir, "index.php"), []byte("<?php\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	e.roots = e.rootOf(t, e.tls)
 	return e
 }
 

@@ -10,7 +10,7 @@ import (
 // leakForm is one way to get an address past the edge, or to make it stumble.
 //
 // In its text, {ip} is the client's address; {mapped}, {hex}, {full}, {upper}, {zone}, {cidr}, {port}, {url}, {pct} and
-// {nat64} are the same in other spellings; {word} has it in what can be a token; {other} is another
+// {nat64}, with 6to4, are the same in other spellings; {word} has it in what can be a token; {other} is another
 // address of the chain; {site} is the right Host and {path} the right path.
 type leakForm struct {
 	name string
@@ -88,7 +88,7 @@ func leakForms() []leakForm {
 		{name: "value with port", head: "X-Visitor: {port}"},
 		{name: "value with port, no brackets", head: "X-Visitor: {ip}:4711"},
 		{name: "percent-encoded value", head: "X-Visitor: {pct}\nX-Visitor-2: a%20{pct}%2C{ip}"},
-		{name: "NAT64 value", head: "X-Visitor: {nat64}\nX-Visitor-2: ::{ip}"},
+		{name: "NAT64 and 6to4 values", head: "X-Visitor: {nat64}\nX-Visitor-2: ::{ip}"},
 		{name: "several in a list", head: "X-Visitor: a, {ip};b={hex}|{full} ({upper})"},
 		{name: "repeated", head: "X-Visitor: x\nX-Visitor: {ip}\nX-Visitor: y\nX-Visitor: {hex}"},
 		{name: "name=value", head: "X-Visitor: ip={ip}&port=4711"},
@@ -207,7 +207,8 @@ func spellings(addr netip.Addr) []string {
 		return append(pairs,
 			"{mapped}", "::ffff:"+addr.String(), "{hex}", hex, "{upper}", strings.ToUpper(hex), "{zone}", hex+"%eth0",
 			"{cidr}", addr.String()+"/32", "{port}", addr.String()+":4711", "{url}", addr.String(), "{word}", addr.String(),
-			"{pct}", strings.ReplaceAll(hex, ":", "%3A"), "{nat64}", "64:ff9b::"+addr.String())
+			"{pct}", strings.ReplaceAll(hex, ":", "%3A"),
+			"{nat64}", fmt.Sprintf("64:ff9b::%[1]s 64:ff9b::%[2]s 2002:%[2]s::1", addr, strings.TrimPrefix(hex, "::ffff:")))
 	}
 	b := addr.As16()
 	dotted := fmt.Sprintf("%s%d.%d.%d.%d", full[:len("0000:0000:0000:0000:0000:0000:")], b[12], b[13], b[14], b[15])

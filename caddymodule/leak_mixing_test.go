@@ -23,9 +23,8 @@ func TestLeakOfOneClientToAnother(t *testing.T) {
 	for _, u := range e.upstreams {
 		u.app.answer = whoIsIt
 	}
-	roots := e.rootOf(t, e.tls)
 	for _, protocol := range []string{"h2", "h3"} {
-		client := overTLS(t, protocol, leakProxy, e.tls, roots)
+		client := overTLS(t, protocol, leakProxy, e.tls, e.roots)
 		for _, u := range e.upstreams {
 			if u.name == "WebSocket" {
 				continue

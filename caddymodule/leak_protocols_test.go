@@ -11,13 +11,12 @@ import (
 // Clients of each protocol over TLS: a client has one mask in all of them, and no form leaks in any.
 func TestLeakByClientProtocol(t *testing.T) {
 	e := newLeakEdge(t, leakConfig, "client_mask")
-	roots := e.rootOf(t, e.tls)
 	masks := make(map[netip.Addr]map[string]bool)
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		t.Run(protocol, func(t *testing.T) {
 			for _, c := range leakClients() {
 				t.Run(c.name, func(t *testing.T) {
-					client := overTLS(t, protocol, c.source, e.tls, roots)
+					client := overTLS(t, protocol, c.source, e.tls, e.roots)
 					for _, u := range []string{"HTTP/1.1", "FastCGI", "error page"} {
 						u := e.upstream(t, u)
 						got := ask(t, client, u.path, leakForm{}, c)
@@ -93,11 +92,10 @@ func TestLeakByPseudoHeaders(t *testing.T) {
 	config := strings.NewReplacer("https://"+leakHost+":{TLSPORT} {", "https://"+leakHost+":{TLSPORT}, https://:{TLSPORT} {",
 		"per_host", "").Replace(leakConfig)
 	e := newLeakEdge(t, config, "client_mask")
-	roots := e.rootOf(t, e.tls)
 	u := e.upstream(t, "HTTP/1.1")
 	for _, protocol := range []string{"h2", "h3"} {
 		for _, c := range leakClients()[:3] {
-			client := overTLS(t, protocol, c.source, e.tls, roots)
+			client := overTLS(t, protocol, c.source, e.tls, e.roots)
 			for _, form := range []leakForm{
 				{name: ":authority is it", host: "{url}", status: 400, reason: ownAddress},
 				{name: ":authority is it, with port", host: "{url}:443", status: 400, reason: ownAddress},

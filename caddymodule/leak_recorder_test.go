@@ -205,7 +205,8 @@ func newLeakApp(t *testing.T, over wire, answer http.HandlerFunc) *leakApp {
 }
 
 func (a *leakApp) serve(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Upgrade") == "" {
+	// net/http/fcgi gives all requests without a body one and the same, which isn't safe to copy from.
+	if r.Header.Get("Upgrade") == "" && r.ContentLength != 0 {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			http.Error(w, "reading the body: "+err.Error(), http.StatusBadRequest)
 			return

@@ -160,6 +160,7 @@ func TestFailedReloadChangesNothing(t *testing.T) {
 	wiki := newApp(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Client-Mask")) })
 	e := newEdge(t, plainSite+wiki.address()+"\n}")
 	_, before := send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", nil)
+	logs := logMasks.Load()
 	for _, bad := range []string{
 		// Fails after the app is provisioned: the second listener can't be had.
 		plainSite + wiki.address() + "\n}\nhttp://:1 {\nbind 127.0.0.1 192.0.2.1\n}",
@@ -171,6 +172,9 @@ func TestFailedReloadChangesNothing(t *testing.T) {
 		}
 		if resp, after := send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", nil); resp.StatusCode != 200 || after != before {
 			t.Errorf("after a failed reload: %d, mask %q, want %q", resp.StatusCode, after, before)
+		}
+		if logMasks.Load() != logs {
+			t.Error("logs have the masks of the config that failed")
 		}
 	}
 	if status, _, body := e.keys(t, "POST", adminRotate); status != 200 {
