@@ -1,0 +1,97 @@
+package confirm
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// How long what a flow makes is good for.
+const (
+	HandOffLife = time.Minute
+	TokenLife   = 10 * time.Minute
+	TokenMinAge = 1500 * time.Millisecond
+	TicketLife  = time.Minute
+
+	// clockSkew is how far two nodes' clocks may differ. A hand-off and a ticket
+	// arrive at once, perhaps at another node.
+	clockSkew = 2 * time.Second
+)
+
+// claims is what hand-offs, tokens and tickets say. Not all say all of it.
+type claims struct {
+	browser         BrowserID
+	subject, action string
+	binding         Binding
+	issued          time.Time
+	nonce           Nonce
+	code            [codeHashSize]byte
+}
+
+// How many of the fields below each text has, and the ages at which it counts.
+var shapes = [uses]struct {
+	fields       int
+	minAge, life time.Duration
+}{
+	useHandOff: {5, -clockSkew, HandOffLife},
+	useTicket:  {8, -clockSkew, TicketLife},
+	useToken:   {9, TokenMinAge, TokenLife},
+}
+
+// seal signs c as of now.
+func (f *Flow) seal(u use, c claims) string {
+	c.issued = time.Now()
+	return f.sign(u, c)
+}
+
+func (f *Flow) sign(u use, c claims) string {
+	fields := [...][]byte{
+		[]byte(f.purpose), []byte(f.wiki), c.browser[:], []byte(c.subject),
+		binary.BigEndian.AppendUint64(nil, uint64(c.issued.UnixMilli())),
+		[]byte(c.action), c.binding[:], c.nonce[:],
+		c.code[:],
+	}
+	return f.keys.seal(u, fields[:shapes[u].fields]...)
+}
+
+// open returns what a text says if this flow made it and it is of the right age.
+func (f *Flow) open(u use, text string) (claims, *keySet, error) {
+	shape := shapes[u]
+	fields, set, err := f.keys.open(u, text, shape.fields)
+	if err != nil {
+		return claims{}, nil, err
+	}
+	var c claims
+	c.subject = string(fields[3])
+	sized := fits(c.browser[:], fields[2]) && len(fields[4]) == 8
+	if shape.fields > 5 {
+		c.action = string(fields[5])
+		sized = sized && fits(c.binding[:], fields[6]) && fits(c.nonce[:], fields[7])
+	}
+	if shape.fields > 8 {
+		sized = sized && fits(c.code[:], fields[8])
+	}
+	switch {
+	case !sized:
+		return claims{}, nil, ErrMalformed
+	case !same(fields[0], []byte(f.purpose)):
+		return claims{}, nil, ErrPurpose
+	case !same(fields[1], []byte(f.wiki)):
+		return claims{}, nil, ErrWiki
+	}
+	c.issued = time.UnixMilli(int64(binary.BigEndian.Uint64(fields[4])))
+	return c, set, checkAge(c.issued, shape.minAge, shape.life)
+}
+
+func fits(dst, src []byte) bool { return copy(dst, src) == len(dst) && len(src) == len(dst) }
+
+func checkAge(issued time.Time, minAge, life time.Duration) error {
+	switch age := time.Since(issued); {
+	case age < min(minAge, 0):
+		return ErrFuture
+	case age < minAge:
+		return ErrTooFast
+	case age >= life:
+		return ErrExpired
+	}
+	return nil
+}

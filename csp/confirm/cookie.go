@@ -1,0 +1,95 @@
+package confirm
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// BrowserCookie is the browser cookie's name. Only a server of this host can
+	// set a cookie of this prefix, over https, and no script can: with `__Host-`
+	// alone a script could push the cookie out of a full jar and plant another.
+	BrowserCookie = "__Host-Http-wikiveil-browser"
+	// ProbeCookie is the probe's name; see [Keys.EnforcesPrefixes].
+	ProbeCookie = "__Http-probe"
+	// BrowserLife is how long a browser keeps its cookie after a flow's start: a
+	// little longer than the 30 days of an exemption, which is worth nothing without it.
+	BrowserLife = 31 * 24 * time.Hour
+)
+
+// probe has no Secure, so a browser that knows the prefix drops it.
+const probe = ProbeCookie + "=1; HttpOnly; Path=/"
+
+// BrowserID is B, the hash of a browser cookie: it tells browsers apart and
+// can't be turned back into the cookie.
+type BrowserID [sha256.Size]byte
+
+// Browser is a browser cookie that this server signed.
+type Browser struct{ value string }
+
+// ID returns B.
+func (b Browser) ID() BrowserID {
+	return sha256.Sum256([]byte(BrowserCookie + "=" + b.value))
+}
+
+// NewBrowser makes a cookie of 128 random bits. Give it to nobody who has not
+// begun a flow, or every reader would be tracked.
+func (k *Keys) NewBrowser() Browser {
+	var id [16]byte
+	rand.Read(id[:])
+	return Browser{k.seal(useBrowser, id[:])}
+}
+
+// Browser returns the browser cookie of r. Without one, and with two, it is
+// [ErrNoBrowser]; one that we did not sign is [ErrMalformed] or [ErrSignature].
+func (k *Keys) Browser(r *http.Request) (Browser, error) {
+	value, count := cookie(r, BrowserCookie)
+	if count != 1 {
+		return Browser{}, ErrNoBrowser
+	}
+	if _, _, err := k.open(useBrowser, value, 1); err != nil {
+		return Browser{}, err
+	}
+	return Browser{value}, nil
+}
+
+// SetBrowser adds b and the probe to a response's headers.
+func SetBrowser(h http.Header, b Browser) {
+	c := http.Cookie{
+		Name: BrowserCookie, Value: b.value, Path: "/", MaxAge: int(BrowserLife / time.Second),
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	// The probe comes last: of a jar that a script overflows the oldest goes first.
+	h.Add("Set-Cookie", c.String())
+	h.Add("Set-Cookie", probe)
+}
+
+// EnforcesPrefixes tells whether the browser that sent r drops cookies that
+// break their name's prefix: it has the browser cookie and not the probe that
+// came with it. Without a browser cookie nothing is known, which is a no.
+//
+// Where it is false, a script can plant any cookie: grant nothing that rests on
+// cookies alone. Where it is true for a browser that ignores prefixes, a script has
+// removed the probe: ask at every step, and take one no for the answer.
+func (k *Keys) EnforcesPrefixes(r *http.Request) bool {
+	_, probes := cookie(r, ProbeCookie)
+	_, err := k.Browser(r)
+	return probes == 0 && err == nil
+}
+
+// cookie returns the last value of name and how often r has it. Unlike
+// [http.Request.CookiesNamed] it counts those with a malformed value too.
+func cookie(r *http.Request, name string) (value string, count int) {
+	for _, line := range r.Header["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			n, v, _ := strings.Cut(pair, "=")
+			if strings.Trim(n, " \t") == name {
+				value, count = strings.Trim(v, " \t"), count+1
+			}
+		}
+	}
+	return value, count
+}

@@ -1,0 +1,104 @@
+package confirm
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Config says what a flow is for. All of it is needed.
+type Config struct {
+	// Purpose keeps flows apart that share keys, such as "exempt" and "reveal".
+	Purpose string
+	// Wiki is the wiki's origin and Origin the one of the pages that confirm: another
+	// port of the same host, or a subdomain. Both are https, without a path.
+	Wiki, Origin string
+	Keys         *Keys
+	// Nonces is shared by all flows and outlives a reload of the configuration.
+	Nonces Nonces
+}
+
+// Flow takes a person from a wiki to a page that the wiki's scripts can't reach,
+// and the person's decision back. It is safe for concurrent use.
+type Flow struct {
+	purpose, wiki, origin string
+	// shared: the other origin is a port of the wiki's host, which cookies ignore.
+	shared bool
+	keys   *Keys
+	nonces Nonces
+}
+
+// New returns a flow, or what is wrong with c.
+func New(c Config) (*Flow, error) {
+	if c.Purpose == "" || len(c.Purpose) > maxText || c.Keys == nil || c.Nonces == nil {
+		return nil, errors.New("making confirmation flow: it needs a purpose, keys and nonces")
+	}
+	wiki, wikiHost, err := parseOrigin(c.Wiki)
+	if err != nil {
+		return nil, fmt.Errorf("making confirmation flow: %w", err)
+	}
+	origin, host, err := parseOrigin(c.Origin)
+	if err != nil {
+		return nil, fmt.Errorf("making confirmation flow: %w", err)
+	}
+	if wiki == origin {
+		return nil, fmt.Errorf("making confirmation flow: %s is the wiki's own origin, where its scripts can confirm anything", origin)
+	}
+	return &Flow{c.Purpose, wiki, origin, wikiHost == host, c.Keys, c.Nonces}, nil
+}
+
+// Wiki returns the wiki's origin as browsers write it.
+func (f *Flow) Wiki() string { return f.wiki }
+
+// Origin returns the origin of the pages that confirm, as browsers write it.
+func (f *Flow) Origin() string { return f.origin }
+
+// parseOrigin returns an https origin as browsers serialise it, and its host
+// name without the port.
+func parseOrigin(text string) (origin, host string, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || !strings.EqualFold(text, u.Scheme+"://"+u.Host) {
+		return "", "", fmt.Errorf("%q is not an https origin, such as https://wiki.example:9443", text)
+	}
+	host = strings.ToLower(u.Hostname())
+	// Colons too: CSP, which must name this origin, has no form for an IPv6 address.
+	if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" || host == "" {
+		return "", "", fmt.Errorf("%q: the host must be a name in ASCII (punycode) or an IPv4 address", text)
+	}
+	origin = "https://" + host
+	if port := u.Port(); port != "" && port != "443" {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return "", "", fmt.Errorf("%q has no valid port", text)
+		}
+		origin += ":" + strconv.FormatUint(n, 10)
+	}
+	return origin, host, nil
+}
+
+// sameBrowser compares where it can: a subdomain gets no cookie of the wiki's
+// host, there only the commit tells browsers apart.
+func (f *Flow) sameBrowser(r *http.Request, id BrowserID) error {
+	if !f.shared {
+		return nil
+	}
+	b, err := f.keys.Browser(r)
+	if err != nil {
+		return err
+	}
+	return matches(b, id)
+}
+
+func matches(b Browser, id BrowserID) error {
+	if own := b.ID(); !same(own[:], id[:]) {
+		return ErrOtherBrowser
+	}
+	return nil
+}
+
+// same compares in a time that depends on the lengths only.
+func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
