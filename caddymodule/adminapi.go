@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,6 +18,9 @@ func init() {
 //
 //	GET  /wikiveil/keys          the key ring's ids and times
 //	POST /wikiveil/keys/rotate   starts a new epoch, and answers as above
+//	GET  /wikiveil/blocks        the edge's own block list
+//	POST /wikiveil/blocks        adds a block {mask, expires, reason, by}, and answers as above
+//	POST /wikiveil/blocks/remove removes the block of {mask}
 //
 // No answer holds a secret.
 type adminAPI struct {
@@ -46,6 +48,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: adminKeys, Handler: caddy.AdminHandlerFunc(a.listKeys)},
 		{Pattern: adminRotate, Handler: caddy.AdminHandlerFunc(a.rotateKeys)},
+		{Pattern: adminBlocks, Handler: caddy.AdminHandlerFunc(a.serveBlocks)},
+		{Pattern: adminRemoveBlocks, Handler: caddy.AdminHandlerFunc(a.removeBlocks)},
 	}
 }
 
@@ -124,8 +128,7 @@ func answerKeys(w http.ResponseWriter, keys *keyRing) error {
 			state = "kept"
 		}
 	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(list)
+	return answerJSON(w, list)
 }
 
 func methodNotAllowed(r *http.Request) error {

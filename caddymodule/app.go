@@ -55,6 +55,8 @@ type App struct {
 
 	keys     *keyRing
 	keysKey  string // in keyRings
+	blocks   *blockList
+	blockKey string // in blockLists
 	networks []*masking.Network
 	board    *noticeboard.Board
 	metrics  *metrics
@@ -96,6 +98,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.keys, a.keysKey, err = openKeyRing(ctx, a); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
+	}
+	if a.blocks, a.blockKey, err = openBlockList(ctx); err != nil {
+		return fmt.Errorf("opening the block list: %w", err)
 	}
 	return nil
 }
@@ -175,6 +180,10 @@ func (a *App) Cleanup() error {
 	var errs []error
 	if a.keysKey != "" {
 		_, err := keyRings.Delete(a.keysKey)
+		errs = append(errs, err)
+	}
+	if a.blockKey != "" {
+		_, err := blockLists.Delete(a.blockKey)
 		errs = append(errs, err)
 	}
 	if a.counted {

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -16,6 +17,7 @@ type client struct {
 	names    string // the named networks, likewise
 	boxed    any    // mask
 	needle   needle
+	parsed   atomic.Pointer[[]netip.Addr] // see allMasks
 }
 
 const listSeparator = ", "
@@ -66,17 +68,19 @@ func clientPrefix(addr netip.Addr, v6Prefix int) netip.Prefix {
 	return netip.PrefixFrom(addr, v6Prefix).Masked()
 }
 
-// has reports whether a mask is the client's or one of its networks'.
-func (c *client) has(mask string) bool {
-	if c.mask == mask {
-		return true
+// allMasks returns the client's mask, then those of its networks.
+func (c *client) allMasks() []netip.Addr {
+	if known := c.parsed.Load(); known != nil {
+		return *known
 	}
-	for network := range strings.SplitSeq(c.networks, listSeparator) {
-		if network == mask {
-			return true
+	masks := []netip.Addr{netip.MustParseAddr(c.mask)} // it's a text of ours
+	if c.networks != "" {
+		for network := range strings.SplitSeq(c.networks, listSeparator) {
+			masks = append(masks, netip.MustParseAddr(network))
 		}
 	}
-	return false
+	c.parsed.Store(&masks)
+	return masks
 }
 
 // String keeps the address out of whatever prints a client, such as a placeholder of variables.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"html/template"
 	"net"
 	"net/http"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/blocks"
 )
 
 func init() {
@@ -45,8 +47,14 @@ type ClientMask struct {
 	// Default: the app's.
 	V6Prefix int `json:"v6_prefix,omitempty"`
 
+	// A file with the page that clients get whom the edge's own block list refuses, to have it
+	// in the wiki's language: a Go html/template with .Mask, .Network, .Reason, .Expires and .Nonce (for
+	// its style element). Default: a plain page in English.
+	BlockPage string `json:"block_page,omitempty"`
+
 	app      *App
 	logger   *zap.Logger
+	page     *template.Template
 	config   masking.SiteConfig
 	current  atomic.Pointer[siteMasks]
 	renewing sync.Mutex
@@ -96,6 +104,13 @@ func (h *ClientMask) validate() error {
 	case networksHeader, networksXFF, networksOff:
 	default:
 		return fmt.Errorf("networks %q is none of header, xff and off", h.Networks)
+	}
+	h.page = defaultBlockPage
+	if h.BlockPage != "" {
+		var err error
+		if h.page, err = readBlockPage(h.BlockPage); err != nil {
+			return err
+		}
 	}
 	return masking.SiteConfig{V6Prefix: h.V6Prefix}.Validate()
 }
@@ -158,6 +173,10 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		h.logger.Warn("request refused", zap.String("reason", refused.reason), zap.String("why", refused.text))
 		return refused.answer(w)
 	}
+	if block, blocked := h.blocked(request.client); blocked {
+		h.app.metrics.refused.WithLabelValues("blocked").Inc()
+		return serveBlockPage(w, r, h.page, block)
+	}
 	for _, name := range h.clientIPHeaders(r) {
 		delete(r.Header, name)
 	}
@@ -166,6 +185,14 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	err := next.ServeHTTP(&request.writer, r)
 	request.writer.finish()
 	return err
+}
+
+// blocked returns the edge's own block of a client, if there is one.
+func (h *ClientMask) blocked(c *client) (blocks.Block, bool) {
+	if h.app.blocks == nil || h.app.blocks.Len() == 0 {
+		return blocks.Block{}, false
+	}
+	return h.app.blocks.Match(c.allMasks())
 }
 
 // clientIPHeaders are the headers in which the operator's proxies tell the client's address,

@@ -17,6 +17,7 @@ import (
 //	    networks  header|xff|off
 //	    site      <label>
 //	    v6_prefix 48|56|64|128
+//	    block_page <file>
 //	}
 func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(ClientMask)
@@ -58,13 +59,15 @@ func (h *ClientMask) parseOption(d *caddyfile.Dispenser) (err error) {
 		h.Site = &text
 	case "v6_prefix":
 		h.V6Prefix, err = oneInt(d)
+	case "block_page":
+		h.BlockPage, err = oneArg(d)
 	default:
-		return d.Errf("unknown client_mask option %q (known: mode, networks, site, v6_prefix)", option)
+		return d.Errf("unknown client_mask option %q (known: mode, networks, site, v6_prefix, block_page)", option)
 	}
 	if err != nil {
 		return err
 	}
-	check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix}
+	check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage}
 	if err := check.validate(); err != nil {
 		return d.WrapErr(err)
 	}

@@ -35,9 +35,7 @@ the epochs that are kept go on to hold.`,
 						return askKeys(fl, sub.method, sub.path)
 					}),
 				}
-				c.Flags().String("address", "", "The address of the admin API, if it isn't the default one")
-				c.Flags().StringP("config", "c", "", "The config to find the address of the admin API in")
-				c.Flags().StringP("adapter", "a", "", "The adapter to read the config with")
+				addAdminFlags(c)
 				cmd.AddCommand(c)
 			}
 		},
@@ -45,18 +43,9 @@ the epochs that are kept go on to hold.`,
 }
 
 func askKeys(fl caddycmd.Flags, method, path string) (int, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
-	if err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("finding the admin API: %w", err)
-	}
-	resp, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
-	if err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("asking the admin API (is the server running?): %w", err)
-	}
-	defer resp.Body.Close()
 	var list keyList
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("reading the admin API's answer: %w", err)
+	if err := askAdmin(fl, method, path, nil, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
+		return caddy.ExitCodeFailedStartup, err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "EPOCH\tSTART\tSTATE")

@@ -65,6 +65,22 @@ func (e *edge) load(t *testing.T, caddyfile string) {
 	}
 }
 
+// writeConfig writes the edge's config to a file, for commands.
+func writeConfig(t *testing.T, e *edge, caddyfile string) string {
+	t.Helper()
+	file := filepath.Join(e.dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(e.expand(caddyfile)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// loadErr loads a config that may be refused.
+func loadErr(t *testing.T, caddyfile string) error {
+	t.Helper()
+	return caddy.Load(adapt(t, caddyfile), true)
+}
+
 func adapt(t *testing.T, caddyfile string) []byte {
 	t.Helper()
 	config, _, err := adaptWarnings(caddyfile)

@@ -221,10 +221,7 @@ func TestMaskCommandUsesTheEdgesKeyRing(t *testing.T) {
 	e := newEdge(t, plainSite+wiki.address()+"\n}")
 	send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", nil)
 	mask := wiki.one(t).Header.Get("Client-Mask")
-	config := filepath.Join(e.dir, "Caddyfile")
-	if err := os.WriteFile(config, []byte(e.expand(plainSite+wiki.address()+"\n}")), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	config := writeConfig(t, e, plainSite+wiki.address()+"\n}")
 	if got, err := run(t, "", "mask", "--config", config, "127.61.2.3"); err != nil || got != "127.61.2.3\t"+mask+"\n" {
 		t.Errorf("got %q, %v, want %s", got, err, mask)
 	}

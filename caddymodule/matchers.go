@@ -102,7 +102,7 @@ type MatchMasked struct {
 	// Masks are masks of clients, ranges and named networks.
 	Masks []string `json:"masks,omitempty"`
 
-	masks []string // in their text form
+	masks []netip.Addr
 }
 
 // CaddyModule returns the Caddy module information.
@@ -140,7 +140,7 @@ func (m *MatchMasked) parse() error {
 		if err != nil || !masking.Is(addr) {
 			return fmt.Errorf("masked: %q is not a mask (2001:2f:… or 2001:2e:…; `wikiveil mask` makes them from addresses and ranges)", text)
 		}
-		m.masks = append(m.masks, addr.String())
+		m.masks = append(m.masks, addr)
 	}
 	if len(m.masks) == 0 {
 		return errors.New("masked: no masks")
@@ -155,7 +155,8 @@ func (m *MatchMasked) MatchWithError(r *http.Request) (bool, error) {
 		// Silence would let in whom the operator blocks.
 		return false, caddyhttp.Error(http.StatusServiceUnavailable, errors.New("the matcher masked needs client_mask, in mode mask, in its site"))
 	}
-	return slices.ContainsFunc(m.masks, request.client.has), nil
+	has := func(mask netip.Addr) bool { return slices.Contains(m.masks, mask) }
+	return slices.ContainsFunc(request.client.allMasks(), has), nil
 }
 
 // Interface guards

@@ -1,0 +1,133 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/masking/blocks"
+)
+
+const (
+	adminBlocks       = "/wikiveil/blocks"
+	adminRemoveBlocks = "/wikiveil/blocks/remove"
+)
+
+// maxAdminBody is far above any one block.
+const maxAdminBody = 16 << 10
+
+// blockRequest is the body that adds a block.
+type blockRequest struct {
+	Mask string `json:"mask"`
+	// Expires is when the block ends; missing is never.
+	Expires time.Time `json:"expires,omitzero"`
+	// Reason is shown to who is blocked.
+	Reason string `json:"reason,omitempty"`
+	// By is who blocks; "admin API" if missing.
+	By string `json:"by,omitempty"`
+}
+
+// unblockRequest is the body that removes a block.
+type unblockRequest struct {
+	Mask string `json:"mask"`
+}
+
+// serveBlocks lists the blocks on GET and adds one on POST.
+func (a *adminAPI) serveBlocks(w http.ResponseWriter, r *http.Request) error {
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	switch r.Method {
+	case http.MethodGet:
+	case http.MethodPost:
+		if err := addBlock(app, w, r); err != nil {
+			return err
+		}
+	default:
+		return methodNotAllowed(r)
+	}
+	list := app.blocks.All()
+	if list == nil {
+		list = []blocks.Block{}
+	}
+	return answerJSON(w, list)
+}
+
+func addBlock(app *App, w http.ResponseWriter, r *http.Request) error {
+	var body blockRequest
+	if err := readAdminBody(w, r, &body); err != nil {
+		return err
+	}
+	mask, err := blocks.ParseMask(body.Mask)
+	if err != nil {
+		return badRequest(err)
+	}
+	if body.By == "" {
+		body.By = "admin API"
+	}
+	err = app.blocks.Add(r.Context(), blocks.Block{Mask: mask, Expires: body.Expires, Reason: body.Reason, By: body.By})
+	if isBlockMistake(err) {
+		return badRequest(err)
+	}
+	return err
+}
+
+func isBlockMistake(err error) bool {
+	for _, mistake := range []error{blocks.ErrReason, blocks.ErrBy, blocks.ErrExpired, blocks.ErrFull, blocks.ErrNotMask} {
+		if errors.Is(err, mistake) {
+			return true
+		}
+	}
+	return false
+}
+
+// removeBlocks removes a block on POST.
+func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return methodNotAllowed(r)
+	}
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	var body unblockRequest
+	if err := readAdminBody(w, r, &body); err != nil {
+		return err
+	}
+	mask, err := blocks.ParseMask(body.Mask)
+	if err != nil {
+		return badRequest(err)
+	}
+	removed, err := app.blocks.Remove(r.Context(), mask)
+	if err != nil {
+		return err
+	}
+	if removed == 0 {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%s is not blocked", mask)}
+	}
+	return answerJSON(w, map[string]int{"removed": removed})
+}
+
+// readAdminBody reads a JSON body strictly. Its error quotes nothing: it could be an address.
+func readAdminBody(w http.ResponseWriter, r *http.Request, into any) error {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil || decoder.More() {
+		return badRequest(errors.New("the body is not one JSON object with the fields mask, expires (RFC 3339), reason and by"))
+	}
+	return nil
+}
+
+func badRequest(err error) error {
+	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+}
+
+func answerJSON(w http.ResponseWriter, value any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(value)
+}

@@ -1,0 +1,55 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/masking/blocks"
+)
+
+// blockLists holds the block lists in use, over config reloads.
+var blockLists = caddy.NewUsagePool()
+
+// blockList is a block list that follows other nodes' changes while it is in use.
+type blockList struct {
+	*blocks.List
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// openBlockList returns the storage's list, and the key that it is pooled under.
+func openBlockList(ctx caddy.Context) (*blockList, string, error) {
+	storage, logger := ctx.Storage(), ctx.Logger()
+	key := fmt.Sprintf("%T %v", storage, storage)
+	list, _, err := blockLists.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
+		defer cancel()
+		opened, err := blocks.Open(opening, storage)
+		if err != nil {
+			return nil, err
+		}
+		following, stop := context.WithCancel(context.Background())
+		l := &blockList{List: opened, stop: stop, done: make(chan struct{})}
+		go func() {
+			defer close(l.done)
+			opened.Follow(following, 0, func(err error) {
+				logger.Error("block list can't be read; the last one holds", zap.Error(err))
+			})
+		}()
+		return l, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return list.(*blockList), key, nil
+}
+
+// Destruct implements caddy.Destructor.
+func (l *blockList) Destruct() error {
+	l.stop()
+	<-l.done
+	return nil
+}

@@ -1,0 +1,49 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// addAdminFlags adds the flags by which a command finds the running server's admin API.
+func addAdminFlags(cmd *cobra.Command) {
+	cmd.Flags().String("address", "", "The address of the admin API, if it isn't the default one")
+	cmd.Flags().StringP("config", "c", "", "The config to find the address of the admin API in")
+	cmd.Flags().StringP("adapter", "a", "", "The adapter to read the config with")
+}
+
+// askAdmin sends body, if any, as JSON to the running server's admin API, and has read read its answer.
+func askAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.Decoder) error) error {
+	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
+	if err != nil {
+		return fmt.Errorf("finding the admin API: %w", err)
+	}
+	var reader io.Reader
+	header := make(http.Header)
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		reader = bytes.NewReader(data)
+		header.Set("Content-Type", "application/json")
+	}
+	resp, err := caddycmd.AdminAPIRequest(address, method, path, header, reader)
+	if err != nil {
+		return fmt.Errorf("asking the admin API (is the server running?): %w", err)
+	}
+	defer resp.Body.Close()
+	if read == nil {
+		return nil
+	}
+	if err := read(json.NewDecoder(resp.Body)); err != nil {
+		return fmt.Errorf("reading the admin API's answer: %w", err)
+	}
+	return nil
+}

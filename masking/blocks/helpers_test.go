@@ -1,0 +1,65 @@
+package blocks
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/netip"
+	"testing"
+
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/goleak"
+
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+func TestMain(m *testing.M) {
+	// certmagic's file lock ends its goroutine some seconds after the lock.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+}
+
+// emptySum is the SHA-256 of nothing.
+const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+func sumOf(body string) string {
+	sum := sha256.Sum256([]byte(body))
+	return hex.EncodeToString(sum[:])
+}
+
+func headerFor(body []byte) []byte {
+	line, _ := json.Marshal(header{Version: 1, Blocks: bytes.Count(body, []byte("\n")), SHA256: sumOf(string(body))})
+	return append(line, '\n')
+}
+
+func mask(n int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0x20, 0x01, 0x00, 0x2f, 13: byte(n >> 16), 14: byte(n >> 8), 15: byte(n)})
+}
+
+func networkMask(n int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0x20, 0x01, 0x00, 0x2e, 14: byte(n >> 8), 15: byte(n)})
+}
+
+func files(t testing.TB) *certmagic.FileStorage { return &certmagic.FileStorage{Path: t.TempDir()} }
+
+func mustOpen(t testing.TB, s masking.Storage) *List {
+	t.Helper()
+	l, err := Open(context.Background(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func mustAdd(t testing.TB, l *List, add ...Block) {
+	t.Helper()
+	if err := l.Add(context.Background(), add...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func blocked(l *List, masks ...netip.Addr) bool {
+	_, ok := l.Match(masks)
+	return ok
+}
