@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -109,15 +111,24 @@ func loadCaddyfile(t *testing.T, caddyfile string) {
 	})
 }
 
+// ports counts up below the range that systems take clients' ports from: no outgoing
+// connection can take a port between the look and the use. Processes start apart.
+var ports atomic.Uint32
+
+func init() { ports.Store(10_000 + uint32(os.Getpid()%200)*100) }
+
 // freeAddr returns an address on host with a port that nobody listens at.
 func freeAddr(t *testing.T, host string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := net.JoinHostPort(host, strconv.Itoa(int(ports.Add(1))))
+		if listener, err := net.Listen("tcp", addr); err == nil {
+			listener.Close()
+			return addr
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Fatalf("no free port on %s", host)
+	return ""
 }
 
 // rotateKeys starts a new epoch through the admin API, as `wikiveil keys rotate` does.
