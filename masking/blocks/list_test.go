@@ -291,6 +291,51 @@ func (f *failing) Load(ctx context.Context, key string) ([]byte, error) {
 	return f.Storage.Load(ctx, key)
 }
 
+// slow is a storage that holds back what it has read until it is told to go on.
+type slow struct {
+	masking.Storage
+	next       atomic.Bool // hold back the next
+	read, goOn chan struct{}
+}
+
+func (s *slow) Load(ctx context.Context, key string) ([]byte, error) {
+	data, err := s.Storage.Load(ctx, key)
+	if s.next.CompareAndSwap(true, false) {
+		close(s.read)
+		<-s.goOn
+	}
+	return data, err
+}
+
+// A poll that read the list before a change must not undo it.
+func TestPollDoesNotUndoAChange(t *testing.T) {
+	s := &slow{Storage: files(t), read: make(chan struct{}), goOn: make(chan struct{})}
+	l := mustOpen(t, s)
+	mustAdd(t, l, Block{Mask: mask(1), By: "1"})
+	if _, err := mustOpen(t, s.Storage).Remove(t.Context(), mask(1)); err != nil {
+		t.Fatal(err)
+	}
+	s.next.Store(true)
+	var both sync.WaitGroup
+	both.Go(func() {
+		if err := l.Refresh(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	<-s.read
+	both.Go(func() {
+		if err := l.Add(context.Background(), Block{Mask: mask(2), By: "1"}); err != nil {
+			t.Error(err)
+		}
+	})
+	time.Sleep(100 * time.Millisecond) // time for the change to overtake the poll
+	close(s.goOn)
+	both.Wait()
+	if !blocked(l, mask(2)) {
+		t.Errorf("the change is undone: %+v", l.All())
+	}
+}
+
 func TestStorageFailureIsReportedOnceAndOutlived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &failing{Storage: files(t)}

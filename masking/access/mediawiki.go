@@ -1,0 +1,180 @@
+package access
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	maxCached  = 10_000  // sessions, about 2 MB
+	maxCookies = 8 << 10 // bytes
+)
+
+// MediaWiki asks a wiki who the visitor is, with the visitor's own session cookies. It
+// believes nothing else: a redirect, an error, a late or odd answer means that nobody
+// is admitted. It is safe for concurrent use; close it when done.
+type MediaWiki struct {
+	config   MediaWikiConfig
+	url      string
+	client   *http.Client
+	key      []byte // of the hashes that the cache goes by, this process's own
+	cache    *lru.Cache[sessionKey, cached]
+	flights  singleflight.Group
+	places   chan struct{}   // of questions to the wiki
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	mu       sync.Mutex // of the next two
+	closed   bool
+	underWay sync.WaitGroup
+}
+
+// sessionKey is a hash of the cookies of a session, never the cookies themselves.
+type sessionKey [sha256.Size]byte
+
+// cached is an answer: a user, or why there is none.
+type cached struct {
+	user    User
+	refused Reason // "" for a user
+	until   time.Time
+}
+
+// NewMediaWiki makes a resolver that asks the wiki of the configuration.
+func NewMediaWiki(c MediaWikiConfig) (*MediaWiki, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	m := &MediaWiki{config: c.withDefaults(), key: make([]byte, 32), places: make(chan struct{}, maxAtOnce)}
+	rand.Read(m.key) // never fails
+	m.url = c.API + "?" + url.Values{"action": {"query"}, "meta": {"userinfo"}, "uiprop": {"rights|blockinfo"},
+		"format": {"json"}, "formatversion": {"2"}}.Encode()
+	m.client = &http.Client{Transport: m.config.Transport,
+		// Not followed: cookies must go nowhere but to the URL that was configured.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	m.cache, _ = lru.New[sessionKey, cached](maxCached) // fails for sizes below 1 alone
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// Close ends questions under way. Nothing is asked after it.
+func (m *MediaWiki) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.cancel()
+	m.underWay.Wait()
+	m.client.CloseIdleConnections()
+	return nil
+}
+
+var errClosed = errors.New("the resolver is closed")
+
+// begin counts a question under way, unless the resolver is closed.
+func (m *MediaWiki) begin() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return errClosed
+	}
+	m.underWay.Add(1)
+	return nil
+}
+
+// User implements [Resolver]. Requests of one session that come at once ask the wiki once.
+func (m *MediaWiki) User(r *http.Request) (User, error) {
+	cookies, err := m.sessionCookies(r)
+	if err != nil {
+		return User{}, &Refusal{Reason: Anonymous, Cause: err}
+	}
+	if cookies == "" {
+		return User{}, &Refusal{Reason: Anonymous}
+	}
+	key := m.keyOf(cookies)
+	if c, ok := m.remembered(key); ok {
+		return c.answer()
+	}
+	// The question is not the first visitor's alone, so it outlives his request.
+	flight := m.flights.DoChan(string(key[:]), func() (any, error) {
+		if err := m.begin(); err != nil {
+			return cached{}, err
+		}
+		defer m.underWay.Done()
+		if c, ok := m.remembered(key); ok { // since a moment
+			return c, nil
+		}
+		c, err := m.ask(cookies)
+		if err == nil {
+			m.cache.Add(key, c)
+		}
+		return c, err
+	})
+	select {
+	case result := <-flight:
+		if result.Err != nil {
+			return User{}, unavailable(result.Err)
+		}
+		return result.Val.(cached).answer()
+	case <-r.Context().Done():
+		return User{}, unavailable(r.Context().Err())
+	}
+}
+
+func (m *MediaWiki) remembered(key sessionKey) (cached, bool) {
+	c, ok := m.cache.Get(key)
+	return c, ok && time.Now().Before(c.until)
+}
+
+func (c cached) answer() (User, error) {
+	if c.refused != "" {
+		return User{}, &Refusal{Reason: c.refused}
+	}
+	return c.user, nil
+}
+
+func (m *MediaWiki) keyOf(cookies string) (key sessionKey) {
+	mac := hmac.New(sha256.New, m.key)
+	io.WriteString(mac, cookies)
+	mac.Sum(key[:0])
+	return key
+}
+
+// sessionCookies returns the Cookie header for the wiki: the cookies of the login, as
+// they came. What else the browser sends stays here.
+func (m *MediaWiki) sessionCookies(r *http.Request) (header string, err error) {
+	for _, c := range r.Cookies() {
+		named := slices.ContainsFunc(m.config.Cookies, func(pattern string) bool {
+			ok, _ := path.Match(pattern, c.Name)
+			return ok
+		})
+		if !named || c.Value == "" {
+			continue
+		}
+		value := c.Value
+		if c.Quoted {
+			value = `"` + value + `"`
+		}
+		if header != "" {
+			header += "; "
+		}
+		if header += c.Name + "=" + value; len(header) > maxCookies {
+			return "", fmt.Errorf("the session's cookies are longer than %d bytes", maxCookies)
+		}
+	}
+	return header, nil
+}
+
+// Interface guard.
+var _ Resolver = (*MediaWiki)(nil)

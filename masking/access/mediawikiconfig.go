@@ -1,0 +1,91 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"time"
+)
+
+// Defaults and bounds of a [MediaWiki].
+const (
+	DefaultTimeout  = 5 * time.Second
+	DefaultCacheFor = time.Minute
+	// MaxCacheFor bounds how long a user keeps a right that the wiki took from him.
+	MaxCacheFor = 10 * time.Minute
+)
+
+// DefaultCookies are MediaWiki's and CentralAuth's cookies of a login.
+var DefaultCookies = []string{"*session", "*Session", "*UserID", "*UserName", "*User", "*Token"}
+
+// MediaWikiConfig says how a wiki is asked for its users' rights.
+type MediaWikiConfig struct {
+	// API is the URL of the wiki's api.php. The visitors' session cookies go there: use
+	// https unless it is this machine.
+	API string
+	// Host is sent as the Host header; "" means API's.
+	Host string
+	// Site tells users of several wikis apart, as a prefix of their ids; "" means none.
+	Site string
+	// InfoRight, RevealRight and AuditRight are the wiki's rights that give ours. The
+	// defaults are "block", "checkuser" and "checkuser-log".
+	InfoRight, RevealRight, AuditRight string
+	// Cookies are patterns, with "*", of the names of cookies that make a session; nil
+	// means [DefaultCookies]. No other cookie is sent to the wiki.
+	Cookies []string
+	// Timeout bounds one question; 0 means [DefaultTimeout].
+	Timeout time.Duration
+	// CacheFor is how long an answer is kept, at most [MaxCacheFor]; 0 means [DefaultCacheFor].
+	CacheFor time.Duration
+	// Transport asks the wiki; nil means one that uses no proxy of the environment.
+	Transport http.RoundTripper
+}
+
+func (c MediaWikiConfig) withDefaults() MediaWikiConfig {
+	for field, value := range map[*string]string{&c.InfoRight: "block", &c.RevealRight: "checkuser", &c.AuditRight: "checkuser-log"} {
+		if *field == "" {
+			*field = value
+		}
+	}
+	if c.Cookies == nil {
+		c.Cookies = DefaultCookies
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.CacheFor == 0 {
+		c.CacheFor = DefaultCacheFor
+	}
+	if c.Transport == nil {
+		c.Transport = &http.Transport{MaxIdleConnsPerHost: maxAtOnce, IdleConnTimeout: time.Minute,
+			MaxResponseHeaderBytes: 64 << 10, DisableCompression: true}
+	}
+	return c
+}
+
+// Validate reports what is wrong with the configuration, if anything.
+func (c MediaWikiConfig) Validate() error {
+	u, err := url.Parse(c.API)
+	switch {
+	case err != nil:
+		return errors.New("API is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return fmt.Errorf("API %q is not an http or https URL", u.Redacted())
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("API %q has more than a host and a path", u.Redacted())
+	case c.Timeout < 0:
+		return fmt.Errorf("timeout %v is negative", c.Timeout)
+	case c.CacheFor < 0 || c.CacheFor > MaxCacheFor:
+		return fmt.Errorf("keeping answers for %v: not from 0 to %v", c.CacheFor, MaxCacheFor)
+	case c.Cookies != nil && len(c.Cookies) == 0:
+		return errors.New("no cookies are named")
+	}
+	for _, pattern := range c.Cookies {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			return fmt.Errorf("cookie pattern %q: not of its form", pattern)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// An Action is what was done.
+type Action uint8
+
+// The actions. Their numbers are part of the format.
+const (
+	Info    Action = 1 + iota // information about a mask
+	Compare                   // comparison of masks
+	Reveal                    // a mask turned back into an address
+	Block                     // a mask or network mask blocked at the edge
+	Unblock                   // that block removed
+	Read                      // this log read
+)
+
+var actionNames = [...]string{Info: "info", Compare: "compare", Reveal: "reveal", Block: "block", Unblock: "unblock", Read: "read"}
+
+// Valid reports whether a is one of the actions.
+func (a Action) Valid() bool { return a > 0 && int(a) < len(actionNames) }
+
+// String returns the action's name.
+func (a Action) String() string {
+	if !a.Valid() {
+		return fmt.Sprintf("action %d", uint8(a))
+	}
+	return actionNames[a]
+}
+
+// MarshalText gives the action's name.
+func (a Action) MarshalText() ([]byte, error) {
+	if !a.Valid() {
+		return nil, fmt.Errorf("%w: %d", ErrAction, uint8(a))
+	}
+	return []byte(a.String()), nil
+}
+
+// UnmarshalText reads an action's name.
+func (a *Action) UnmarshalText(text []byte) error {
+	i := slices.Index(actionNames[1:], string(text))
+	if i < 0 {
+		return ErrAction
+	}
+	*a = Action(i + 1)
+	return nil
+}
+
+// repeats reports whether an action is written once a day only: it changes nothing.
+func (a Action) repeats() bool { return a != Block && a != Unblock }
+
+// Limits of an entry.
+const (
+	MaxPerformer = 255  // bytes
+	MaxReason    = 1000 // bytes
+	MaxMasks     = 64
+)
+
+// An Entry is one action of one performer.
+type Entry struct {
+	// Sequence, Time (to the millisecond) and Previous, the chain's link before it, are
+	// set by the log; [Log.Append] ignores what they hold.
+	Sequence uint64    `json:"sequence"`
+	Time     time.Time `json:"time"`
+	Previous Hash      `json:"previous"`
+
+	// Performer is the id of the user who acts.
+	Performer string `json:"performer"`
+	Action    Action `json:"action"`
+	// Masks are what is acted on, as a set: the log keeps them sorted, each once.
+	Masks []netip.Addr `json:"masks"`
+	// Reason is the performer's own. A reveal needs one.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Errors of an entry, for callers to test for. None quotes the entry.
+var (
+	ErrAction    = errors.New("unknown action")
+	ErrPerformer = errors.New("performer is not 1 to 255 bytes of printable text")
+	ErrReason    = errors.New("reason is not up to 1000 bytes of printable text")
+	ErrNoReason  = errors.New("a reveal needs a reason")
+	ErrMasks     = errors.New("masks are not 64 at most, and one at least where masks are looked up or blocked")
+	ErrNotMask   = errors.New("not a mask")
+)
+
+// Validate reports what is wrong with an entry that is to be appended.
+func (e Entry) Validate() error {
+	switch {
+	case !e.Action.Valid():
+		return ErrAction
+	case e.Performer == "" || !printable(e.Performer, MaxPerformer):
+		return ErrPerformer
+	case !printable(e.Reason, MaxReason):
+		return ErrReason
+	case e.Action == Reveal && strings.TrimSpace(e.Reason) == "":
+		return ErrNoReason
+	case len(e.Masks) > MaxMasks || len(e.Masks) == 0 && e.Action != Read:
+		return ErrMasks
+	}
+	// An address that comes here by mistake must not be kept, nor be in the error.
+	for i, m := range e.Masks {
+		if !masking.Is(m) {
+			return fmt.Errorf("mask %d of %d: %w", i+1, len(e.Masks), ErrNotMask)
+		}
+	}
+	return nil
+}
+
+func printable(text string, most int) bool {
+	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// maskSet returns masks sorted, each once.
+func maskSet(masks []netip.Addr) []netip.Addr {
+	set := slices.Clone(masks)
+	slices.SortFunc(set, netip.Addr.Compare)
+	return slices.Compact(set)
+}

@@ -1,0 +1,88 @@
+package audit
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// Keys encrypt a log's entries and sign its checkpoints.
+type Keys struct {
+	sign ed25519.PrivateKey
+	seal cipher.AEAD
+}
+
+// NewKeys derives the keys from a secret of at least [masking.MinSecretSize] bytes.
+// It must not be an epoch's: the log outlives those.
+func NewKeys(secret []byte) (*Keys, error) {
+	seed, err := masking.DeriveKey(secret, "audit/checkpoints")
+	if err != nil {
+		return nil, err
+	}
+	key, err := masking.DeriveKey(secret, "audit/entries")
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	seal, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	return &Keys{sign: ed25519.NewKeyFromSeed(seed), seal: seal}, nil
+}
+
+// Public returns the key that anyone verifies checkpoints with.
+func (k *Keys) Public() ed25519.PublicKey { return k.sign.Public().(ed25519.PublicKey) }
+
+// String names the keys by the public one, so that no log or error can hold the others.
+func (k *Keys) String() string { return fmt.Sprintf("audit keys %x", k.Public()) }
+
+// GoString is as safe as String for %#v.
+func (k *Keys) GoString() string { return k.String() }
+
+// errSealed is all that can be known of an entry that does not decrypt.
+var errSealed = errors.New("content does not decrypt: it was changed, or the keys are not the log's")
+
+func (k *Keys) encrypt(id identity, r record, e Entry) []byte {
+	// Random nonces, since a counter would repeat after a restore from a backup. With
+	// 96 bits, 2^32 entries are safe.
+	nonce := make([]byte, k.seal.NonceSize(), maxSealed)
+	rand.Read(nonce) // never fails
+	return k.seal.Seal(nonce, nonce, encodeContent(e), id.additional(r))
+}
+
+// decrypt returns the whole entry of a record.
+func (k *Keys) decrypt(id identity, r record) (Entry, error) {
+	if len(r.sealed) < k.seal.NonceSize() {
+		return Entry{}, errSealed
+	}
+	nonce, box := r.sealed[:k.seal.NonceSize()], r.sealed[k.seal.NonceSize():]
+	content, err := k.seal.Open(nil, nonce, box, id.additional(r))
+	if err != nil {
+		return Entry{}, errSealed
+	}
+	e := Entry{Sequence: r.sequence, Time: r.time, Previous: r.previous, Action: r.action}
+	if err := decodeContent(content, &e); err != nil {
+		return Entry{}, fmt.Errorf("content: %w", err)
+	}
+	return e, nil
+}
+
+// identity is what a log is known by.
+type identity struct {
+	log  LogID
+	node string
+}
+
+func (id identity) additional(r record) []byte {
+	b := append([]byte(tagEntry), id.log[:]...)
+	return r.appendHead(appendString(b, id.node))
+}

@@ -1,0 +1,244 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultRetention is how long entries are kept unless configured.
+const DefaultRetention = 365 * 24 * time.Hour
+
+const (
+	// minRetention: what was written today must be known to be written once.
+	minRetention = 24 * time.Hour
+	// maxBatch bounds how many entries one commit has to carry.
+	maxBatch = 512
+)
+
+// Config says where and how a log is kept.
+type Config struct {
+	Store Store
+	Keys  *Keys
+	// Node is this node's name, of A-Z, a-z, 0-9, '.', '_' and '-'.
+	Node string
+	// Retention is how long entries are kept, a day at least; 0 means [DefaultRetention].
+	Retention time.Duration
+	// Report, if not nil, is told of failures to delete what is too old. It is called
+	// from the log's own goroutine.
+	Report func(error)
+}
+
+// A Log is an open log. It is safe for concurrent use.
+type Log struct {
+	config   Config
+	appends  chan *request
+	tasks    chan func()
+	quit     chan struct{}
+	done     chan struct{}
+	shutdown sync.Once
+
+	current atomic.Pointer[state] // what is on disk
+
+	// Of the goroutine alone:
+	stored    []byte // the state's encoding
+	uncertain bool   // a write failed since
+	repeats   repeats
+}
+
+// A Receipt tells where an entry stands.
+type Receipt struct {
+	Sequence uint64
+	Time     time.Time
+	// Link is the chain's link with this entry.
+	Link Hash
+	// Repeated: the entry was written before, today.
+	Repeated bool
+}
+
+// request is an entry that waits to be written.
+type request struct {
+	ctx    context.Context
+	entry  Entry
+	answer chan answer
+}
+
+type answer struct {
+	receipt Receipt
+	err     error
+}
+
+// Open verifies the log in a store, which takes about a second for a million entries,
+// and makes it ready to be appended to. It does not decrypt entries of days past; [Verify] does.
+//
+// The log owns the store from then on; after an error the caller still does.
+// Errors: [ErrDamaged], [ErrTampered], [ErrWrongKeys].
+func Open(c Config) (*Log, error) {
+	if c.Retention == 0 {
+		c.Retention = DefaultRetention
+	}
+	if c.Store == nil || c.Keys == nil {
+		return nil, errors.New("opening the audit log: store and keys are needed")
+	}
+	if c.Retention < minRetention {
+		return nil, fmt.Errorf("opening the audit log: a retention of %v is shorter than a day", c.Retention)
+	}
+	if !nodeName.MatchString(c.Node) {
+		return nil, fmt.Errorf("opening the audit log: %w", errNode)
+	}
+	if c.Report == nil {
+		c.Report = func(error) {}
+	}
+	l := &Log{config: c, appends: make(chan *request), tasks: make(chan func()),
+		quit: make(chan struct{}), done: make(chan struct{})}
+	if err := l.load(time.Now()); err != nil {
+		return nil, fmt.Errorf("opening the audit log: %w", err)
+	}
+	go l.run()
+	return l, nil
+}
+
+// load reads and verifies what the store holds, or begins a new log.
+func (l *Log) load(now time.Time) error {
+	l.repeats.reset(now)
+	fresh := false
+	err := l.config.Store.View(0, func(data []byte, records iter.Seq2[uint64, []byte]) error {
+		if fresh = data == nil; fresh {
+			for n := range records {
+				return &TamperError{Sequence: n, What: "the log is new and can't have it"}
+			}
+			return nil
+		}
+		return l.loadState(data, records)
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	s := newState(l.config.Node, l.config.Keys.Public())
+	return l.store(s, func(data []byte) error { return l.config.Store.Append(1, nil, data) })
+}
+
+func (l *Log) loadState(data []byte, records iter.Seq2[uint64, []byte]) error {
+	s, err := decodeState(data)
+	if err != nil {
+		return err
+	}
+	if !s.public.Equal(l.config.Keys.Public()) {
+		return fmt.Errorf("%w: restore %s in the storage from a backup, or move the log away to begin a new one", ErrWrongKeys, KeysKey)
+	}
+	if s.id.node != l.config.Node {
+		return fmt.Errorf("it is the log of node %s, not %s: each node has a log of its own", s.id.node, l.config.Node)
+	}
+	if err := checkOwn(s); err != nil {
+		return err
+	}
+	err = walk(s, records, func(r record, at chain) error {
+		if !l.repeats.current(r.time) {
+			return nil
+		}
+		e, err := l.config.Keys.decrypt(s.id, r)
+		if err != nil {
+			return &TamperError{Sequence: r.sequence, What: err.Error()}
+		}
+		l.repeats.add(e, Receipt{Sequence: at.entries, Time: r.time, Link: at.head})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	l.stored = bytes.Clone(data)
+	l.current.Store(&s)
+	return nil
+}
+
+// Append writes an entry and returns when it is on disk. Entries of several callers
+// share a commit. Where it returns an error the action must be refused; the entry
+// may then be in the log nevertheless.
+//
+// Errors: those of [Entry.Validate], of the context, of the disk, [ErrFailed], [ErrClosed].
+func (l *Log) Append(ctx context.Context, e Entry) (Receipt, error) {
+	if err := e.Validate(); err != nil {
+		return Receipt{}, fmt.Errorf("appending to the audit log: %w", err)
+	}
+	e.Masks = maskSet(e.Masks)
+	req := &request{ctx: ctx, entry: e, answer: make(chan answer, 1)}
+	select {
+	case l.appends <- req:
+	case <-ctx.Done():
+		return Receipt{}, fmt.Errorf("appending to the audit log: %w", ctx.Err())
+	case <-l.quit:
+		return Receipt{}, fmt.Errorf("appending to the audit log: %w", ErrClosed)
+	}
+	select {
+	case a := <-req.answer:
+		if a.err != nil {
+			return Receipt{}, fmt.Errorf("appending to the audit log: %w", a.err)
+		}
+		return a.receipt, nil
+	case <-ctx.Done():
+		return Receipt{}, fmt.Errorf("appending to the audit log: %w", ctx.Err())
+	}
+}
+
+// run does all writing, one commit at a time, until the log is closed.
+func (l *Log) run() {
+	defer close(l.done)
+	old := time.NewTicker(pruneEvery)
+	defer old.Stop()
+	l.pruneAll()
+	for {
+		select {
+		case req := <-l.appends:
+			l.commit(l.gather(req))
+		case task := <-l.tasks:
+			task()
+		case <-old.C:
+			l.pruneAll()
+		case <-l.quit:
+			return
+		}
+	}
+}
+
+// gather takes all requests that wait already, so that they share a commit.
+func (l *Log) gather(first *request) []*request {
+	batch := []*request{first}
+	for len(batch) < maxBatch {
+		select {
+		case req := <-l.appends:
+			batch = append(batch, req)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// do runs a task on the log's goroutine, where nothing else writes meanwhile.
+func (l *Log) do(ctx context.Context, task func() error) error {
+	result := make(chan error, 1)
+	select {
+	case l.tasks <- func() { result <- task() }:
+		return <-result
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.quit:
+		return ErrClosed
+	}
+}
+
+// Close ends writing and closes the store. It waits for the commit under way.
+func (l *Log) Close() error {
+	var err error
+	l.shutdown.Do(func() {
+		close(l.quit)
+		<-l.done
+		err = l.config.Store.Close()
+	})
+	return err
+}

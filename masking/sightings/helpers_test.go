@@ -1,0 +1,291 @@
+package sightings_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/maxmind/mmdbwriter"
+	"github.com/maxmind/mmdbwriter/mmdbtype"
+
+	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/geo"
+	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
+	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
+	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func secret(fill byte) []byte { return bytes.Repeat([]byte{fill}, 32) }
+
+func epochs(t testing.TB, secrets ...[]byte) []masking.Epoch {
+	t.Helper()
+	ring, err := masking.ConfiguredRing(secrets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring.Epochs()
+}
+
+// world is a book with what is around it.
+type world struct {
+	*sightings.Book
+	t      testing.TB
+	config sightings.Config
+	site   *sightings.Site
+	masker *masking.Masker
+	kept   atomic.Pointer[[]masking.Epoch]
+	clock  atomic.Pointer[time.Time]
+}
+
+type option func(*sightings.Config)
+
+// siteConfig is the sites' in these tests: one named network, the default ranges.
+func siteConfig(t testing.TB, label string) masking.SiteConfig {
+	t.Helper()
+	tor, err := masking.NewNetwork("tor", []string{"198.51.100.0/28"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return masking.SiteConfig{
+		Label: label, V4Ranges: masking.DefaultV4Ranges, V6Ranges: masking.DefaultV6Ranges, Networks: []*masking.Network{tor},
+	}
+}
+
+func newWorld(t testing.TB, store sightings.Store, options ...option) *world {
+	t.Helper()
+	w := &world{t: t}
+	kept := epochs(t, secret(1))
+	w.kept.Store(&kept)
+	w.setClock(noon)
+	var err error
+	if w.site, err = sightings.NewSite(kept[0], siteConfig(t, "wiki")); err != nil {
+		t.Fatal(err)
+	}
+	if w.masker, err = kept[0].Masker("wiki", 0); err != nil {
+		t.Fatal(err)
+	}
+	w.config = sightings.Config{
+		Store:  store,
+		Epochs: func() []masking.Epoch { return *w.kept.Load() },
+		Sealer: seal.NewLocal(),
+	}
+	for _, o := range options {
+		o(&w.config)
+	}
+	w.open()
+	return w
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	var err error
+	if w.Book, err = sightings.NewAt(w.config, func() time.Time { return *w.clock.Load() }); err != nil {
+		w.t.Fatal(err)
+	}
+	book := w.Book
+	w.t.Cleanup(func() { book.Close() })
+}
+
+func (w *world) setClock(t time.Time) { w.clock.Store(&t) }
+
+func (w *world) now() time.Time { return *w.clock.Load() }
+
+func (w *world) mask(addr string) netip.Addr {
+	w.t.Helper()
+	mask, err := w.masker.Client(netip.MustParseAddr(addr))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return mask
+}
+
+func (w *world) sighting(addr string) sightings.Sighting {
+	w.t.Helper()
+	return sightings.Sighting{Mask: w.mask(addr), Addr: netip.MustParseAddr(addr), Time: w.now(), Site: w.site}
+}
+
+func (w *world) mustSee(addr string) {
+	w.t.Helper()
+	if err := w.SeeDurably(context.Background(), w.sighting(addr)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) mustLook(addr string) sightings.Record {
+	w.t.Helper()
+	r, err := w.Look(context.Background(), w.mask(addr))
+	if err != nil {
+		w.t.Fatalf("looking up %s: %v", addr, err)
+	}
+	return r
+}
+
+func (w *world) wantError(addr string, want error) {
+	w.t.Helper()
+	if r, err := w.Look(context.Background(), w.mask(addr)); !errors.Is(err, want) {
+		w.t.Fatalf("looking up %s: %+v, %v; want %v", addr, r, err, want)
+	}
+}
+
+// addr returns the n-th of a row of IPv4 addresses.
+func addr(n int) string { return fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255) }
+
+// eventually polls until ok, for what happens on another goroutine.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+// eachStore runs a test against both stores. Open opens the test's one store (again).
+func eachStore(t *testing.T, test func(t *testing.T, open func() sightings.Store)) {
+	t.Run("bolt", func(t *testing.T) {
+		dir := t.TempDir()
+		test(t, func() sightings.Store { return openBolt(t, dir) })
+	})
+	t.Run("redis", func(t *testing.T) {
+		server := storetest.StartRedis(t, storetest.Durable...)
+		test(t, func() sightings.Store { return openRedis(t, server) })
+	})
+}
+
+func openBolt(t testing.TB, dir string) sightings.Store {
+	t.Helper()
+	s, err := boltstore.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func openRedis(t testing.TB, server *storetest.Redis) sightings.Store {
+	t.Helper()
+	s, err := redisstore.Open(context.Background(), redisstore.Config{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// A faulty store does to Append what a test wants; the rest is real.
+type faulty struct {
+	sightings.Store
+	appends     atomic.Int64
+	incarnation atomic.Uint64
+
+	mu   sync.Mutex
+	gate chan struct{} // not nil: Append waits until it is closed
+	err  error
+}
+
+func (f *faulty) Append(ctx context.Context, entries []sightings.Entry) error {
+	f.appends.Add(1)
+	f.mu.Lock()
+	gate, err := f.gate, f.err
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	if err != nil {
+		return err
+	}
+	return f.Store.Append(ctx, entries)
+}
+
+func (f *faulty) Incarnation() uint64 { return f.incarnation.Load() }
+
+func (f *faulty) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+// hold makes Append wait; what is returned lets it go on.
+func (f *faulty) hold() (release func()) {
+	gate := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gate = gate
+	return sync.OnceFunc(func() {
+		f.mu.Lock()
+		f.gate = nil
+		f.mu.Unlock()
+		close(gate)
+	})
+}
+
+// testGeo opens databases about a few networks.
+func testGeo(t testing.TB) *geo.DB {
+	t.Helper()
+	dir := t.TempDir()
+	asn := func(n uint32, org string) mmdbtype.Map {
+		return mmdbtype.Map{"autonomous_system_number": mmdbtype.Uint32(n), "autonomous_system_organization": mmdbtype.String(org)}
+	}
+	place := func(country, region, city uint32) mmdbtype.Map {
+		id := func(n uint32) mmdbtype.Map { return mmdbtype.Map{"geoname_id": mmdbtype.Uint32(n)} }
+		return mmdbtype.Map{"country": id(country), "subdivisions": mmdbtype.Slice{id(region)}, "city": id(city)}
+	}
+	db, err := geo.Open(geo.Config{
+		ASN: database(t, filepath.Join(dir, "asn"), "GeoLite2-ASN", map[string]mmdbtype.Map{
+			"71.80.0.0/15":    asn(20115, "Charter Communications, Inc"),
+			"198.51.100.0/24": asn(64500, "Example Hosting"),
+			"2001:db8::/32":   asn(64501, "Example Six"),
+		}),
+		City: database(t, filepath.Join(dir, "city"), "GeoLite2-City", map[string]mmdbtype.Map{
+			"71.80.0.0/16":    place(6252001, 5128638, 5128581),
+			"71.81.0.0/16":    place(6252001, 5128638, 5110302),
+			"198.51.100.0/24": place(2921044, 2950157, 2950159),
+		}),
+		Anonymous: database(t, filepath.Join(dir, "anonymous"), "GeoIP2-Anonymous-IP", map[string]mmdbtype.Map{
+			"198.51.100.0/24": {"is_anonymous": mmdbtype.Bool(true), "is_hosting_provider": mmdbtype.Bool(true), "is_tor_exit_node": mmdbtype.Bool(true)},
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func database(t testing.TB, path, kind string, networks map[string]mmdbtype.Map) string {
+	t.Helper()
+	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: kind, IncludeReservedNetworks: true, RecordSize: 24})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cidr, value := range networks {
+		_, network, err := net.ParseCIDR(cidr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Insert(network, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var buf bytes.Buffer
+	if _, err := tree.WriteTo(&buf); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, buf.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
