@@ -54,7 +54,7 @@ func (w *wiki) questions() []*http.Request {
 	return w.asked
 }
 
-// recorded gives the answers of a real MediaWiki 1.39.13 of Debian.
+// recorded gives the answers of a real MediaWiki 1.39.17 of Debian.
 func recorded(rw http.ResponseWriter, r *http.Request) {
 	name := "anonymous"
 	if c, err := r.Cookie("wiki_session"); err == nil {

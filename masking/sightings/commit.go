@@ -117,7 +117,6 @@ func (c *committer) commit(jobs []job, entries []Entry) {
 	}
 	// Read before: should the store be lost meanwhile, the records count as lost with it.
 	incarnation := c.store.Incarnation()
-	settle(jobs, incarnation, nil)
 	err := c.store.Append(context.Background(), entries)
 	n := uint64(len(jobs))
 	switch {
@@ -133,6 +132,7 @@ func (c *committer) commit(jobs []job, entries []Entry) {
 		}
 	}
 	c.failing.Store(err != nil)
+	settle(jobs, incarnation, err)
 	clear(entries)
 }
 
