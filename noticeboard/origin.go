@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
@@ -26,6 +27,8 @@ func normalOrigin(s string, loopback bool) (string, error) {
 	switch {
 	case s == "":
 		return "", errors.New("is missing: give one such as https://tool.example.org")
+	case !utf8.ValidString(s):
+		return "", errors.New("isn't UTF-8: save the config as UTF-8")
 	case err != nil || u.Opaque != "" || u.Host == "":
 		return "", errors.New("isn't an origin: write it as https://tool.example.org")
 	case u.User != nil:
@@ -47,7 +50,7 @@ func normalOrigin(s string, loopback bool) (string, error) {
 // normalHost checks `host` or `host:port` and returns its normal form.
 func normalHost(s, scheme string, loopback bool) (string, error) {
 	u, err := url.Parse("//" + s)
-	if err != nil || u.Host != s || u.Hostname() == "" {
+	if err != nil || u.Host != s || u.Hostname() == "" || !utf8.ValidString(s) {
 		return "", errors.New("isn't a host: write it as name or name:port")
 	}
 	host, port := u.Hostname(), u.Port()

@@ -280,6 +280,7 @@ func FuzzTool(f *testing.F) {
 	f.Add("https://１２７.１/", "a b", false)
 	f.Add("https://xn--bcher-kva.example.org.", "::", false)
 	f.Add("HTTPS://a@b:c?d#e", "*.org", true)
+	f.Add("https://0.\xd30", "0.\xd30", false)
 	f.Fuzz(func(t *testing.T, origin, host string, loopback bool) {
 		tool, err := (&Tool{Name: "a", Origin: origin, Hosts: []string{host}, AllowLoopback: loopback}).normalised()
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -32,19 +33,30 @@ func load(t *testing.T, config string) {
 	}
 }
 
+// ports counts up below the range that systems take clients' ports from, so that no
+// outgoing connection takes one before it is used.
+var ports = 10_000 + os.Getpid()%200*100
+
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		ports++
+		if listener, err := net.Listen("tcp", fmt.Sprintf(":%d", ports)); err == nil {
+			listener.Close()
+			return ports
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 func fetch(t *testing.T, address string) string {
 	t.Helper()
 	answer, err := http.Get(address)
+	for tries := 1; err != nil && tries < 5; tries++ {
+		// After a reload a connection may have waited at the old config's socket.
+		answer, err = http.Get(address)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,9 +36,12 @@ func (s *Store) Append(ctx context.Context, entries []sightings.Entry) error {
 			}
 		}
 	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	// Hand over hand: while one Append is under way the next is packed, and they go in this order.
+	s.packing.Lock()
 	fresh, repeated := s.divide(entries)
+	s.writing.Lock()
+	s.packing.Unlock()
+	defer s.writing.Unlock()
 	if err := s.write(ctx, fresh); err != nil {
 		return failure(err)
 	}
@@ -51,9 +54,10 @@ func (s *Store) Append(ctx context.Context, entries []sightings.Entry) error {
 
 // A batch is what one command writes to a part.
 type batch struct {
-	part sightings.Part
-	text []byte // fields and values by turns: thousands of small strings would keep the collector busy
-	ends []int  // of the values
+	part    sightings.Part
+	text    []byte // fields and values by turns: thousands of small strings would keep the collector busy
+	ends    []int  // of the values
+	command []any
 }
 
 // divide packs the entries whose keys this process has surely not written yet, nearly all.
@@ -74,7 +78,7 @@ func (s *Store) divide(entries []sightings.Entry) (fresh []*batch, repeated map[
 		}
 		if b == nil || len(b.ends) == commandSize {
 			most := min(len(entries)-i, commandSize)
-			b = &batch{e.Part, make([]byte, 0, most*(fieldSize+lengthSize+len(e.Value))), make([]int, 0, most)}
+			b = &batch{part: e.Part, text: make([]byte, 0, most*(fieldSize+lengthSize+len(e.Value))), ends: make([]int, 0, most)}
 			open[e.Part] = b
 			fresh = append(fresh, b)
 		}
@@ -82,6 +86,7 @@ func (s *Store) divide(entries []sightings.Entry) (fresh []*batch, repeated map[
 		b.text = appendValue(b.text, e.Value)
 		b.ends = append(b.ends, len(b.text))
 	}
+	s.finish(fresh)
 	return fresh, repeated
 }
 
@@ -120,6 +125,7 @@ func (s *Store) addToStored(ctx context.Context, repeated map[sightings.Ref][]by
 		b.text = append(append(b.text, stored...), value...)
 		b.ends = append(b.ends, len(b.text))
 	}
+	s.finish(merged)
 	return merged, nil
 }
 
@@ -138,7 +144,7 @@ func (s *Store) write(ctx context.Context, batches []*batch) error {
 			pipe.SAdd(ctx, s.partsKey(), b.part.String())
 			pipe.SAdd(ctx, s.writersKey(b.part), s.writer)
 		}
-		pipe.Do(ctx, b.command(s.partKey(b.part))...)
+		pipe.Do(ctx, b.command...)
 	}
 	for part := range parts {
 		pipe.Expire(ctx, s.partKey(part), life)
@@ -166,17 +172,19 @@ func (s *Store) write(ctx context.Context, batches []*batch) error {
 	return nil
 }
 
-func (b *batch) command(key string) []any {
-	args := make([]any, 0, 2+2*len(b.ends))
-	args = append(args, "HSET", key)
-	text, start := string(b.text), 0
-	pieces := make([]string, 0, 2*len(b.ends))
-	for _, end := range b.ends {
-		pieces = append(pieces, text[start:start+fieldSize], text[start+fieldSize:end])
-		start = end
+// finish makes the commands of full batches.
+func (s *Store) finish(batches []*batch) {
+	for _, b := range batches {
+		text, start := string(b.text), 0
+		pieces := make([]string, 0, 2*len(b.ends))
+		for _, end := range b.ends {
+			pieces = append(pieces, text[start:start+fieldSize], text[start+fieldSize:end])
+			start = end
+		}
+		b.command = append(make([]any, 0, 2+len(pieces)), "HSET", s.partKey(b.part))
+		for i := range pieces {
+			b.command = append(b.command, &pieces[i])
+		}
+		b.text, b.ends = nil, nil
 	}
-	for i := range pieces {
-		args = append(args, &pieces[i])
-	}
-	return args
 }

@@ -76,8 +76,9 @@ type Store struct {
 	client *redis.Client
 
 	writer  string
+	packing sync.Mutex
+	written written    // guarded by packing
 	writing sync.Mutex // one Append at a time, as it may read before it writes
-	written written
 
 	incarnation atomic.Uint64
 	mu          sync.Mutex

@@ -8,7 +8,7 @@ import (
 
 // written tells of keys that this process has surely not written to yet, so that nothing
 // need be read before the write: nearly all keys of a day come once. It is a Bloom filter for
-// each of the latest parts: with a million keys one in some thirty is asked for in vain.
+// each of the latest parts: with a million keys one in thousands is asked for in vain.
 type written struct {
 	filters map[sightings.Part]*filter
 	order   []sightings.Part
@@ -16,7 +16,7 @@ type written struct {
 }
 
 const (
-	filterBits  = 1 << 23 // a megabyte
+	filterBits  = 1 << 25 // 4 MB
 	filterParts = 4
 )
 
