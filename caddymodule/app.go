@@ -53,10 +53,20 @@ type App struct {
 	// Tools are the third-party resources that readers may reach.
 	Tools []*noticeboard.Tool `json:"tools,omitempty"`
 
+	// DataDir is the directory of the app's own files: records of sightings, the audit log and
+	// quotas. Default: `wikiveil` in Caddy's data directory.
+	DataDir string `json:"data_dir,omitempty"`
+
+	// Sightings makes the edge remember which clients were seen, so that masks can be looked
+	// up. Default: nothing is remembered.
+	Sightings *SightingsConfig `json:"sightings,omitempty"`
+
 	keys     *keyRing
 	keysKey  string // in keyRings
 	blocks   *blockList
-	blockKey string // in blockLists
+	blockKey string      // in blockLists
+	book     *recordBook // nil: nothing is remembered
+	bookKey  string      // in recordBooks
 	networks []*masking.Network
 	board    *noticeboard.Board
 	metrics  *metrics
@@ -102,7 +112,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.blocks, a.blockKey, err = openBlockList(ctx); err != nil {
 		return fmt.Errorf("opening the block list: %w", err)
 	}
-	return nil
+	if a.Sightings == nil {
+		return nil
+	}
+	if a.book, a.bookKey, err = openRecordBook(ctx, a); err != nil {
+		return fmt.Errorf("opening the records of sightings: %w", err)
+	}
+	return ctx.GetMetricsRegistry().Register(bookCollector{a.book})
 }
 
 // validate checks what can be checked without the storage, and while adapting without
@@ -128,6 +144,9 @@ func (a *App) validate(adapting bool) error {
 		}
 		a.networks = append(a.networks, network)
 	}
+	if err := a.Sightings.validate(adapting); err != nil {
+		return err
+	}
 	return a.siteConfig().Validate()
 }
 
@@ -145,6 +164,9 @@ func (a *App) siteConfig() masking.SiteConfig {
 	}
 	if c.V6Ranges == nil {
 		c.V6Ranges = masking.DefaultV6Ranges
+	}
+	if a.book != nil && a.Sightings.GeoIP != nil {
+		c.Lookup = a.book.lookup
 	}
 	return c
 }
@@ -178,6 +200,11 @@ func (a *App) Stop() error {
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {
 	var errs []error
+	if a.bookKey != "" {
+		// Before the keys, which it reads with.
+		_, err := recordBooks.Delete(a.bookKey)
+		errs = append(errs, err)
+	}
 	if a.keysKey != "" {
 		_, err := keyRings.Delete(a.keysKey)
 		errs = append(errs, err)

@@ -24,6 +24,10 @@ import (
 //	    tool <name> <origin> {
 //	        ...
 //	    }
+//	    data_dir <path>
+//	    sightings {
+//	        ...
+//	    }
 //	}
 func parseAppOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -55,15 +59,9 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 	case "secret":
 		return a.parseSecrets(d)
 	case "rotate":
-		text, err := oneArg(d)
-		if err != nil {
+		if err := parseDuration(d, &a.Rotate); err != nil {
 			return err
 		}
-		every, err := caddy.ParseDuration(text)
-		if err != nil {
-			return d.Errf("parsing rotate: %v", err)
-		}
-		a.Rotate = caddy.Duration(every)
 	case "keep":
 		n, err := oneInt(d)
 		if err != nil {
@@ -88,8 +86,16 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		return a.parseNetwork(d)
 	case "tool":
 		return a.parseToolEntry(d)
+	case "data_dir":
+		dir, err := oneArg(d)
+		if err != nil {
+			return err
+		}
+		a.DataDir = dir
+	case "sightings":
+		return a.parseSightings(d)
 	default:
-		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool)", option)
+		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, data_dir, sightings)", option)
 	}
 	if err := a.validate(true); err != nil {
 		return d.WrapErr(err)

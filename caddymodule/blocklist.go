@@ -22,7 +22,7 @@ type blockList struct {
 
 // openBlockList returns the storage's list, and the key that it is pooled under.
 func openBlockList(ctx caddy.Context) (*blockList, string, error) {
-	storage, logger := ctx.Storage(), ctx.Logger()
+	storage := ctx.Storage()
 	key := fmt.Sprintf("%T %v", storage, storage)
 	list, _, err := blockLists.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
@@ -36,7 +36,7 @@ func openBlockList(ctx caddy.Context) (*blockList, string, error) {
 		go func() {
 			defer close(l.done)
 			opened.Follow(following, 0, func(err error) {
-				logger.Error("block list can't be read; the last one holds", zap.Error(err))
+				pooledLog().Error("block list can't be read; the last one holds", zap.Error(err))
 			})
 		}()
 		return l, nil

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
 // client is all that's ready-made for one client of one site. It does not change.
@@ -17,6 +18,7 @@ type client struct {
 	names    string // the named networks, likewise
 	boxed    any    // mask
 	needle   needle
+	site     *sightings.Site              // nil: sightings are not recorded
 	parsed   atomic.Pointer[[]netip.Addr] // see allMasks
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
+	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
 func init() {
@@ -65,9 +66,11 @@ type ClientMask struct {
 
 // siteMasks are a site's masks under the epochs active now.
 type siteMasks struct {
-	epochs *activeEpochs
-	site   *masking.Site
-	cache  *clientCache
+	epochs     *activeEpochs
+	generation uint64 // of what is looked up about addresses
+	site       *masking.Site
+	sightings  *sightings.Site // nil: nothing is recorded
+	cache      *clientCache
 }
 
 type (
@@ -135,22 +138,28 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 	return err
 }
 
-// masks returns the site's masks under the epochs active now, made anew after a rotation.
+// masks returns the site's masks under the epochs active now, made anew after a rotation and
+// when there is something new to be looked up about addresses.
 func (h *ClientMask) masks() (*siteMasks, error) {
-	epochs := h.app.keys.active.Load()
-	if current := h.current.Load(); current != nil && current.epochs == epochs {
+	epochs, generation := h.app.keys.active.Load(), h.app.book.generation()
+	fits := func(m *siteMasks) bool { return m != nil && m.epochs == epochs && m.generation == generation }
+	if current := h.current.Load(); fits(current) {
 		return current, nil
 	}
 	h.renewing.Lock()
 	defer h.renewing.Unlock()
-	if current := h.current.Load(); current != nil && current.epochs == epochs {
+	if current := h.current.Load(); fits(current) {
 		return current, nil
 	}
 	site, err := masking.NewSite(epochs.list, h.config)
 	if err != nil {
 		return nil, fmt.Errorf("client_mask: %w", err)
 	}
-	renewed := &siteMasks{epochs: epochs, site: site, cache: newClientCache()}
+	seen, err := h.app.book.sightingSite(epochs, h.config)
+	if err != nil {
+		return nil, fmt.Errorf("client_mask: %w", err)
+	}
+	renewed := &siteMasks{epochs: epochs, generation: generation, site: site, sightings: seen, cache: newClientCache()}
 	h.current.Store(renewed)
 	return renewed, nil
 }
@@ -158,24 +167,31 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	vars := varsOf(r)
+	_, again := vars[varRequest].(*maskedRequest) // an error route, after the request itself
 	request, refused := h.request(r, vars)
 	if h.Mode == modeObserve {
 		if refused == nil {
 			request.set(r.Header, 0, headerMask, request.client.mask)
 			h.app.metrics.observed.Inc()
+			if h.app.book != nil && !again {
+				h.app.book.See(request.client.sighting()) // a trial must not refuse anybody
+			}
 		} else {
 			delete(r.Header, headerMask)
 		}
 		return next.ServeHTTP(w, r)
 	}
+	if refused == nil && !again {
+		if block, blocked := h.blocked(request.client); blocked {
+			h.app.metrics.refused.WithLabelValues("blocked").Inc()
+			return serveBlockPage(w, r, h.page, block)
+		}
+		refused = h.record(r, request.client)
+	}
 	if refused != nil {
 		h.app.metrics.refused.WithLabelValues(refused.reason).Inc()
 		h.logger.Warn("request refused", zap.String("reason", refused.reason), zap.String("why", refused.text))
 		return refused.answer(w)
-	}
-	if block, blocked := h.blocked(request.client); blocked {
-		h.app.metrics.refused.WithLabelValues("blocked").Inc()
-		return serveBlockPage(w, r, h.page, block)
 	}
 	for _, name := range h.clientIPHeaders(r) {
 		delete(r.Header, name)
@@ -185,6 +201,22 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	err := next.ServeHTTP(&request.writer, r)
 	request.writer.finish()
 	return err
+}
+
+// record files that a client was seen. What can publish waits until that is durable: no
+// mask is to be shown that can't be looked up.
+func (h *ClientMask) record(r *http.Request, c *client) *refusal {
+	if h.app.book == nil {
+		return nil
+	}
+	if isSafe(r.Method) && r.Header["Upgrade"] == nil { // what is upgraded can send anything later
+		h.app.book.See(c.sighting())
+		return nil
+	}
+	if err := h.app.book.SeeDurably(r.Context(), c.sighting()); err != nil {
+		return &refusedNotRecorded // the book itself logs why, once
+	}
+	return nil
 }
 
 // blocked returns the edge's own block of a client, if there is one.
@@ -253,10 +285,10 @@ func (h *ClientMask) requestFrom(addr netip.Addr) *maskedRequest {
 		if err := makeClient(masks.site, addr, h.config.V6Prefix, &fresh.made); err != nil {
 			return nil
 		}
-		fresh.client = &fresh.made
+		fresh.client, fresh.made.site = &fresh.made, masks.sightings
 		return &fresh.maskedRequest
 	}
-	made := new(client)
+	made := &client{site: masks.sightings}
 	if err := makeClient(masks.site, addr, h.config.V6Prefix, made); err != nil {
 		return nil
 	}

@@ -23,7 +23,7 @@ func benchHandler(b *testing.B, v4Ranges []int) *ClientMask {
 	if err != nil {
 		b.Fatal(err)
 	}
-	keys, err := newConfiguredRing([][]byte{secret}, zap.NewNop())
+	keys, err := newConfiguredRing([][]byte{secret})
 	if err != nil {
 		b.Fatal(err)
 	}

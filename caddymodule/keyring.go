@@ -33,7 +33,6 @@ type activeEpochs struct{ list []masking.Epoch }
 type keyRing struct {
 	keeper *masking.Keeper // nil: configured
 	keep   int
-	logger *zap.Logger
 	ring   atomic.Pointer[masking.Ring]
 	active atomic.Pointer[activeEpochs]
 	mu     sync.Mutex // of writers
@@ -45,19 +44,19 @@ type keyRing struct {
 var errConfigured = errors.New("the secret is configured: to rotate, put the new secret before the old one" +
 	" in the `secret` option and reload")
 
-func newConfiguredRing(secrets [][]byte, logger *zap.Logger) (*keyRing, error) {
+func newConfiguredRing(secrets [][]byte) (*keyRing, error) {
 	ring, err := masking.ConfiguredRing(secrets...)
 	if err != nil {
 		return nil, err
 	}
-	k := &keyRing{keep: len(secrets) - 1, logger: logger}
+	k := &keyRing{keep: len(secrets) - 1}
 	k.use(ring, time.Now())
 	return k, nil
 }
 
-func newStoredRing(keeper *masking.Keeper, logger *zap.Logger) (*keyRing, error) {
+func newStoredRing(keeper *masking.Keeper) (*keyRing, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	k := &keyRing{keeper: keeper, keep: keeper.Keep, logger: logger, stop: stop, done: make(chan struct{})}
+	k := &keyRing{keeper: keeper, keep: keeper.Keep, stop: stop, done: make(chan struct{})}
 	if err := k.refresh(ctx); err != nil {
 		stop()
 		return nil, err
@@ -95,7 +94,7 @@ func (k *keyRing) follow(ctx context.Context) {
 		k.mu.Unlock()
 		err := k.refresh(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
-			k.logger.Error("key ring can't be read; going on with the last one", zap.Error(err))
+			pooledLog().Error("key ring can't be read; going on with the last one", zap.Error(err))
 		}
 		failing = err != nil
 	}
@@ -146,15 +145,14 @@ func openKeyRing(ctx caddy.Context, a *App) (*keyRing, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	logger := ctx.Logger()
 	if len(secrets) > 0 {
-		ring, err := newConfiguredRing(secrets, logger)
+		ring, err := newConfiguredRing(secrets)
 		return ring, "", err // holds nothing that a reload would have to keep
 	}
 	storage := ctx.Storage()
 	key := fmt.Sprintf("%T %v keep %d every %v", storage, storage, a.keep(), a.Rotate)
 	ring, _, err := keyRings.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return newStoredRing(&masking.Keeper{Storage: storage, Keep: a.keep(), Every: time.Duration(a.Rotate)}, logger)
+		return newStoredRing(&masking.Keeper{Storage: storage, Keep: a.keep(), Every: time.Duration(a.Rotate)})
 	})
 	if err != nil {
 		return nil, "", err

@@ -14,12 +14,9 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/certmagic"
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/masking"
 )
-
-var nopLogger = zap.NewNop()
 
 // The wikiveil option is missing: the directive makes the app.
 const plainSite = `{
@@ -123,7 +120,7 @@ func TestAdminAPIRefusals(t *testing.T) {
 func TestNodesFollowTheRing(t *testing.T) {
 	storage := &certmagic.FileStorage{Path: t.TempDir()}
 	open := func() *keyRing {
-		k, err := newStoredRing(&masking.Keeper{Storage: storage, Keep: 1}, nopLogger)
+		k, err := newStoredRing(&masking.Keeper{Storage: storage, Keep: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

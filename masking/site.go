@@ -17,6 +17,17 @@ type SiteConfig struct {
 	V4Ranges, V6Ranges []int
 	// Networks are the named networks, in the order their masks are given.
 	Networks []*Network
+	// Lookup tells of more networks that an address is in, such as a database knows; nil knows none.
+	// It is called each time that masks are made, by several goroutines at once.
+	Lookup func(netip.Addr) Surroundings
+}
+
+// Surroundings are networks around one address that only a look-up tells.
+type Surroundings struct {
+	// Allocation is the network that the address was given out of; zero if unknown.
+	Allocation netip.Prefix
+	// Networks are names, such as "vpn", that are masked like those of named networks.
+	Networks []string
 }
 
 // DefaultV4Ranges and DefaultV6Ranges are the ranges that wikis usually block.
@@ -99,11 +110,11 @@ func (s *Site) Masker() *Masker { return s.epochs[0].Masker }
 type Masks struct {
 	// Client is the client's mask under the epoch in use.
 	Client netip.Addr
-	// Networks are, in this order, the masks of the named networks the client is in and of
-	// its ranges; then, for each older epoch that is kept, the client's own mask and
-	// the masks of its networks under that epoch.
+	// Networks are, in this order, the masks of the named networks the client is in, of
+	// its ranges and of its allocation; then, for each older epoch that is kept, the client's
+	// own mask and the masks of its networks under that epoch.
 	Networks []netip.Addr
-	// Names are the named networks the client is in.
+	// Names are the named networks the client is in, those that were looked up last.
 	Names []string
 }
 
@@ -118,11 +129,8 @@ func (s *Site) Masks(addr netip.Addr, buf []netip.Addr) (Masks, error) {
 	if err != nil {
 		return Masks{}, err
 	}
-	lengths := s.config.V4Ranges
-	if addr.Is6() {
-		lengths = s.config.V6Ranges
-	}
-	masks := Masks{Client: client, Networks: buf}
+	in := s.networksOf(addr)
+	masks := Masks{Client: client, Networks: buf, Names: in.names}
 	for i, em := range s.epochs {
 		if i > 0 {
 			old, err := em.Client(addr)
@@ -131,30 +139,73 @@ func (s *Site) Masks(addr netip.Addr, buf []netip.Addr) (Masks, error) {
 			}
 			masks.Networks = append(masks.Networks, old)
 		}
-		if masks.Networks, err = s.appendNetworks(masks.Networks, em, addr, lengths); err != nil {
+		if masks.Networks, err = in.appendMasks(masks.Networks, em); err != nil {
 			return Masks{}, err
-		}
-	}
-	for _, n := range s.config.Networks {
-		if n.Contains(addr) {
-			masks.Names = append(masks.Names, n.Name())
 		}
 	}
 	return masks, nil
 }
 
-func (s *Site) appendNetworks(to []netip.Addr, em *epochMasks, addr netip.Addr, lengths []int) ([]netip.Addr, error) {
+// networks are those that one client is in.
+type networks struct {
+	named  []int    // indexes of the configured ones
+	names  []string // of all named ones
+	looked []string // names of those that are not configured
+	// The ranges of the address, then the allocation unless it is one of them.
+	addr       netip.Addr
+	lengths    []int
+	allocation netip.Prefix
+}
+
+func (s *Site) networksOf(addr netip.Addr) networks {
+	in := networks{addr: addr, lengths: s.config.V4Ranges}
+	if addr.Is6() {
+		in.lengths = s.config.V6Ranges
+	}
 	for i, n := range s.config.Networks {
 		if n.Contains(addr) {
-			to = append(to, em.named[i])
+			in.named, in.names = append(in.named, i), append(in.names, n.Name())
 		}
 	}
-	for _, bits := range lengths {
-		mask, err := em.Range(netip.PrefixFrom(addr, bits))
+	if s.config.Lookup == nil {
+		return in
+	}
+	around := s.config.Lookup(addr)
+	for _, name := range around.Networks {
+		if !slices.Contains(in.names, name) {
+			in.looked, in.names = append(in.looked, name), append(in.names, name)
+		}
+	}
+	if p := around.Allocation; p.IsValid() && p.Contains(addr) && !slices.Contains(in.lengths, p.Bits()) {
+		in.allocation = p
+	}
+	return in
+}
+
+func (in *networks) appendMasks(to []netip.Addr, em *epochMasks) ([]netip.Addr, error) {
+	for _, i := range in.named {
+		to = append(to, em.named[i])
+	}
+	for _, name := range in.looked {
+		mask, err := em.Network(name)
 		if err != nil {
 			return nil, err
 		}
 		to = append(to, mask)
 	}
-	return to, nil
+	for _, bits := range in.lengths {
+		mask, err := em.Range(netip.PrefixFrom(in.addr, bits))
+		if err != nil {
+			return nil, err
+		}
+		to = append(to, mask)
+	}
+	if !in.allocation.IsValid() {
+		return to, nil
+	}
+	mask, err := em.Range(in.allocation)
+	if err != nil {
+		return nil, err
+	}
+	return append(to, mask), nil
 }

@@ -181,3 +181,58 @@ func BenchmarkSiteMasks(b *testing.B) {
 		}
 	}
 }
+
+func TestLookedUpNetworks(t *testing.T) {
+	vpn, err := NewNetwork("vpn", []string{"198.51.100.0/24"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	epochs := testEpochs(t, 2)
+	allocation := netip.MustParsePrefix("198.50.0.0/15")
+	config := SiteConfig{V4Ranges: []int{16, 24}, Networks: []*Network{vpn}, Lookup: func(netip.Addr) Surroundings {
+		return Surroundings{Allocation: allocation, Networks: []string{"vpn", "hosting"}}
+	}}
+	addr := netip.MustParseAddr("198.51.100.7")
+	expect := func() (all []netip.Addr) {
+		for i, e := range epochs {
+			m, err := e.Masker("", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mask := func(made netip.Addr, err error) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, made)
+			}
+			if i > 0 {
+				mask(m.Client(addr))
+			}
+			mask(m.Network("vpn"))
+			mask(m.Network("hosting"))
+			mask(m.Range(netip.MustParsePrefix("198.51.0.0/16")))
+			mask(m.Range(netip.MustParsePrefix("198.51.100.0/24")))
+			if allocation.Bits() == 15 {
+				mask(m.Range(allocation))
+			}
+		}
+		return all
+	}
+	for _, text := range []string{"198.50.0.0/15", "198.51.0.0/16", "203.0.113.0/24"} { // as a range of its own, as a standard one, not around the address
+		allocation = netip.MustParsePrefix(text)
+		site, err := NewSite(epochs, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		masks, err := site.Masks(addr, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := expect(); !slices.Equal(masks.Networks, want) {
+			t.Errorf("%s: networks %v, want %v", text, masks.Networks, want)
+		}
+		if !slices.Equal(masks.Names, []string{"vpn", "hosting"}) {
+			t.Errorf("%s: names %v", text, masks.Names)
+		}
+	}
+}

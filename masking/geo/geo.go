@@ -11,9 +11,11 @@ package geo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/oschwald/geoip2-golang/v2"
@@ -50,8 +52,9 @@ type Info struct {
 type DB struct {
 	asn, city, anonymous *source // nil where not configured
 
-	stop context.CancelFunc
-	done sync.WaitGroup
+	generation atomic.Uint64
+	stop       context.CancelFunc
+	done       sync.WaitGroup
 }
 
 // Open reads the databases and keeps watching their files until Close.
@@ -97,12 +100,33 @@ func (db *DB) watch(every time.Duration) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				for _, s := range db.sources() {
-					s.refresh()
-				}
+				db.Refresh() // what is wrong is logged
 			}
 		}
 	})
+}
+
+// Refresh looks now whether files changed, as happens at each poll. The error tells of files whose
+// present content is not in use.
+func (db *DB) Refresh() error {
+	var errs []error
+	for _, s := range db.sources() {
+		fresh, err := s.refresh()
+		if fresh {
+			db.generation.Add(1)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Generation counts the new files that were put in use since Open: what was remembered of
+// look-ups before it changed is old. A nil DB's is 0.
+func (db *DB) Generation() uint64 {
+	if db == nil {
+		return 0
+	}
+	return db.generation.Load()
 }
 
 // Close stops watching. Look-ups still answer.
@@ -126,6 +150,24 @@ func (db *DB) sources() []*source {
 
 // Lookup returns what the databases know of an address. It never fails: what can't be read is not known.
 func (db *DB) Lookup(addr netip.Addr) Info {
+	info := db.Networks(addr)
+	addr = addr.Unmap().WithZone("")
+	if db == nil || !addr.IsValid() {
+		return info
+	}
+	if r := db.city.reader(); r != nil {
+		if city, err := r.City(addr); err == nil {
+			info.Country, info.City = id(city.Country.GeoNameID), id(city.City.GeoNameID)
+			if len(city.Subdivisions) > 0 {
+				info.Region = id(city.Subdivisions[0].GeoNameID)
+			}
+		}
+	}
+	return info
+}
+
+// Networks returns what is known of an address but its place, which costs most to look up.
+func (db *DB) Networks(addr netip.Addr) Info {
 	var info Info
 	addr = addr.Unmap().WithZone("")
 	if db == nil || !addr.IsValid() {
@@ -136,14 +178,6 @@ func (db *DB) Lookup(addr netip.Addr) Info {
 			info.ASN, info.Org = id(asn.AutonomousSystemNumber), asn.AutonomousSystemOrganization
 			if asn.Network.Contains(addr) {
 				info.Allocation = asn.Network.Masked()
-			}
-		}
-	}
-	if r := db.city.reader(); r != nil {
-		if city, err := r.City(addr); err == nil {
-			info.Country, info.City = id(city.Country.GeoNameID), id(city.City.GeoNameID)
-			if len(city.Subdivisions) > 0 {
-				info.Region = id(city.Subdivisions[0].GeoNameID)
 			}
 		}
 	}

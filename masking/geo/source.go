@@ -67,14 +67,15 @@ func (s *source) reader() *geoip2.Reader {
 	return s.good.Load().Reader
 }
 
-// refresh reads the file if it changed. A broken file leaves the last good reader.
-func (s *source) refresh() {
+// refresh reads the file if it changed, and returns whether a new one is in use and
+// what is wrong with the present one. A broken file leaves the last good reader.
+func (s *source) refresh() (fresh bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, err := os.Stat(s.path)
 	if err == nil && s.tried != nil && os.SameFile(now, s.tried) &&
 		now.Size() == s.tried.Size() && now.ModTime().Equal(s.tried.ModTime()) {
-		return
+		return false, s.err
 	}
 	old := s.err
 	if s.err = s.load(); s.err == nil {
@@ -82,6 +83,7 @@ func (s *source) refresh() {
 	} else if old == nil || old.Error() != s.err.Error() {
 		s.log.Error("database is broken, the last good one stays in use", "kind", s.kind, "error", s.err)
 	}
+	return s.err == nil, s.err
 }
 
 // load reads the file. It remembers what it tried only if the file stood still

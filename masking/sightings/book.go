@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/geo"
 	"github.com/wikiveil/wikiveil/masking/seal"
@@ -26,6 +28,9 @@ const (
 
 	minRetention = 24 * time.Hour
 	freshQueue   = 1 << 14
+
+	// shownNetworks is how many network masks are remembered as stored already.
+	shownNetworks = 1 << 12
 )
 
 // Config says how a book works. Store and Epochs are needed.
@@ -57,6 +62,7 @@ type Book struct {
 	observer observer
 	vaults   vaults
 	known    *clients
+	shown    *lru.Cache[shownNetwork, struct{}]
 	commits  *committer
 	now      func() time.Time
 
@@ -102,8 +108,11 @@ func newBook(config Config, now func() time.Time) (*Book, error) {
 		fresh:    make(chan firstSighting, freshQueue),
 		quit:     make(chan struct{}),
 	}
-	b.commits = newCommitter(config.Store, config.Log)
 	var err error
+	if b.shown, err = lru.New[shownNetwork, struct{}](shownNetworks); err != nil {
+		return nil, fmt.Errorf("starting the book of sightings: %w", err)
+	}
+	b.commits = newCommitter(config.Store, config.Log)
 	if b.known, err = newClients(config.Known, b.evicted); err != nil {
 		b.commits.close()
 		return nil, fmt.Errorf("starting the book of sightings: %w", err)

@@ -35,6 +35,10 @@ func TestSeenAndLookedUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		hosting, err := w.masker.Network("hosting")
+		if err != nil {
+			t.Fatal(err)
+		}
 		tests := []struct {
 			addr string
 			want sightings.Record
@@ -50,7 +54,7 @@ func TestSeenAndLookedUp(t *testing.T) {
 			{"198.51.100.3", sightings.Record{ // in the site's own tor and in the database's tor and hosting
 				ASN: 64500, Org: "Example Hosting", Country: 2921044, Region: 2950157, City: 2950159,
 				Ranges: []sightings.Network{network("198.51.0.0/16"), network("198.51.100.0/24")}, Allocation: network("198.51.100.0/24"),
-				Named: []sightings.NamedNetwork{{Name: "tor", Mask: tor}, {Name: "hosting"}},
+				Named: []sightings.NamedNetwork{{Name: "tor", Mask: tor}, {Name: "hosting", Mask: hosting}},
 			}},
 			{"203.0.113.9", sightings.Record{Ranges: []sightings.Network{network("203.0.0.0/16"), network("203.0.113.0/24")}}},
 		}

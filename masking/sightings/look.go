@@ -41,6 +41,11 @@ func (b *Book) look(ctx context.Context, masks ...netip.Addr) ([]Record, error) 
 			return nil, &MaskError{m, ErrNotMask}
 		}
 	}
+	return b.find(ctx, masks...)
+}
+
+// find is look for masks of any kind.
+func (b *Book) find(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
 	places, destroyed, err := b.places(ctx, masks)
 	if err != nil {
 		return nil, err

@@ -59,22 +59,24 @@ func (n Network) String() string {
 // A NamedNetwork is a network such as tor.
 type NamedNetwork struct {
 	Name string
-	// Mask is the network's mask where the site sends it to the app, so that it can be
-	// blocked; it is zero for a network that only a database knows.
+	// Mask is the network's mask, which travels with each of its clients' requests, so
+	// that it can be blocked.
 	Mask netip.Addr
 }
 
 // Organization returns the organisation as "Name (AS1234)", or "unknown".
-func (r Record) Organization() string {
+func (r Record) Organization() string { return organization(r.ASN, r.Org) }
+
+func organization(asn uint32, name string) string {
 	switch {
-	case r.ASN == 0 && r.Org == "":
+	case asn == 0 && name == "":
 		return "unknown"
-	case r.ASN == 0:
-		return r.Org
-	case r.Org == "":
-		return fmt.Sprintf("AS%d", r.ASN)
+	case asn == 0:
+		return name
+	case name == "":
+		return fmt.Sprintf("AS%d", asn)
 	}
-	return fmt.Sprintf("%s (AS%d)", r.Org, r.ASN)
+	return fmt.Sprintf("%s (AS%d)", name, asn)
 }
 
 // CountRange puts a number of sightings in a bucket, so that nobody can follow a client by its counter.

@@ -113,9 +113,14 @@ func (s *Site) networks(ob *observation, addr netip.Addr, info geo.Info) error {
 		}
 	}
 	for _, name := range info.Networks {
-		if !slices.ContainsFunc(ob.named, func(n NamedNetwork) bool { return n.Name == name }) {
-			ob.named = append(ob.named, NamedNetwork{Name: name})
+		if slices.ContainsFunc(ob.named, func(n NamedNetwork) bool { return n.Name == name }) {
+			continue
 		}
+		mask, err := s.masker.Network(name)
+		if err != nil {
+			return fmt.Errorf("masking a network's name: %w", err)
+		}
+		ob.named = append(ob.named, NamedNetwork{Name: name, Mask: mask})
 	}
 	return nil
 }

@@ -1,0 +1,212 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/geo"
+	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
+	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
+)
+
+// recordStores and recordBooks are in use over config reloads. A store is a place that one
+// process opens once; two configs that use it differently have a book each.
+var (
+	recordStores = caddy.NewUsagePool()
+	recordBooks  = caddy.NewUsagePool()
+)
+
+// recordStore is a store that books share.
+type recordStore struct{ sightings.Store }
+
+// Destruct implements caddy.Destructor.
+func (s *recordStore) Destruct() error { return s.Close() }
+
+// recordBook is a book with what it was made of.
+type recordBook struct {
+	*sightings.Book
+	geo      *geo.DB
+	storeKey string // in recordStores
+}
+
+// Destruct implements caddy.Destructor.
+func (b *recordBook) Destruct() error {
+	err := b.Book.Close() // before its store
+	_, storeErr := recordStores.Delete(b.storeKey)
+	return errors.Join(err, b.geo.Close(), storeErr)
+}
+
+// lookup tells of networks around an address, for the masks that travel.
+func (b *recordBook) lookup(addr netip.Addr) masking.Surroundings {
+	info := b.geo.Networks(addr)
+	return masking.Surroundings{Allocation: info.Allocation, Networks: info.Networks}
+}
+
+// generation changes when what was looked up is old.
+func (b *recordBook) generation() uint64 {
+	if b == nil {
+		return 0
+	}
+	return b.geo.Generation()
+}
+
+// openRecordBook returns the book that fits a's configuration, and the key that it is pooled under.
+func openRecordBook(ctx caddy.Context, a *App) (*recordBook, string, error) {
+	key, err := a.recordBookKey()
+	if err != nil {
+		return nil, "", err
+	}
+	book, _, err := recordBooks.LoadOrNew(key, func() (caddy.Destructor, error) { return newRecordBook(ctx, a) })
+	if err != nil {
+		return nil, "", err
+	}
+	return book.(*recordBook), key, nil
+}
+
+// recordBookKey tells books apart by all that they are made of. It is a hash, since a URL can hold a password.
+func (a *App) recordBookKey() (string, error) {
+	config := *a.Sightings
+	if config.Redis != nil {
+		place := *config.Redis
+		place.URL = caddy.NewReplacer().ReplaceAll(place.URL, "")
+		config.Redis = &place
+	}
+	if config.Seal != nil {
+		// Files and the environment may say something else now than they did before.
+		seal := *config.Seal
+		seal.Recipients = []string{caddy.NewReplacer().ReplaceAll(strings.Join(seal.Recipients, "\n"), "")}
+		config.Seal = &seal
+	}
+	ring := a.keysKey
+	for _, e := range a.keys.active.Load().list {
+		if a.keysKey == "" { // a configured ring is its epochs
+			ring += " " + e.ID()
+		}
+	}
+	data, err := json.Marshal([]any{config, a.dataDir(), ring})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func newRecordBook(ctx caddy.Context, a *App) (_ *recordBook, err error) {
+	c, keys := a.Sightings, a.keys
+	b := new(recordBook)
+	defer func() {
+		if err != nil {
+			b.geo.Close()
+			if b.storeKey != "" {
+				_, storeErr := recordStores.Delete(b.storeKey)
+				err = errors.Join(err, storeErr)
+			}
+		}
+	}()
+	if b.geo, err = c.GeoIP.open(); err != nil {
+		return nil, err
+	}
+	config := sightings.Config{
+		Epochs: keys.readable, Geo: b.geo, Retention: c.retention(), Log: pooledLogger(),
+	}
+	if c.Seal != nil {
+		if config.Sealer, err = c.Seal.sealer(); err != nil {
+			return nil, err
+		}
+	}
+	if config.Store, b.storeKey, err = openRecordStore(ctx, a); err != nil {
+		return nil, err
+	}
+	if b.Book, err = sightings.New(config); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// redisLog has the Redis client log where the rest does.
+var redisLog sync.Once
+
+type redisLogger struct{}
+
+// Printf implements the client's logger.
+func (redisLogger) Printf(_ context.Context, format string, v ...any) {
+	pooledLog().Warn("redis client", zap.String("message", fmt.Sprintf(format, v...)))
+}
+
+// openRecordStore returns the store, and the key that it is pooled under.
+func openRecordStore(ctx caddy.Context, a *App) (sightings.Store, string, error) {
+	c := a.Sightings
+	var key string
+	var open func() (sightings.Store, error)
+	if c.Redis != nil {
+		config := c.Redis.resolve(c.retention())
+		key = fmt.Sprintf("redis %x", sha256.Sum256(fmt.Appendf(nil, "%+v", config))) // the URL can hold a password
+		redisLog.Do(func() { redis.SetLogger(redisLogger{}) })
+		config.Log = pooledLogger()
+		open = func() (sightings.Store, error) {
+			opening, cancel := context.WithTimeout(ctx, storageTimeout)
+			defer cancel()
+			return redisstore.Open(opening, config)
+		}
+	} else {
+		dir, err := filepath.Abs(filepath.Join(a.dataDir(), "sightings"))
+		if err != nil {
+			return nil, "", err
+		}
+		key = "bbolt " + dir
+		open = func() (sightings.Store, error) { return boltstore.Open(dir) }
+	}
+	store, _, err := recordStores.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opened, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return &recordStore{opened}, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return store.(*recordStore), key, nil
+}
+
+// readable returns the epochs whose records can be read: the kept ones, and one that is planned, which a
+// node whose clock is ahead may use already.
+func (k *keyRing) readable() []masking.Epoch {
+	active := k.active.Load().list
+	var epochs []masking.Epoch
+	for _, e := range k.ring.Load().Epochs() {
+		epochs = append(epochs, e)
+		if e.ID() == active[len(active)-1].ID() {
+			break // what is older is no longer kept
+		}
+	}
+	return epochs
+}
+
+// sightingSite prepares the site of a client_mask for sightings, under the epoch in use.
+func (b *recordBook) sightingSite(epochs *activeEpochs, config masking.SiteConfig) (*sightings.Site, error) {
+	if b == nil {
+		return nil, nil
+	}
+	return sightings.NewSite(epochs.list[0], config)
+}
+
+// sighting is one request of a client.
+func (c *client) sighting() sightings.Sighting {
+	return sightings.Sighting{Mask: c.allMasks()[0], Addr: c.addr, Time: time.Now(), Site: c.site}
+}

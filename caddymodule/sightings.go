@@ -1,0 +1,183 @@
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/masking/geo"
+	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
+)
+
+// SightingsConfig makes the edge remember which clients were seen, so that authorised
+// people can look masks up. A request that can publish (any but GET, HEAD and OPTIONS) then goes on
+// only when its client's record is stored, and is refused with 503 otherwise.
+type SightingsConfig struct {
+	// Redis is where several nodes keep their records together. Default: files in the
+	// directory `sightings` of the app's data_dir.
+	Redis *RedisConfig `json:"redis,omitempty"`
+
+	// Retention is how long a record is kept, at least a day. Default: 90 days.
+	Retention caddy.Duration `json:"retention,omitempty"`
+
+	// GeoIP are databases that tell of organisations and places. Default: none is known.
+	GeoIP *GeoIPConfig `json:"geoip,omitempty"`
+
+	// Seal says who can turn a mask back into an address. Default: nobody; no address is kept.
+	Seal *SealConfig `json:"seal,omitempty"`
+}
+
+// RedisConfig says where Redis or Valkey (6.0 or later) is, and what it promises.
+type RedisConfig struct {
+	// URL is redis://user:password@host:port/db, rediss://… with TLS, or unix:///path. A
+	// placeholder such as {env.REDIS_URL} keeps a password out of the config.
+	URL string `json:"url"`
+
+	// Prefix is what all keys start with. Default: wikiveil:sightings:
+	Prefix string `json:"prefix,omitempty"`
+
+	// Replicas is how many replicas must have a write before it counts, instead of an append-only
+	// file that is synced always.
+	Replicas int `json:"replicas,omitempty"`
+
+	// Trust takes the operator's word that Redis keeps what it acknowledges, for servers
+	// that don't tell their configuration.
+	Trust bool `json:"trust,omitempty"`
+
+	// Timeout bounds each exchange. Default: 2s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+}
+
+// GeoIPConfig are paths of databases in MaxMind's format. A file that changes is read anew;
+// a broken one leaves the last good one in use.
+type GeoIPConfig struct {
+	// ASN is an ASN or ISP database: it gives the organisation and the allocation.
+	ASN string `json:"asn,omitempty"`
+	// City is a City, Enterprise or Country database.
+	City string `json:"city,omitempty"`
+	// Anonymous is an Anonymous-IP database: it gives networks named tor, vpn, proxy,
+	// residential-proxy, hosting and anonymous.
+	Anonymous string `json:"anonymous,omitempty"`
+}
+
+// SealConfig says who can open the sealed addresses.
+type SealConfig struct {
+	// Mode is "any" (each recipient alone), "all" (the recipients only together) or "local" (the edge itself).
+	Mode string `json:"mode"`
+	// Recipients are public keys that `wikiveil keys recipient new` makes. A placeholder may
+	// give several, one a line.
+	Recipients []string `json:"recipients,omitempty"`
+}
+
+// validate checks what can be checked without files, the environment and Redis.
+func (c *SightingsConfig) validate(adapting bool) error {
+	if c == nil {
+		return nil
+	}
+	if r := time.Duration(c.Retention); r != 0 && r < 24*time.Hour {
+		return fmt.Errorf("sightings: retention %v is less than a day", r)
+	}
+	if c.Redis != nil {
+		if err := c.Redis.validate(); err != nil {
+			return err
+		}
+	}
+	if c.Seal != nil {
+		if _, err := c.Seal.sealer(); err != nil && !(adapting && errors.Is(err, errNoRecipients)) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *RedisConfig) validate() error {
+	if c.URL == "" {
+		return errors.New("sightings: redis needs a URL, such as redis://127.0.0.1:6379")
+	}
+	if c.Replicas < 0 || c.Timeout < 0 {
+		return errors.New("sightings: redis takes no negative number")
+	}
+	if c.Replicas > 0 && c.Trust {
+		return errors.New("sightings: redis takes replicas or trust, not both")
+	}
+	return nil
+}
+
+var errNoRecipients = errors.New("there are no recipients in")
+
+// sealer makes the sealer, reading recipients out of files and the environment too.
+func (c *SealConfig) sealer() (*seal.Sealer, error) {
+	mode, err := seal.ParseMode(c.Mode)
+	if err != nil {
+		return nil, fmt.Errorf("sightings: seal %q is none of any, all and local", c.Mode)
+	}
+	if mode == seal.Local {
+		if len(c.Recipients) > 0 {
+			return nil, errors.New("sightings: seal local takes no recipients: the edge itself opens the boxes")
+		}
+		return seal.NewLocal(), nil
+	}
+	if len(c.Recipients) == 0 {
+		return nil, fmt.Errorf("sightings: seal %s needs recipients; `wikiveil keys recipient new` makes one", c.Mode)
+	}
+	repl := caddy.NewReplacer()
+	var recipients []*seal.Recipient
+	for _, text := range c.Recipients {
+		value := repl.ReplaceAll(text, "")
+		if strings.TrimSpace(value) == "" {
+			return nil, fmt.Errorf("sightings: seal: %w %s", errNoRecipients, text)
+		}
+		for line := range strings.Lines(value) {
+			if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+				continue
+			}
+			r, err := seal.ParseRecipient(line)
+			if err != nil {
+				return nil, fmt.Errorf("sightings: seal: %w", err)
+			}
+			recipients = append(recipients, r)
+		}
+	}
+	sealer, err := seal.NewSealer(mode, recipients...)
+	if err != nil {
+		return nil, fmt.Errorf("sightings: %w", err)
+	}
+	return sealer, nil
+}
+
+func (c *GeoIPConfig) open() (*geo.DB, error) {
+	if c == nil {
+		return nil, nil
+	}
+	db, err := geo.Open(geo.Config{ASN: c.ASN, City: c.City, Anonymous: c.Anonymous, Log: pooledLogger()})
+	if err != nil {
+		return nil, fmt.Errorf("sightings: %w", err)
+	}
+	return db, nil
+}
+
+func (c *RedisConfig) resolve(retention time.Duration) redisstore.Config {
+	return redisstore.Config{
+		URL: caddy.NewReplacer().ReplaceAll(c.URL, ""), Prefix: c.Prefix, Retention: retention,
+		Replicas: c.Replicas, Trust: c.Trust, Timeout: time.Duration(c.Timeout),
+	}
+}
+
+func (c *SightingsConfig) retention() time.Duration {
+	return cmp.Or(time.Duration(c.Retention), sightings.DefaultRetention)
+}
+
+// dataDir is where the app keeps its files.
+func (a *App) dataDir() string {
+	if a.DataDir != "" {
+		return caddy.NewReplacer().ReplaceAll(a.DataDir, "")
+	}
+	return filepath.Join(caddy.AppDataDir(), "wikiveil")
+}

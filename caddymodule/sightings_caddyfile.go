@@ -1,0 +1,139 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// parseSightings parses the option of the wikiveil block. Syntax:
+//
+//	sightings {
+//	    redis <url> {
+//	        prefix   <text>
+//	        replicas <n>
+//	        trust
+//	        timeout  <duration>
+//	    }
+//	    retention <duration>
+//	    geoip asn|city|anonymous <file>
+//	    seal  any|all <recipient>...
+//	    seal  local
+//	}
+func (a *App) parseSightings(d *caddyfile.Dispenser) error {
+	if a.Sightings != nil {
+		return d.Err("sightings stands twice; put everything in one block")
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	c := new(SightingsConfig)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := c.parseOption(d); err != nil {
+			return err
+		}
+		if err := c.validate(true); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	a.Sightings = c
+	return nil
+}
+
+func (c *SightingsConfig) parseOption(d *caddyfile.Dispenser) error {
+	switch option := d.Val(); option {
+	case "redis":
+		return c.parseRedis(d)
+	case "retention":
+		return parseDuration(d, &c.Retention)
+	case "geoip":
+		return c.parseGeoIP(d)
+	case "seal":
+		if c.Seal != nil {
+			return d.Err("seal stands twice")
+		}
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return d.ArgErr()
+		}
+		c.Seal = &SealConfig{Mode: args[0], Recipients: args[1:]}
+	default:
+		return d.Errf("unknown sightings option %q (known: redis, retention, geoip, seal)", option)
+	}
+	return nil
+}
+
+func (c *SightingsConfig) parseRedis(d *caddyfile.Dispenser) error {
+	if c.Redis != nil {
+		return d.Err("redis stands twice")
+	}
+	c.Redis = new(RedisConfig)
+	var err error
+	if c.Redis.URL, err = oneArg(d); err != nil {
+		return err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch option := d.Val(); option {
+		case "prefix":
+			c.Redis.Prefix, err = oneArg(d)
+		case "replicas":
+			c.Redis.Replicas, err = oneInt(d)
+		case "trust":
+			c.Redis.Trust = true
+			if d.NextArg() {
+				err = d.ArgErr()
+			}
+		case "timeout":
+			err = parseDuration(d, &c.Redis.Timeout)
+		default:
+			err = d.Errf("unknown redis option %q (known: prefix, replicas, trust, timeout)", option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *SightingsConfig) parseGeoIP(d *caddyfile.Dispenser) error {
+	var kind, file string
+	if !d.AllArgs(&kind, &file) {
+		return d.ArgErr()
+	}
+	if c.GeoIP == nil {
+		c.GeoIP = new(GeoIPConfig)
+	}
+	var to *string
+	switch kind {
+	case "asn":
+		to = &c.GeoIP.ASN
+	case "city":
+		to = &c.GeoIP.City
+	case "anonymous":
+		to = &c.GeoIP.Anonymous
+	default:
+		return d.Errf("geoip %q is none of asn, city and anonymous", kind)
+	}
+	if *to != "" {
+		return d.Errf("geoip %s stands twice", kind)
+	}
+	*to = file
+	return nil
+}
+
+// parseDuration reads the one argument of the option at hand.
+func parseDuration(d *caddyfile.Dispenser, to *caddy.Duration) error {
+	option := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return err
+	}
+	parsed, err := caddy.ParseDuration(text)
+	if err != nil {
+		return d.Errf("parsing %s: %v", option, err)
+	}
+	if parsed <= 0 {
+		return d.Errf("parsing %s: %q is not longer than nothing", option, text)
+	}
+	*to = caddy.Duration(parsed)
+	return nil
+}

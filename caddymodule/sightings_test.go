@@ -1,0 +1,333 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/maxmind/mmdbwriter"
+	"github.com/maxmind/mmdbwriter/mmdbtype"
+
+	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+)
+
+// writeASN makes an ASN database in which 127.0.0.0/9 is one organisation's and 127.130.0.0/15 another's.
+func writeASN(t testing.TB, path string, at ...string) {
+	t.Helper()
+	w, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "GeoLite2-ASN", IncludeReservedNetworks: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert := func(cidr string, asn uint32, org string) {
+		_, network, err := net.ParseCIDR(cidr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Insert(network, mmdbtype.Map{
+			"autonomous_system_number":       mmdbtype.Uint32(asn),
+			"autonomous_system_organization": mmdbtype.String(org),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	insert("127.0.0.0/9", 64500, "Example Access")
+	insert("127.130.0.0/15", 64501, "Example Mobile")
+	for _, cidr := range at {
+		insert(cidr, 64502, "Example Late")
+	}
+	var data bytes.Buffer
+	if _, err := w.WriteTo(&data); err != nil {
+		t.Fatal(err)
+	}
+	// Renamed into place, as a database is updated.
+	if err := os.WriteFile(path+".new", data.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sightingsSite(options string) string {
+	return `{
+		{GLOBAL}
+		wikiveil {
+			data_dir {DIR}/data
+			sightings {
+				` + options + `
+			}
+		}
+	}
+	http://:{PORT} {
+		client_mask
+		reverse_proxy `
+}
+
+// look looks a mask up in the running edge's book.
+func look(t *testing.T, mask string) (sightings.Record, error) {
+	t.Helper()
+	app, err := runningApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app.book.Look(context.Background(), netip.MustParseAddr(mask))
+}
+
+func TestSightingsAreRecorded(t *testing.T) {
+	wiki := newApp(t, nil)
+	db := filepath.Join(t.TempDir(), "asn.mmdb")
+	writeASN(t, db)
+	config := sightingsSite("seal local\ngeoip asn "+db) + wiki.address() + "\n}"
+	e := newEdge(t, config)
+	visit := func(method, source string) (mask string) {
+		t.Helper()
+		resp, body := send(t, from(t, source), method, "http://"+e.site+"/", nil)
+		if resp.StatusCode != 200 {
+			t.Fatalf("%s from %s: %d %s", method, source, resp.StatusCode, body)
+		}
+		r := wiki.one(t)
+		mask = r.Header.Get(headerMask)
+		if method == "POST" { // the record must be there before the app is asked
+			if record, err := look(t, mask); err != nil || record.Count == 0 {
+				t.Fatalf("POST from %s: %+v, %v", source, record, err)
+			}
+		}
+		// The allocation's mask travels, so that a block of it holds.
+		eventually(t, "the record of "+source, func() bool {
+			record, err := look(t, mask)
+			return err == nil && strings.Contains(r.Header.Get(headerNetworkMasks), record.Allocation.Mask.String())
+		})
+		return mask
+	}
+	read, written := visit("GET", "127.0.7.1"), visit("POST", "127.130.7.1")
+	record, err := look(t, written)
+	if err != nil || record.Organization() != "Example Mobile (AS64501)" || record.Allocation.Bits != 15 {
+		t.Fatalf("%+v, %v", record, err)
+	}
+	app, err := runningApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if addr, err := seal.OpenLocal(record.Box, app.keys.active.Load().list[0]); err != nil || addr.String() != "127.130.7.1" {
+		t.Errorf("the box holds %v, %v", addr, err)
+	}
+
+	// A reload keeps the book, a changed one gets another on the same files.
+	before := app.book
+	e.load(t, config+"\n# reloaded")
+	if app, err = runningApp(); err != nil || app.book != before {
+		t.Errorf("the reload made another book, %v", err)
+	}
+	e.load(t, strings.Replace(config, "seal local", "seal local\nretention 10d", 1))
+	if _, err := look(t, read); err != nil {
+		t.Errorf("after a change of the book: %v", err)
+	}
+
+	// Nothing on the disk has the addresses, packed or written.
+	needles := [][]byte{[]byte("127.130.7.1"), {127, 130, 7, 1}, []byte("127.0.7.1"), {127, 0, 7, 1}}
+	for _, dir := range []string{"data", "storage", "edge.log"} {
+		err := filepath.WalkDir(filepath.Join(e.dir, dir), func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			for _, needle := range needles {
+				if bytes.Contains(data, needle) {
+					t.Errorf("%s holds the address as %q", path, needle)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(e.dir, "data", "sightings")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A first request by any method but the safe ones, and one that is upgraded, waits for its record.
+func TestNothingIsPublishedUnrecorded(t *testing.T) {
+	redis := storetest.StartRedis(t, storetest.Durable...)
+	wiki := newApp(t, nil)
+	e := newEdge(t, sightingsSite("redis "+redis.URL)+wiki.address()+"\n}")
+	if resp, body := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != 200 {
+		t.Fatalf("with Redis: %d %s", resp.StatusCode, body)
+	}
+	known := wiki.one(t).Header.Get(headerMask)
+	redis.Kill()
+	client := from(t, "127.0.0.10")
+	upgrade := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
+	for _, tt := range []struct {
+		method string
+		header http.Header
+		status int
+	}{
+		{"POST", nil, 503}, {"PUT", nil, 503}, {"DELETE", nil, 503}, {"PATCH", nil, 503}, {"BREW", nil, 503}, {"GET", upgrade, 503},
+		{"GET", nil, 200}, {"HEAD", nil, 200}, {"OPTIONS", nil, 200},
+	} {
+		resp, body := send(t, client, tt.method, "http://"+e.site+"/", tt.header)
+		got := wiki.take()
+		if resp.StatusCode != tt.status || len(got) > 0 != (tt.status == 200) {
+			t.Errorf("%s %v: %d %s, the app got %d requests", tt.method, tt.header, resp.StatusCode, body, len(got))
+		}
+		if tt.status == 503 && !strings.Contains(body, refusedNotRecorded.text) {
+			t.Errorf("%s: the reason is %q", tt.method, body)
+		}
+	}
+	redis.Start()
+	eventually(t, "recovery without a restart", func() bool {
+		resp, _ := send(t, client, "POST", "http://"+e.site+"/", nil)
+		return resp.StatusCode == 200
+	})
+	for _, mask := range []string{known, wiki.take()[0].Header.Get(headerMask)} {
+		if _, err := look(t, mask); err != nil {
+			t.Errorf("%s: %v", mask, err)
+		}
+	}
+	if n := testutilCounter(t, e, `wikiveil_sightings_total{outcome="failed"}`); n == "0" || n == "" {
+		t.Errorf("the metric of failures is %q", n)
+	}
+}
+
+// After a rotation the records go with the new masks; when the epoch is forgotten they can't be opened.
+func TestRotationAndSightings(t *testing.T) {
+	wiki := newApp(t, nil)
+	e := newEdge(t, strings.Replace(sightingsSite("seal local"), "data_dir", "keep 1\ndata_dir", 1)+wiki.address()+"\n}")
+	post := func() string {
+		t.Helper()
+		if resp, body := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != 200 {
+			t.Fatal(resp.StatusCode, body)
+		}
+		return wiki.one(t).Header.Get(headerMask)
+	}
+	first := post()
+	for i, want := range []error{nil, sightings.ErrEpochDestroyed} {
+		if status, body := e.post(t, adminRotate, nil); status != 200 {
+			t.Fatal(status, body)
+		}
+		mask := post()
+		if record, err := look(t, mask); err != nil || mask == first {
+			t.Errorf("rotation %d: %+v, %v", i, record, err)
+		}
+		if _, err := look(t, first); !errors.Is(err, want) {
+			t.Errorf("rotation %d: the first mask: %v, want %v", i, err, want)
+		}
+	}
+}
+
+// A database that is replaced counts for clients that were remembered with the old one.
+func TestNewGeoIPDatabase(t *testing.T) {
+	wiki := newApp(t, nil)
+	db := filepath.Join(t.TempDir(), "asn.mmdb")
+	writeASN(t, db)
+	e := newEdge(t, sightingsSite("geoip asn "+db)+wiki.address()+"\n}")
+	client := from(t, "127.3.0.1")
+	networks := func() int {
+		send(t, client, "GET", "http://"+e.site+"/", nil)
+		return strings.Count(wiki.one(t).Header.Get(headerNetworkMasks), ",") + 1
+	}
+	if n := networks(); n != 3 {
+		t.Fatalf("%d networks, want two ranges and the allocation", n)
+	}
+	handler, err := runningApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeASN(t, db, "127.3.0.0/24") // the same as a standard range
+	if err := handler.book.geo.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if n := networks(); n != 2 {
+		t.Errorf("%d networks after the new database", n)
+	}
+	if age := testutilCounter(t, e, `wikiveil_geoip_age_seconds{database="asn"}`); age == "" {
+		t.Error("the age of the database is no metric")
+	}
+}
+
+// testutilCounter reads a metric of the admin API.
+func testutilCounter(t *testing.T, e *edge, name string) string {
+	t.Helper()
+	_, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+"/metrics", nil)
+	for line := range strings.Lines(body) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+func TestSightingsConfigErrors(t *testing.T) {
+	id, err := seal.GenerateIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := id.Secret()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ options, want string }{
+		"unknown option":       {"colour red", `unknown sightings option "colour" (known: redis, retention, geoip, seal), at Caddyfile:15`},
+		"short retention":      {"retention 1h", "retention 1h0m0s is less than a day"},
+		"negative retention":   {"retention -1d", "parsing retention"},
+		"unknown seal":         {"seal some", `seal "some" is none of any, all and local`},
+		"no recipients":        {"seal any", "needs recipients"},
+		"not a recipient":      {"seal any wikiveil-recipient-abc", "not a recipient"},
+		"recipient to local":   {"seal local " + id.Recipient().String(), "takes no recipients"},
+		"identity":             {"seal any " + secret, "not a recipient"},
+		"recipient twice":      {"seal all " + id.Recipient().String() + " " + id.Recipient().String(), "stands twice"},
+		"no database":          {"geoip asn {DIR}/none.mmdb", "opening the ASN database"},
+		"unknown database":     {"geoip planet x", `geoip "planet" is none of`},
+		"replicas and trust":   {"redis redis://127.0.0.1 {\ntrust\nreplicas 1\n}", "replicas or trust"},
+		"unknown redis option": {"redis redis://127.0.0.1 {\ncolour red\n}", `unknown redis option "colour"`},
+		"no redis URL":         {"redis gopher://127.0.0.1", "redis"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := validate(t, sightingsSite(tt.options)+"127.0.0.1:1\n}")
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Error("the error quotes a secret")
+			}
+		})
+	}
+}
+
+// A damaged file is refused with what to do, and left as it is.
+func TestDamagedSightings(t *testing.T) {
+	wiki := newApp(t, nil)
+	config := sightingsSite("") + wiki.address() + "\n}"
+	e := newEdge(t, config)
+	send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil)
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(e.dir, "data", "sightings", "*.sightings"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	garbage := []byte("not a database any more")
+	if err := os.WriteFile(files[0], garbage, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err = loadErr(t, e.expand(config))
+	if err == nil || !strings.Contains(err.Error(), files[0]) {
+		t.Errorf("loading: %v", err)
+	}
+	if data, _ := os.ReadFile(files[0]); !bytes.Equal(data, garbage) {
+		t.Error("the file was written to")
+	}
+}
