@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -31,6 +32,9 @@ func New(board *noticeboard.Board, cfg Config) (*Proxy, error) {
 	}
 	p := &Proxy{cfg: cfg, page: page, upstreams: make(map[string]*upstream)}
 	for tool := range board.All() {
+		if !tool.Proxied() {
+			continue // readers reach it by consent alone
+		}
 		up, err := p.newUpstream(tool)
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
@@ -84,6 +88,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.cfg.Observe(up.tool.Name, outcome)
 		}
 	}()
+	if err := up.tool.Usable(time.Now()); err != nil && refused == nil {
+		refused = badRequest(http.StatusForbidden, err.Error())
+	}
 	if refused == nil {
 		outcome, refused = p.serveTool(w, r, up, t)
 	}

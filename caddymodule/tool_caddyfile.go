@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -15,14 +16,25 @@ import (
 //	tool <name> <origin> {
 //	    title     <text>
 //	    hosts     <host>...
-//	    kinds     img|font|style|media|data...
+//	    kinds     img|font|style|media|data|script...
+//	    access    proxy|consent|both
+//	    executable
+//	    integrity <hash>...
 //	    methods   GET|HEAD...
+//	    url       <url>
+//	    author    <text>
 //	    purpose   <text>
 //	    sends     <text>
+//	    personal  none|some
 //	    retention <text>
 //	    source    <url>
 //	    privacy   <url>
 //	    contact   <text>
+//	    reviewer  <text>
+//	    reviewed  <date>
+//	    expires   <date or time>
+//	    disabled
+//	    revision  <number>
 //	    max_size  <size>
 //	    timeout   <duration>
 //	    allow_loopback
@@ -61,40 +73,73 @@ func parseTool(d *caddyfile.Dispenser) (*noticeboard.Tool, error) {
 
 func parseToolOption(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string) (err error) {
 	texts := map[string]*string{
-		"title": &tool.Title, "purpose": &tool.Purpose, "sends": &tool.Sends, "retention": &tool.Retention,
-		"source": &tool.Source, "privacy": &tool.Privacy, "contact": &tool.Contact,
+		"title": &tool.Title, "url": &tool.URL, "author": &tool.Author, "purpose": &tool.Purpose, "sends": &tool.Sends,
+		"retention": &tool.Retention, "source": &tool.Source, "privacy": &tool.Privacy, "contact": &tool.Contact,
+		"reviewer": &tool.Reviewer, "access": (*string)(&tool.Access), "personal": (*string)(&tool.Personal),
 	}
+	flags := map[string]*bool{"executable": &tool.Executable, "disabled": &tool.Disabled, "allow_loopback": &tool.AllowLoopback}
+	dates := map[string]*noticeboard.Date{"reviewed": &tool.Reviewed, "expires": &tool.Expires}
+	lists := map[string]*[]string{"hosts": &tool.Hosts, "integrity": &tool.Integrity, "methods": &tool.Methods}
 	if text, ok := texts[option]; ok {
 		*text, err = oneArg(d)
-		return err
+	} else if flag, ok := flags[option]; ok {
+		*flag = true
+		if d.NextArg() {
+			err = d.ArgErr()
+		}
+	} else if date, ok := dates[option]; ok {
+		*date, err = oneDate(d)
+	} else if list, ok := lists[option]; ok {
+		*list, err = someArgs(d)
+	} else {
+		err = parseToolUse(d, tool, option)
 	}
+	return err
+}
+
+// parseToolUse parses kinds and numbers.
+func parseToolUse(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string) (err error) {
 	switch option {
-	case "hosts":
-		tool.Hosts, err = someArgs(d)
 	case "kinds":
 		var kinds []string
 		kinds, err = someArgs(d)
 		for _, kind := range kinds {
 			tool.Kinds = append(tool.Kinds, noticeboard.Kind(kind))
 		}
-	case "methods":
-		tool.Methods, err = someArgs(d)
+	case "revision":
+		var text string
+		if text, err = oneArg(d); err != nil {
+			return err
+		}
+		if tool.Revision, err = strconv.ParseUint(text, 10, 64); err != nil {
+			err = d.Errf("parsing revision: %q is not a whole number", text)
+		}
 	case "max_size":
 		tool.MaxSize, err = oneSize(d)
 	case "timeout":
 		var span caddy.Duration
 		span, err = oneDuration(d)
 		tool.Timeout = noticeboard.Duration(span)
-	case "allow_loopback":
-		tool.AllowLoopback = true
-		if d.NextArg() {
-			err = d.ArgErr()
-		}
 	default:
-		err = d.Errf("unknown tool option %q (known: title, hosts, kinds, methods, purpose, sends, retention, source, "+
-			"privacy, contact, max_size, timeout, allow_loopback)", option)
+		err = d.Errf("unknown tool option %q (known: title, hosts, kinds, access, executable, integrity, methods, url, author, purpose, "+
+			"sends, personal, retention, source, privacy, contact, reviewer, reviewed, expires, disabled, revision, max_size, timeout, "+
+			"allow_loopback)", option)
 	}
 	return err
+}
+
+// oneDate returns the argument of the option at hand, a day or a time.
+func oneDate(d *caddyfile.Dispenser) (noticeboard.Date, error) {
+	option := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return noticeboard.Date{}, err
+	}
+	date, err := noticeboard.ParseDate(text)
+	if err != nil {
+		return noticeboard.Date{}, d.Errf("parsing %s: %q is %v", option, text, err)
+	}
+	return date, nil
 }
 
 // someArgs returns the arguments of the option at hand, at least one.

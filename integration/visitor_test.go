@@ -163,10 +163,16 @@ func (v *visitor) token(t *testing.T, kind string) string {
 // login logs the administrator in.
 func (v *visitor) login(t *testing.T) {
 	t.Helper()
+	v.loginAs(t, adminName)
+}
+
+// loginAs logs a user in. All have the administrator's password.
+func (v *visitor) loginAs(t *testing.T, name string) {
+	t.Helper()
 	var answer struct {
 		Login struct{ Result, Reason string }
 	}
-	v.api(t, &answer, "action", "login", "lgname", adminName, "lgpassword", adminPassword, "lgtoken", v.token(t, "login"))
+	v.api(t, &answer, "action", "login", "lgname", name, "lgpassword", adminPassword, "lgtoken", v.token(t, "login"))
 	if answer.Login.Result != "Success" {
 		t.Fatalf("logging in: %+v", answer.Login)
 	}
@@ -182,7 +188,7 @@ func (v *visitor) failLogin(t *testing.T) {
 	}
 }
 
-// createAccount makes an account and stays logged in with it.
+// createAccount makes an account. It does not log in.
 func (v *visitor) createAccount(t *testing.T, name string) {
 	t.Helper()
 	var answer struct {

@@ -1,36 +1,65 @@
-// Package noticeboard is the register of the third-party tools that a wiki's
-// readers may reach: what each is, where it lives, what it gets and why.
-//
-// Make a [Board] with [New]; it refuses declarations that are unsafe, unclear
-// or given twice. [NewPage] shows a board to readers and programs.
 package noticeboard
 
 import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
+	"unicode/utf8"
 )
+
+// MaxTools is how many tools a board holds at most, listed ones included.
+const MaxTools = 2000
 
 // Board holds validated tools. It never changes, so it needs no lock.
 type Board struct {
-	tools  []*Tool
-	byName map[string]*Tool
+	tools   []*Tool
+	pending []*Tool
+	byName  map[string]*Tool
+}
+
+// declaration is a tool and where it stands.
+type declaration struct {
+	tool   *Tool
+	place  string // for errors
+	listed bool   // only listed, see File
 }
 
 // New validates the tools and returns a board of normalised copies in the
 // order given. The error names the tool and says what to do about it.
-func New(tools []*Tool) (*Board, error) {
-	b := &Board{byName: make(map[string]*Tool, len(tools))}
+func New(tools []*Tool) (*Board, error) { return newBoard(configured(tools)) }
+
+// configured are the declarations of a configuration.
+func configured(tools []*Tool) []declaration {
+	var list []declaration
 	for i, tool := range tools {
-		if tool == nil {
+		list = append(list, declaration{tool: tool, place: fmt.Sprintf("the configuration (tool %d)", i+1)})
+	}
+	return list
+}
+
+func newBoard(list []declaration) (*Board, error) {
+	if len(list) > MaxTools {
+		return nil, fmt.Errorf("%d tools are declared: the most is %d", len(list), MaxTools)
+	}
+	b := &Board{byName: make(map[string]*Tool, len(list))}
+	places := make(map[string]string, len(list))
+	for i, d := range list {
+		if d.tool == nil {
 			return nil, fmt.Errorf("tool %d is null: declare a name and an origin or remove the entry", i+1)
 		}
-		own, err := tool.normalised()
+		name := d.tool.Name
+		if first, dup := places[name]; dup {
+			return nil, fmt.Errorf("tool %q is declared twice, in %s and in %s: rename or remove one", name, first, d.place)
+		}
+		places[name] = d.place
+		if d.listed {
+			b.pending = append(b.pending, d.tool)
+			continue
+		}
+		own, err := d.tool.normalised()
 		if err != nil {
 			return nil, err
-		}
-		if _, dup := b.byName[own.Name]; dup {
-			return nil, fmt.Errorf("tool %q is declared twice: rename or remove one", own.Name)
 		}
 		b.tools = append(b.tools, own)
 		b.byName[own.Name] = own
@@ -47,3 +76,17 @@ func (b *Board) Lookup(name string) (*Tool, bool) {
 // All yields the tools in the order of their declaration. They are shared:
 // don't change them.
 func (b *Board) All() iter.Seq[*Tool] { return slices.Values(b.tools) }
+
+// Pending yields the tools that a file lists without declaring how they are
+// used, so that nobody can reach them. They have names for people only.
+func (b *Board) Pending() iter.Seq[*Tool] { return slices.Values(b.pending) }
+
+// isListed finds a pending tool.
+func (b *Board) isListed(name string) bool {
+	return slices.ContainsFunc(b.pending, func(t *Tool) bool { return t.Name == name })
+}
+
+// printable tells whether a text of at most so many bytes can be shown.
+func printable(s string, most int) bool {
+	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable)
+}

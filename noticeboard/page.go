@@ -5,24 +5,16 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"html/template"
 	"net/http"
-	"net/mail"
-	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
-var (
-	//go:embed page.html
-	pageHTML string
-	//go:embed page.css
-	pageCSS string
-
-	pageTemplate = template.Must(template.New("noticeboard").
-			Funcs(template.FuncMap{"words": kindWords, "link": contactLink}).Parse(pageHTML))
-)
+//go:embed page.css
+var pageCSS string
 
 // stylePath is the style sheet's place below the prefix. A tool can't take it,
 // as no tool's name has a dot.
@@ -33,34 +25,96 @@ const stylePath = "style.css"
 // its hash stood here: two policies intersect.
 const pagePolicy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-// Page shows a board: a page for people, without scripts, and JSON
-// (`{"tools": […]}`) for programs that send `Accept: application/json` or ask
-// for `?format=json`. Both are rendered once.
+// Page shows a board: a page for people, without scripts, and JSON for programs
+// that send `Accept: application/json` or ask for `?format=json`:
+//
+//	{"tools": […], "pending": […], "changes": […], "criteria": […]}
+//
+// A tool is its declaration with "standing" ("usable" or a [Reason]), "reason",
+// "label", "unmet" (criteria), "stopped" (paths) and "declaration_hash". What a
+// page shows is rendered when it is first asked for and when it has changed.
 type Page struct {
-	prefix     string
-	html, json []byte
+	prefix, withdraw string
+	source           func(now time.Time) (version any, list func() ([]Listing, []Change))
+
+	rendering sync.Mutex
+	last      atomic.Pointer[rendered]
 }
 
-// NewPage renders the board. The prefix is the path of the proxy, such as
-// "/.tools/".
+// rendered is a page at a version of what it shows, good until a moment at which
+// a tool expires or a label changes.
+type rendered struct {
+	version    any
+	until      time.Time // zero: for ever
+	html, json document
+}
+
+type document struct {
+	body []byte
+	etag string
+}
+
+func newDocument(body []byte) document {
+	sum := sha256.Sum256(body)
+	return document{body, `"` + hex.EncodeToString(sum[:12]) + `"`}
+}
+
+// PageOptions say how a page is shown.
+type PageOptions struct {
+	// Prefix is the path of the proxy, such as "/.tools/".
+	Prefix string
+	// Withdraw is where readers withdraw their consent, a path or an https
+	// address. Default: none, and the page says that there is nothing to withdraw.
+	Withdraw string
+}
+
+// NewPage returns the page of a board without a state. The prefix is the path of
+// the proxy, such as "/.tools/".
 func NewPage(b *Board, prefix string) (*Page, error) {
-	var html, list bytes.Buffer
-	hash := sha256.Sum256([]byte(pageCSS))
-	err := pageTemplate.Execute(&html, struct {
-		Style, Prefix string
-		Tools         []*Tool
-	}{prefix + stylePath + "?" + hex.EncodeToString(hash[:6]), prefix, b.tools})
+	p := &Page{prefix: prefix, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
+		return b, func() ([]Listing, []Change) { return b.listings(now), nil }
+	}}
+	_, err := p.render(time.Now())
+	return p, err
+}
+
+// Page returns the page of a live board, which follows the board and its state.
+func (l *Live) Page(opt PageOptions) (*Page, error) {
+	local := strings.HasPrefix(opt.Withdraw, "/") && !strings.HasPrefix(opt.Withdraw, "//") && !strings.Contains(opt.Withdraw, `\`)
+	if opt.Withdraw != "" && !local && !isWebAddress(opt.Withdraw) {
+		return nil, fmt.Errorf("withdraw %q is neither a path nor a web address", opt.Withdraw)
+	}
+	p := &Page{prefix: opt.Prefix, withdraw: opt.Withdraw, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
+		v := l.view()
+		return v, func() ([]Listing, []Change) { return v.listings(now), v.state.changes() }
+	}}
+	_, err := p.render(time.Now())
+	return p, err
+}
+
+// render returns the page as it is now, the last one if nothing has changed.
+func (p *Page) render(now time.Time) (*rendered, error) {
+	version, list := p.source(now)
+	if r := p.last.Load(); r.holds(version, now) {
+		return r, nil
+	}
+	p.rendering.Lock() // once, however many ask
+	defer p.rendering.Unlock()
+	if r := p.last.Load(); r.holds(version, now) {
+		return r, nil
+	}
+	listings, changes := list()
+	r, err := renderPage(p.prefix, p.withdraw, listings, changes, now)
 	if err != nil {
-		return nil, fmt.Errorf("rendering the noticeboard: %w", err)
+		return nil, err
 	}
-	enc := json.NewEncoder(&list)
-	enc.SetIndent("", "\t")
-	if err := enc.Encode(struct {
-		Tools []*Tool `json:"tools"`
-	}{append([]*Tool{}, b.tools...)}); err != nil {
-		return nil, fmt.Errorf("encoding the noticeboard: %w", err)
-	}
-	return &Page{prefix, html.Bytes(), list.Bytes()}, nil
+	r.version = version
+	p.last.Store(r)
+	return r, nil
+}
+
+func (r *rendered) holds(version any, now time.Time) bool {
+	return r != nil && r.version == version && (r.until.IsZero() || now.Before(r.until))
 }
 
 // Handles tells whether the path is the page's or its style sheet's.
@@ -85,54 +139,38 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the noticeboard is only read: use GET or HEAD", http.StatusMethodNotAllowed)
 		return
 	}
-	body, contentType, lifetime := p.html, "text/html; charset=utf-8", "no-cache"
-	switch format := r.URL.Query().Get("format"); {
-	case strings.HasSuffix(r.URL.Path, stylePath):
-		body, contentType, lifetime = []byte(pageCSS), "text/css; charset=utf-8", "public, max-age=31536000, immutable"
-	case format == "json", format == "" && wantsJSON(r.Header.Get("Accept")):
-		body, contentType = p.json, "application/json"
-	case format != "" && format != "html":
+	if strings.HasSuffix(r.URL.Path, stylePath) {
+		serve(w, r, styleSheet, "text/css; charset=utf-8", "public, max-age=31536000, immutable")
+		return
+	}
+	format := r.URL.Query().Get("format")
+	if format != "" && format != "html" && format != "json" {
 		http.Error(w, `unknown format: use "html" or "json"`, http.StatusBadRequest)
 		return
 	}
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", lifetime)
-	if r.Method == http.MethodGet {
-		_, _ = w.Write(body) // a reader who has left needs no page
+	page, err := p.render(time.Now())
+	switch {
+	case err != nil: // no board makes it so, see renderPage
+		http.Error(w, "the noticeboard can't be shown", http.StatusInternalServerError)
+	case format == "json", format == "" && wantsJSON(r.Header.Get("Accept")):
+		serve(w, r, page.json, "application/json", "no-cache")
+	default:
+		serve(w, r, page.html, "text/html; charset=utf-8", "no-cache")
 	}
+}
+
+// serve answers with a document, or that the client has it already.
+func serve(w http.ResponseWriter, r *http.Request, d document, contentType, lifetime string) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", lifetime)
+	h.Set("ETag", d.etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
 }
 
 // wantsJSON tells programs from browsers: a browser's Accept always names HTML.
 func wantsJSON(accept string) bool {
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
-}
-
-// kindWords says what a kind is.
-func kindWords(k Kind) string {
-	switch k {
-	case Img:
-		return "images"
-	case Font:
-		return "fonts"
-	case Style:
-		return "style sheets"
-	case Media:
-		return "audio and video"
-	default:
-		return string(k)
-	}
-}
-
-// contactLink returns the address a contact can be linked to, or "".
-func contactLink(contact string) string {
-	if isWebAddress(contact) {
-		return contact
-	}
-	if a, err := mail.ParseAddress(contact); err == nil && a.Address == contact {
-		return "mailto:" + contact
-	}
-	return ""
 }
 
 // Interface guard

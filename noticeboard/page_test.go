@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func testPage(t *testing.T, tools ...*Tool) *Page {
@@ -60,6 +62,169 @@ func TestPageForPeople(t *testing.T) {
 	}
 	if strings.Count(body, "For tests only") != 1 {
 		t.Error("the label for test tools stands at the wrong tools")
+	}
+}
+
+// hostile is meant to break out of whatever it is put into.
+const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(2)>{{.}}</style><!--`
+
+// Hostile strings in every field that takes text, in listed tools, in why a tool
+// was disabled: nothing of it becomes markup.
+func TestPageEscapes(t *testing.T) {
+	link := "https://evil.example.org/" + hostile
+	tool := &Tool{
+		Name: "maps", Origin: "https://maps.example.org", Access: ByBoth, Title: hostile, Author: hostile, Purpose: hostile, Sends: hostile,
+		Retention: hostile, Contact: hostile, Reviewer: hostile, URL: link, Source: link, Privacy: link,
+	}
+	name, err := json.Marshal(hostile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(name)
+	file := toolsFile(t, `{"name":`+text+`,"title":`+text+`,"description":`+text+`,"author":`+text+`,"url":`+text+`}`)
+	l := mustLive(t, files(t), file, tool)
+	for _, kill := range []Kill{{Tool: "maps", By: hostile, Why: hostile, Prefix: "/" + strings.ReplaceAll(hostile, "</", "<")}, {Tool: "maps", By: hostile, Why: hostile}} {
+		if err := l.state.Disable(t.Context(), kill); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := l.Page(PageOptions{Prefix: "/.tools/", Withdraw: "/withdraw" + strings.ReplaceAll(hostile, "alert(1)", "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := get(page, "GET", "/.tools/", browserAccept).Body.String()
+	if n := strings.Count(body, "alert(1)"); n != 19 {
+		t.Errorf("the hostile text stands %d times: are all fields shown?", n)
+	}
+	for _, bad := range []string{"<script", "<img", "<!--", "</style", "href=\"javascript:", "onerror=alert(2)>"} {
+		if strings.Contains(strings.ToLower(body), bad) {
+			t.Errorf("the page holds %s", bad)
+		}
+	}
+	answer := get(page, "GET", "/.tools/?format=json", "").Body.String()
+	if !json.Valid([]byte(answer)) || strings.Contains(answer, "<") {
+		t.Error("the JSON holds markup, or isn't JSON")
+	}
+}
+
+func TestPageShowsTheState(t *testing.T) {
+	ctx := t.Context()
+	direct, expired := *exemplary(), *mapsTool()
+	direct.Name, direct.Access = "direct", ByConsent
+	direct.Reviewed = date(t, time.Now().Add(-48*time.Hour))
+	expired.Name, expired.Expires = "expired", date(t, time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC))
+	l := mustLive(t, files(t), toolsFile(t, `{"name":"listed","title":"Listed one"}`), mapsTool(), &direct, &expired)
+	page, err := l.Page(PageOptions{Prefix: "/.tools/", Withdraw: "https://consent.example.org/mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	show := func() string { return get(page, "GET", "/.tools/", browserAccept).Body.String() }
+	first := show()
+	for _, want := range []string{
+		`<p class="label label-D">Label D</p>`, `<p class="label label-C">Label C</p>`, "Listed one", "Listed, not in use",
+		"Out of use: the tool&#39;s declaration expired: 2020-01-02.", `<a href="https://consent.example.org/mine">`,
+		"Directly by your browser, once you have agreed", "<strong>maps</strong> was added", "<strong>expired</strong> expired",
+		"A person has reviewed the declaration within a year.",
+	} {
+		if !strings.Contains(first, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	rendered := page.last.Load()
+	show()
+	if page.last.Load() != rendered {
+		t.Error("the page was rendered again though nothing changed")
+	}
+	if err := l.Disable(ctx, Kill{Tool: "maps", By: "somebody@example.org", Why: "taken over"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Disable(ctx, Kill{Tool: "direct", Prefix: "/a", By: "somebody@example.org", Why: "leaks"}); err != nil {
+		t.Fatal(err)
+	}
+	after := show()
+	for _, want := range []string{
+		"Out of use: the tool is disabled: taken over.", "<strong>maps</strong> was disabled: <span dir=\"auto\">taken over",
+		"addresses that begin with <code>/a</code>: leaks.", "<strong>direct</strong> (<code>/a</code>) was disabled",
+	} {
+		if !strings.Contains(after, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	answer := get(page, "GET", "/.tools/?format=json", "").Body.String()
+	if strings.Contains(after+answer, "somebody") {
+		t.Error("the page tells the public who acted")
+	}
+	var list struct {
+		Tools []struct {
+			Name, Standing, Reason, Label string
+			Unmet                         []string
+			Stopped                       []struct{ Prefix, Why string }
+			Hash                          string `json:"declaration_hash"`
+			Revision                      uint64
+		}
+		Pending []struct{ Name, Standing string }
+		Changes []Change
+	}
+	if err := json.Unmarshal([]byte(answer), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Tools) != 3 || len(list.Pending) != 1 || len(list.Changes) != 6 {
+		t.Fatalf("JSON %s", answer)
+	}
+	maps, second := list.Tools[0], list.Tools[1]
+	if maps.Standing != "disabled" || maps.Reason != "the tool is disabled: taken over" || maps.Label != "" || maps.Revision == 0 {
+		t.Errorf("maps %+v", maps)
+	}
+	e := lookUp(t, l, "direct")
+	if second.Standing != "usable" || second.Label != "C" || second.Hash != e.Hash || len(second.Stopped) != 1 || second.Unmet[0] != "proxy_only" {
+		t.Errorf("direct %+v", second)
+	}
+	if list.Pending[0].Name != "listed" || list.Pending[0].Standing != "pending" {
+		t.Errorf("pending %+v", list.Pending)
+	}
+}
+
+func TestWithdrawAddress(t *testing.T) {
+	l := mustLive(t, files(t), "")
+	for address, good := range map[string]bool{
+		"": true, "/.privacy/mine": true, "https://consent.example.org:9443/mine": true,
+		"javascript:alert(1)": false, "//evil.example.org": false, "mine": false, "data:text/html,x": false, `/\evil.example.org`: false,
+	} {
+		if _, err := l.Page(PageOptions{Prefix: "/.tools/", Withdraw: address}); (err == nil) != good {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
+// A page turns by itself when a tool expires.
+func TestPageExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tool := mapsTool()
+		tool.Expires = date(t, time.Now().Add(time.Hour))
+		page := testPage(t, tool)
+		time.Sleep(time.Hour - time.Nanosecond)
+		if body := get(page, "GET", "/.tools/", "").Body.String(); strings.Contains(body, "Out of use") {
+			t.Error("it expired too soon")
+		}
+		time.Sleep(time.Nanosecond)
+		if body := get(page, "GET", "/.tools/", "").Body.String(); !strings.Contains(body, "Out of use: the tool&#39;s declaration expired") {
+			t.Error("it didn't expire")
+		}
+	})
+}
+
+func TestPageRevalidation(t *testing.T) {
+	page := testPage(t, mapsTool())
+	first := get(page, "GET", "/.tools/", "")
+	r := httptest.NewRequest("GET", "/.tools/", nil)
+	r.Header.Set("If-None-Match", first.Header().Get("ETag"))
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, r)
+	if w.Code != http.StatusNotModified || w.Body.Len() != 0 || w.Header().Get("Content-Security-Policy") == "" {
+		t.Errorf("got %d %v", w.Code, w.Header())
+	}
+	if other := get(page, "GET", "/.tools/?format=json", "").Header().Get("ETag"); other == first.Header().Get("ETag") {
+		t.Error("two forms have one ETag")
 	}
 }
 

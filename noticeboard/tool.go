@@ -12,17 +12,20 @@ import (
 // Kind is what a browser loads from a tool.
 type Kind string
 
-// The kinds. There is none for scripts, workers or documents: what comes
-// through the wiki's own origin must never run there.
+// The kinds.
 const (
 	Img   Kind = "img"   // images, SVG among them
 	Font  Kind = "font"  // web fonts
 	Style Kind = "style" // style sheets
 	Media Kind = "media" // audio, video and their text tracks
 	Data  Kind = "data"  // what fetch() and XMLHttpRequest read: JSON, CSV, plain text
+
+	// Script is what runs. No tool that the proxy serves can have it: what comes
+	// through the wiki's own origin must never run there. See [Tool.Executable].
+	Script Kind = "script"
 )
 
-// Kinds lists every kind.
+// Kinds lists every kind that the proxy serves, so all but Script.
 func Kinds() []Kind { return []Kind{Img, Font, Style, Media, Data} }
 
 // Tool declares a third-party resource that readers may reach.
@@ -36,12 +39,29 @@ type Tool struct {
 	Origin string `json:"origin"`
 
 	// Hosts are further hosts (`name` or `name:port`, by https) to which the
-	// tool's redirects may lead. Default: none, so redirects stay on the origin.
+	// tool's redirects may lead, and from which a reader who consents loads.
+	// At most 32. Default: none, so redirects stay on the origin.
 	Hosts []string `json:"hosts,omitempty"`
 
 	// Kinds are what browsers may load from the tool: `img`, `font`, `style`,
-	// `media`, `data`. Default: `img` and `data`.
+	// `media`, `data`, and `script` under the conditions of Executable.
+	// Default: `img` and `data`.
 	Kinds []Kind `json:"kinds,omitempty"`
+
+	// Access is how readers reach the tool: by `proxy`, so that it learns
+	// nothing of them; by `consent`, so that their browsers speak to it once
+	// they have agreed; or `both`. Default: `proxy`.
+	Access Access `json:"access,omitempty"`
+
+	// Executable permits the kind `script`, for readers who consent and never
+	// by the proxy: Access must be `consent`, and Integrity given. Such a tool
+	// can do all that the reader can do on the wiki. Default: false.
+	Executable bool `json:"executable,omitempty"`
+
+	// Integrity are the hashes of the scripts that may run, as in the integrity
+	// attribute: `sha384-` and 64 characters of base64, or `sha256-`, `sha512-`.
+	// At most 64. Default: none.
+	Integrity []string `json:"integrity,omitempty"`
 
 	// Methods are the request methods the tool takes: `GET`, `HEAD`.
 	// Default: both.
@@ -50,12 +70,22 @@ type Tool struct {
 	// Title is the tool's name for people. Default: the name.
 	Title string `json:"title,omitempty"`
 
+	// URL is the address of the tool's home page.
+	URL string `json:"url,omitempty"`
+
+	// Author says who makes the tool.
+	Author string `json:"author,omitempty"`
+
 	// Purpose says what the tool is for.
 	Purpose string `json:"purpose,omitempty"`
 
 	// Sends says what the tool gets of a reader, in words: what its gadgets
 	// put into the addresses they ask for.
 	Sends string `json:"sends,omitempty"`
+
+	// Personal says whether that tells anything about the reader: `none` or
+	// `some`. Default: not stated, which the noticeboard shows as such.
+	Personal Personal `json:"personal,omitempty"`
 
 	// Retention says how long the tool keeps what it gets.
 	Retention string `json:"retention,omitempty"`
@@ -69,6 +99,24 @@ type Tool struct {
 	// Contact tells whom to ask about the tool: an e-mail address, a web
 	// address or words.
 	Contact string `json:"contact,omitempty"`
+
+	// Reviewer is the person who has checked this declaration against the tool.
+	Reviewer string `json:"reviewer,omitempty"`
+
+	// Reviewed is the day of the review, such as 2026-07-01.
+	Reviewed Date `json:"reviewed,omitzero"`
+
+	// Expires is when the tool stops: a day (its first moment, UTC) or a time by
+	// RFC 3339. Default: never.
+	Expires Date `json:"expires,omitzero"`
+
+	// Disabled keeps the tool on the noticeboard and out of reach. Default: false.
+	Disabled bool `json:"disabled,omitempty"`
+
+	// Revision counts the declaration's changes, and readers' consent is bound
+	// to it. A live board counts by itself, by dates such as 2026070101; a number
+	// given here that is higher is taken instead. Default: counted.
+	Revision uint64 `json:"revision,omitempty"`
 
 	// MaxSize is the largest response body in bytes. Default: the proxy's.
 	MaxSize int64 `json:"max_size,omitempty"`
@@ -100,11 +148,15 @@ func (t *Tool) Has(kind Kind) bool { return slices.Contains(t.Kinds, kind) }
 func (t *Tool) withDefaults() *Tool {
 	own := *t
 	own.Kinds, own.Methods, own.Hosts = slices.Clone(t.Kinds), slices.Clone(t.Methods), slices.Clone(t.Hosts)
+	own.Integrity = slices.Clone(t.Integrity)
 	if len(own.Kinds) == 0 {
 		own.Kinds = []Kind{Img, Data}
 	}
 	if len(own.Methods) == 0 {
 		own.Methods = []string{http.MethodGet, http.MethodHead}
+	}
+	if own.Access == "" {
+		own.Access = ByProxy
 	}
 	if own.Title == "" {
 		own.Title = own.Name

@@ -14,7 +14,8 @@ import (
 
 // Bounds of a declaration.
 const (
-	maxText    = 1000           // characters of a text that people read
+	maxText    = 1000 // characters of a text that people read
+	maxHosts   = 32
 	maxSize    = 1 << 40        // bytes
 	maxTimeout = 24 * time.Hour // of a whole request
 )
@@ -39,7 +40,7 @@ func (t *Tool) Validate() error {
 // normalised returns a checked copy in normal form.
 func (t *Tool) normalised() (*Tool, error) {
 	own := t.withDefaults()
-	for _, check := range []func() *Error{own.checkName, own.checkHosts, own.checkUse, own.checkTexts, own.checkLinks, own.checkLimits} {
+	for _, check := range []func() *Error{own.checkName, own.checkHosts, own.checkUse, own.checkAccess, own.checkTexts, own.checkLinks, own.checkLimits} {
 		if err := check(); err != nil {
 			err.Tool = t.Name
 			return nil, err
@@ -66,6 +67,9 @@ func (t *Tool) checkHosts() *Error {
 		return wrong("origin", "origin %q %v", t.Origin, err)
 	}
 	t.Origin = origin
+	if len(t.Hosts) > maxHosts {
+		return wrong("hosts", "hosts are more than %d: declare tools of their own", maxHosts)
+	}
 	scheme, own, _ := strings.Cut(origin, "://")
 	hosts := t.Hosts[:0]
 	for _, host := range t.Hosts {
@@ -83,10 +87,7 @@ func (t *Tool) checkHosts() *Error {
 
 func (t *Tool) checkUse() *Error {
 	for _, kind := range t.Kinds {
-		switch {
-		case kind == "script":
-			return wrong("kinds", `kind "script" isn't allowed: nothing that the proxy brings may run on the wiki`)
-		case !slices.Contains(Kinds(), kind):
+		if kind != Script && !slices.Contains(Kinds(), kind) { // scripts: checkAccess
 			return wrong("kinds", "kind %q is unknown: use some of %q", kind, Kinds())
 		}
 	}
@@ -106,9 +107,10 @@ func (t *Tool) checkUse() *Error {
 func (t *Tool) checkTexts() *Error {
 	for _, text := range []struct{ field, value string }{
 		{"title", t.Title}, {"purpose", t.Purpose}, {"sends", t.Sends}, {"retention", t.Retention}, {"contact", t.Contact},
+		{"author", t.Author}, {"reviewer", t.Reviewer},
 	} {
 		switch {
-		case !utf8.ValidString(text.value) || strings.ContainsFunc(text.value, unicode.IsControl):
+		case !utf8.ValidString(text.value) || strings.ContainsFunc(text.value, unprintable):
 			return wrong(text.field, "%s holds control characters or broken UTF-8: remove them", text.field)
 		case utf8.RuneCountInString(text.value) > maxText:
 			return wrong(text.field, "%s is longer than %d characters: shorten it", text.field, maxText)
@@ -118,7 +120,7 @@ func (t *Tool) checkTexts() *Error {
 }
 
 func (t *Tool) checkLinks() *Error {
-	for _, link := range []struct{ field, value string }{{"source", t.Source}, {"privacy", t.Privacy}} {
+	for _, link := range []struct{ field, value string }{{"source", t.Source}, {"privacy", t.Privacy}, {"url", t.URL}} {
 		if link.value != "" && !isWebAddress(link.value) {
 			return wrong(link.field, "%s %q isn't a web address: start it with https://", link.field, link.value)
 		}
@@ -133,11 +135,21 @@ func (t *Tool) checkLimits() *Error {
 	if t.Timeout < 0 || time.Duration(t.Timeout) > maxTimeout {
 		return wrong("timeout", "timeout must be at most %s, or 0 for the proxy's default", maxTimeout)
 	}
+	if t.Revision > maxRevision {
+		return wrong("revision", "revision must be at most %d", uint64(maxRevision))
+	}
 	return nil
+}
+
+// unprintable finds control characters, and those that turn the direction of
+// the text around them: with these, a page or a terminal shows what isn't there.
+func unprintable(r rune) bool {
+	return unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
 }
 
 // isWebAddress tells whether s can stand in a link on the noticeboard.
 func isWebAddress(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && len(s) <= maxText
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && len(s) <= maxText &&
+		utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable)
 }

@@ -73,7 +73,9 @@ func SetBrowser(h http.Header, b Browser) {
 //
 // Where it is false, a script can plant any cookie: grant nothing that rests on
 // cookies alone. Where it is true for a browser that ignores prefixes, a script has
-// removed the probe: ask at every step, and take one no for the answer.
+// removed the probe, or planted a browser cookie that another browser was given: ask at
+// every step, take one no for the answer, and let no later use of what was granted rest on this
+// alone (package exempt goes by the browser's name too).
 func (k *Keys) EnforcesPrefixes(r *http.Request) bool {
 	_, probes := cookie(r, ProbeCookie)
 	_, err := k.Browser(r)

@@ -5,20 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/maxmind/mmdbwriter"
-	"github.com/maxmind/mmdbwriter/mmdbtype"
-
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/geo"
+	"github.com/wikiveil/wikiveil/masking/geo/geotest"
 	"github.com/wikiveil/wikiveil/masking/seal"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
@@ -236,26 +232,19 @@ func (f *faulty) hold() (release func()) {
 func testGeo(t testing.TB) *geo.DB {
 	t.Helper()
 	dir := t.TempDir()
-	asn := func(n uint32, org string) mmdbtype.Map {
-		return mmdbtype.Map{"autonomous_system_number": mmdbtype.Uint32(n), "autonomous_system_organization": mmdbtype.String(org)}
-	}
-	place := func(country, region, city uint32) mmdbtype.Map {
-		id := func(n uint32) mmdbtype.Map { return mmdbtype.Map{"geoname_id": mmdbtype.Uint32(n)} }
-		return mmdbtype.Map{"country": id(country), "subdivisions": mmdbtype.Slice{id(region)}, "city": id(city)}
-	}
 	db, err := geo.Open(geo.Config{
-		ASN: database(t, filepath.Join(dir, "asn"), "GeoLite2-ASN", map[string]mmdbtype.Map{
-			"71.80.0.0/15":    asn(20115, "Charter Communications, Inc"),
-			"198.51.100.0/24": asn(64500, "Example Hosting"),
-			"2001:db8::/32":   asn(64501, "Example Six"),
+		ASN: geotest.Write(t, filepath.Join(dir, "asn"), geotest.ASN, geotest.Networks{
+			"71.80.0.0/15":    geotest.Organization(20115, "Charter Communications, Inc"),
+			"198.51.100.0/24": geotest.Organization(64500, "Example Hosting"),
+			"2001:db8::/32":   geotest.Organization(64501, "Example Six"),
 		}),
-		City: database(t, filepath.Join(dir, "city"), "GeoLite2-City", map[string]mmdbtype.Map{
-			"71.80.0.0/16":    place(6252001, 5128638, 5128581),
-			"71.81.0.0/16":    place(6252001, 5128638, 5110302),
-			"198.51.100.0/24": place(2921044, 2950157, 2950159),
+		City: geotest.Write(t, filepath.Join(dir, "city"), geotest.City, geotest.Networks{
+			"71.80.0.0/16":    geotest.Place(6252001, 5128638, 5128581),
+			"71.81.0.0/16":    geotest.Place(6252001, 5128638, 5110302),
+			"198.51.100.0/24": geotest.Place(2921044, 2950157, 2950159),
 		}),
-		Anonymous: database(t, filepath.Join(dir, "anonymous"), "GeoIP2-Anonymous-IP", map[string]mmdbtype.Map{
-			"198.51.100.0/24": {"is_anonymous": mmdbtype.Bool(true), "is_hosting_provider": mmdbtype.Bool(true), "is_tor_exit_node": mmdbtype.Bool(true)},
+		Anonymous: geotest.Write(t, filepath.Join(dir, "anonymous"), geotest.Anonymous, geotest.Networks{
+			"198.51.100.0/24": geotest.Anonymity("is_anonymous", "is_hosting_provider", "is_tor_exit_node"),
 		}),
 	})
 	if err != nil {
@@ -263,29 +252,4 @@ func testGeo(t testing.TB) *geo.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
-}
-
-func database(t testing.TB, path, kind string, networks map[string]mmdbtype.Map) string {
-	t.Helper()
-	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: kind, IncludeReservedNetworks: true, RecordSize: 24})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for cidr, value := range networks {
-		_, network, err := net.ParseCIDR(cidr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := tree.Insert(network, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var buf bytes.Buffer
-	if _, err := tree.WriteTo(&buf); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, buf.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -1,0 +1,71 @@
+package exempt
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
+)
+
+// Consent returns the pages on the consent origin, which must have no others: every
+// path but [ConsentPath] is refused.
+func (s *Site) Consent() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		switch {
+		case r.URL.Path != ConsentPath:
+			err = ErrNotFound
+		case r.Method == http.MethodPost:
+			err = s.answer(w, r)
+		default:
+			err = s.ask(w, r)
+		}
+		if err != nil {
+			s.refuse(w, r, s.pages.refusal, err)
+		}
+	})
+}
+
+// ask shows what the tool is, and the form.
+func (s *Site) ask(w http.ResponseWriter, r *http.Request) error {
+	handOff, err := s.c.Flow.OpenPage(r, s.c.HTTPS(r))
+	if err != nil {
+		return err
+	}
+	t := s.lookup(handOff.Subject())
+	if t == nil {
+		return ErrNoTool
+	}
+	challenge, err := s.c.Flow.Ask(handOff, grantAction, t.state)
+	if err != nil {
+		return err
+	}
+	texts := s.pages.texts
+	s.show(w, s.pages.ask, http.StatusOK, titled(texts.AskTitle, t), AskView{
+		Tool: t, Kinds: kindViews(t.Kinds), Days: int(t.Life() / (24 * time.Hour)), Wiki: s.c.Flow.Wiki(),
+	}, &confirm.Dialog{
+		Action: ConsentPath + "?" + ToolParam + "=" + url.QueryEscape(t.Name), Challenge: challenge,
+		Show: texts.Show, Type: texts.Type, Submit: texts.Submit, TooSmall: texts.TooSmall,
+	})
+	return nil
+}
+
+// answer takes the form and sends the reader back with a ticket.
+func (s *Site) answer(w http.ResponseWriter, r *http.Request) error {
+	form, err := s.c.Flow.ReadForm(r, s.c.HTTPS(r))
+	if err != nil {
+		return err
+	}
+	t, err := s.named(r)
+	if err != nil {
+		return err
+	}
+	confirmed, err := s.c.Flow.Redeem(r, form, confirm.Act{Subject: t.Name, Action: grantAction, Binding: t.state})
+	if err != nil {
+		return err
+	}
+	s.c.Flow.SetHeaders(w.Header())
+	redirect(w, s.c.Flow.Wiki()+CommitPath+"?"+confirm.TicketParam+"="+s.c.Flow.Ticket(confirmed))
+	return nil
+}

@@ -1,0 +1,255 @@
+package exempt
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
+)
+
+// Config is what a site needs. Those of the wiki and of its consent origin can be
+// two with the same flow, keys and tools.
+type Config struct {
+	// Flow is of a purpose of its own, and Browsers the keys that it was made with.
+	Flow     *confirm.Flow
+	Browsers *confirm.Keys
+	// Keys sign the grants.
+	Keys *Keys
+	// Declared returns what readers may let through now; nil is nothing. It is asked at every
+	// request, so that a kill switch acts at once.
+	Declared func() *Tools
+	// Localhost are the kinds that a developer may let through from a port of his own
+	// machine, such as [LocalKinds]; none by default.
+	Localhost []Kind
+	// Fits tells whether tools can be let through together, as [Policies.Fits] does;
+	// without it nobody is told before. The error may be a [TooLarge].
+	Fits func([]*Tool) error
+	// Store keeps the grants of browsers whose cookies a script can write. Without one
+	// they get none ([ErrPrefixes]).
+	Store Store
+	// Client returns what no script can choose of where a request comes from, such
+	// as the mask; a Store needs it. "" is refused.
+	Client func(*http.Request) string
+	// HTTPS tells whether the browser sent a request over https; by default whether
+	// this server got it so.
+	HTTPS func(*http.Request) bool
+	// Texts translates the pages; English by default.
+	Texts Texts
+	// Count is told what became of a request: "asked", "granted", "withdrawn" or a
+	// refusal's reason.
+	Count func(outcome string)
+}
+
+// Site has the pages of one wiki and knows its readers' grants. It is safe for
+// concurrent use.
+type Site struct {
+	c     Config
+	pages *pages
+}
+
+// New returns a site, or what is wrong with c.
+func New(c Config) (*Site, error) {
+	if c.Flow == nil || c.Browsers == nil || c.Keys == nil || c.Declared == nil {
+		return nil, errors.New("making exemptions: they need a flow, its keys, keys and what is declared")
+	}
+	if c.Store != nil && c.Client == nil {
+		return nil, errors.New("making exemptions: a store needs to know the client, or a planted cookie would bring another's grants along")
+	}
+	for i, kind := range c.Localhost {
+		if directives[kind] == "" || slices.Contains(c.Localhost[:i], kind) {
+			return nil, fmt.Errorf("making exemptions: %q is no kind, or there twice", kind)
+		}
+	}
+	if c.HTTPS == nil {
+		c.HTTPS = func(r *http.Request) bool { return r.TLS != nil }
+	}
+	if c.Fits == nil {
+		c.Fits = func([]*Tool) error { return nil }
+	}
+	if c.Count == nil {
+		c.Count = func(string) {}
+	}
+	pages, err := newPages(c.Flow, c.Texts)
+	if err != nil {
+		return nil, fmt.Errorf("making exemptions: %w", err)
+	}
+	return &Site{c, pages}, nil
+}
+
+// Tools returns the tools that the reader who sent r let through, by name, for the policy
+// of the answer. Only navigations have any: the policy that counts is the document's.
+//
+// An error says why grants count as none; it is no reason to refuse the request.
+func (s *Site) Tools(r *http.Request) ([]*Tool, error) {
+	if !isNavigation(r.Header) || !s.c.HTTPS(r) {
+		return nil, nil
+	}
+	if _, n := cookie(r, confirm.BrowserCookie); n == 0 {
+		return nil, nil
+	}
+	reader, err := s.reader(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.active(reader.grants), reader.refused
+}
+
+// reader is what is known of who sent a request.
+type reader struct {
+	browser confirm.BrowserID
+	grants  Grants
+	// refused is why there are no grants, though the request speaks of some.
+	refused error
+	// owners is set where the store has the grants and not the cookie.
+	owners []Owner
+}
+
+// reader reads and checks all but the grants' age and state. The error is about the browser
+// cookie or the store.
+func (s *Site) reader(r *http.Request) (reader, error) {
+	browser, err := s.c.Browsers.Browser(r)
+	if err != nil {
+		return reader{}, err
+	}
+	out := reader{browser: browser.ID()}
+	value, count := cookie(r, GrantsCookie)
+	switch {
+	// What EnforcesPrefixes sees is not enough alone: see guardsCookies.
+	case guardsCookies(r) && s.c.Browsers.EnforcesPrefixes(r):
+		if count > 1 {
+			out.refused = confirm.ErrMalformed
+		} else if count == 1 {
+			out.grants, out.refused = s.c.Keys.open(s.c.Flow.Wiki(), out.browser, value)
+		}
+		return out, nil
+	case s.c.Store == nil:
+		if count > 0 {
+			out.refused = ErrPrefixes
+		}
+		return out, nil
+	}
+	return out, s.load(r, &out)
+}
+
+// readerOrNone is reader for where nobody has to be known: only a failing store is an error.
+func (s *Site) readerOrNone(r *http.Request) (reader, error) {
+	out, err := s.reader(r)
+	if err == nil {
+		return out, nil
+	}
+	if why, _ := refusalOf(err); why.Status() >= http.StatusInternalServerError {
+		return reader{}, err
+	}
+	return reader{}, nil
+}
+
+func (s *Site) load(r *http.Request, out *reader) error {
+	client := s.c.Client(r)
+	if client == "" {
+		return ErrStore
+	}
+	out.owners = s.c.Keys.owners(s.c.Flow.Wiki(), out.browser, client)
+	for _, owner := range out.owners {
+		grants, err := s.c.Store.Load(r.Context(), owner)
+		if err != nil {
+			return storeError(err)
+		}
+		if grants.Len() > 0 {
+			out.grants = grants
+			return nil
+		}
+	}
+	return nil
+}
+
+func storeError(err error) error {
+	if err == nil || errors.As(err, new(*Refusal)) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrStore, err)
+}
+
+// lookup returns a declared tool or a developer's port, or nil.
+func (s *Site) lookup(name string) *Tool {
+	if t := s.c.Declared().lookup(name); t != nil {
+		return t
+	}
+	return localTool(name, s.c.Localhost)
+}
+
+// active returns the tools that the grants let through now, by name.
+func (s *Site) active(g Grants) []*Tool {
+	if len(g.list) == 0 {
+		return nil
+	}
+	now := time.Now()
+	tools := make([]*Tool, 0, len(g.list))
+	for _, grant := range g.list {
+		if t := s.lookup(grant.Tool); grant.holds(t, now) {
+			tools = append(tools, t)
+		}
+	}
+	slices.SortFunc(tools, byName)
+	return tools
+}
+
+// added returns g with a new grant for t, and without those that count no more. It
+// is an error if there is no room for it, in the cookie or in the policy.
+func (s *Site) added(g Grants, t *Tool) (Grants, error) {
+	now := time.Now()
+	live := g.filter(func(one Grant) bool {
+		known := s.lookup(one.Tool)
+		// A tool that is switched off for now may come back unchanged.
+		return one.current(now) && (known == nil || one.State == known.state)
+	})
+	next, err := live.Add(Grant{t.Name, now, t.state})
+	if err != nil {
+		return g, err
+	}
+	return next, s.c.Fits(s.active(next))
+}
+
+// change writes what do makes of the reader's grants to where they are kept.
+func (s *Site) change(h http.Header, r *http.Request, reader reader, do func(Grants) (Grants, error)) error {
+	if len(reader.owners) == 0 {
+		next, err := do(reader.grants)
+		if err != nil {
+			return err
+		}
+		return s.setGrants(h, reader.browser, next)
+	}
+	left := 0
+	err := s.c.Store.Update(r.Context(), reader.owners[0], func(g Grants) (Grants, error) {
+		if g.Len() == 0 {
+			g = reader.grants // they may stand under an older key
+		}
+		next, err := do(g)
+		left = next.Len()
+		return next, err
+	})
+	for _, older := range reader.owners[1:] {
+		if err == nil {
+			err = s.c.Store.Update(r.Context(), older, func(Grants) (Grants, error) { return Grants{}, nil })
+		}
+	}
+	if err == nil && left == 0 {
+		dropCookies(h)
+	}
+	return storeError(err)
+}
+
+func (s *Site) setGrants(h http.Header, browser confirm.BrowserID, g Grants) error {
+	if g.Len() == 0 {
+		dropCookies(h)
+		return nil
+	}
+	value, err := s.c.Keys.seal(s.c.Flow.Wiki(), browser, g)
+	if err != nil {
+		return err
+	}
+	setCookie(h, GrantsCookie, value, time.Until(g.Expires()))
+	return nil
+}

@@ -1,0 +1,115 @@
+package reports
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"maps"
+)
+
+// ErrDamaged is returned for a store, or a day in it, that is not as it was written.
+var ErrDamaged = errors.New("the reports are damaged")
+
+// A day is stored as this line with the CRC-32C of what follows, and JSON.
+const header = "wikiveil csp-reports 1 %08x\n"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+type dayJSON struct {
+	Groups  summaryJSON        `json:"groups"`
+	Origins summaryJSON        `json:"origins"`
+	Views   series             `json:"views"`
+	Reports series             `json:"reports"`
+	Counts  counts             `json:"counts"`
+	Writers map[string]written `json:"writers"`
+}
+
+type summaryJSON struct {
+	Entries []entryJSON `json:"entries"`
+	Lost    uint64      `json:"lost,omitempty"`
+	Tail    []uint32    `json:"tail,omitempty"`
+	TailKey string      `json:"tail_key,omitempty"` // which secret's
+	Blind   bool        `json:"blind,omitempty"`
+}
+
+type entryJSON struct {
+	Report
+	Seen   uint64 `json:"seen"`
+	Missed uint64 `json:"missed,omitempty"`
+	Weight uint64 `json:"weight"`
+	First  int64  `json:"first"`
+	Last   int64  `json:"last"`
+	Hours  series `json:"hours"`
+}
+
+func (d *day) encode() ([]byte, error) {
+	body, err := json.Marshal(dayJSON{d.groups.encode(), d.origins.encode(), d.views, d.reports, d.counts, d.writers})
+	if err != nil {
+		return nil, err
+	}
+	return append(fmt.Appendf(nil, header, crc32.Checksum(body, castagnoli)), body...), nil
+}
+
+func (s *summary) encode() summaryJSON {
+	j := summaryJSON{Entries: make([]entryJSON, 0, len(s.entries)), Lost: s.lost, Blind: s.blind}
+	for key, e := range s.entries {
+		j.Entries = append(j.Entries, entryJSON{key, e.seen, e.missed, e.weight, e.first, e.last, e.hours})
+	}
+	if s.tail != nil {
+		j.Tail, j.TailKey = s.tail.cells, sketchID(s.secret)
+	}
+	return j
+}
+
+// decode reads the stored value of a day.
+func (c *Collector) decode(name string, data []byte) (*day, error) {
+	d, err := decodeDay(data, c.config.Groups, c.config.Secret)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return d, nil
+}
+
+// decodeDay reads a stored day; none is an empty one.
+func decodeDay(data []byte, limit int, secret []byte) (*day, error) {
+	d := newDay(limit, secret)
+	if data == nil {
+		return d, nil
+	}
+	line, body, _ := bytes.Cut(data, []byte("\n"))
+	if string(line)+"\n" != fmt.Sprintf(header, crc32.Checksum(body, castagnoli)) {
+		return nil, fmt.Errorf("%w: a day's checksum is wrong", ErrDamaged)
+	}
+	var j dayJSON
+	if err := json.Unmarshal(body, &j); err != nil {
+		return nil, fmt.Errorf("%w: reading a day: %w", ErrDamaged, err)
+	}
+	if err := cmp.Or(d.groups.decode(j.Groups), d.origins.decode(j.Origins)); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	d.views, d.reports = j.Views, j.Reports
+	d.counts.merge(j.Counts)
+	maps.Copy(d.writers, j.Writers)
+	return d, nil
+}
+
+func (s *summary) decode(j summaryJSON) error {
+	s.lost, s.blind = j.Lost, j.Blind
+	switch {
+	case j.Tail == nil:
+	case len(j.Tail) != sketchRows*sketchWidth:
+		return errors.New("a sketch has another size")
+	case j.TailKey != sketchID(s.secret):
+		s.blind = true
+	default:
+		s.tail = &sketch{s.secret, j.Tail}
+	}
+	for _, e := range j.Entries {
+		s.entries[e.Report] = &entry{e.Seen, e.Missed, e.Weight, e.First, e.Last, e.Hours}
+	}
+	s.prune() // the limit may have been lowered
+	return nil
+}

@@ -1,0 +1,188 @@
+package reports
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Snapshot is what was counted over some days, in UTC.
+type Snapshot struct {
+	// First and Last are the days, at their starts.
+	First, Last time.Time
+	// Groups are the most frequent first.
+	Groups []Group
+	// Origins are groups without Gadget and Page. Where a resource is blocked on very
+	// many pages, only these have it right.
+	Origins []Group
+	// Accepted is how many reports were counted, PageViews how many pages were shown.
+	Accepted, PageViews uint64
+	// Noise, Bad, Limited and Refused count what was not, by reason; Refused counts
+	// requests, the others reports.
+	Noise, Bad, Limited, Refused map[Reason]uint64
+	// Lost is how often at most a group was reported that is not among Groups, LostOrigins
+	// the same for Origins. 0 means that all groups are here, with exact counts.
+	Lost, LostOrigins uint64
+
+	reports, views series
+	origins        *summary
+}
+
+// A Group is how often equal reports came.
+type Group struct {
+	Report
+	// Count is how many were surely sent. It is exact where Missed is 0; at most
+	// Count+Missed were sent.
+	Count, Missed uint64
+	// First and Last are when, to the second.
+	First, Last time.Time
+
+	hours series
+}
+
+// Hours yields the hours that have reports, in order.
+func (g Group) Hours() iter.Seq2[time.Time, uint64] { return g.hours.every(1) }
+
+// Days yields the days that have reports, in order.
+func (g Group) Days() iter.Seq2[time.Time, uint64] { return g.hours.every(24) }
+
+// Snapshot returns what was counted on the days of first to last by all nodes, and
+// by this one up to now.
+//
+// Errors: those of [Store].Load.
+func (c *Collector) Snapshot(ctx context.Context, first, last time.Time) (*Snapshot, error) {
+	from, to := dayName(first), dayName(last)
+	if from > to {
+		return nil, errors.New("taking a snapshot: it ends before it starts")
+	}
+	c.flushing.Lock()
+	defer c.flushing.Unlock()
+	stored, err := c.config.Store.Load(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	all := newDay(c.config.Groups, c.config.Secret)
+	for _, name := range slices.Sorted(maps.Keys(stored)) {
+		d, err := c.decode(name, stored[name])
+		if err != nil {
+			return nil, err
+		}
+		// A failed write may have been done all the same.
+		for _, p := range c.pending {
+			if p.name == name {
+				d.mergeOnce(c.writer, p.sequence, time.Now(), p.day)
+			}
+		}
+		all.merge(d)
+	}
+	for _, p := range c.pending {
+		if _, merged := stored[p.name]; !merged && from <= p.name && p.name <= to {
+			all.merge(p.day)
+		}
+	}
+	c.mergeCurrent(all, from, to)
+	return all.snapshot(first, last), nil
+}
+
+// mergeCurrent adds what was not written yet.
+func (c *Collector) mergeCurrent(all *day, from, to string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, d := range c.current {
+		if from <= name && name <= to {
+			all.merge(d)
+		}
+	}
+	now := time.Now()
+	if today := dayName(now); from <= today && today <= to {
+		all.views.add(hourOf(now.Unix()), c.views.Load())
+	}
+}
+
+func (d *day) snapshot(first, last time.Time) *Snapshot {
+	return &Snapshot{
+		First: first.UTC().Truncate(24 * time.Hour), Last: last.UTC().Truncate(24 * time.Hour),
+		Groups: d.groups.list(), Origins: d.origins.list(),
+		Accepted: d.reports.sum(), PageViews: d.views.sum(),
+		Noise: d.counts[classNoise], Bad: d.counts[classBad],
+		Limited: d.counts[classLimited], Refused: d.counts[classRefused],
+		Lost: d.groups.lost, LostOrigins: d.origins.lost,
+		reports: d.reports, views: d.views, origins: d.origins,
+	}
+}
+
+func (s *summary) list() []Group {
+	list := make([]Group, 0, len(s.entries))
+	for key, e := range s.entries {
+		low, high := s.bounds(key)
+		list = append(list, Group{
+			Report: key, Count: low, Missed: high - low,
+			First: time.Unix(e.first, 0).UTC(), Last: time.Unix(e.last, 0).UTC(), hours: e.hours,
+		})
+	}
+	sortGroups(list)
+	return list
+}
+
+func sortGroups(list []Group) {
+	slices.SortFunc(list, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Blocked, b.Blocked),
+			strings.Compare(a.Directive, b.Directive), strings.Compare(a.Gadget, b.Gadget),
+			strings.Compare(a.Page, b.Page), strings.Compare(string(a.Disposition), string(b.Disposition)))
+	})
+}
+
+// ByGadget yields each gadget with its groups, the most reported first; "" is for
+// the reports that name none.
+func (s *Snapshot) ByGadget() iter.Seq2[string, []Group] {
+	return by(s.Groups, func(g Group) string { return g.Gadget })
+}
+
+// ByBlocked yields each blocked origin or word with its groups, the most reported
+// first.
+func (s *Snapshot) ByBlocked() iter.Seq2[string, []Group] {
+	return by(s.Groups, func(g Group) string { return g.Blocked })
+}
+
+func by(groups []Group, name func(Group) string) iter.Seq2[string, []Group] {
+	return func(yield func(string, []Group) bool) {
+		members := make(map[string][]Group)
+		totals := make(map[string]uint64)
+		for _, g := range groups {
+			members[name(g)] = append(members[name(g)], g)
+			totals[name(g)] += g.Count
+		}
+		names := slices.SortedFunc(maps.Keys(members), func(a, b string) int {
+			return cmp.Or(cmp.Compare(totals[b], totals[a]), strings.Compare(a, b))
+		})
+		for _, n := range names {
+			if !yield(n, members[n]) {
+				return
+			}
+		}
+	}
+}
+
+// Estimate returns between what numbers the count of a directive, a blocked origin
+// and a disposition lies, also where no group is left of it. The upper one is right
+// with a probability of 98 % at least to within 1/753 of the reports without a group.
+func (s *Snapshot) Estimate(directive, blocked string, disposition Disposition) (low, high uint64) {
+	return s.origins.bounds(Report{Directive: directive, Blocked: blocked, Disposition: disposition})
+}
+
+// Hours yields the accepted reports of each hour that has any, in order.
+func (s *Snapshot) Hours() iter.Seq2[time.Time, uint64] { return s.reports.every(1) }
+
+// Days yields the accepted reports of each day that has any, in order.
+func (s *Snapshot) Days() iter.Seq2[time.Time, uint64] { return s.reports.every(24) }
+
+// ViewHours yields the page views of each hour that has any, in order.
+func (s *Snapshot) ViewHours() iter.Seq2[time.Time, uint64] { return s.views.every(1) }
+
+// ViewDays yields the page views of each day that has any, in order.
+func (s *Snapshot) ViewDays() iter.Seq2[time.Time, uint64] { return s.views.every(24) }

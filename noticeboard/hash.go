@@ -1,0 +1,82 @@
+package noticeboard
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+)
+
+// maxRevision keeps revisions whole in any JSON reader, with room to count on.
+const maxRevision = 1e15
+
+// Hash is the declaration hash, to which a reader's consent is bound: SHA-256 in
+// hex of "wikiveil/v1/declaration", a zero byte, and the declaration's canonical
+// form. Call it on a board's tool. On one of a [Live] board it covers the
+// revision that was counted, so a change that is taken back gives a new hash; on
+// others only the one that the operator gave.
+//
+// The canonical form is the JSON of the tool in normal form, with sorted names,
+// no white space, and no field that is empty. So a new field in a later version
+// changes the hash of no tool that doesn't use it.
+func (t *Tool) Hash() string {
+	sum := sha256.Sum256(append([]byte("wikiveil/v1/declaration\x00"), t.canonical()...))
+	return hex.EncodeToString(sum[:])
+}
+
+// content tells declarations apart by all that the operator wrote.
+func (t *Tool) content() string {
+	sum := sha256.Sum256(t.canonical())
+	return hex.EncodeToString(sum[:])
+}
+
+func (t *Tool) canonical() []byte {
+	form, _ := json.Marshal(t.fields()) // sorts the names
+	return form
+}
+
+// fields are the JSON values of the fields that aren't empty.
+func (t *Tool) fields() map[string]any {
+	var fields map[string]any
+	// Texts, numbers and lists of texts: nothing that can't be encoded.
+	form, _ := json.Marshal(t)
+	dec := json.NewDecoder(bytes.NewReader(form))
+	dec.UseNumber()
+	_ = dec.Decode(&fields)
+	return fields
+}
+
+// fieldSums are short sums of the fields, to tell which of them changed.
+func (t *Tool) fieldSums() map[string]string {
+	sums := make(map[string]string)
+	for name, value := range t.fields() {
+		form, _ := json.Marshal(value)
+		sum := sha256.Sum256(form)
+		sums[name] = hex.EncodeToString(sum[:4])
+	}
+	return sums
+}
+
+// changedFields names the fields that differ, sorted.
+func changedFields(before, after map[string]string) []string {
+	var names []string
+	for name := range after {
+		if before[name] != after[name] {
+			names = append(names, name)
+		}
+	}
+	for name := range before {
+		if _, still := after[name]; !still {
+			names = append(names, name)
+		}
+	}
+	return slices.Sorted(slices.Values(names))
+}
+
+// withRevision returns a copy of another revision.
+func (t *Tool) withRevision(n uint64) *Tool {
+	own := *t
+	own.Revision = n
+	return &own
+}

@@ -1,0 +1,139 @@
+package noticeboard
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Limits of the kill switch.
+const (
+	MaxKills  = 10_000
+	maxBy     = 255  // bytes
+	maxWhy    = 500  // bytes
+	maxPrefix = 2000 // bytes
+)
+
+// A Kill stops a tool, or what lies under one of its paths.
+type Kill struct {
+	// Tool is the tool's name.
+	Tool string `json:"tool"`
+	// Prefix is the start of the paths that are stopped, decoded; empty is the
+	// whole tool. See [ParsePrefix].
+	Prefix string `json:"prefix,omitempty"`
+	// By is the id of the user who stops it. It isn't shown in public.
+	By string `json:"by"`
+	// Why is shown in public.
+	Why string `json:"why,omitempty"`
+	// At is set by [State.Disable].
+	At time.Time `json:"at"`
+}
+
+// Errors of the kill switch, for callers to test for.
+var (
+	ErrKillName   = errors.New("not a tool's name")
+	ErrPrefix     = errors.New("not a path that starts with a slash, without dot segments, query and fragment")
+	ErrBy         = errors.New("who acts is not 1 to 255 bytes of printable text")
+	ErrWhy        = errors.New("reason is not up to 500 bytes of printable text")
+	ErrFull       = fmt.Errorf("%d tools and paths are disabled: enable some first", MaxKills)
+	ErrNotStopped = errors.New("it is not disabled by command")
+)
+
+func (k Kill) validate() error {
+	switch {
+	case !nameForm.MatchString(k.Tool):
+		return ErrKillName
+	case k.By == "" || !printable(k.By, maxBy):
+		return ErrBy
+	case !printable(k.Why, maxWhy):
+		return ErrWhy
+	case k.Prefix != "" && !isPrefix(k.Prefix):
+		return ErrPrefix
+	}
+	return nil
+}
+
+func (k Kill) same(other Kill) bool { return k.Tool == other.Tool && k.Prefix == other.Prefix }
+
+// ParsePrefix reads what of a tool is to be stopped: "" or "/" is all of it; else
+// a path at the tool, or its whole address. It returns the decoded path.
+//
+// The error is [ErrPrefix], or that the address is another's.
+func ParsePrefix(tool *Tool, text string) (string, error) {
+	if !strings.HasPrefix(text, "/") && text != "" {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.User != nil {
+			return "", ErrPrefix
+		}
+		if origin, err := normalOrigin(u.Scheme+"://"+u.Host, tool.AllowLoopback); err != nil || origin != tool.Origin {
+			return "", fmt.Errorf("the address is not one at the tool's origin, %s", tool.Origin)
+		}
+		text = text[strings.Index(text, "://")+3:]
+		at := strings.IndexAny(text, "/?#")
+		if at < 0 {
+			return "", nil
+		}
+		text = text[at:]
+	}
+	if strings.ContainsAny(text, "?#") {
+		return "", ErrPrefix
+	}
+	path, err := url.PathUnescape(text)
+	if err != nil {
+		return "", ErrPrefix
+	}
+	if path == "/" || path == "" {
+		return "", nil
+	}
+	if !isPrefix(path) {
+		return "", ErrPrefix
+	}
+	return path, nil
+}
+
+// isPrefix takes paths that can be compared: the proxy asks for no others.
+func isPrefix(path string) bool {
+	if path[0] != '/' || !printable(path, maxPrefix) || strings.ContainsAny(path, `\`) || strings.Contains(path, "//") {
+		return false
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if bare, _, _ := strings.Cut(segment, ";"); bare == "." || bare == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+// stops tells whether the kill covers a decoded path. Servers differ in whether
+// they look at case and at parameters of segments ("/a;x/b"); a stop holds for
+// all that one of them may take for the path.
+func (k Kill) stops(path string) bool {
+	if k.Prefix == "" || foldedPrefix(path, k.Prefix) {
+		return true
+	}
+	return strings.Contains(path, ";") && foldedPrefix(withoutParameters(path), withoutParameters(k.Prefix))
+}
+
+func foldedPrefix(path, prefix string) bool {
+	return strings.HasPrefix(strings.Map(folded, path), strings.Map(folded, prefix))
+}
+
+// folded returns one rune for all that differ by case alone.
+func folded(r rune) rune {
+	first := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		first = min(first, other)
+	}
+	return first
+}
+
+func withoutParameters(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		segments[i], _, _ = strings.Cut(segment, ";")
+	}
+	return strings.Join(segments, "/")
+}

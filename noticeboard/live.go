@@ -1,0 +1,225 @@
+package noticeboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// LiveConfig says what a [Live] board shows.
+type LiveConfig struct {
+	// Tools are the tools of the configuration. Default: none.
+	Tools []*Tool
+
+	// File is the path of a file of tools that is followed; see [Parse]. Names
+	// must differ from those of Tools. Default: none.
+	File string
+
+	// State is what nodes share; [OpenState]. Required.
+	State *State
+}
+
+// Live is a board that follows its file and the shared state, and knows which
+// tools may be used now. It is safe for concurrent use, and a look-up takes no
+// lock. The revision of each declaration that [Live.Publish] hasn't taken note
+// of is unknown, so such a tool can't be used.
+type Live struct {
+	configured []declaration
+	source     *source // nil without a file
+	state      *State
+
+	mu          sync.Mutex // around what follows, never held over the storage
+	unpublished bool       // the board has changed since it was published
+	current     atomic.Pointer[liveView]
+	stateErr    error
+}
+
+// liveView is a board under a state. It never changes.
+type liveView struct {
+	declared *Board            // as written
+	contents map[string]string // of the declarations, by name
+	state    *stateView
+	entries  map[string]*liveEntry
+	board    *Board // as it stands, with counted revisions
+}
+
+type liveEntry struct {
+	Entry
+	counted bool // the revision is known
+	kills   []Kill
+}
+
+// Entry is a tool as it stands on a live board.
+type Entry struct {
+	Tool *Tool  // with its counted revision; shared, so don't change it
+	Hash string // of the declaration, see [Tool.Hash]
+}
+
+// NewLive reads the file and checks all declarations. Nothing is written yet:
+// call [Live.Publish] when the board goes into use, and run [Live.Follow].
+func NewLive(cfg LiveConfig) (*Live, error) {
+	if cfg.State == nil {
+		return nil, errors.New("making a live noticeboard: it needs a state")
+	}
+	l := &Live{configured: configured(cfg.Tools), state: cfg.State}
+	var err error
+	if cfg.File == "" {
+		err = l.use(nil)
+	} else {
+		l.source = &source{path: cfg.File}
+		_, err = l.source.refresh(l.use)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// use puts the file's declarations in place, next to the configuration's.
+func (l *Live) use(list []declaration) error {
+	board, err := newBoard(append(l.configured[:len(l.configured):len(l.configured)], list...))
+	if err != nil {
+		return err
+	}
+	contents := make(map[string]string, len(board.tools))
+	for tool := range board.All() {
+		contents[tool.Name] = tool.content()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unpublished = true
+	l.build(board, contents, l.state.current.Load())
+	return nil
+}
+
+// build makes the current view. The caller holds l.mu.
+func (l *Live) build(board *Board, contents map[string]string, state *stateView) *liveView {
+	before := l.current.Load()
+	if before == nil {
+		before = new(liveView)
+	}
+	v := &liveView{declared: board, contents: contents, state: state, entries: make(map[string]*liveEntry, len(board.tools))}
+	v.board = &Board{pending: board.pending, byName: make(map[string]*Tool, len(board.tools))}
+	same := board == before.declared
+	for tool := range board.All() {
+		name := tool.Name
+		e := &liveEntry{kills: state.kills[name]}
+		old := before.entries[name]
+		unchanged := old != nil && before.contents[name] == contents[name]
+		known, had := state.body.Tools[name]
+		switch {
+		case had && known.Content == contents[name]:
+			e.counted = true
+		case unchanged && old.counted:
+			// Another node has another declaration; ours holds here as it was.
+			e.counted, known.Revision = true, old.Tool.Revision
+		default:
+			known.Revision = tool.Revision
+		}
+		if unchanged && old.Tool.Revision == known.Revision {
+			e.Entry = old.Entry
+		} else {
+			own := tool.withRevision(known.Revision)
+			e.Entry, same = Entry{own, own.Hash()}, false
+		}
+		v.entries[name] = e
+		v.board.tools = append(v.board.tools, e.Tool)
+		v.board.byName[name] = e.Tool
+	}
+	if same { // who keeps something for each board sees that it can be kept
+		v.board = before.board
+	}
+	l.current.Store(v)
+	return v
+}
+
+// view returns the present view, built anew if the state is another.
+func (l *Live) view() *liveView {
+	v := l.current.Load()
+	if v.state == l.state.current.Load() {
+		return v
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v = l.current.Load()
+	if state := l.state.current.Load(); v.state != state {
+		v = l.build(v.declared, v.contents, state)
+	}
+	return v
+}
+
+// Board returns the board as it is now, with all tools, usable or not. It is
+// another pointer whenever a declaration has changed.
+func (l *Live) Board() *Board { return l.view().board }
+
+// Publish takes note of the declarations in the shared state: it counts the
+// revisions of those that are new or changed, and logs what changed.
+func (l *Live) Publish(ctx context.Context) error {
+	l.mu.Lock()
+	v := l.current.Load()
+	l.mu.Unlock()
+	err := l.state.update(ctx, func(b *stateBody) error {
+		b.publish(v.declared, v.contents, time.Now())
+		return nil
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stateErr = err
+	if err != nil {
+		return fmt.Errorf("publishing the noticeboard: %w", err)
+	}
+	if l.current.Load().declared == v.declared {
+		l.unpublished = false
+	}
+	return nil
+}
+
+// Disable stops a tool or a path of it, as [State.Disable] does. k.Prefix may be
+// an address at the tool too. The error is a [*Refusal] for an unknown tool.
+func (l *Live) Disable(ctx context.Context, k Kill) error {
+	tool, known := l.Board().Lookup(k.Tool)
+	if !known {
+		return errUnknown
+	}
+	var err error
+	if k.Prefix, err = ParsePrefix(tool, k.Prefix); err != nil {
+		return err
+	}
+	return l.state.Disable(ctx, k)
+}
+
+// Enable takes back what Disable did for the same tool and path.
+func (l *Live) Enable(ctx context.Context, k Kill) error {
+	if tool, known := l.Board().Lookup(k.Tool); known {
+		var err error
+		if k.Prefix, err = ParsePrefix(tool, k.Prefix); err != nil {
+			return err
+		}
+		if len(l.state.current.Load().kills[k.Tool]) == 0 && tool.Disabled {
+			return fmt.Errorf("%w, but in its declaration: change it there", ErrNotStopped)
+		}
+	}
+	return l.state.Enable(ctx, k.Tool, k.Prefix, k.By, k.Why)
+}
+
+// Status tells how a live board fares, for metrics and the operator.
+type Status struct {
+	Tools, Pending int
+	Loaded         time.Time // when the file's content that is in use was read
+	FileErr        error     // why the file's present content isn't in use
+	StateErr       error     // why the shared state can't be read or written
+}
+
+// Status tells how the board fares.
+func (l *Live) Status() Status {
+	board := l.Board()
+	s := Status{Tools: len(board.tools), Pending: len(board.pending)}
+	s.Loaded, s.FileErr = l.source.status()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.StateErr = l.stateErr
+	return s
+}

@@ -1,0 +1,171 @@
+package noticeboard
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net/mail"
+	"strings"
+	"time"
+)
+
+var (
+	//go:embed page.html
+	pageHTML string
+
+	pageTemplate = template.Must(template.New("noticeboard").Funcs(template.FuncMap{
+		"kinds": kindWords, "link": contactLink, "join": strings.Join, "day": day, "moment": moment, "act": actWords,
+	}).Parse(pageHTML))
+
+	styleSheet = newDocument([]byte(pageCSS))
+)
+
+// shownChanges is how many entries of the log stand on the page; JSON has all.
+const shownChanges = 100
+
+// pageView is what the template shows.
+type pageView struct {
+	Style, Prefix, Withdraw string
+	Tools, Pending          []toolView
+	Changes                 []Change
+	More                    int // changes that aren't shown
+	Criteria                []Criterion
+	Direct                  bool // some tool is reached by consent
+}
+
+// toolView is a tool in JSON and for the template.
+type toolView struct {
+	*Tool
+	Standing string      `json:"standing"`
+	Refused  string      `json:"reason,omitempty"`
+	Grade    Label       `json:"label,omitempty"`
+	Unmet    []Criterion `json:"-"`
+	UnmetIDs []string    `json:"unmet,omitempty"`
+	Stopped  []stopView  `json:"stopped,omitempty"`
+	Declared string      `json:"declaration_hash,omitempty"`
+}
+
+// stopView is a path that is stopped. Who stopped it isn't for the public.
+type stopView struct {
+	Prefix string    `json:"prefix"`
+	Why    string    `json:"why,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+func renderPage(prefix, withdraw string, listings []Listing, changes []Change, now time.Time) (*rendered, error) {
+	view := pageView{
+		Style: prefix + stylePath + "?" + strings.Trim(styleSheet.etag, `"`)[:12], Prefix: prefix, Withdraw: withdraw,
+		Tools: []toolView{}, Pending: []toolView{}, Changes: publicChanges(changes), Criteria: Criteria(),
+	}
+	for _, l := range listings {
+		if l.Hash == "" {
+			view.Pending = append(view.Pending, newToolView(l, now))
+			continue
+		}
+		view.Tools = append(view.Tools, newToolView(l, now))
+		view.Direct = view.Direct || l.Tool.Consentable()
+	}
+	var list bytes.Buffer
+	enc := json.NewEncoder(&list)
+	enc.SetIndent("", "\t")
+	err := enc.Encode(map[string]any{"tools": view.Tools, "pending": view.Pending, "changes": view.Changes, "criteria": view.Criteria})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the noticeboard: %w", err)
+	}
+	if view.More = len(view.Changes) - shownChanges; view.More > 0 {
+		view.Changes = view.Changes[:shownChanges]
+	}
+	var html bytes.Buffer
+	if err := pageTemplate.Execute(&html, view); err != nil {
+		return nil, fmt.Errorf("rendering the noticeboard: %w", err)
+	}
+	return &rendered{until: nextTurn(listings, now), html: newDocument(html.Bytes()), json: newDocument(list.Bytes())}, nil
+}
+
+func newToolView(l Listing, now time.Time) toolView {
+	v := toolView{Tool: l.Tool, Standing: "usable", Declared: l.Hash}
+	if l.Refusal != nil {
+		v.Standing, v.Refused = string(l.Refusal.Reason), l.Refusal.Text
+	} else {
+		v.Grade, v.Unmet = l.Tool.Label(now)
+		for _, c := range v.Unmet {
+			v.UnmetIDs = append(v.UnmetIDs, c.ID)
+		}
+	}
+	for _, k := range l.Kills {
+		if k.Prefix != "" {
+			v.Stopped = append(v.Stopped, stopView{k.Prefix, k.Why, k.At})
+		}
+	}
+	return v
+}
+
+// publicChanges leaves out who acted.
+func publicChanges(changes []Change) []Change {
+	public := make([]Change, len(changes))
+	for i, c := range changes {
+		c.By = ""
+		public[i] = c
+	}
+	return public
+}
+
+// nextTurn is when what is shown changes by itself; zero is never.
+func nextTurn(listings []Listing, now time.Time) (next time.Time) {
+	for _, l := range listings {
+		for _, at := range l.Tool.turns() {
+			if at.After(now) && (next.IsZero() || at.Before(next)) {
+				next = at
+			}
+		}
+	}
+	return next
+}
+
+// changes returns the log, the newest first.
+func (v *stateView) changes() []Change {
+	changes := make([]Change, 0, len(v.body.Changes))
+	for i := len(v.body.Changes) - 1; i >= 0; i-- {
+		changes = append(changes, v.body.Changes[i])
+	}
+	return changes
+}
+
+// kindWords says what kinds are.
+func kindWords(kinds []Kind) string {
+	words := map[Kind]string{Img: "images", Font: "fonts", Style: "style sheets", Media: "audio and video", Script: "scripts"}
+	var list []string
+	for _, k := range kinds {
+		if word, ok := words[k]; ok {
+			list = append(list, word)
+		} else {
+			list = append(list, string(k))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// actWords says what happened.
+func actWords(c Change) string {
+	words := map[Act]string{
+		Added: "was added", Changed: "changed its declaration", Disabled: "was disabled", Enabled: "was enabled again",
+		Lapsed: "expired", Removed: "was removed",
+	}
+	return words[c.Act]
+}
+
+func day(t time.Time) string    { return t.UTC().Format(time.DateOnly) }
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" }
+
+// contactLink returns the address a contact can be linked to, or "".
+func contactLink(contact string) string {
+	if isWebAddress(contact) {
+		return contact
+	}
+	if a, err := mail.ParseAddress(contact); err == nil && a.Address == contact {
+		return "mailto:" + contact
+	}
+	return ""
+}

@@ -1,0 +1,255 @@
+package noticeboard
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// StateKey is the storage key the state is kept under.
+const StateKey = "wikiveil/noticeboard.json"
+
+const stateLock = "wikiveil_noticeboard"
+
+// storageTimeout bounds one exchange with the storage, its lock included.
+const storageTimeout = 30 * time.Second
+
+// Storage is where nodes share the state: the part that is needed of a
+// certmagic.Storage, which Caddy's storage modules are. Load of a missing key
+// returns an error that is [fs.ErrNotExist].
+type Storage interface {
+	Lock(ctx context.Context, name string) error
+	Unlock(ctx context.Context, name string) error
+	Load(ctx context.Context, key string) ([]byte, error)
+	Store(ctx context.Context, key string, value []byte) error
+}
+
+// ErrVanished: a state that was there is gone from the storage. The last one read holds,
+// and nothing is written in its place: an unmounted disk looks like that too.
+var ErrVanished = errors.New("the noticeboard's state is gone from the storage: bring it back, or restart to begin a new one")
+
+// ErrThisNodeOnly: the kill switch acts, but the storage took no note of it.
+var ErrThisNodeOnly = errors.New("disabled on this node only, until it stops or the storage works again")
+
+// State is what nodes share of a noticeboard: the kill switch, the revisions of
+// the declarations and the log of their changes. It is safe for concurrent use.
+//
+// Nodes that share it should have the same declarations. Where they differ, each
+// node goes by its own, and consent lapses as nodes start.
+type State struct {
+	storage Storage
+	mu      sync.Mutex // around the storage
+
+	publishing sync.Mutex // guards what follows, never held over the storage
+	unsaved    []Kill     // that the storage hasn't taken yet
+	current    atomic.Pointer[stateView]
+}
+
+// stateView is the state as it was read. It never changes.
+type stateView struct {
+	body   stateBody
+	kills  map[string][]Kill // by tool, unsaved ones among them
+	stored bool              // whether it is in the storage at all
+	sum    [sha256.Size]byte // of its stored form
+}
+
+// stateBody is what is stored.
+type stateBody struct {
+	Kills   []Kill            `json:"kills,omitempty"`
+	Tools   map[string]record `json:"tools,omitempty"`
+	Floor   uint64            `json:"floor,omitempty"` // revisions of removed tools go up to here
+	Changes []Change          `json:"changes,omitempty"`
+}
+
+func (b stateBody) clone() stateBody {
+	b.Kills, b.Changes = slices.Clone(b.Kills), slices.Clone(b.Changes)
+	if b.Tools = maps.Clone(b.Tools); b.Tools == nil {
+		b.Tools = make(map[string]record)
+	}
+	return b
+}
+
+// OpenState reads the state. One that is not there yet is empty; nothing is written.
+//
+// The error is [ErrDamaged] for a state that is not of its form, or the storage's.
+func OpenState(ctx context.Context, storage Storage) (*State, error) {
+	s := &State{storage: storage}
+	s.current.Store(&stateView{})
+	if err := s.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Kills returns what is stopped by command, the oldest first.
+func (s *State) Kills() []Kill {
+	var all []Kill
+	for _, kills := range s.current.Load().kills {
+		all = append(all, kills...)
+	}
+	slices.SortFunc(all, byTime)
+	return all
+}
+
+// Changes returns the log, the newest first.
+func (s *State) Changes() []Change { return s.current.Load().changes() }
+
+// Disable stops a tool or a path of it: on this node at once, whatever the
+// storage does, and on others at their next poll. It holds until Enable, whatever
+// becomes of the declaration.
+//
+// Errors: [ErrKillName], [ErrPrefix], [ErrBy], [ErrWhy], [ErrFull]; and
+// [ErrThisNodeOnly] with the storage's where it acts but isn't stored.
+func (s *State) Disable(ctx context.Context, k Kill) error {
+	k.At = time.Now().UTC().Truncate(time.Second)
+	if err := k.validate(); err != nil {
+		return err
+	}
+	s.publishing.Lock()
+	if full := len(s.unsaved) >= MaxKills || len(s.current.Load().body.Kills) >= MaxKills; full {
+		s.publishing.Unlock()
+		return ErrFull
+	}
+	s.unsaved = append(slices.DeleteFunc(s.unsaved, k.same), k)
+	s.show(*s.current.Load())
+	s.publishing.Unlock()
+	if err := s.update(ctx, func(*stateBody) error { return nil }); err != nil {
+		return fmt.Errorf("%w: %w", ErrThisNodeOnly, err)
+	}
+	return nil
+}
+
+// Enable takes back what Disable did for the same tool and path; why is shown
+// in public.
+//
+// Errors: [ErrNotStopped], [ErrBy], [ErrWhy], [ErrVanished], [ErrDamaged], the storage's.
+func (s *State) Enable(ctx context.Context, name, prefix, by, why string) error {
+	like := Kill{Tool: name, Prefix: prefix, By: by, Why: why}
+	if err := like.validate(); err != nil {
+		return err
+	}
+	return s.update(ctx, func(b *stateBody) error {
+		before := len(b.Kills)
+		b.Kills = slices.DeleteFunc(b.Kills, like.same)
+		if len(b.Kills) == before {
+			return ErrNotStopped
+		}
+		b.log(Change{At: time.Now(), Tool: name, Act: Enabled, Prefix: prefix, By: by, Why: why})
+		return nil
+	})
+}
+
+// Refresh reads what other nodes have changed, and stores what could not be
+// stored before. Where it fails, the state stays as it is.
+func (s *State) Refresh(ctx context.Context) error {
+	s.publishing.Lock()
+	late := len(s.unsaved) > 0
+	s.publishing.Unlock()
+	if late {
+		return s.update(ctx, func(*stateBody) error { return nil })
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	view, err := s.read(ctx)
+	if err == nil && view != s.current.Load() {
+		s.publishing.Lock()
+		s.show(*view)
+		s.publishing.Unlock()
+	}
+	return err
+}
+
+// update changes the stored state under the storage's lock, so that of several
+// nodes at once each sees what the one before it stored.
+func (s *State) update(ctx context.Context, change func(*stateBody) error) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.storage.Lock(ctx, stateLock); err != nil {
+		return fmt.Errorf("locking the noticeboard's state: %w", err)
+	}
+	defer func() {
+		// The lock must go even where the caller's time has run out.
+		if unlockErr := s.storage.Unlock(context.WithoutCancel(ctx), stateLock); unlockErr != nil && err == nil {
+			err = fmt.Errorf("unlocking the noticeboard's state: %w", unlockErr)
+		}
+	}()
+	view, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	s.publishing.Lock()
+	late := slices.Clone(s.unsaved)
+	s.publishing.Unlock()
+	body := view.body.clone()
+	for _, k := range late {
+		body.Kills = append(slices.DeleteFunc(body.Kills, k.same), k)
+		body.log(Change{At: k.At, Tool: k.Tool, Act: Disabled, Prefix: k.Prefix, By: k.By, Why: k.Why})
+	}
+	if err := change(&body); err != nil {
+		return err
+	}
+	return s.store(ctx, view, body, late)
+}
+
+// store writes a new state, if it is one, and shows it.
+func (s *State) store(ctx context.Context, before *stateView, body stateBody, late []Kill) error {
+	data, err := encodeState(body)
+	if err != nil {
+		return fmt.Errorf("encoding the noticeboard's state: %w", err)
+	}
+	next := &stateView{body: body, stored: true, sum: sha256.Sum256(data)}
+	if !before.stored || next.sum != before.sum {
+		if err := s.storage.Store(ctx, StateKey, data); err != nil {
+			return fmt.Errorf("storing the noticeboard's state: %w", err)
+		}
+	}
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.unsaved = slices.DeleteFunc(s.unsaved, func(k Kill) bool { return slices.Contains(late, k) })
+	s.show(*next)
+	return nil
+}
+
+// read loads the state; it is the current one if nothing changed. The caller holds s.mu.
+func (s *State) read(ctx context.Context) (*stateView, error) {
+	before := s.current.Load()
+	data, err := s.storage.Load(ctx, StateKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		if before.stored {
+			return nil, ErrVanished
+		}
+		return before, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("loading the noticeboard's state: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	if before.stored && sum == before.sum {
+		return before, nil
+	}
+	body, err := decodeState(data)
+	if err != nil {
+		return nil, fmt.Errorf("loading the noticeboard's state: %w; restore %s in the storage from a backup, or delete it"+
+			" and restart to begin a new one (it is never overwritten)", err, StateKey)
+	}
+	return &stateView{body: body, stored: true, sum: sum}, nil
+}
+
+// show makes a state the current one, with what isn't stored yet. The caller
+// holds s.publishing.
+func (s *State) show(v stateView) {
+	v.kills = make(map[string][]Kill)
+	for _, k := range slices.Concat(v.body.Kills, s.unsaved) {
+		v.kills[k.Tool] = append(slices.DeleteFunc(v.kills[k.Tool], k.same), k)
+	}
+	s.current.Store(&v)
+}
+
+func byTime(a, b Kill) int { return a.At.Compare(b.At) }

@@ -1,0 +1,293 @@
+package noticeboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestDisableAndEnable(t *testing.T) {
+	ctx, storage := context.Background(), files(t)
+	here := mustLive(t, storage, "", mapsTool())
+	there := mustLive(t, storage, "", mapsTool())
+	before := lookUp(t, here, "maps")
+
+	if err := here.Disable(ctx, Kill{Tool: "maps", By: "admin", Why: "it was taken over"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, ask := range map[string]func() error{
+		"Lookup":     func() error { _, err := here.Lookup("maps"); return err },
+		"ForProxy":   func() error { _, err := here.ForProxy("maps", "/"); return err },
+		"ForConsent": func() error { _, err := here.ForConsent("maps"); return err },
+	} {
+		t.Run(name, func(t *testing.T) { wantRefusal(t, ask(), ReasonDisabled, "the tool is disabled: it was taken over") })
+	}
+	lookUp(t, there, "maps") // has not polled yet
+	mustRefresh(t, there)
+	_, err := there.Lookup("maps")
+	wantRefusal(t, err, ReasonDisabled, "it was taken over")
+
+	// A restart keeps it.
+	_, err = mustLive(t, storage, "", mapsTool()).Lookup("maps")
+	wantRefusal(t, err, ReasonDisabled, "it was taken over")
+
+	if err := there.Enable(ctx, Kill{Tool: "maps", By: "admin", Why: "it is theirs again"}); err != nil {
+		t.Fatal(err)
+	}
+	mustRefresh(t, here)
+	if after := lookUp(t, here, "maps"); after.Hash != before.Hash {
+		t.Error("the kill switch is no change of the declaration, but its hash changed")
+	}
+	want := []string{"maps added", "maps disabled", "maps enabled"}
+	if got := acts(here.state); !slices.Equal(got, want) {
+		t.Errorf("log %q, want %q", got, want)
+	}
+	if c := here.state.Changes()[1]; c.By != "admin" || c.Why != "it was taken over" || time.Since(c.At) > time.Minute {
+		t.Errorf("entry %+v", c)
+	}
+}
+
+func TestDisablePath(t *testing.T) {
+	ctx := context.Background()
+	both := mapsTool()
+	both.Access = ByBoth
+	l := mustLive(t, files(t), "", both)
+	if err := l.Disable(ctx, Kill{Tool: "maps", Prefix: "https://Maps.example.org:443/t%69les/a", By: "admin", Why: "leaks"}); err != nil {
+		t.Fatal(err)
+	}
+	if kills := l.state.Kills(); len(kills) != 1 || kills[0].Prefix != "/tiles/a" {
+		t.Fatalf("kills %+v", kills)
+	}
+	for path, stops := range map[string]bool{
+		"/": false, "/tiles": false, "/tiles/": false, "/tiles/b": false, "/x/tiles/a": false, "/til\u0307es/a": false,
+		"/tiles/a": true, "/tiles/a/1": true, "/tiles/ab": true, "/Tiles/A": true, "/tiles;x=1/a": true, "/tiles/a;x": true, "/tile\u017f/a": true,
+	} {
+		_, err := l.ForProxy("maps", path)
+		switch {
+		case stops:
+			wantRefusal(t, err, ReasonDisabled, "this part of the tool is disabled: leaks")
+		case err != nil:
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	_, err := l.ForConsent("maps")
+	wantRefusal(t, err, ReasonDisabled, "a part of the tool is disabled, and with it all direct access: leaks")
+	lookUp(t, l, "maps")
+	if err := l.Enable(ctx, Kill{Tool: "maps", By: "admin"}); !errors.Is(err, ErrNotStopped) {
+		t.Errorf("enabling the whole: %v", err)
+	}
+	if err := l.Enable(ctx, Kill{Tool: "maps", Prefix: "/tiles/a", By: "admin"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.ForProxy("maps", "/tiles/a"); err != nil {
+		t.Error(err)
+	}
+	if got := acts(l.state); !slices.Equal(got[1:], []string{"maps disabled /tiles/a", "maps enabled /tiles/a"}) {
+		t.Errorf("log %q", got)
+	}
+}
+
+func TestParsePrefix(t *testing.T) {
+	for _, tc := range []struct{ in, want, reason string }{
+		{in: "", want: ""}, {in: "/", want: ""}, {in: "https://maps.example.org", want: ""}, {in: "https://maps.example.org/", want: ""},
+		{in: "/a b", want: "/a b"}, {in: "/a%20b", want: "/a b"}, {in: "https://maps.example.org/a%20b/", want: "/a b/"},
+		{in: "https://other.example.org/a", reason: "not one at the tool's origin"},
+		{in: "http://maps.example.org/a", reason: "not one at the tool's origin"},
+		{in: "https://maps.example.org:8443/a", reason: "not one at the tool's origin"},
+		{in: "https://maps.example.org@evil.example.org/a", reason: ErrPrefix.Error()},
+		{in: "a", reason: ErrPrefix.Error()}, {in: "/a?b", reason: ErrPrefix.Error()}, {in: "/a#b", reason: ErrPrefix.Error()},
+		{in: "https://maps.example.org?b", reason: ErrPrefix.Error()},
+		{in: "/a/../b", reason: ErrPrefix.Error()}, {in: "/a/%2e%2e/b", reason: ErrPrefix.Error()}, {in: "/a/..;x/b", reason: ErrPrefix.Error()},
+		{in: "//a", reason: ErrPrefix.Error()}, {in: `/a\b`, reason: ErrPrefix.Error()}, {in: "/a%zz", reason: ErrPrefix.Error()},
+		{in: "/a%00", reason: ErrPrefix.Error()}, {in: "/a%ff", reason: ErrPrefix.Error()}, {in: "/" + strings.Repeat("a", 2000), reason: ErrPrefix.Error()},
+	} {
+		got, err := ParsePrefix(mapsTool(), tc.in)
+		if tc.reason == "" && err != nil || tc.reason != "" && (err == nil || !strings.Contains(err.Error(), tc.reason)) || got != tc.want {
+			t.Errorf("%q: got %q, %v; want %q, %s", tc.in, got, err, tc.want, tc.reason)
+		}
+	}
+}
+
+func TestBadDisable(t *testing.T) {
+	l := mustLive(t, files(t), "", mapsTool())
+	for _, tc := range []struct {
+		name string
+		kill Kill
+		want error
+	}{
+		{"unknown tool", Kill{Tool: "map", By: "admin"}, errUnknown},
+		{"nobody", Kill{Tool: "maps"}, ErrBy},
+		{"control byte in who", Kill{Tool: "maps", By: "a\n"}, ErrBy},
+		{"long who", Kill{Tool: "maps", By: strings.Repeat("a", 256)}, ErrBy},
+		{"long reason", Kill{Tool: "maps", By: "a", Why: strings.Repeat("a", 501)}, ErrWhy},
+		{"turned reason", Kill{Tool: "maps", By: "a", Why: "\u202e"}, ErrWhy},
+		{"bad path", Kill{Tool: "maps", By: "a", Prefix: "/../"}, ErrPrefix},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := l.Disable(context.Background(), tc.kill); !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			lookUp(t, l, "maps")
+		})
+	}
+	if err := l.state.Disable(context.Background(), Kill{Tool: "a b", By: "a"}); !errors.Is(err, ErrKillName) {
+		t.Errorf("got %v", err)
+	}
+	disabled := mapsTool()
+	disabled.Disabled = true
+	l = mustLive(t, files(t), "", disabled)
+	if err := l.Enable(context.Background(), Kill{Tool: "maps", By: "a"}); !errors.Is(err, ErrNotStopped) || !strings.Contains(err.Error(), "in its declaration") {
+		t.Errorf("enabling what is disabled elsewhere: %v", err)
+	}
+}
+
+// The kill switch acts whatever the storage does.
+func TestDisableWithoutStorage(t *testing.T) {
+	ctx, storage := context.Background(), &failing{Storage: files(t)}
+	l := mustLive(t, storage, "", mapsTool())
+	storage.broken.Store(true)
+	err := l.Disable(ctx, Kill{Tool: "maps", By: "admin", Why: "now"})
+	if !errors.Is(err, ErrThisNodeOnly) || !errors.Is(err, errStorage) {
+		t.Errorf("error %v", err)
+	}
+	_, err = l.Lookup("maps")
+	wantRefusal(t, err, ReasonDisabled, "now")
+	if err := l.Enable(ctx, Kill{Tool: "maps", By: "admin"}); !errors.Is(err, errStorage) {
+		t.Errorf("enabling: %v", err)
+	}
+	_, err = l.Lookup("maps")
+	wantRefusal(t, err, ReasonDisabled, "now")
+
+	storage.broken.Store(false)
+	mustRefresh(t, l)
+	_, err = mustLive(t, storage, "", mapsTool()).Lookup("maps")
+	wantRefusal(t, err, ReasonDisabled, "now")
+	if got := acts(l.state); !slices.Equal(got, []string{"maps added", "maps disabled"}) {
+		t.Errorf("log %q", got)
+	}
+}
+
+func TestDamagedState(t *testing.T) {
+	ctx, storage := context.Background(), files(t)
+	l := mustLive(t, storage, "", mapsTool())
+	good, err := storage.Load(ctx, StateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kill, err := encodeState(stateBody{Kills: []Kill{{Tool: "maps", By: "a", Prefix: "/../"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ name, data, reason string }{
+		{"empty", "", "first line"},
+		{"cut", string(good[:len(good)-1]), "checksum"},
+		{"changed", strings.Replace(string(good), "maps", "mops", 1), "checksum"},
+		{"later version", `{"version":2}` + "\n{}", "unknown version 2"},
+		{"not JSON", "x\ny", "first line"},
+		{"bad kill", string(kill), "a stop of a tool"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := storage.Store(ctx, StateKey, []byte(tc.data)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := OpenState(ctx, storage); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), tc.reason) {
+				t.Errorf("opening: %v", err)
+			}
+			if err := l.Refresh(ctx); !errors.Is(err, ErrDamaged) || !errors.Is(l.Status().StateErr, ErrDamaged) {
+				t.Errorf("refreshing: %v, status %v", err, l.Status().StateErr)
+			}
+			lookUp(t, l, "maps")
+			if err := l.Disable(ctx, Kill{Tool: "maps", Prefix: "/x", By: "a"}); !errors.Is(err, ErrDamaged) {
+				t.Errorf("writing: %v", err)
+			}
+			if now, err := storage.Load(ctx, StateKey); err != nil || string(now) != tc.data {
+				t.Errorf("it was overwritten: %q, %v", now, err)
+			}
+		})
+	}
+	if err := storage.Delete(ctx, StateKey); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Refresh(ctx); !errors.Is(err, ErrVanished) {
+		t.Errorf("vanished: %v", err)
+	}
+	if _, err := storage.Load(ctx, StateKey); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a vanished state was made anew: %v", err)
+	}
+}
+
+func TestLogIsBounded(t *testing.T) {
+	var b stateBody
+	for i := range MaxChanges + 5 {
+		b.log(Change{Tool: fmt.Sprint(i), Act: Added})
+	}
+	if len(b.Changes) != MaxChanges || b.Changes[0].Tool != "5" || b.Changes[MaxChanges-1].Tool != "1004" {
+		t.Errorf("%d entries, first %+v", len(b.Changes), b.Changes[0])
+	}
+}
+
+func TestKillsAreBounded(t *testing.T) {
+	ctx, storage := context.Background(), files(t)
+	var b stateBody
+	for i := range MaxKills {
+		b.Kills = append(b.Kills, Kill{Tool: "maps", Prefix: fmt.Sprintf("/%d", i), By: "a"})
+	}
+	data, err := encodeState(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := storage.Store(ctx, StateKey, data); err != nil {
+		t.Fatal(err)
+	}
+	s := mustState(t, storage)
+	if err := s.Disable(ctx, Kill{Tool: "maps", By: "a"}); !errors.Is(err, ErrFull) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestConcurrentNodes(t *testing.T) {
+	ctx, storage := context.Background(), files(t)
+	var wait sync.WaitGroup
+	for n := range 4 {
+		s := mustState(t, storage)
+		wait.Go(func() {
+			for i := range 5 {
+				if err := s.Disable(ctx, Kill{Tool: fmt.Sprintf("t%d-%d", n, i), By: "a"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if kills := mustState(t, storage).Kills(); len(kills) != 20 {
+		t.Errorf("%d kills, want 20", len(kills))
+	}
+}
+
+func FuzzState(f *testing.F) {
+	good, err := encodeState(stateBody{Kills: []Kill{{Tool: "maps", By: "a"}}, Tools: map[string]record{"maps": {Revision: 1}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte("{\"version\":1}\n"))
+	f.Add([]byte("\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		body, err := decodeState(data)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if _, err := encodeState(body); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
