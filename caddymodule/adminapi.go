@@ -20,9 +20,11 @@ func init() {
 //	POST /wikiveil/keys/rotate   starts a new epoch, and answers as above
 //	GET  /wikiveil/blocks        the edge's own block list
 //	POST /wikiveil/blocks        adds a block {mask, expires, reason, by}, and answers as above
-//	POST /wikiveil/blocks/remove removes the block of {mask}
+//	POST /wikiveil/blocks/remove removes the block of {mask, reason, by}
+//	GET  /wikiveil/audit/checkpoint the published checkpoints of the audit logs
+//	POST /wikiveil/audit/verify  verifies this node's audit log, against {public_key, checkpoints} too
 //
-// No answer holds a secret.
+// No answer holds a secret, nor what an entry of the audit log says.
 type adminAPI struct {
 	logger *zap.Logger
 }
@@ -50,6 +52,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: adminRotate, Handler: caddy.AdminHandlerFunc(a.rotateKeys)},
 		{Pattern: adminBlocks, Handler: caddy.AdminHandlerFunc(a.serveBlocks)},
 		{Pattern: adminRemoveBlocks, Handler: caddy.AdminHandlerFunc(a.removeBlocks)},
+		{Pattern: adminAuditCheckpoint, Handler: caddy.AdminHandlerFunc(a.auditCheckpoint)},
+		{Pattern: adminAuditVerify, Handler: caddy.AdminHandlerFunc(a.verifyAudit)},
 	}
 }
 

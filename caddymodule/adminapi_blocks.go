@@ -1,14 +1,17 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/masking/audit"
 	"github.com/wikiveil/wikiveil/masking/blocks"
 )
 
@@ -34,7 +37,14 @@ type blockRequest struct {
 // unblockRequest is the body that removes a block.
 type unblockRequest struct {
 	Mask string `json:"mask"`
+	// Reason stands in the audit.
+	Reason string `json:"reason,omitempty"`
+	// By is who removes it; "admin API" if missing.
+	By string `json:"by,omitempty"`
 }
+
+// byAdminAPI is who blocks where the request doesn't say.
+const byAdminAPI = "admin API"
 
 // serveBlocks lists the blocks on GET and adds one on POST.
 func (a *adminAPI) serveBlocks(w http.ResponseWriter, r *http.Request) error {
@@ -67,10 +77,14 @@ func addBlock(app *App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest(err)
 	}
-	if body.By == "" {
-		body.By = "admin API"
+	block := blocks.Block{Mask: mask, Expires: body.Expires, Reason: body.Reason, By: cmp.Or(body.By, byAdminAPI)}
+	if err := block.Validate(); err != nil { // what is refused is no entry of the audit
+		return badRequest(err)
 	}
-	err = app.blocks.Add(r.Context(), blocks.Block{Mask: mask, Expires: body.Expires, Reason: body.Reason, By: body.By})
+	if err := app.auditChange(r, audit.Entry{Performer: block.By, Action: audit.Block, Masks: []netip.Addr{mask}, Reason: block.Reason}); err != nil {
+		return err
+	}
+	err = app.blocks.Add(r.Context(), block)
 	if isBlockMistake(err) {
 		return badRequest(err)
 	}
@@ -103,12 +117,26 @@ func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest(err)
 	}
+	notBlocked := caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%s is not blocked", mask)}
+	if err := app.blocks.Refresh(r.Context()); err != nil { // another node may have blocked it just now
+		return err
+	}
+	if _, ok := app.blocks.Match([]netip.Addr{mask}); !ok {
+		return notBlocked
+	}
+	entry := audit.Entry{Performer: cmp.Or(body.By, byAdminAPI), Action: audit.Unblock, Masks: []netip.Addr{mask}, Reason: body.Reason}
+	if err := entry.Validate(); err != nil {
+		return badRequest(err)
+	}
+	if err := app.auditChange(r, entry); err != nil {
+		return err
+	}
 	removed, err := app.blocks.Remove(r.Context(), mask)
 	if err != nil {
 		return err
 	}
 	if removed == 0 {
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%s is not blocked", mask)}
+		return notBlocked
 	}
 	return answerJSON(w, map[string]int{"removed": removed})
 }

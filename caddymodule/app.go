@@ -5,6 +5,8 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -15,7 +17,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(App{})
+	caddy.RegisterModule(new(App))
 }
 
 // App is what all sites of a config share: the key ring, the named networks and the
@@ -61,12 +63,21 @@ type App struct {
 	// up. Default: nothing is remembered.
 	Sightings *SightingsConfig `json:"sightings,omitempty"`
 
+	// Audit is about the log of who looked masks up or revealed them.
+	Audit *AuditConfig `json:"audit,omitempty"`
+
+	// Quota bounds how many masks each user may look up and reveal a day.
+	Quota *QuotaConfig `json:"quota,omitempty"`
+
 	keys     *keyRing
 	keysKey  string // in keyRings
 	blocks   *blockList
 	blockKey string      // in blockLists
-	book     *recordBook // nil: nothing is remembered
+	book     *recordBook // nil: nothing is remembered, or it's in use elsewhere
 	bookKey  string      // in recordBooks
+	desk     *desk       // nil: nobody asked for it
+	deskMu   sync.Mutex
+	inUse    atomic.Pointer[error] // see unlessInUse
 	networks []*masking.Network
 	board    *noticeboard.Board
 	metrics  *metrics
@@ -85,7 +96,7 @@ type NetworkConfig struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "wikiveil", New: func() caddy.Module { return new(App) }}
 }
 
@@ -115,8 +126,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.Sightings == nil {
 		return nil
 	}
-	if a.book, a.bookKey, err = openRecordBook(ctx, a); err != nil {
+	if a.book, a.bookKey, err = openRecordBook(ctx, a); a.unlessInUse(err) != nil {
 		return fmt.Errorf("opening the records of sightings: %w", err)
+	}
+	if a.book == nil {
+		return nil
 	}
 	return ctx.GetMetricsRegistry().Register(bookCollector{a.book})
 }
@@ -144,7 +158,7 @@ func (a *App) validate(adapting bool) error {
 		}
 		a.networks = append(a.networks, network)
 	}
-	if err := a.Sightings.validate(adapting); err != nil {
+	if err := errors.Join(a.Sightings.validate(adapting), a.Audit.validate(), a.Quota.validate()); err != nil {
 		return err
 	}
 	return a.siteConfig().Validate()
@@ -180,6 +194,14 @@ func (a *App) keep() int {
 
 // Start implements caddy.App.
 func (a *App) Start() error {
+	if err := a.checkInUse(); err != nil {
+		return err
+	}
+	if a.desk != nil { // not while provisioning: a config that comes to nothing must not have old entries deleted
+		if err := a.desk.log.SetRetention(a.Audit.retention()); err != nil {
+			return err
+		}
+	}
 	a.logs = &logMasker{keys: a.keys, config: a.siteConfig()}
 	a.logsBefore = logMasks.Swap(a.logs)
 	if maskedEncoders.Load() == 0 {
@@ -200,6 +222,9 @@ func (a *App) Stop() error {
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {
 	var errs []error
+	if a.desk != nil {
+		errs = append(errs, a.desk.close())
+	}
 	if a.bookKey != "" {
 		// Before the keys, which it reads with.
 		_, err := recordBooks.Delete(a.bookKey)

@@ -28,6 +28,11 @@ import (
 //	    sightings {
 //	        ...
 //	    }
+//	    audit {
+//	        node      <name>
+//	        retention <duration>
+//	    }
+//	    quota info|reveal <number>
 //	}
 func parseAppOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -94,8 +99,16 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		a.DataDir = dir
 	case "sightings":
 		return a.parseSightings(d)
+	case "audit":
+		if err := a.parseAudit(d); err != nil {
+			return err
+		}
+	case "quota":
+		if err := a.parseQuota(d); err != nil {
+			return err
+		}
 	default:
-		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, data_dir, sightings)", option)
+		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, data_dir, sightings, audit, quota)", option)
 	}
 	if err := a.validate(true); err != nil {
 		return d.WrapErr(err)
@@ -180,6 +193,58 @@ func (a *App) parseToolEntry(d *caddyfile.Dispenser) error {
 		}
 	}
 	a.Tools = append(a.Tools, tool)
+	return nil
+}
+
+func (a *App) parseAudit(d *caddyfile.Dispenser) error {
+	if a.Audit != nil {
+		return d.Err("audit stands twice; put everything in one block")
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	a.Audit = new(AuditConfig)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		switch option := d.Val(); option {
+		case "node":
+			a.Audit.Node, err = oneArg(d)
+		case "retention":
+			err = parseDuration(d, &a.Audit.Retention)
+		default:
+			err = d.Errf("unknown audit option %q (known: node, retention)", option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) parseQuota(d *caddyfile.Dispenser) error {
+	var name, number string
+	if !d.AllArgs(&name, &number) {
+		return d.ArgErr()
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 {
+		return d.Errf("parsing quota: %q is not a number from 1 on", number)
+	}
+	if a.Quota == nil {
+		a.Quota = new(QuotaConfig)
+	}
+	to := &a.Quota.Info
+	switch name {
+	case "info":
+	case "reveal":
+		to = &a.Quota.Reveal
+	default:
+		return d.Errf("quota is for info or reveal, not for %q", name)
+	}
+	if *to != 0 {
+		return d.Errf("quota %s stands twice", name)
+	}
+	*to = n
 	return nil
 }
 

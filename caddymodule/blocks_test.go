@@ -141,8 +141,8 @@ func TestBlockRefusals(t *testing.T) {
 		{"unknown field", adminBlocks, map[string]string{"mask": mask, "colour": "red"}, 400, "not one JSON object"},
 		{"not an object", adminBlocks, "203.0.113.9", 400, "not one JSON object"},
 		{"huge", adminBlocks, blockRequest{Mask: mask, Reason: strings.Repeat("x", 1<<20)}, 400, "not one JSON object"},
-		{"not blocked", adminRemoveBlocks, unblockRequest{mask}, 404, "is not blocked"},
-		{"removing an address", adminRemoveBlocks, unblockRequest{"203.0.113.9"}, 400, "not a mask"},
+		{"not blocked", adminRemoveBlocks, unblockRequest{Mask: mask}, 404, "is not blocked"},
+		{"removing an address", adminRemoveBlocks, unblockRequest{Mask: "203.0.113.9"}, 400, "not a mask"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, body := e.post(t, c.path, c.body)

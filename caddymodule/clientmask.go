@@ -207,6 +207,9 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 // mask is to be shown that can't be looked up.
 func (h *ClientMask) record(r *http.Request, c *client) *refusal {
 	if h.app.book == nil {
+		if h.app.Sightings != nil { // see unlessInUse
+			return &refusedNotRecorded
+		}
 		return nil
 	}
 	if isSafe(r.Method) && r.Header["Upgrade"] == nil { // what is upgraded can send anything later

@@ -28,15 +28,15 @@ are in the network that has it. It is for apps that have no blocks of their own:
 MediaWiki are better made in MediaWiki.
 
 A block holds at once on this node and within seconds on others that share the storage,
-survives restarts, and goes on to hold after a rotation as long as its epoch is kept.`,
+survives restarts, and goes on to hold after a rotation as long as its epoch is kept.
+Where masks are looked up (mask_info), it stands in the audit log before it holds.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			add := blockCommand("add <mask>", "Blocks a mask or a network mask", 1, runBlockAdd)
 			add.Flags().String("expires", "", "When the block ends: a duration such as 31d or 12h, or a time such as 2027-01-31T00:00:00Z")
 			add.Flags().String("reason", "", "What who is blocked is told")
-			cmd.AddCommand(add,
-				blockCommand("list", "Prints the blocks", 0, runBlockList),
-				blockCommand("remove <mask>", "Removes a block", 1, runBlockRemove),
-			)
+			remove := blockCommand("remove <mask>", "Removes a block", 1, runBlockRemove)
+			remove.Flags().String("reason", "", "Why, for the audit log")
+			cmd.AddCommand(add, blockCommand("list", "Prints the blocks", 0, runBlockList), remove)
 		},
 	})
 }
@@ -70,7 +70,8 @@ func runBlockRemove(fl caddycmd.Flags) (int, error) {
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
-	if err := askAdmin(fl, http.MethodPost, adminRemoveBlocks, unblockRequest{mask.String()}, nil); err != nil {
+	body := unblockRequest{Mask: mask.String(), Reason: fl.String("reason"), By: whoRuns()}
+	if err := askAdmin(fl, http.MethodPost, adminRemoveBlocks, body, nil); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	fmt.Printf("removed the block of %s\n", mask)

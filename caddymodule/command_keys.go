@@ -16,14 +16,16 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "keys",
-		Usage: "list|rotate [--address <interface>] [--config <path> [--adapter <name>]]",
-		Short: "Lists or rotates the key ring that masks are made with",
+		Usage: "list|rotate [--address <interface>] [--config <path> [--adapter <name>]] | recipient new --output <path>",
+		Short: "Lists or rotates the key ring that masks are made with; makes keys that addresses are sealed to",
 		Long: `
-Asks the running server, through its admin API, for the key ring.
+list and rotate ask the running server, through its admin API, for the key ring.
 
 list prints each epoch's id, start and state, never its secret. rotate starts a new
 epoch at once, without a restart: clients get new masks, and blocks made under
-the epochs that are kept go on to hold.`,
+the epochs that are kept go on to hold.
+
+recipient new makes, without any server, the pair of keys of a person who may reveal addresses.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			for _, sub := range []struct{ name, short, method, path string }{
 				{"list", "Prints the epochs' ids and times, never their secrets", http.MethodGet, adminKeys},
@@ -38,6 +40,7 @@ the epochs that are kept go on to hold.`,
 				addAdminFlags(c)
 				cmd.AddCommand(c)
 			}
+			cmd.AddCommand(recipientCommand())
 		},
 	})
 }

@@ -19,6 +19,9 @@ type metrics struct {
 	refused *prometheus.CounterVec
 	// tools counts requests to the anonymizing proxy, by declared tool and outcome.
 	tools *prometheus.CounterVec
+	// lookups counts questions about masks, by action ("info", "compare", "reveal", "audit") and outcome
+	// ("answered", or why not).
+	lookups *prometheus.CounterVec
 	// policies counts responses given a policy header, by mode ("enforce", "report").
 	policies *prometheus.CounterVec
 }
@@ -33,6 +36,7 @@ func newMetrics() *metrics {
 		masks:    counter("masked_requests_total", "Requests passed on with a mask.", "mode"),
 		refused:  counter("refused_requests_total", "Requests the edge refused.", "reason"),
 		tools:    counter("tool_requests_total", "Requests to the anonymizing proxy.", "tool", "outcome"),
+		lookups:  counter("mask_lookups_total", "Questions about masks.", "action", "outcome"),
 		policies: counter("policy_headers_total", "Responses given a Content-Security-Policy.", "mode"),
 	}
 	m.masked, m.observed = m.masks.WithLabelValues(string(modeMask)), m.masks.WithLabelValues(string(modeObserve))
@@ -62,7 +66,7 @@ func releaseMetrics() error {
 // register adds the counters to a config's registry. Two sites of one config
 // share the counters, so having them already is no error.
 func (m *metrics) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.policies} {
+	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.lookups, m.policies} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return fmt.Errorf("registering metrics: %w", err)

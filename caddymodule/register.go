@@ -11,4 +11,9 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("client_mask", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("csp", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("anonproxy", httpcaddyfile.Before, "method")
+	// After whatever may authenticate a user.
+	httpcaddyfile.RegisterHandlerDirective("mask_info", parseMaskInfo)
+	httpcaddyfile.RegisterDirectiveOrder("mask_info", httpcaddyfile.Before, "request_header")
+	httpcaddyfile.RegisterHandlerDirective("mask_reveal", parseMaskReveal)
+	httpcaddyfile.RegisterDirectiveOrder("mask_reveal", httpcaddyfile.Before, "request_header")
 }

@@ -1,61 +1,38 @@
 package caddymodule
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/maxmind/mmdbwriter"
-	"github.com/maxmind/mmdbwriter/mmdbtype"
 
+	"github.com/wikiveil/wikiveil/masking/geo/geotest"
 	"github.com/wikiveil/wikiveil/masking/seal"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
 )
 
 // writeASN makes an ASN database in which 127.0.0.0/9 is one organisation's and 127.130.0.0/15 another's.
-func writeASN(t testing.TB, path string, at ...string) {
+func writeASN(t testing.TB, path string, late ...string) {
 	t.Helper()
-	w, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "GeoLite2-ASN", IncludeReservedNetworks: true})
-	if err != nil {
-		t.Fatal(err)
+	networks := geotest.Networks{
+		"127.0.0.0/9":    geotest.Organization(64500, "Example Access"),
+		"127.130.0.0/15": geotest.Organization(64501, "Example Mobile"),
 	}
-	insert := func(cidr string, asn uint32, org string) {
-		_, network, err := net.ParseCIDR(cidr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Insert(network, mmdbtype.Map{
-			"autonomous_system_number":       mmdbtype.Uint32(asn),
-			"autonomous_system_organization": mmdbtype.String(org),
-		}); err != nil {
-			t.Fatal(err)
-		}
+	for _, cidr := range late {
+		networks[cidr] = geotest.Organization(64502, "Example Late")
 	}
-	insert("127.0.0.0/9", 64500, "Example Access")
-	insert("127.130.0.0/15", 64501, "Example Mobile")
-	for _, cidr := range at {
-		insert(cidr, 64502, "Example Late")
-	}
-	var data bytes.Buffer
-	if _, err := w.WriteTo(&data); err != nil {
-		t.Fatal(err)
-	}
-	// Renamed into place, as a database is updated.
-	if err := os.WriteFile(path+".new", data.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
+	geotest.Write(t, path, geotest.ASN, networks)
 }
 
 func sightingsSite(options string) string {
@@ -329,5 +306,56 @@ func TestDamagedSightings(t *testing.T) {
 	}
 	if data, _ := os.ReadFile(files[0]); !bytes.Equal(data, garbage) {
 		t.Error("the file was written to")
+	}
+}
+
+// A config is validated beside a running edge, which has the files; a second edge with them does not start.
+func TestFilesInUse(t *testing.T) {
+	wiki := newApp(t, nil)
+	config := maskSite(t, "", maskUsers, wiki.address())
+	for _, held := range []string{"sightings", "audit.db", "quotas.db"} {
+		t.Run(held, func(t *testing.T) {
+			e := newEdge(t, config)
+			edit(t, e, wiki, "127.0.0.9")
+			if err := caddy.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			hold(t, filepath.Join(e.dir, "data", held))
+			var parsed caddy.Config
+			if err := json.Unmarshal(adapt(t, e.expand(config)), &parsed); err != nil {
+				t.Fatal(err)
+			}
+			if err := caddy.Validate(&parsed); err != nil {
+				t.Errorf("validating: %v", err)
+			}
+			if err := loadErr(t, e.expand(config)); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+				t.Errorf("a second edge: %v", err)
+			}
+		})
+	}
+}
+
+// hold has another process hold the lock of a bbolt file, or of the one in a directory.
+func hold(t *testing.T, path string) {
+	t.Helper()
+	if files, err := filepath.Glob(filepath.Join(path, "*.sightings")); err != nil {
+		t.Fatal(err)
+	} else if len(files) > 0 {
+		path = files[0]
+	}
+	cmd := exec.Command("flock", "--no-fork", "--exclusive", "--nonblock", path, "sh", "-c", "echo held; exec sleep 300")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "held\n" {
+		t.Fatalf("holding %s: %q, %v", path, line, err)
 	}
 }

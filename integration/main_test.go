@@ -22,6 +22,9 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	if config := os.Getenv(edgeProcess); config != "" {
+		runEdgeProcess(config)
+	}
 	code, err := runTests(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "setting up the integration tests:", err)

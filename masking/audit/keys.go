@@ -7,14 +7,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/wikiveil/wikiveil/masking"
 )
 
 // Keys encrypt a log's entries and sign its checkpoints.
 type Keys struct {
-	sign ed25519.PrivateKey
-	seal cipher.AEAD
+	sign   ed25519.PrivateKey
+	seal   cipher.AEAD
+	quotas []byte
 }
 
 // NewKeys derives the keys from a secret of at least [masking.MinSecretSize] bytes.
@@ -36,8 +38,16 @@ func NewKeys(secret []byte) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keys{sign: ed25519.NewKeyFromSeed(seed), seal: seal}, nil
+	quotas, err := masking.DeriveKey(secret, "audit/quotas")
+	if err != nil {
+		return nil, err
+	}
+	return &Keys{sign: ed25519.NewKeyFromSeed(seed), seal: seal, quotas: quotas}, nil
 }
+
+// Quotas returns the key, 32 bytes, that performers' quotas are counted under. Like the log it
+// outlives the epochs: a new one would be a fresh quota for all.
+func (k *Keys) Quotas() []byte { return slices.Clone(k.quotas) }
 
 // Public returns the key that anyone verifies checkpoints with.
 func (k *Keys) Public() ed25519.PublicKey { return k.sign.Public().(ed25519.PublicKey) }

@@ -43,7 +43,8 @@ type Log struct {
 	done     chan struct{}
 	shutdown sync.Once
 
-	current atomic.Pointer[state] // what is on disk
+	current   atomic.Pointer[state] // what is on disk
+	retention atomic.Int64          // a time.Duration
 
 	// Of the goroutine alone:
 	stored    []byte // the state's encoding
@@ -79,14 +80,8 @@ type answer struct {
 // The log owns the store from then on; after an error the caller still does.
 // Errors: [ErrDamaged], [ErrTampered], [ErrWrongKeys].
 func Open(c Config) (*Log, error) {
-	if c.Retention == 0 {
-		c.Retention = DefaultRetention
-	}
 	if c.Store == nil || c.Keys == nil {
 		return nil, errors.New("opening the audit log: store and keys are needed")
-	}
-	if c.Retention < minRetention {
-		return nil, fmt.Errorf("opening the audit log: a retention of %v is shorter than a day", c.Retention)
 	}
 	if !nodeName.MatchString(c.Node) {
 		return nil, fmt.Errorf("opening the audit log: %w", errNode)
@@ -96,11 +91,26 @@ func Open(c Config) (*Log, error) {
 	}
 	l := &Log{config: c, appends: make(chan *request), tasks: make(chan func()),
 		quit: make(chan struct{}), done: make(chan struct{})}
+	if err := l.SetRetention(c.Retention); err != nil {
+		return nil, fmt.Errorf("opening the audit log: %w", err)
+	}
 	if err := l.load(time.Now()); err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
 	go l.run()
 	return l, nil
+}
+
+// SetRetention changes how long entries are kept, a day at least; 0 means [DefaultRetention].
+func (l *Log) SetRetention(d time.Duration) error {
+	if d == 0 {
+		d = DefaultRetention
+	}
+	if d < minRetention {
+		return fmt.Errorf("a retention of %v is shorter than a day", d)
+	}
+	l.retention.Store(int64(d))
+	return nil
 }
 
 // load reads and verifies what the store holds, or begins a new log.

@@ -66,6 +66,20 @@ func isMask(a netip.Addr) bool {
 	return masking.Is(a) && (masking.IsNetwork(a) || a.As16()[3] == 0x2f)
 }
 
+// Validate reports what is wrong with a block that is to be added now.
+//
+// Errors: [ErrNotMask], [ErrReason], [ErrBy], [ErrExpired].
+func (b Block) Validate() error {
+	if err := b.validate(); err != nil {
+		return err
+	}
+	b.Expires = b.Expires.Truncate(time.Second) // as it is stored
+	if !b.Active(time.Now()) {
+		return ErrExpired
+	}
+	return nil
+}
+
 // validate reports what is wrong with a block, its expiry aside.
 func (b Block) validate() error {
 	switch {

@@ -101,11 +101,7 @@ func (l *List) Add(ctx context.Context, add ...Block) error {
 	add = slices.Clone(add)
 	for i, b := range add {
 		b.Created, b.Expires = now, b.Expires.UTC().Truncate(time.Second)
-		err := b.validate()
-		if err == nil && !b.Active(now) {
-			err = ErrExpired
-		}
-		if err != nil {
+		if err := b.Validate(); err != nil {
 			return fmt.Errorf("adding block %d of %d: %w", i+1, len(add), err)
 		}
 		add[i] = b

@@ -18,6 +18,12 @@ func (b *Book) Look(ctx context.Context, mask netip.Addr) (Record, error) {
 	return records[0], nil
 }
 
+// LookAll returns what is known of several clients' masks, asking the store once. Errors are
+// those of [Book.Look], a [MaskError] where it is about one mask.
+func (b *Book) LookAll(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
+	return b.look(ctx, masks...)
+}
+
 // A MaskError tells which of several masks an error is about.
 type MaskError struct {
 	Mask netip.Addr

@@ -31,6 +31,9 @@ const (
 	lockWait = 3 * time.Second
 )
 
+// ErrInUse: another process has the directory.
+var ErrInUse = errors.New("record store is in use by another process")
+
 var errFileClosed = errors.New("file is closed")
 
 // file is one part's file. Appends, folds and prepareWrite are one at a time, by the store's lock.

@@ -39,7 +39,7 @@ func refusal(path string, err error) error {
 		return fmt.Errorf("%s: %w; it was not changed: restore it from a backup, or move it away"+
 			" to go on without that day's records", path, err)
 	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("%s is in use by another process; one process at a time can have the store", path)
+		return fmt.Errorf("%w: %s; one process at a time can have the store", ErrInUse, path)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w; the store's files must be readable and writable by the edge's user", err)
 	}

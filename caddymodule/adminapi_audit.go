@@ -1,0 +1,104 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/masking/audit"
+)
+
+const (
+	adminAuditCheckpoint = "/wikiveil/audit/checkpoint"
+	adminAuditVerify     = "/wikiveil/audit/verify"
+)
+
+// maxAuditBody is some thousand checkpoints.
+const maxAuditBody = 4 << 20
+
+// openedDesk returns the desk, nil where no site looks masks up.
+func (a *App) openedDesk() *desk {
+	a.deskMu.Lock()
+	defer a.deskMu.Unlock()
+	return a.desk
+}
+
+// runningDesk returns the desk of the config that runs.
+func runningDesk() (*desk, error) {
+	app, err := runningApp()
+	if err != nil {
+		return nil, err
+	}
+	if d := app.openedDesk(); d != nil {
+		return d, nil
+	}
+	return nil, caddy.APIError{HTTPStatus: http.StatusNotFound,
+		Err: errors.New("the running config keeps no audit log: no site has mask_info or mask_reveal")}
+}
+
+// auditCheckpoint answers what is public anyway. What entries say no admin endpoint tells: that is for
+// those with the right to read the audit.
+func (a *adminAPI) auditCheckpoint(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return methodNotAllowed(r)
+	}
+	d, err := runningDesk()
+	if err != nil {
+		return err
+	}
+	logs, err := d.log.publishedLogs(r.Context())
+	if err != nil {
+		return err
+	}
+	return answerJSON(w, logs)
+}
+
+// verifyAudit verifies this node's log, against the checkpoints in the body too.
+func (a *adminAPI) verifyAudit(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return methodNotAllowed(r)
+	}
+	d, err := runningDesk()
+	if err != nil {
+		return err
+	}
+	var saved publishedLogs
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAuditBody))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(&saved)
+	switch {
+	case errors.Is(err, io.EOF): // no body
+	case errors.Is(err, audit.ErrCheckpoint):
+		return badRequest(err)
+	case err != nil || decoder.More():
+		return badRequest(errors.New("the body is not one JSON object with the fields public_key and checkpoints"))
+	}
+	report, err := d.log.verifyRunning(saved)
+	if errors.Is(err, errNoneFollowed) {
+		return badRequest(err)
+	}
+	if err != nil {
+		return err
+	}
+	if !report.Intact {
+		a.logger.Error("audit log is not intact", zap.String("fault", report.Fault))
+	}
+	return answerJSON(w, report)
+}
+
+// auditChange writes a change into the audit before it is made, where there is an audit log.
+func (a *App) auditChange(r *http.Request, entry audit.Entry) error {
+	d := a.openedDesk()
+	if d == nil {
+		return nil
+	}
+	if _, err := d.log.Append(r.Context(), entry); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("nothing was changed: %w", err)}
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/masking/audit"
+)
+
+// Where everybody sees how far the audit logs have come; RFC 8615.
+const (
+	checkpointPath = "/.well-known/wikiveil-audit"
+	linksPath      = "/.well-known/wikiveil-audit/links"
+)
+
+const (
+	// maxLinks is how many links one answer has at most.
+	maxLinks = 1000
+	// publishedFor is how long an answer is kept here, so that strangers can't load the storage.
+	publishedFor = time.Minute
+	// publishedRetry is how long a failure is.
+	publishedRetry = 10 * time.Second
+	// publicFor is how long others may keep what changes once a day.
+	publicFor = time.Hour
+)
+
+// publishedLogs are what everybody may know of the audit logs. It is the answer of checkpointPath, the
+// file that people save to verify by, and the body that has the admin API do so.
+type publishedLogs struct {
+	// PublicKey is the Ed25519 key, in hex, of the checkpoints' signatures.
+	PublicKey string `json:"public_key"`
+	// Checkpoints are one of each node.
+	Checkpoints []audit.Checkpoint `json:"checkpoints"`
+	// Links is where links are asked for, with node, log, after and limit.
+	Links string `json:"links,omitempty"`
+}
+
+// publishedCache keeps what was published last.
+type publishedCache struct {
+	flight singleflight.Group
+	last   atomic.Pointer[publishedAnswer]
+}
+
+type publishedAnswer struct {
+	logs  publishedLogs
+	err   error
+	until time.Time
+}
+
+// shown returns what is published, at most publishedFor old.
+func (l *auditLog) shown(ctx context.Context) (publishedLogs, error) {
+	fresh := func() *publishedAnswer {
+		if a := l.cache.last.Load(); a != nil && time.Now().Before(a.until) {
+			return a
+		}
+		return nil
+	}
+	if a := fresh(); a != nil {
+		return a.logs, a.err
+	}
+	value, _, _ := l.cache.flight.Do("", func() (any, error) {
+		if a := fresh(); a != nil {
+			return a, nil
+		}
+		// Others wait for it too, so it does not end with this request.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storageTimeout)
+		defer cancel()
+		a := new(publishedAnswer)
+		if a.logs, a.err = l.publishedLogs(ctx); a.err != nil {
+			pooledLog().Error("audit log: the published checkpoints can't be shown", zap.Error(a.err))
+			a.until = time.Now().Add(publishedRetry)
+		} else {
+			a.until = time.Now().Add(publishedFor)
+		}
+		l.cache.last.Store(a)
+		return a, nil
+	})
+	a := value.(*publishedAnswer)
+	return a.logs, a.err
+}
+
+func (l *auditLog) publishedLogs(ctx context.Context) (publishedLogs, error) {
+	all, err := l.allPublished(ctx)
+	if err != nil {
+		return publishedLogs{}, err
+	}
+	return publishedLogs{PublicKey: hex.EncodeToString(l.PublicKey()), Checkpoints: all, Links: linksPath}, nil
+}
+
+// serveCheckpoint answers everybody, under one of the two paths.
+func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked string) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return h.refusePublic(w, r, http.StatusMethodNotAllowed, errors.New("checkpoints are read by GET"))
+	}
+	logs, err := h.desk.log.shown(r.Context())
+	if err != nil { // which is in the log
+		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the checkpoints can't be read just now; try again in a minute"))
+	}
+	if asked == linksPath {
+		return h.serveLinks(w, r, logs)
+	}
+	if !wantsHTML(r) {
+		return h.writePublic(w, r, http.StatusOK, publicFor, "application/json", logs)
+	}
+	page := h.newPage("Audit of look-ups", access.User{})
+	page.Data = newPublishedView(logs)
+	return h.writePublic(w, r, http.StatusOK, publicFor, "text/html; charset=utf-8", page)
+}
+
+// linksAnswer are links for Checkpoint.Follows.
+type linksAnswer struct {
+	Links []audit.Link `json:"links"`
+	// After is what to ask for next: the sequence of the last one.
+	After uint64 `json:"after"`
+}
+
+// serveLinks gives what leads from one checkpoint of this node to the next.
+func (h *MaskInfo) serveLinks(w http.ResponseWriter, r *http.Request, logs publishedLogs) error {
+	query := r.URL.Query()
+	if status, err := h.desk.log.hasLog(logs, query); err != nil {
+		return h.refusePublic(w, r, status, err)
+	}
+	after, _, err := sequenceOf(query, "after")
+	if err != nil {
+		return h.refusePublic(w, r, http.StatusBadRequest, err)
+	}
+	limit := maxLinks
+	if text := query.Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxLinks {
+			return h.refusePublic(w, r, http.StatusBadRequest, fmt.Errorf("limit is not a number from 1 to %d", maxLinks))
+		}
+	}
+	links, err := h.desk.log.Links(after, limit)
+	switch {
+	case errors.Is(err, audit.ErrPruned):
+		return h.refusePublic(w, r, http.StatusGone, audit.ErrPruned)
+	case err != nil:
+		h.logger.Error("links of the audit log", zap.Error(err))
+		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the links can't be read just now; try again in a minute"))
+	}
+	answer := linksAnswer{Links: append([]audit.Link{}, links...), After: after + uint64(len(links))}
+	maxAge := publicFor
+	if len(links) < limit {
+		maxAge = publishedFor // more may be published
+	}
+	return h.writePublic(w, r, http.StatusOK, maxAge, "application/json", answer)
+}
+
+// hasLog reports why this node has not the links of a log, if it hasn't, and the status for it.
+func (l *auditLog) hasLog(logs publishedLogs, query url.Values) (int, error) {
+	node, id := query.Get("node"), query.Get("log")
+	if node == "" || id == "" {
+		return http.StatusBadRequest, errors.New("say which log is meant: node and log, as they stand in its checkpoint")
+	}
+	for _, c := range logs.Checkpoints {
+		switch {
+		case c.Node != node:
+			continue
+		case node != l.node:
+			return http.StatusMisdirectedRequest, fmt.Errorf("this is node %s: only the other one has its links, so ask again until it answers", l.node)
+		case c.Log.String() != id:
+			return http.StatusNotFound, fmt.Errorf("this node's log is %v now: it was begun anew", c.Log)
+		}
+		return 0, nil
+	}
+	return http.StatusNotFound, errors.New("there is no node of that name")
+}
+
+func (h *MaskInfo) refusePublic(w http.ResponseWriter, r *http.Request, status int, err error) error {
+	return h.writePublic(w, r, status, 0, "application/json", failure{Error: capital(err.Error())})
+}
+
+// writePublic answers with a value in JSON, or with the page of checkpoints, which others may keep for a while.
+func (h *MaskInfo) writePublic(w http.ResponseWriter, r *http.Request, status int, maxAge time.Duration, contentType string, value any) error {
+	var body bytes.Buffer
+	var err error
+	if page, ok := value.(maskPage); ok {
+		err = maskPages.ExecuteTemplate(&body, "checkpoints", page)
+	} else {
+		err = json.NewEncoder(&body).Encode(value)
+	}
+	if err != nil {
+		return fmt.Errorf("mask_info: showing checkpoints: %w", err)
+	}
+	h.setHeaders(w.Header())
+	if maxAge > 0 {
+		w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds())))
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err = w.Write(body.Bytes())
+	return err
+}
+
+// wantsHTML tells people's browsers from programs, which here need not say what they are.
+func wantsHTML(r *http.Request) bool {
+	switch r.URL.Query().Get("format") {
+	case "json":
+		return false
+	case "html":
+		return true
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// publishedView is what the page shows.
+type publishedView struct {
+	publishedLogs
+	JSON                     string // where the numbers are in their signed form
+	Entries, Reveals, Pruned uint64 // of all nodes
+}
+
+func newPublishedView(logs publishedLogs) *publishedView {
+	v := &publishedView{publishedLogs: logs, JSON: checkpointPath + "?format=json"}
+	for _, c := range logs.Checkpoints {
+		v.Entries += c.Entries
+		v.Reveals += c.Reveals
+		v.Pruned += c.Pruned
+	}
+	return v
+}

@@ -1,0 +1,278 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/masking/audit"
+)
+
+const (
+	// publishEvery is how seldom a new checkpoint is shown: a live count would tell who
+	// edits the moment he is looked up.
+	publishEvery = 24 * time.Hour
+	// checkpointsDir is where nodes leave their published checkpoints, for each other to show
+	// and for themselves to be verified against.
+	checkpointsDir = "wikiveil/audit_checkpoints"
+)
+
+// AuditConfig is about the log of who looked masks up, compared or revealed them. It is a
+// file of each node's own, `audit.db` in the app's data_dir.
+type AuditConfig struct {
+	// Node is this node's name in the log, of A-Z, a-z, 0-9, '.', '_' and '-'. Default: the host's name.
+	Node string `json:"node,omitempty"`
+	// Retention is how long entries are kept, at least a day. Default: a year.
+	Retention caddy.Duration `json:"retention,omitempty"`
+}
+
+func (c *AuditConfig) validate() error {
+	if c == nil {
+		return nil
+	}
+	if r := time.Duration(c.Retention); r != 0 && r < 24*time.Hour {
+		return fmt.Errorf("audit: retention %v is less than a day", r)
+	}
+	if c.Node != "" && plainName(c.Node) != c.Node {
+		return fmt.Errorf("audit: node %q is not of A-Z, a-z, 0-9, '.', '_' and '-', a letter or digit first", c.Node)
+	}
+	return nil
+}
+
+func (c *AuditConfig) node() string {
+	if c != nil && c.Node != "" {
+		return c.Node
+	}
+	host, err := os.Hostname()
+	if name := plainName(host); err == nil && name != "" {
+		return name
+	}
+	return "edge"
+}
+
+func (c *AuditConfig) retention() time.Duration {
+	if c == nil {
+		return 0
+	}
+	return time.Duration(c.Retention)
+}
+
+// plainName keeps what a node's name may have.
+func plainName(text string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r) {
+			return r
+		}
+		return -1
+	}, text[:min(len(text), 64)])
+	return strings.TrimLeft(plain, "._-")
+}
+
+// auditLogs are in use over config reloads, by their file: a log has one writer.
+var auditLogs = caddy.NewUsagePool()
+
+// auditLog is this node's log, which sees to its published checkpoint.
+type auditLog struct {
+	*audit.Log
+	keys    *audit.Keys
+	node    string
+	storage certmagic.Storage
+	stop    context.CancelFunc
+	done    chan struct{}
+	cache   publishedCache
+
+	mu     sync.Mutex
+	stored audit.Checkpoint // the published one that is in the storage
+}
+
+// openAuditLog returns the log, and the key that it is pooled under.
+func openAuditLog(ctx caddy.Context, a *App) (*auditLog, string, error) {
+	file, err := filepath.Abs(filepath.Join(a.dataDir(), "audit.db"))
+	if err != nil {
+		return nil, "", err
+	}
+	storage := ctx.Storage()
+	value, loaded, err := auditLogs.LoadOrNew(file, func() (caddy.Destructor, error) {
+		return newAuditLog(storage, file, a.Audit)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	log := value.(*auditLog)
+	if loaded && log.node != a.Audit.node() {
+		err = fmt.Errorf("the running log is that of node %s: to rename the node, move %s away and restart", log.node, file)
+		_, deleteErr := auditLogs.Delete(file)
+		return nil, "", errors.Join(err, deleteErr)
+	}
+	return log, file, nil
+}
+
+func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig) (*auditLog, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
+	defer cancel()
+	keys, err := audit.OpenKeys(ctx, storage)
+	if err != nil {
+		return nil, err
+	}
+	l := &auditLog{keys: keys, node: config.node(), storage: storage, done: make(chan struct{})}
+	// Before it is opened, which may begin a new log, or delete what is old.
+	if err := l.verifyPublished(ctx, file); err != nil {
+		return nil, err
+	}
+	store, err := audit.OpenBolt(file)
+	if err != nil {
+		return nil, err
+	}
+	l.Log, err = audit.Open(audit.Config{
+		Store: store, Keys: keys, Node: l.node, Retention: config.retention(),
+		Report: func(err error) { pooledLog().Error("audit log", zap.Error(err)) },
+	})
+	if err != nil {
+		return nil, errors.Join(l.adviseRestore(file, err), store.Close())
+	}
+	following, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	go l.follow(following)
+	return l, nil
+}
+
+// adviseRestore says what to do about a log that is not intact.
+func (l *auditLog) adviseRestore(file string, err error) error {
+	if errors.Is(err, audit.ErrTampered) {
+		err = fmt.Errorf("%w; it was left as it is: restore it from a backup, or move it away and take %s out of the storage to begin a new one"+
+			" (anyone who follows the checkpoints will see that)", err, checkpointKey(l.node))
+	}
+	return fmt.Errorf("%s: %w", file, err)
+}
+
+// verifyPublished proves that the log continues what it published last, which lies in another place.
+func (l *auditLog) verifyPublished(ctx context.Context, file string) error {
+	data, err := l.storage.Load(ctx, checkpointKey(l.node))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("loading the published checkpoint: %w", err)
+	}
+	advise := func(err error) error {
+		return fmt.Errorf("%s: %w; put the log back; or, if you moved it away or restored an older copy on purpose, take %s out of the storage",
+			file, err, checkpointKey(l.node))
+	}
+	c, err := audit.ParseCheckpoint(data)
+	if err != nil {
+		return advise(fmt.Errorf("the published checkpoint in the storage: %w", err))
+	}
+	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+		return advise(fmt.Errorf("%w: it is gone, and had %d entries when it was published last", audit.ErrTampered, c.Entries))
+	}
+	store, err := audit.OpenBoltReadOnly(file)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	_, err = audit.Verify(store, audit.VerifyOptions{Keys: l.keys, Checkpoints: []audit.Checkpoint{c}})
+	switch {
+	case errors.Is(err, audit.ErrPruned): // one that is older than what is kept can't be followed
+	case errors.Is(err, audit.ErrTampered):
+		if _, own := audit.Verify(store, audit.VerifyOptions{Keys: l.keys}); own != nil {
+			return l.adviseRestore(file, own)
+		}
+		return advise(err)
+	case errors.Is(err, audit.ErrWrongKeys):
+		return fmt.Errorf("%s: %w: restore %s in the storage from a backup", file, err, audit.KeysKey)
+	case err != nil:
+		return advise(err)
+	}
+	l.stored = c
+	return nil
+}
+
+func checkpointKey(node string) string { return path.Join(checkpointsDir, node+".json") }
+
+// follow publishes without being asked, so that there is always a checkpoint to be verified against.
+func (l *auditLog) follow(ctx context.Context) {
+	defer close(l.done)
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if _, err := l.publish(ctx); err != nil && ctx.Err() == nil {
+			pooledLog().Error("audit log: publishing a checkpoint failed, trying again in an hour", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// publish returns the checkpoint to show, which it keeps in the storage too.
+func (l *auditLog) publish(ctx context.Context) (audit.Checkpoint, error) {
+	c, err := l.Publish(ctx, publishEvery)
+	if err != nil {
+		return audit.Checkpoint{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stored.Time.Equal(c.Time) && l.stored.Head == c.Head {
+		return c, nil
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return audit.Checkpoint{}, err
+	}
+	if err := l.storage.Store(ctx, checkpointKey(l.node), data); err != nil {
+		return audit.Checkpoint{}, fmt.Errorf("storing the published checkpoint: %w", err)
+	}
+	l.stored = c
+	return c, nil
+}
+
+// allPublished returns the checkpoints of all nodes that share the storage. The newest of this node is
+// always among them.
+func (l *auditLog) allPublished(ctx context.Context) ([]audit.Checkpoint, error) {
+	own, err := l.publish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := []audit.Checkpoint{own}
+	keys, err := l.storage.List(ctx, checkpointsDir, false)
+	if err != nil {
+		return nil, fmt.Errorf("listing published checkpoints: %w", err)
+	}
+	for _, key := range keys {
+		data, err := l.storage.Load(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("loading a published checkpoint: %w", err)
+		}
+		c, err := audit.ParseCheckpoint(data)
+		if err != nil {
+			// The others' go on to be shown; who follows this node's sees that it's missing.
+			pooledLog().Error("audit log: a node's published checkpoint is damaged", zap.String("key", key), zap.Error(err))
+			continue
+		}
+		if c.Node != l.node {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// Destruct implements caddy.Destructor.
+func (l *auditLog) Destruct() error {
+	l.stop()
+	<-l.done
+	return l.Close()
+}

@@ -1,0 +1,539 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.etcd.io/bbolt"
+
+	"github.com/wikiveil/wikiveil/masking/audit"
+)
+
+func (e *edge) auditFile() string { return filepath.Join(e.dir, "data", "audit.db") }
+
+func (e *edge) storage() *certmagic.FileStorage {
+	return &certmagic.FileStorage{Path: filepath.Join(e.dir, "storage")}
+}
+
+// aDayLater has the running edge publish as it does once a day.
+func aDayLater(t *testing.T) audit.Checkpoint {
+	t.Helper()
+	log := runningLog(t)
+	if _, err := log.Publish(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	c, err := log.publish(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.cache.last.Store(nil)
+	return c
+}
+
+// otherLog opens a log of its own with the edge's keys, as another node has.
+func otherLog(t *testing.T, e *edge, node string) *audit.Log {
+	t.Helper()
+	keys, err := audit.OpenKeys(t.Context(), e.storage())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := audit.OpenBolt(filepath.Join(t.TempDir(), "audit.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := audit.Open(audit.Config{Store: store, Keys: keys, Node: node})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	return log
+}
+
+// public asks what everybody may ask.
+func (e *edge) public(t *testing.T, path string, into any, header ...string) (*http.Response, string) {
+	t.Helper()
+	h := make(http.Header)
+	if header != nil {
+		h.Set("Accept", header[0])
+	}
+	resp, body := send(t, from(t, "127.8.8.8"), "GET", "http://"+e.site+path, h)
+	if into != nil {
+		if err := json.Unmarshal([]byte(body), into); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %s: %v", path, resp.StatusCode, body, err)
+		}
+	}
+	return resp, body
+}
+
+func ofNode(t *testing.T, logs publishedLogs, node string) audit.Checkpoint {
+	t.Helper()
+	for _, c := range logs.Checkpoints {
+		if c.Node == node {
+			return c
+		}
+	}
+	t.Fatalf("no checkpoint of %s in %+v", node, logs)
+	return audit.Checkpoint{}
+}
+
+func TestPublishedCheckpoints(t *testing.T) {
+	wiki := newApp(t, nil)
+	e := newEdge(t, auditSite(t, wiki.address()))
+	eventually(t, "the first checkpoint", func() bool { return e.storage().Exists(t.Context(), checkpointKey("edge-1")) })
+	other := otherLog(t, e, "edge-2")
+	append1(t, other, "somebody", audit.Reveal, 1)
+	published, err := other.Publish(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.storage().Store(t.Context(), checkpointKey("edge-2"), data); err != nil {
+		t.Fatal(err)
+	}
+
+	var before publishedLogs
+	resp, _ := e.public(t, checkpointPath, &before)
+	if resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Cache-Control") != "public, max-age=3600" || resp.Header.Get("Vary") != "Accept" {
+		t.Errorf("headers %v", resp.Header)
+	}
+	key, err := hex.DecodeString(before.PublicKey)
+	if err != nil || len(before.Checkpoints) != 2 || before.Links != linksPath {
+		t.Fatalf("%+v, %v", before, err)
+	}
+	for _, c := range before.Checkpoints {
+		if err := c.Verify(key); err != nil {
+			t.Errorf("%s: %v", c.Node, err)
+		}
+	}
+	if c := ofNode(t, before, "edge-2"); c.Reveals != 1 {
+		t.Errorf("%+v", c)
+	}
+
+	// Strangers don't load the storage.
+	if err := e.storage().Delete(t.Context(), checkpointKey("edge-2")); err != nil {
+		t.Fatal(err)
+	}
+	var again publishedLogs
+	if e.public(t, checkpointPath, &again); len(again.Checkpoints) != 2 {
+		t.Errorf("the storage was read again within a minute: %+v", again)
+	}
+
+	// Nobody sees within a day that he is looked up.
+	mask := edit(t, e, wiki, "127.130.7.1")
+	askMasks(t, e, "patroller", mask, nil)
+	append1(t, runningLog(t).Log, "patroller", audit.Reveal, 5)
+	runningLog(t).cache.last.Store(nil)
+	own := ofNode(t, before, "edge-1")
+	links := fmt.Sprintf("%s?node=edge-1&log=%v", linksPath, own.Log)
+	var some linksAnswer
+	e.public(t, checkpointPath, &again)
+	e.public(t, links, &some)
+	if now := ofNode(t, again, "edge-1"); now.Entries != 0 || now.Reveals != 0 || now.Head != own.Head || len(some.Links) != 0 || some.After != 0 {
+		t.Errorf("within a day: %+v, links %+v", now, some)
+	}
+
+	// And later everybody sees that nothing vanished.
+	aDayLater(t)
+	e.public(t, checkpointPath, &again)
+	now := ofNode(t, again, "edge-1")
+	resp, body := e.public(t, links, &some)
+	if now.Entries != 2 || now.Reveals != 1 || some.After != 2 || now.Follows(own, some.Links) != nil {
+		t.Errorf("a day later: %+v, links %s", now, body)
+	}
+	if resp.Header.Get("Cache-Control") != "public, max-age=60" {
+		t.Errorf("Cache-Control of links that may become more: %q", resp.Header.Get("Cache-Control"))
+	}
+	var first, second linksAnswer
+	if resp, _ = e.public(t, links+"&limit=1", &first); resp.Header.Get("Cache-Control") != "public, max-age=3600" {
+		t.Errorf("Cache-Control of links: %q", resp.Header.Get("Cache-Control"))
+	}
+	e.public(t, fmt.Sprintf("%s&after=%d", links, first.After), &second)
+	if err := now.Follows(own, append(first.Links, second.Links...)); err != nil || len(first.Links) != 1 {
+		t.Errorf("in two parts: %v", err)
+	}
+	if _, body := e.public(t, links+"&after=99", nil); body != `{"links":[],"after":99}`+"\n" {
+		t.Errorf("links beyond the end: %s", body)
+	}
+
+	resp, body = e.public(t, checkpointPath, nil, "text/html,*/*;q=0.8")
+	if resp.StatusCode != 200 || !strings.Contains(body, "Reveals ever: 1\n") || !strings.Contains(body, "<strong>edge-1</strong>: reveals 1, entries 2, as of <time") ||
+		!strings.Contains(body, `href="`+checkpointPath+`?format=json"`) || strings.Contains(body, "<script") || strings.Contains(body, "patroller") {
+		t.Errorf("the page: %d %s", resp.StatusCode, body)
+	}
+	if resp, _ := send(t, from(t, "127.8.8.8"), "HEAD", "http://"+e.site+checkpointPath, nil); resp.StatusCode != 200 || resp.ContentLength < 100 {
+		t.Errorf("HEAD: %d, length %d", resp.StatusCode, resp.ContentLength)
+	}
+
+	// Who did what to which mask is nowhere to be read.
+	as16 := netip.MustParseAddr(mask).As16()
+	made := auditMask(5).As16()
+	for _, dir := range []string{e.auditFile(), e.storage().Path} {
+		search(t, dir, []byte("patroller"), []byte(mask), as16[:], []byte(auditMask(5).String()), made[:], []byte("for the test"))
+	}
+}
+
+// search fails the test where a file holds one of the needles.
+func search(t *testing.T, dir string, needles ...[]byte) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		data, err := os.ReadFile(path)
+		for _, needle := range needles {
+			if bytes.Contains(data, needle) {
+				t.Errorf("%s holds %q", path, needle)
+			}
+		}
+		return err
+	})
+	if err != nil || files == 0 {
+		t.Errorf("searching %d files in %s: %v", files, dir, err)
+	}
+}
+
+func TestPublicRefusals(t *testing.T) {
+	e := newEdge(t, auditSite(t, "127.0.0.1:1"))
+	other := otherLog(t, e, "edge-2")
+	data, err := json.Marshal(other.Checkpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.storage().Store(t.Context(), checkpointKey("edge-2"), data); err != nil {
+		t.Fatal(err)
+	}
+	own := runningLog(t).Checkpoint()
+	good := fmt.Sprintf("node=edge-1&log=%v", own.Log)
+	for name, c := range map[string]struct {
+		query  string
+		status int
+		want   string
+	}{
+		"no log":         {"", 400, "Say which log is meant"},
+		"no id":          {"node=edge-1", 400, "Say which log is meant"},
+		"another node":   {"node=edge-2&log=" + other.Checkpoint().Log.String(), 421, "This is node edge-1"},
+		"unknown node":   {"node=edge-3&log=" + own.Log.String(), 404, "There is no node of that name"},
+		"log of old":     {"node=edge-1&log=" + other.Checkpoint().Log.String(), 404, "it was begun anew"},
+		"after":          {good + "&after=x", 400, "After is not the number of an entry"},
+		"negative":       {good + "&after=-1", 400, "After is not the number of an entry"},
+		"nothing":        {good + "&limit=0", 400, "Limit is not a number from 1 to 1000"},
+		"too many":       {good + "&limit=1001", 400, "Limit is not a number from 1 to 1000"},
+		"limit":          {good + "&limit=x", 400, "Limit is not a number from 1 to 1000"},
+		"hostile":        {"node=%3Cscript%3E&log=203.0.113.9", 404, "There is no node of that name"},
+		"query in parts": {good + "&after=%zz&limit=", 200, `"links":[]`},
+	} {
+		resp, body := e.public(t, linksPath+"?"+c.query, nil, "text/html")
+		if resp.StatusCode != c.status || !strings.Contains(body, c.want) || strings.Contains(body, "203.0.113.9") || strings.Contains(body, "script") {
+			t.Errorf("%s: %d %s", name, resp.StatusCode, body)
+		}
+		if c.status != 200 && resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: Cache-Control %q", name, resp.Header.Get("Cache-Control"))
+		}
+	}
+	for _, path := range []string{checkpointPath, linksPath} {
+		if resp, body := send(t, from(t, "127.8.8.8"), "POST", "http://"+e.site+path, nil); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("POST %s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+
+	// A node's damaged checkpoint takes nothing from the others'.
+	log := runningLog(t)
+	if err := e.storage().Store(t.Context(), checkpointKey("edge-2"), []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	log.cache.last.Store(nil)
+	if resp, body := e.public(t, checkpointPath, nil); resp.StatusCode != 200 || !strings.Contains(body, "edge-1") || strings.Contains(body, "edge-2") {
+		t.Errorf("a damaged checkpoint: %d %s", resp.StatusCode, body)
+	}
+	if n := strings.Count(e.readLog(t), "a node's published checkpoint is damaged"); n != 1 {
+		t.Errorf("the damage is logged %d times", n)
+	}
+
+	// A storage that fails says so plainly, and is not asked by each stranger.
+	file := filepath.Join(e.storage().Path, filepath.FromSlash(checkpointKey("edge-2")))
+	if err := errors.Join(os.Remove(file), os.Mkdir(file, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	log.cache.last.Store(nil)
+	for range 2 {
+		if resp, body := e.public(t, checkpointPath, nil); resp.StatusCode != 503 || !strings.Contains(body, "try again in a minute") || strings.Contains(body, "edge-2") {
+			t.Errorf("a storage that fails: %d %s", resp.StatusCode, body)
+		}
+	}
+	if n := strings.Count(e.readLog(t), "the published checkpoints can't be shown"); n != 1 {
+		t.Errorf("%d failures are logged", n)
+	}
+}
+
+// withBolt changes the log's file as somebody can who has the disk.
+func withBolt(t *testing.T, file string, change func(state, records *bbolt.Bucket) error) {
+	t.Helper()
+	db, err := bbolt.Open(file, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket([]byte("state")), tx.Bucket([]byte("records"))) })
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// flipLast changes the last byte of an entry.
+func flipLast(t *testing.T, file string, n byte) {
+	t.Helper()
+	withBolt(t, file, func(_, records *bbolt.Bucket) error {
+		key := []byte{7: n}
+		data := bytes.Clone(records.Get(key))
+		data[len(data)-1] ^= 1
+		return records.Put(key, data)
+	})
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Each row is what somebody does who can write the disk but has no keys. The edge then
+// doesn't start, says what to do, and leaves the file as it is.
+func TestTamperedAuditIsRefused(t *testing.T) {
+	const putBack = "put the log back; or, if you moved it away or restored an older copy on purpose, take wikiveil/audit_checkpoints/edge-1.json out of the storage"
+	const restore = "it was left as it is: restore it from a backup, or move it away and take wikiveil/audit_checkpoints/edge-1.json out of the storage"
+	for name, c := range map[string]struct {
+		tamper func(t *testing.T, e *edge, older string)
+		want   []string
+	}{
+		"last entry cut": {func(t *testing.T, e *edge, _ string) {
+			withBolt(t, e.auditFile(), func(_, records *bbolt.Bucket) error { return records.Delete([]byte{7: 3}) })
+		}, []string{"entry 3: it and all to 3 are missing", restore}},
+		"middle entry cut": {func(t *testing.T, e *edge, _ string) {
+			withBolt(t, e.auditFile(), func(_, records *bbolt.Bucket) error { return records.Delete([]byte{7: 2}) })
+		}, []string{"entry 2: it is missing, 3 comes next", restore}},
+		"a bit flipped": {func(t *testing.T, e *edge, _ string) { flipLast(t, e.auditFile(), 2) }, []string{"entry 2: content does not decrypt", restore}},
+		"the last bit":  {func(t *testing.T, e *edge, _ string) { flipLast(t, e.auditFile(), 3) }, []string{"entry 3: up to here the log is not that of the checkpoint", restore}},
+		"half the file": {func(t *testing.T, e *edge, _ string) {
+			info, err := os.Stat(e.auditFile())
+			if err == nil {
+				err = os.Truncate(e.auditFile(), info.Size()/2)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"audit log is damaged", "it was left as it is: restore"}},
+		"an older copy": {func(t *testing.T, e *edge, older string) { copyFile(t, older, e.auditFile()) },
+			[]string{"entry 2: it and all to 3 are missing, which the checkpoint counts", putBack}},
+		"begun anew": {func(t *testing.T, e *edge, _ string) {
+			if err := os.Remove(e.auditFile()); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"it is gone, and had 3 entries when it was published last", putBack}},
+		"published checkpoint changed": {func(t *testing.T, e *edge, _ string) {
+			file := filepath.Join(e.storage().Path, filepath.FromSlash(checkpointKey("edge-1")))
+			data, err := os.ReadFile(file)
+			if err == nil {
+				err = os.WriteFile(file, bytes.Replace(data, []byte(`"entries":3`), []byte(`"entries":2`), 1), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"checkpoint has a wrong signature", putBack}},
+		"published checkpoint damaged": {func(t *testing.T, e *edge, _ string) {
+			if err := e.storage().Store(t.Context(), checkpointKey("edge-1"), []byte("{")); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"the published checkpoint in the storage: checkpoint is not of its form", putBack}},
+		"keys lost": {func(t *testing.T, e *edge, _ string) {
+			if err := e.storage().Delete(t.Context(), audit.KeysKey); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{audit.ErrWrongKeys.Error(), "restore wikiveil/audit_keys.json"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := auditSite(t, "127.0.0.1:1")
+			e := newEdge(t, config)
+			stop := func() {
+				t.Helper()
+				if err := caddy.Stop(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			append1(t, runningLog(t).Log, "1", audit.Info, 1)
+			stop()
+			older, whole := filepath.Join(e.dir, "older.db"), filepath.Join(e.dir, "whole.db")
+			copyFile(t, e.auditFile(), older)
+			e.load(t, config)
+			append1(t, runningLog(t).Log, "2", audit.Reveal, 2)
+			append1(t, runningLog(t).Log, "3", audit.Info, 3)
+			aDayLater(t)
+			stop()
+			copyFile(t, e.auditFile(), whole)
+
+			c.tamper(t, e, older)
+			before, missing := os.ReadFile(e.auditFile())
+			err := loadErr(t, e.expand(config))
+			if err == nil {
+				t.Fatal("the edge started")
+			}
+			for _, want := range append(c.want, e.auditFile()) {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %q", err, want)
+				}
+			}
+			if after, err := os.ReadFile(e.auditFile()); (err == nil) != (missing == nil) || !bytes.Equal(before, after) {
+				t.Errorf("the file was changed (%v)", err)
+			}
+			if strings.HasPrefix(name, "published") || name == "keys lost" {
+				return
+			}
+			copyFile(t, whole, e.auditFile())
+			e.load(t, config)
+			if got := entries(t); len(got) != 3 {
+				t.Errorf("with the log put back: %+v", got)
+			}
+		})
+	}
+}
+
+// oldAudit is the log of edge-1 with five entries, two of them reveals, as it was written in the year 2000. It
+// returns the checkpoint of its first two.
+func oldAudit(t *testing.T, e *edge) (two audit.Checkpoint) {
+	t.Helper()
+	keys, err := audit.OpenKeys(t.Context(), e.storage())
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		store, err := audit.OpenBolt(e.auditFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, err := audit.Open(audit.Config{Store: store, Keys: keys, Node: "edge-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, action := range []audit.Action{audit.Info, audit.Reveal, audit.Info, audit.Reveal, audit.Compare} {
+			append1(t, log, "1", action, n)
+			if n == 1 {
+				two = log.Checkpoint()
+			}
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return two
+}
+
+func TestAuditNodeAndRetentionByReload(t *testing.T) {
+	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
+	e.log = filepath.Join(e.dir, "edge.log")
+	tooOld := oldAudit(t, e)
+	const century = "retention 36500d"
+	config := auditSite(t, "127.0.0.1:1", "node edge-1", century)
+	e.load(t, config)
+	t.Cleanup(func() { caddy.Stop() })
+	first := runningLog(t)
+	if got := entries(t); len(got) != 5 || got[0].Time.Year() != 2000 {
+		t.Fatalf("the old entries are %+v", got)
+	}
+	saved := aDayLater(t)
+
+	// A node has its own log.
+	err := loadErr(t, e.expand(auditSite(t, "127.0.0.1:1", "node edge-2", century)))
+	if err == nil || !strings.Contains(err.Error(), "the running log is that of node edge-1: to rename the node, move "+e.auditFile()+" away and restart") {
+		t.Errorf("renaming by a reload: %v", err)
+	}
+	if _, _, view := readPage(t, e, "admin", ""); view.Total != 6 || runningLog(t) != first {
+		t.Errorf("after the refused reload: %+v", view)
+	}
+
+	// Another retention holds at once, for the same log.
+	e.load(t, auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
+	log := runningLog(t)
+	if log != first {
+		t.Error("the reload opened the log again")
+	}
+	if n, err := log.Prune(t.Context()); n != 5 || err != nil {
+		t.Errorf("%d entries were older than the new retention, %v", n, err)
+	}
+	_, body, view := readPage(t, e, "admin", "?after=0")
+	if view.Total != 6 || view.Pruned != 5 || len(view.Entries) != 1 || view.Older != 0 {
+		t.Errorf("the page after pruning: %s", body)
+	}
+	if _, body, _ := readPage(t, e, "admin", "", "Accept", "text/html"); !strings.Contains(body, "of which the oldest 5 are no longer kept") {
+		t.Errorf("the page after pruning: %s", body)
+	}
+	// So is a checkpoint from before what is kept.
+	key := hex.EncodeToString(log.PublicKey())
+	report, err := log.verifyRunning(publishedLogs{key, []audit.Checkpoint{saved, tooOld}, ""})
+	if err != nil || !report.Intact || report.TooOld != 1 || report.Followed != 2 || report.Pruned != 5 || report.From != report.To {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if report, err = log.verifyRunning(publishedLogs{key, []audit.Checkpoint{tooOld}, ""}); !errors.Is(err, errNoneFollowed) || !strings.Contains(err.Error(), "1 from before what is kept") {
+		t.Errorf("%+v, %v", report, err)
+	}
+	// Links that are gone are said to be; those of what is kept go on.
+	aDayLater(t)
+	links := fmt.Sprintf("%s?node=edge-1&log=%v&after=", linksPath, saved.Log)
+	if resp, body := e.public(t, links+"4", nil); resp.StatusCode != 410 || !strings.Contains(body, "Entries of that age are no longer kept.") {
+		t.Errorf("links of what is pruned: %d %s", resp.StatusCode, body)
+	}
+	var logs publishedLogs
+	var some linksAnswer
+	e.public(t, checkpointPath, &logs)
+	e.public(t, links+"5", &some)
+	now := ofNode(t, logs, "edge-1")
+	if err := now.Follows(saved, some.Links); err != nil || now.Pruned != 5 || now.Reveals != 2 {
+		t.Errorf("%+v: %v", now, err)
+	}
+
+	// At a start another name is refused too.
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	err = loadErr(t, e.expand(auditSite(t, "127.0.0.1:1", "node edge-2")))
+	if err == nil || !strings.Contains(err.Error(), "it is the log of node edge-1, not edge-2") {
+		t.Errorf("renaming by a restart: %v", err)
+	}
+	// One that is older than what is kept can't be followed, and keeps nobody from starting.
+	if err := e.storage().Store(t.Context(), checkpointKey("edge-1"), mustJSON(t, tooOld)); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := verifyFile(t.Context(), e.auditFile(), e.storage(), publishedLogs{}); err != nil || !report.Intact || report.Followed != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	e.load(t, config)
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

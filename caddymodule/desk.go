@@ -1,0 +1,208 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/masking/access"
+)
+
+// QuotaConfig bounds what each user may do a day (UTC), since comparing masks is an oracle.
+type QuotaConfig struct {
+	// Info is the number of masks looked up or compared. Default: 100.
+	Info int `json:"info,omitempty"`
+	// Reveal is the number of reveals. Default: 20.
+	Reveal int `json:"reveal,omitempty"`
+}
+
+func (c *QuotaConfig) limits() access.Limits {
+	if c == nil {
+		return access.Limits{}
+	}
+	return access.Limits{Info: c.Info, Reveal: c.Reveal}
+}
+
+func (c *QuotaConfig) validate() error {
+	for _, n := range []int{c.limits().Info, c.limits().Reveal} {
+		if n < 0 || n > access.MaxLimit {
+			return fmt.Errorf("quota %d is not from 1 to %d", n, access.MaxLimit)
+		}
+	}
+	return nil
+}
+
+// desk is where masks are looked up and revealed: what all sites of a config share for it.
+type desk struct {
+	book   *recordBook
+	keys   *keyRing
+	log    *auditLog
+	quotas *access.Quotas
+	nonces *nonces
+
+	logKey, countsKey string // in auditLogs and quotaCounts
+	confirming        atomic.Pointer[confirmKeys]
+	renewing          sync.Mutex
+}
+
+// quotaCounts are in use over config reloads.
+var quotaCounts = caddy.NewUsagePool()
+
+type quotaCount struct{ access.Counts }
+
+// Destruct implements caddy.Destructor.
+func (c *quotaCount) Destruct() error { return c.Close() }
+
+// nonces remember which confirmations were used, over config reloads.
+type nonces struct{ confirm.Nonces }
+
+var noncesPool = caddy.NewUsagePool()
+
+const (
+	noncesKey = "nonces"
+	// maxNonces bears 800 confirmations a minute; they take some 13 MB then.
+	maxNonces = 1 << 16
+)
+
+// Destruct implements caddy.Destructor.
+func (n *nonces) Destruct() error { return nil }
+
+var errNoDesk = errors.New("the files of look-ups are in use by another process")
+
+var errNoSightings = errors.New("masks can't be looked up where nothing is recorded: set `sightings` in the wikiveil global option")
+
+// openDesk returns the app's desk, opened by the first site that needs it; nil where its files are in use
+// by another process.
+func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
+	a.deskMu.Lock()
+	defer a.deskMu.Unlock()
+	if a.desk != nil {
+		return a.desk, nil
+	}
+	if a.Sightings == nil {
+		return nil, errNoSightings
+	}
+	if a.book == nil {
+		return nil, nil
+	}
+	d := &desk{book: a.book, keys: a.keys}
+	defer func() {
+		if err != nil {
+			err = errors.Join(a.unlessInUse(err), d.close())
+		}
+	}()
+	if d.log, d.logKey, err = openAuditLog(ctx, a); err != nil {
+		return nil, fmt.Errorf("opening the audit log: %w", err)
+	}
+	counts, key, err := a.openCounts()
+	if err != nil {
+		return nil, fmt.Errorf("opening the quotas: %w", err)
+	}
+	d.countsKey = key
+	if d.quotas, err = access.NewQuotas(counts, d.log.keys.Quotas(), a.Quota.limits()); err != nil {
+		return nil, err
+	}
+	n, _, err := noncesPool.LoadOrNew(noncesKey, func() (caddy.Destructor, error) {
+		return &nonces{confirm.NewMemoryNonces(maxNonces)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.nonces = n.(*nonces)
+	a.desk = d
+	return d, nil
+}
+
+// openCounts opens the counts where the sightings are: in Redis, or in a file.
+func (a *App) openCounts() (access.Counts, string, error) {
+	var key string
+	var open func() (access.Counts, error)
+	if place := a.Sightings.Redis; place != nil {
+		url := place.resolve(0).URL
+		key = fmt.Sprintf("redis %x", sha256.Sum256([]byte(url)))
+		open = func() (access.Counts, error) {
+			options, err := redis.ParseURL(url)
+			if err != nil {
+				return nil, errors.New("the Redis URL can't be read") // it may hold a password
+			}
+			return access.NewRedisCounts(redis.NewClient(options)), nil
+		}
+	} else {
+		file, err := filepath.Abs(filepath.Join(a.dataDir(), "quotas.db"))
+		if err != nil {
+			return nil, "", err
+		}
+		key = "bbolt " + file
+		open = func() (access.Counts, error) { return access.OpenBolt(file) }
+	}
+	counts, _, err := quotaCounts.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opened, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return &quotaCount{opened}, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return counts.(*quotaCount), key, nil
+}
+
+// close gives back what is shared.
+func (d *desk) close() error {
+	var errs []error
+	if d.logKey != "" {
+		_, err := auditLogs.Delete(d.logKey)
+		errs = append(errs, err)
+	}
+	if d.countsKey != "" {
+		_, err := quotaCounts.Delete(d.countsKey)
+		errs = append(errs, err)
+	}
+	if d.nonces != nil {
+		_, err := noncesPool.Delete(noncesKey)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// confirmKeys are the keys of confirmations under the epochs active at a time.
+type confirmKeys struct {
+	epochs *activeEpochs
+	keys   *confirm.Keys
+}
+
+// confirmKeys returns the keys that confirmations are signed with now. Those of kept epochs are
+// accepted too, so a rotation interrupts nobody.
+func (d *desk) confirmKeys() (*confirm.Keys, error) {
+	epochs := d.keys.active.Load()
+	if current := d.confirming.Load(); current != nil && current.epochs == epochs {
+		return current.keys, nil
+	}
+	d.renewing.Lock()
+	defer d.renewing.Unlock()
+	if current := d.confirming.Load(); current != nil && current.epochs == epochs {
+		return current.keys, nil
+	}
+	var materials [][]byte
+	for _, e := range epochs.list {
+		material, err := e.Key("confirm")
+		if err != nil {
+			return nil, fmt.Errorf("deriving the keys of confirmations: %w", err)
+		}
+		materials = append(materials, material)
+	}
+	keys, err := confirm.NewKeys(materials[0], materials[1:]...)
+	if err != nil {
+		return nil, err
+	}
+	d.confirming.Store(&confirmKeys{epochs, keys})
+	return keys, nil
+}

@@ -1,0 +1,251 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/masking/sightings"
+)
+
+// MaskAccess says who may look masks up and reveal them, and where. The handlers mask_info and
+// mask_reveal share it.
+type MaskAccess struct {
+	// Wiki has MediaWiki itself say which rights a visitor holds, by his own session.
+	Wiki *WikiAccess `json:"wiki,omitempty"`
+
+	// Users are the rights ("info", "reveal", "audit") of users whom an authentication in front
+	// knows, by their ids ({http.auth.user.id}).
+	Users map[string][]string `json:"users,omitempty"`
+
+	// Site is the label of the client_mask whose masks are looked up; others' are unknown
+	// here. Default: the app's.
+	Site *string `json:"site,omitempty"`
+
+	// Reveal says where reveals are confirmed. Default: no mask can be revealed.
+	Reveal *RevealOrigins `json:"reveal,omitempty"`
+
+	app   *App
+	desk  *desk
+	gate  *access.Gate
+	wiki  *access.MediaWiki
+	label string
+}
+
+// WikiAccess says how a MediaWiki is asked. A user who is blocked sitewide has no rights.
+type WikiAccess struct {
+	// API is the URL of the wiki's api.php. Visitors' session cookies go there: use https
+	// unless it is this machine.
+	API string `json:"api"`
+	// Host is sent as the Host header. Default: the URL's.
+	Host string `json:"host,omitempty"`
+	// InfoRight, RevealRight and AuditRight are the wiki's rights that give ours. Default:
+	// block, checkuser and checkuser-log.
+	InfoRight   string `json:"info_right,omitempty"`
+	RevealRight string `json:"reveal_right,omitempty"`
+	AuditRight  string `json:"audit_right,omitempty"`
+	// Cookies are patterns, with "*", of the names of the session's cookies; no other is sent
+	// to the wiki. Default: MediaWiki's.
+	Cookies []string `json:"cookies,omitempty"`
+	// Timeout bounds one question. Default: 5s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+	// Cache is how long an answer counts, at most 10m. Default: 1m.
+	Cache caddy.Duration `json:"cache,omitempty"`
+}
+
+// RevealOrigins are two origins, since scripts on the wiki's own can do and read all that its users can.
+type RevealOrigins struct {
+	// Wiki is the wiki's origin, such as https://wiki.example.
+	Wiki string `json:"wiki"`
+	// Origin is where reveals are confirmed and shown, and nothing else is: another port of the wiki's
+	// host, such as https://wiki.example:9443, or a subdomain.
+	Origin string `json:"origin"`
+}
+
+func (c *WikiAccess) config(site string) access.MediaWikiConfig {
+	return access.MediaWikiConfig{
+		API: caddy.NewReplacer().ReplaceAll(c.API, ""), Host: c.Host, Site: site,
+		InfoRight: c.InfoRight, RevealRight: c.RevealRight, AuditRight: c.AuditRight,
+		Cookies: c.Cookies, Timeout: time.Duration(c.Timeout), CacheFor: time.Duration(c.Cache),
+	}
+}
+
+// validate checks what can be checked without the app.
+func (c *MaskAccess) validate() error {
+	if c.Wiki != nil && c.Users != nil {
+		return errors.New("rights come from the wiki or from users, not from both")
+	}
+	if c.Wiki != nil {
+		if err := c.Wiki.config("").Validate(); err != nil {
+			return err
+		}
+	}
+	if _, err := c.rights(); err != nil {
+		return err
+	}
+	if c.Reveal != nil {
+		_, err := c.makeFlow(new(confirm.Keys), confirm.NewMemoryNonces(1))
+		return err
+	}
+	return nil
+}
+
+func (c *MaskAccess) rights() (map[string]access.Rights, error) {
+	all := make(map[string]access.Rights, len(c.Users))
+	for id, names := range c.Users {
+		if id == "" || len(names) == 0 {
+			return nil, errors.New("user needs an id and rights (info, reveal, audit)")
+		}
+		for _, name := range names {
+			right, err := access.ParseRight(name)
+			if err != nil {
+				return nil, err
+			}
+			all[id] |= access.RightsOf(right)
+		}
+	}
+	return all, nil
+}
+
+// provision opens what look-ups need. Without access, as mask_reveal may be, there is no gate.
+func (c *MaskAccess) provision(ctx caddy.Context) error {
+	err := c.validate()
+	if err != nil {
+		return err
+	}
+	if c.app, err = loadApp(ctx); err != nil {
+		return err
+	}
+	if c.desk, err = c.app.openDesk(ctx); err != nil || c.desk == nil {
+		return err
+	}
+	c.label = c.app.Site
+	if c.Site != nil {
+		c.label = *c.Site
+	}
+	switch {
+	case c.Wiki != nil:
+		// Users of two wikis may have the same id.
+		if c.wiki, err = access.NewMediaWiki(c.Wiki.config(c.label)); err != nil {
+			return err
+		}
+		c.gate = &access.Gate{Users: c.wiki, Quotas: c.desk.quotas}
+	case c.Users != nil:
+		rights, err := c.rights()
+		if err != nil {
+			return err
+		}
+		c.gate = &access.Gate{Users: access.Fixed{ID: authenticatedUser, Rights: rights}, Quotas: c.desk.quotas}
+	}
+	return nil
+}
+
+// cleanup gives back what provision opened, be it half.
+func (c *MaskAccess) cleanup() error {
+	if c.wiki == nil {
+		return nil
+	}
+	return c.wiki.Close()
+}
+
+// authenticatedUser is the user whom an authentication of Caddy's let in.
+func authenticatedUser(r *http.Request) (id, name string) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return "", ""
+	}
+	id, _ = repl.GetString("http.auth.user.id")
+	return id, id
+}
+
+// flow is how reveals of this wiki are confirmed.
+func (c *MaskAccess) flow() (*confirm.Flow, error) {
+	keys, err := c.desk.confirmKeys()
+	if err != nil {
+		return nil, err
+	}
+	return c.makeFlow(keys, c.desk.nonces)
+}
+
+func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces confirm.Nonces) (*confirm.Flow, error) {
+	return confirm.New(confirm.Config{
+		Purpose: "reveal", Wiki: c.Reveal.Wiki, Origin: c.Reveal.Origin, Keys: keys, Nonces: nonces,
+	})
+}
+
+// look returns the records of clients' masks. One of another site is unknown.
+func (c *MaskAccess) look(ctx context.Context, masks []netip.Addr) ([]sightings.Record, error) {
+	records, err := c.desk.book.LookAll(ctx, masks...)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		if r.Site != c.label {
+			return nil, &sightings.MaskError{Mask: r.Mask, Err: sightings.ErrUnknown}
+		}
+	}
+	return records, nil
+}
+
+// lookNetwork returns what a network mask stands for.
+func (c *MaskAccess) lookNetwork(ctx context.Context, mask netip.Addr) (sightings.NetworkRecord, error) {
+	n, err := c.desk.book.LookNetwork(ctx, mask)
+	if err == nil && n.Site != c.label {
+		return sightings.NetworkRecord{}, &sightings.MaskError{Mask: mask, Err: sightings.ErrUnknown}
+	}
+	return n, err
+}
+
+// isHTTPS reports whether the browser came over https, to us or to a proxy that we trust.
+func isHTTPS(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted && r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+// originalPath is the path that was asked for, before a site's rewrites.
+func originalPath(r *http.Request) string {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return original.URL.Path
+	}
+	return r.URL.Path
+}
+
+// statusOf is the HTTP status that goes with an error of a look-up.
+func statusOf(err error) int {
+	var refusal *access.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		return refusal.Status()
+	case errors.Is(err, sightings.ErrUnknown):
+		return http.StatusNotFound
+	case errors.Is(err, sightings.ErrEpochDestroyed):
+		return http.StatusGone
+	case errors.Is(err, sightings.ErrNotMask), errors.Is(err, sightings.ErrCount), errors.Is(err, errMistake):
+		return http.StatusBadRequest
+	}
+	return http.StatusServiceUnavailable
+}
+
+// errMistake is a mistake in what was asked, whose text tells it.
+var errMistake = errors.New("request")
+
+type mistake string
+
+func mistakef(format string, args ...any) error { return mistake(fmt.Sprintf(format, args...)) }
+
+// Error implements error.
+func (m mistake) Error() string { return string(m) }
+
+// Is implements errors.Is.
+func (m mistake) Is(target error) bool { return target == errMistake }

@@ -1,0 +1,202 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/masking/audit"
+)
+
+const (
+	// auditPage is how many entries a page has.
+	auditPage = 100
+	// auditChunk is how many entries are read at a time, the newest first.
+	auditChunk = 256
+	// maxAuditScan bounds the entries that are read for one page: a filter may find few among many.
+	maxAuditScan = 100 * auditChunk
+)
+
+// serveAudit shows the audit log, the newest entries first, to those who may read it. That they
+// read it stands in it before they do.
+func (h *MaskInfo) serveAudit(w http.ResponseWriter, r *http.Request) error {
+	const action = "audit"
+	page := h.newPage("Audit log", access.User{})
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "The audit log is read by GET.")
+	}
+	if why := notAsked(r); why != "" {
+		return h.failStatus(w, r, http.StatusForbidden, page, why)
+	}
+	user, refused := h.gate.Admit(r, access.Audit, 0)
+	if refused != nil {
+		return h.fail(w, r, action, page, refused)
+	}
+	page = h.pageAgain(page, user)
+	if fetchedElsewhere(r) {
+		return h.failStatus(w, r, http.StatusForbidden, page, "Another site's page led here. Follow the link below to read the audit log.")
+	}
+	query := r.URL.Query()
+	asked, err := parseAuditQuery(query)
+	if err != nil {
+		return h.fail(w, r, action, page, err)
+	}
+	entry := audit.Entry{Performer: user.ID, Action: audit.Read, Reason: strings.TrimSpace(query.Get("reason"))}
+	if err := entry.Validate(); err != nil {
+		return h.fail(w, r, action, page, mistakef("%v", err))
+	}
+	if _, err := h.desk.log.Append(r.Context(), entry); err != nil {
+		return h.fail(w, r, action, page, fmt.Errorf("writing the audit: %w", err))
+	}
+	view, err := readAudit(r.Context(), h.desk.log.Log, asked)
+	if err != nil {
+		return h.fail(w, r, action, page, err)
+	}
+	page.Data = view
+	h.app.metrics.lookups.WithLabelValues(action, "answered").Inc()
+	return h.write(w, r, http.StatusOK, "audit", page, view)
+}
+
+// auditQuery is which entries are asked for.
+type auditQuery struct {
+	before, after uint64 // sequences; the newest if neither is given
+	upwards       bool   // after is given
+	action        audit.Action
+	performer     string
+}
+
+func parseAuditQuery(query url.Values) (q auditQuery, err error) {
+	if q.before, _, err = sequenceOf(query, "before"); err != nil {
+		return auditQuery{}, err
+	}
+	if q.after, q.upwards, err = sequenceOf(query, "after"); err != nil {
+		return auditQuery{}, err
+	}
+	if q.before != 0 && q.upwards {
+		return auditQuery{}, mistakef("entries are asked for before or after one, not both")
+	}
+	if name := query.Get("action"); name != "" {
+		if err := q.action.UnmarshalText([]byte(name)); err != nil {
+			return auditQuery{}, mistakef("%v: the actions are %v", err, auditActions)
+		}
+	}
+	q.performer = query.Get("performer")
+	return q, nil
+}
+
+// sequenceOf reads the number of an entry. Errors quote nothing: it may be an address.
+func sequenceOf(query url.Values, name string) (n uint64, given bool, err error) {
+	text := query.Get(name)
+	if text == "" {
+		return 0, false, nil
+	}
+	if n, err = strconv.ParseUint(text, 10, 63); err != nil {
+		return 0, false, mistakef("%s is not the number of an entry", name)
+	}
+	return n, true, nil
+}
+
+var auditActions = []audit.Action{audit.Info, audit.Compare, audit.Reveal, audit.Block, audit.Unblock, audit.Read}
+
+func (q auditQuery) matches(e audit.Entry) bool {
+	return (q.action == 0 || e.Action == q.action) && (q.performer == "" || e.Performer == q.performer)
+}
+
+// auditView is a page of the log.
+type auditView struct {
+	// Entries are the newest first.
+	Entries []audit.Entry `json:"entries"`
+	// Total is the number of entries ever written, Pruned that of the oldest ones, no longer kept.
+	Total  uint64 `json:"total"`
+	Pruned uint64 `json:"pruned"`
+	// Older is what to give as before, and Newer as after, for the pages beside this; missing
+	// where there is none.
+	Older uint64 `json:"older,omitempty"`
+	Newer uint64 `json:"newer,omitempty"`
+	// What was asked for.
+	Action    audit.Action `json:"action,omitzero"`
+	Performer string       `json:"performer,omitempty"`
+}
+
+// Actions are all that can be asked for.
+func (auditView) Actions() []audit.Action { return auditActions }
+
+// readAudit reads one page.
+func readAudit(ctx context.Context, log *audit.Log, q auditQuery) (*auditView, error) {
+	now := log.Checkpoint()
+	view := &auditView{Entries: []audit.Entry{}, Total: now.Entries, Pruned: now.Pruned, Action: q.action, Performer: q.performer}
+	if q.upwards {
+		return view, view.readUp(ctx, log, q)
+	}
+	return view, view.readDown(ctx, log, q)
+}
+
+// readDown reads what comes before an entry. The log yields upwards only, so it goes by chunks.
+func (v *auditView) readDown(ctx context.Context, log *audit.Log, q auditQuery) error {
+	last := v.Total
+	if q.before != 0 && q.before <= last {
+		v.Newer = q.before - 1
+		last = q.before - 1
+	}
+	for scanned := 0; last > v.Pruned && len(v.Entries) < auditPage && scanned < maxAuditScan; scanned += auditChunk {
+		first := v.Pruned
+		if last > auditChunk {
+			first = max(first, last-auditChunk)
+		}
+		var found []audit.Entry
+		for e, err := range log.Entries(ctx, first) {
+			if err != nil {
+				return err
+			}
+			if e.Sequence <= last && q.matches(e) {
+				found = append(found, e)
+			}
+			if e.Sequence >= last {
+				break
+			}
+		}
+		slices.Reverse(found)
+		v.Entries = append(v.Entries, found...)
+		last = first
+	}
+	if len(v.Entries) > auditPage {
+		v.Entries = v.Entries[:auditPage]
+		last = v.Entries[auditPage-1].Sequence - 1
+	}
+	if last > v.Pruned {
+		v.Older = last + 1
+	}
+	return nil
+}
+
+// readUp reads what comes after an entry.
+func (v *auditView) readUp(ctx context.Context, log *audit.Log, q auditQuery) error {
+	last := min(max(q.after, v.Pruned), v.Total)
+	if last > v.Pruned {
+		v.Older = last + 1
+	}
+	scanned := 0
+	for e, err := range log.Entries(ctx, last) {
+		if err != nil {
+			return err
+		}
+		last = e.Sequence
+		if q.matches(e) {
+			v.Entries = append(v.Entries, e)
+		}
+		if scanned++; len(v.Entries) == auditPage || scanned == maxAuditScan || last >= v.Total {
+			break
+		}
+	}
+	slices.Reverse(v.Entries)
+	if last < v.Total {
+		v.Newer = last
+	}
+	return nil
+}

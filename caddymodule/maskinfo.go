@@ -1,0 +1,124 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(new(MaskInfo))
+}
+
+// MaskInfo lets those who may look masks up: what a mask's organisation and networks are, and
+// what several masks have in common, never an address or a city. It is a page that needs no script, and
+// JSON for programs (Accept: application/json, or ?format=json):
+//
+//	/.privacy/masks/                   asks for masks
+//	/.privacy/masks/MASK[,MASK...]     answers
+//	/.privacy/masks/reveal             POST: goes on to the origin where a mask is revealed
+//	/.privacy/masks/audit              the audit log, for those who may read it
+//
+// And for everybody, so that they can see how many reveals there were and that none vanished:
+//
+//	/.well-known/wikiveil-audit        the audit logs' checkpoints
+//	/.well-known/wikiveil-audit/links  what proves that one continues another
+//
+// Each look-up is in the audit log before it is answered.
+type MaskInfo struct {
+	MaskAccess
+
+	// Path is where the page is, with a slash at both ends. Default: /.privacy/masks/
+	Path string `json:"path,omitempty"`
+
+	// BlockLink is the address of a form of the wiki that blocks a mask, with {mask} in
+	// its place, such as https://wiki.example/wiki/Special:Block/{mask}. Default: none.
+	BlockLink string `json:"block_link,omitempty"`
+
+	logger *zap.Logger
+}
+
+const defaultMasksPath = "/.privacy/masks/"
+
+// CaddyModule returns the Caddy module information.
+func (*MaskInfo) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.mask_info", New: func() caddy.Module { return new(MaskInfo) }}
+}
+
+func (h *MaskInfo) validate() error {
+	if h.Path == "" {
+		h.Path = defaultMasksPath
+	}
+	if !strings.HasPrefix(h.Path, "/") || !strings.HasSuffix(h.Path, "/") || strings.ContainsAny(h.Path, "?#%{}") {
+		return fmt.Errorf("path %q is not a plain path with a slash at both ends", h.Path)
+	}
+	if h.BlockLink != "" {
+		if !strings.HasPrefix(h.BlockLink, "https://") && !strings.HasPrefix(h.BlockLink, "http://") && !strings.HasPrefix(h.BlockLink, "/") ||
+			strings.Count(h.BlockLink, maskInLink) != 1 {
+			return fmt.Errorf("block_link %q is not a web address with %s once in it", h.BlockLink, maskInLink)
+		}
+	}
+	return h.MaskAccess.validate()
+}
+
+// maskInLink is replaced in BlockLink.
+const maskInLink = "{mask}"
+
+// Provision sets up the handler.
+func (h *MaskInfo) Provision(ctx caddy.Context) error {
+	if err := h.validate(); err != nil {
+		return fmt.Errorf("mask_info: %w", err)
+	}
+	if h.Wiki == nil && h.Users == nil {
+		return errors.New("mask_info: nobody may look masks up: set `wiki` or `user`")
+	}
+	h.logger = ctx.Logger()
+	if err := h.provision(ctx); err != nil {
+		return fmt.Errorf("mask_info: %w", err)
+	}
+	return nil
+}
+
+// Cleanup implements caddy.CleanerUpper.
+func (h *MaskInfo) Cleanup() error { return h.cleanup() }
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler. The path counts that was asked for, whatever the
+// site rewrites it to.
+func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	asked := originalPath(r)
+	if h.desk == nil { // see unlessInUse
+		return caddyhttp.Error(http.StatusServiceUnavailable, errNoDesk)
+	}
+	if asked == checkpointPath || asked == linksPath {
+		return h.serveCheckpoint(w, r, asked)
+	}
+	below, ok := strings.CutPrefix(asked, h.Path)
+	if !ok {
+		if asked+"/" == h.Path {
+			http.Redirect(w, r, h.Path, http.StatusPermanentRedirect)
+			return nil
+		}
+		return next.ServeHTTP(w, r)
+	}
+	switch below {
+	case "style.css":
+		return serveMaskStyle(w, r)
+	case "reveal":
+		return h.startReveal(w, r)
+	case "audit":
+		return h.serveAudit(w, r)
+	}
+	return h.serveLookup(w, r, below)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*MaskInfo)(nil)
+	_ caddy.CleanerUpper          = (*MaskInfo)(nil)
+	_ caddyhttp.MiddlewareHandler = (*MaskInfo)(nil)
+)

@@ -1,0 +1,265 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/masking/sightings"
+)
+
+// serveLookup answers questions about masks. They stand in the path, or in the query as the page's form
+// sends them.
+func (h *MaskInfo) serveLookup(w http.ResponseWriter, r *http.Request, below string) error {
+	page := h.newPage("Masks", access.User{})
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "Masks are looked up by GET.")
+	}
+	query := r.URL.Query()
+	page.Asked, page.Reason = strings.TrimSpace(below+" "+strings.Join(query["masks"], " ")), strings.TrimSpace(query.Get("reason"))
+	if why := notAsked(r); why != "" {
+		return h.failStatus(w, r, http.StatusForbidden, page, why)
+	}
+	masks, err := parseMasks(page.Asked)
+	action := audit.Info
+	if len(masks) > 1 {
+		action = audit.Compare
+	}
+	// Nothing is taken from the quota for a mistake, nor for another site's link: it must not use up anybody's.
+	units := len(masks)
+	if fetchedElsewhere(r) {
+		units = 0
+	}
+	user, refused := h.gate.Admit(r, access.Info, units)
+	if refused != nil {
+		return h.fail(w, r, action.String(), page, refused)
+	}
+	page = h.pageAgain(page, user)
+	if err != nil {
+		return h.fail(w, r, action.String(), page, err)
+	}
+	if len(masks) == 0 {
+		return h.write(w, r, http.StatusOK, "ask", page, struct{}{})
+	}
+	if units == 0 {
+		page.Error = "Press the button to look these masks up."
+		return h.write(w, r, http.StatusOK, "ask", page, failure{Error: "look-ups are asked for on the wiki itself"})
+	}
+	return h.answer(w, r, page, action, masks)
+}
+
+// answer writes the audit, looks up, and answers.
+func (h *MaskInfo) answer(w http.ResponseWriter, r *http.Request, page maskPage, action audit.Action, masks []netip.Addr) error {
+	entry := audit.Entry{Performer: page.User.ID, Action: action, Masks: masks, Reason: page.Reason}
+	if err := entry.Validate(); err != nil {
+		return h.fail(w, r, action.String(), page, mistakef("%v", err))
+	}
+	if _, err := h.desk.log.Append(r.Context(), entry); err != nil {
+		return h.fail(w, r, action.String(), page, fmt.Errorf("writing the audit: %w", err))
+	}
+	var name string
+	var value any
+	var err error
+	switch {
+	case action == audit.Compare:
+		name = "comparison"
+		value, err = h.compare(r, masks)
+	case masking.IsNetwork(masks[0]):
+		name = "network"
+		value, err = h.networkInfo(r, masks[0])
+	default:
+		name = "info"
+		value, err = h.info(r, masks[0])
+	}
+	if err != nil {
+		return h.fail(w, r, action.String(), page, err)
+	}
+	page.Data = value
+	h.app.metrics.lookups.WithLabelValues(action.String(), "answered").Inc()
+	return h.write(w, r, http.StatusOK, name, page, value)
+}
+
+// pageAgain is a page for a user who is now known.
+func (h *MaskInfo) pageAgain(page maskPage, user access.User) maskPage {
+	known := h.newPage(page.Title, user)
+	known.Asked, known.Reason = page.Asked, page.Reason
+	return known
+}
+
+func (h *MaskInfo) failStatus(w http.ResponseWriter, r *http.Request, status int, page maskPage, text string) error {
+	page.Error = text
+	return h.write(w, r, status, "ask", page, failure{Error: text})
+}
+
+// parseMasks reads masks with spaces, commas or line ends between.
+func parseMasks(text string) ([]netip.Addr, error) {
+	fields := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' })
+	if len(fields) > sightings.MaxCompare {
+		return nil, mistakef("%d masks are too many: at most %d can be compared", len(fields), sightings.MaxCompare)
+	}
+	var masks []netip.Addr
+	for _, field := range fields {
+		mask, err := netip.ParseAddr(field)
+		// What is no mask is not shown again: it may be an address.
+		if err != nil || mask.Zone() != "" || !masking.Is(mask) {
+			return nil, mistakef("number %d is not a mask: masks begin with 2001:2f: or, those of networks, with 2001:2e:", len(masks)+1)
+		}
+		if slices.Contains(masks, mask) {
+			return nil, mistakef("%v stands twice", mask)
+		}
+		if len(fields) > 1 && masking.IsNetwork(mask) {
+			return nil, mistakef("%v is a network's mask: only clients' masks can be compared", mask)
+		}
+		masks = append(masks, mask)
+	}
+	return masks, nil
+}
+
+// notAsked tells why a request is none that a person or a program made on purpose: browsers
+// load ahead what is linked.
+func notAsked(r *http.Request) string {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz", "Service-Worker-Navigation-Preload"} {
+		if _, ok := r.Header[name]; ok {
+			return "Look-ups are not loaded ahead."
+		}
+	}
+	return ""
+}
+
+// fetchedElsewhere reports whether another site's page made the request.
+func fetchedElsewhere(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return false
+	}
+	return true
+}
+
+// networkView is a network's mask with its width, which is never written as a slash length after the
+// mask: as IPv6 notation that would be another, far too wide range.
+type networkView struct {
+	Mask         netip.Addr `json:"mask"`
+	Family       string     `json:"family"` // IPv4 or IPv6
+	PrefixLength int        `json:"prefix_length"`
+	Text         string     `json:"text"`
+}
+
+func viewNetwork(n sightings.Network) *networkView {
+	if !n.IsValid() {
+		return nil
+	}
+	return &networkView{Mask: n.Mask, Family: fmt.Sprintf("IPv%d", n.Family), PrefixLength: n.Bits, Text: n.String()}
+}
+
+type namedView struct {
+	Name string     `json:"name"`
+	Mask netip.Addr `json:"mask"`
+}
+
+// infoView is the answer about one client's mask.
+type infoView struct {
+	Mask    netip.Addr `json:"mask"`
+	Summary string     `json:"summary"`
+	// Organization is the name with the number of the autonomous system.
+	Organization string         `json:"organization"`
+	ASN          uint32         `json:"asn,omitempty"`
+	Network      *networkView   `json:"network"` // its allocation; null if unknown
+	Ranges       []*networkView `json:"ranges"`
+	Named        []namedView    `json:"named_networks"`
+	FirstSeen    time.Time      `json:"first_seen"`
+	LastSeen     time.Time      `json:"last_seen"`
+	Sightings    string         `json:"sightings"`
+	// Reveals is whether there is a sealed address.
+	Reveals bool `json:"revealable"`
+}
+
+func (h *MaskInfo) info(r *http.Request, mask netip.Addr) (*infoView, error) {
+	records, err := h.look(r.Context(), []netip.Addr{mask})
+	if err != nil {
+		return nil, err
+	}
+	record := records[0]
+	if err := h.desk.book.RememberNetworks(r.Context(), record); err != nil {
+		return nil, err
+	}
+	view := &infoView{
+		Mask: mask, Organization: record.Organization(), ASN: record.ASN, Network: viewNetwork(record.Allocation),
+		Summary:   fmt.Sprintf("Organization: %s  Network: %v", record.Organization(), record.Allocation),
+		Ranges:    []*networkView{},
+		Named:     []namedView{},
+		FirstSeen: record.First.Truncate(time.Minute), LastSeen: record.Last.Truncate(time.Minute),
+		Sightings: sightings.CountRange(record.Count),
+		Reveals:   len(record.Box.Body) > 0,
+	}
+	for _, n := range record.Ranges {
+		view.Ranges = append(view.Ranges, viewNetwork(n))
+	}
+	for _, n := range record.Named {
+		view.Named = append(view.Named, namedView{n.Name, n.Mask})
+	}
+	return view, nil
+}
+
+// networkMaskView is the answer about a network's mask.
+type networkMaskView struct {
+	Mask         netip.Addr   `json:"mask"`
+	Summary      string       `json:"summary"`
+	Organization string       `json:"organization"`
+	ASN          uint32       `json:"asn,omitempty"`
+	Network      *networkView `json:"network,omitempty"`
+	Name         string       `json:"name,omitempty"`
+}
+
+func (h *MaskInfo) networkInfo(r *http.Request, mask netip.Addr) (*networkMaskView, error) {
+	n, err := h.lookNetwork(r.Context(), mask)
+	if err != nil {
+		return nil, err
+	}
+	view := &networkMaskView{Mask: mask, Organization: n.Organization(), ASN: n.ASN, Network: viewNetwork(n.Network), Name: n.Name}
+	if n.Name != "" {
+		view.Summary = "Network: " + n.Name
+	} else {
+		view.Summary = fmt.Sprintf("Organization: %s  Network: %v", view.Organization, n.Network)
+	}
+	return view, nil
+}
+
+// comparisonView is the answer about several masks.
+type comparisonView struct {
+	Masks        []netip.Addr `json:"masks"`
+	Summary      string       `json:"summary"`
+	City         string       `json:"city"`
+	Region       string       `json:"region"`
+	Country      string       `json:"country"`
+	Organization string       `json:"organization"`
+	// Network is the narrowest one that all are in; null if none is known.
+	Network *networkView `json:"network"`
+}
+
+func (h *MaskInfo) compare(r *http.Request, masks []netip.Addr) (*comparisonView, error) {
+	records, err := h.look(r.Context(), masks)
+	if err != nil {
+		return nil, err
+	}
+	c := sightings.CompareRecords(records)
+	network := "none in common"
+	if c.Network.IsValid() {
+		network = c.Network.String()
+		if err := h.desk.book.RememberNetworks(r.Context(), records[0]); err != nil { // it's one of them
+			return nil, err
+		}
+	}
+	return &comparisonView{
+		Masks: masks, City: c.City.String(), Region: c.Region.String(), Country: c.Country.String(),
+		Organization: c.Organization.String(), Network: viewNetwork(c.Network),
+		Summary: fmt.Sprintf("City: %v  Region: %v  Country: %v  Network: %s", c.City, c.Region, c.Country, network),
+	}, nil
+}

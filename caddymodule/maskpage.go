@@ -1,0 +1,186 @@
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/masking/access"
+)
+
+var (
+	//go:embed maskpage.html
+	maskPageHTML string
+	//go:embed maskpage.css
+	maskPageCSS string
+
+	maskPages = template.Must(template.New("page").Funcs(template.FuncMap{
+		"pair":    func(page maskPage, n *networkView) networkLine { return networkLine{page, n} },
+		"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
+		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	}).Parse(maskPageHTML))
+)
+
+// maskPagePolicy stands beside the site's own. The style sheet is a file, since a site's policy
+// without 'unsafe-inline' would stop a style element whatever stood here.
+const maskPagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'%s; frame-ancestors 'none'; base-uri 'none'"
+
+// maskPage is what the templates see.
+type maskPage struct {
+	Path, Style string
+	Title       string
+	User        access.User
+	BlockLink   string
+	CanReveal   bool
+	CanAudit    bool
+	Asked       string // what stands in the field
+	Reason      string
+	Error       string
+	Data        any
+}
+
+// networkLine is what shows a network on a page.
+type networkLine struct {
+	Page maskPage
+	Net  *networkView
+}
+
+// newPage begins a page for a user, who may be nobody.
+func (h *MaskInfo) newPage(title string, user access.User) maskPage {
+	sum := sha256.Sum256([]byte(maskPageCSS))
+	return maskPage{
+		Path: h.Path, Style: h.Path + "style.css?" + hex.EncodeToString(sum[:6]), Title: title, User: user, BlockLink: h.BlockLink,
+		CanReveal: h.Reveal != nil && user.Rights.Has(access.Reveal),
+		CanAudit:  user.Rights.Has(access.Audit),
+	}
+}
+
+// BlockURL is the address of the wiki's form that blocks a mask.
+func (p maskPage) BlockURL(mask netip.Addr) string {
+	if p.BlockLink == "" {
+		return ""
+	}
+	return strings.Replace(p.BlockLink, maskInLink, mask.String(), 1)
+}
+
+// URL is the address of a mask's look-up.
+func (p maskPage) URL(mask netip.Addr) string { return p.Path + mask.String() }
+
+// write answers with one of the templates, or in JSON where the visitor is a program.
+func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, name string, page maskPage, value any) error {
+	var body bytes.Buffer
+	contentType := "application/json"
+	if wantsJSON(r) {
+		if err := json.NewEncoder(&body).Encode(value); err != nil {
+			return fmt.Errorf("mask_info: %w", err)
+		}
+	} else {
+		contentType = "text/html; charset=utf-8"
+		if err := maskPages.ExecuteTemplate(&body, name, page); err != nil {
+			return fmt.Errorf("mask_info: rendering the page: %w", err)
+		}
+	}
+	h.setHeaders(w.Header())
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := w.Write(body.Bytes())
+	return err
+}
+
+func (h *MaskInfo) setHeaders(to http.Header) {
+	also := ""
+	if h.Reveal != nil {
+		also = " " + h.Reveal.Origin // the form that begins a reveal is redirected there
+	}
+	// Added and not set: a site-wide policy may stand there, and both hold.
+	to.Add("Content-Security-Policy", fmt.Sprintf(maskPagePolicy, also))
+	to.Set("X-Content-Type-Options", "nosniff")
+	to.Set("X-Frame-Options", "DENY")
+	to.Set("Referrer-Policy", "same-origin") // no-referrer would make the Origin of the form that reveals null
+	to.Set("Cross-Origin-Opener-Policy", "same-origin")
+	to.Set("Cross-Origin-Resource-Policy", "same-origin")
+	to.Set("Cache-Control", "no-store")
+	to.Add("Vary", "Accept")
+}
+
+// failure is what programs get.
+type failure struct {
+	Error string `json:"error"`
+	// Reason is a fixed word for refusals of access, such as "quota".
+	Reason string `json:"reason,omitempty"`
+}
+
+// fail answers with what went wrong. What is the operator's to know goes to the log.
+func (h *MaskInfo) fail(w http.ResponseWriter, r *http.Request, action string, page maskPage, err error) error {
+	status, text, reason := statusOf(err), err.Error(), ""
+	var refusal *access.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		reason = string(refusal.Reason)
+		if refusal.Cause != nil {
+			h.logger.Error("look-up refused", zap.String("reason", reason), zap.Error(refusal.Cause))
+		}
+		if !refusal.Reset.IsZero() {
+			w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(refusal.Reset).Seconds())+1))
+		}
+	case status >= 500:
+		h.logger.Error("look-up failed", zap.Error(err))
+		text = "Masks can't be looked up just now. Try again in a moment."
+	}
+	outcome := reason
+	if outcome == "" {
+		outcome = strconv.Itoa(status)
+	}
+	h.app.metrics.lookups.WithLabelValues(action, outcome).Inc()
+	page.Error = capital(text)
+	return h.write(w, r, status, "ask", page, failure{Error: page.Error, Reason: reason})
+}
+
+// capital makes a sentence of an error's text.
+func capital(text string) string {
+	if text == "" {
+		return text
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
+}
+
+// wantsJSON tells programs from browsers, whose Accept always names HTML.
+func wantsJSON(r *http.Request) bool {
+	switch r.URL.Query().Get("format") {
+	case "json":
+		return true
+	case "html":
+		return false
+	}
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
+}
+
+// serveMaskStyle serves the pages' style sheet, which is nobody's secret.
+func serveMaskStyle(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	http.ServeContent(w, r, "style.css", time.Time{}, strings.NewReader(maskPageCSS))
+	return nil
+}

@@ -1,0 +1,164 @@
+package caddymodule
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/masking/access"
+)
+
+func init() {
+	caddy.RegisterModule(new(MaskReveal))
+}
+
+// MaskReveal is the origin where masks are turned back into addresses, away from the wiki's
+// scripts. Who may starts on the wiki's mask_info, and here gives a reason and types a code. The
+// reveal is in the audit log before it is answered: by the address where `seal local` is set, else by
+// the sealed box, which `wikiveil reveal` opens on the machine that has the identity.
+//
+// Let it be another port of the wiki's host or a subdomain, with nothing else on it. On another
+// port the wiki's session comes along, so set `wiki` (or `user`, behind the same authentication) as mask_info
+// has it: who confirms must then be who started, and still have the right. Without them, as on a
+// subdomain, what the wiki said a moment before counts.
+type MaskReveal struct {
+	MaskAccess
+
+	// Path is where the wiki's mask_info is, to go back to. Default: /.privacy/masks/
+	Path string `json:"path,omitempty"`
+
+	pages  *confirm.Pages
+	logger *zap.Logger
+}
+
+const (
+	revealPath = "/reveal"
+	// revealAction is what a token of these pages is for.
+	revealAction = "reveal"
+)
+
+//go:embed maskreveal.html
+var maskRevealHTML string
+
+// CaddyModule returns the Caddy module information.
+func (*MaskReveal) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.mask_reveal", New: func() caddy.Module { return new(MaskReveal) }}
+}
+
+var (
+	errNoOrigin  = errors.New("it is not said where reveals are: set `reveal` with the wiki's origin and this one")
+	errNoSealing = errors.New("nothing is sealed, so nothing can be revealed: set `seal` in `sightings`")
+)
+
+func (h *MaskReveal) validate() error {
+	info := MaskInfo{Path: h.Path}
+	if err := info.validate(); err != nil {
+		return err
+	}
+	h.Path = info.Path
+	if h.Reveal == nil {
+		return errNoOrigin
+	}
+	return h.MaskAccess.validate()
+}
+
+// Provision sets up the handler.
+func (h *MaskReveal) Provision(ctx caddy.Context) error {
+	err := h.validate()
+	if err == nil {
+		err = h.provision(ctx)
+	}
+	if err == nil && h.app.Sightings.Seal == nil {
+		err = errNoSealing
+	}
+	if err != nil {
+		return fmt.Errorf("mask_reveal: %w", err)
+	}
+	if h.logger = ctx.Logger(); h.desk == nil {
+		return nil
+	}
+	flow, err := h.flow()
+	if err != nil {
+		return fmt.Errorf("mask_reveal: %w", err)
+	}
+	// Pages need the flow's origins alone, which stay; its keys are asked for anew each time.
+	h.pages, err = flow.Pages(maskRevealHTML)
+	return err
+}
+
+// Cleanup implements caddy.CleanerUpper.
+func (h *MaskReveal) Cleanup() error { return h.cleanup() }
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it: nothing else is to be
+// on this origin.
+func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if h.desk == nil { // see unlessInUse
+		return caddyhttp.Error(http.StatusServiceUnavailable, errNoDesk)
+	}
+	flow, err := h.flow()
+	if err != nil {
+		return h.refuse(w, err, nil)
+	}
+	if originalPath(r) != revealPath {
+		flow.SetHeaders(w.Header())
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(http.StatusNotFound)
+		_, err := io.WriteString(w, "There is nothing here. Masks are revealed from the wiki's page about them.\n")
+		return err
+	}
+	switch r.Method {
+	case http.MethodGet:
+		return h.ask(w, r, flow)
+	case http.MethodPost:
+		return h.answer(w, r, flow)
+	}
+	w.Header().Set("Allow", "GET, POST")
+	return h.refuse(w, confirm.ErrMethod, nil)
+}
+
+// write answers with the page.
+func (h *MaskReveal) write(w http.ResponseWriter, status int, title string, form confirm.Dialog, view revealView) error {
+	view.Wiki, view.Path = h.Reveal.Wiki, h.Path
+	if err := h.pages.Write(w, status, confirm.Page{Title: title, Form: form, Data: view}); err != nil {
+		return fmt.Errorf("mask_reveal: %w", err)
+	}
+	return nil
+}
+
+func (h *MaskReveal) count(outcome string) {
+	h.app.metrics.lookups.WithLabelValues(access.Reveal.String(), outcome).Inc()
+}
+
+// refuse says why nothing is revealed. A form that can be sent again is shown again.
+func (h *MaskReveal) refuse(w http.ResponseWriter, err error, again *revealForm) error {
+	why := explainReveal(err)
+	h.count(why.reason)
+	if why.operators != nil {
+		h.logger.Error("reveal refused", zap.String("reason", why.reason), zap.Error(why.operators))
+	}
+	if !why.reset.IsZero() {
+		w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(why.reset).Seconds())+1))
+	}
+	view := revealView{Error: capital(why.text)}
+	if again == nil {
+		return h.write(w, why.status, "Nothing was revealed", confirm.Dialog{}, view)
+	}
+	view.Form = again
+	return h.write(w, why.status, askTitle, again.dialog, view)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*MaskReveal)(nil)
+	_ caddy.CleanerUpper          = (*MaskReveal)(nil)
+	_ caddyhttp.MiddlewareHandler = (*MaskReveal)(nil)
+)

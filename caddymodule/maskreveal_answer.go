@@ -1,0 +1,217 @@
+package caddymodule
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/masking/sightings"
+)
+
+// revealSubject is what the wiki's server says of a reveal to its other origin: whose, of which mask.
+type revealSubject struct {
+	Mask netip.Addr `json:"m"`
+	User string     `json:"u"` // id
+	Name string     `json:"n,omitempty"`
+}
+
+// encode returns the text that hand-offs and tokens carry.
+func (s revealSubject) encode() (string, error) {
+	data, err := json.Marshal(s)
+	return string(data), err
+}
+
+func parseRevealSubject(text string) (s revealSubject, err error) {
+	if err := json.Unmarshal([]byte(text), &s); err != nil || s.User == "" || !masking.Is(s.Mask) {
+		return revealSubject{}, confirm.ErrMalformed
+	}
+	return s, nil
+}
+
+// binding ties a token to exactly this record, for this user.
+func (s revealSubject) binding(record sightings.Record) confirm.Binding {
+	return confirm.Bind(s.Mask.String(), s.User, record.Box.String())
+}
+
+const (
+	askTitle     = "Reveal the address behind a mask"
+	subjectField = "subject"
+	reasonField  = "reason"
+)
+
+// revealForm is a page that asks. The subject goes through the form and not its address, so that no log
+// of requests tells who reveals whom; the token is bound to it.
+type revealForm struct {
+	revealSubject
+	Subject string
+	Reason  string
+	dialog  confirm.Dialog
+}
+
+// revealView is what the template sees.
+type revealView struct {
+	Wiki, Path string
+	Form       *revealForm
+	Error      string
+	Revealed   *revealed
+	Local      bool // the edge itself opens the box
+}
+
+// revealed is what a reveal gives: an address, or a box for the recipients.
+type revealed struct {
+	revealSubject
+	Address    netip.Addr
+	Box        seal.Box
+	All        bool // all recipients are needed, not one
+	Recipients []string
+}
+
+// ask shows the page that asks for a reason and the code.
+func (h *MaskReveal) ask(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
+	handOff, err := flow.OpenPage(r, isHTTPS(r))
+	if err != nil {
+		return h.refuse(w, err, nil)
+	}
+	subject, err := parseRevealSubject(handOff.Subject())
+	if err != nil {
+		return h.refuse(w, err, nil)
+	}
+	record, err := h.admitted(r, subject)
+	if err != nil {
+		return h.refuse(w, err, nil)
+	}
+	challenge, err := flow.Ask(handOff, revealAction, subject.binding(record))
+	if err != nil {
+		return h.refuse(w, err, nil)
+	}
+	h.count("asked")
+	form := &revealForm{revealSubject: subject, Subject: handOff.Subject()}
+	return h.write(w, http.StatusOK, askTitle, revealDialog(challenge), revealView{Form: form, Local: record.Box.Mode() == seal.Local})
+}
+
+func revealDialog(challenge confirm.Challenge) confirm.Dialog {
+	return confirm.Dialog{Action: revealPath, Challenge: challenge, Submit: "Reveal"}
+}
+
+// admitted returns the record that a subject is about. Where users are known on this origin, too, it must be
+// the subject's user who comes, and he must have the right still.
+func (h *MaskReveal) admitted(r *http.Request, subject revealSubject) (sightings.Record, error) {
+	if h.gate != nil {
+		user, err := h.gate.Admit(r, access.Reveal, 0)
+		if err != nil {
+			return sightings.Record{}, err
+		}
+		if user.ID != subject.User {
+			return sightings.Record{}, errOtherUser
+		}
+	}
+	return h.lookSealed(r, subject.Mask)
+}
+
+// lookSealed returns the record of a mask that has an address sealed in it.
+func (c *MaskAccess) lookSealed(r *http.Request, mask netip.Addr) (sightings.Record, error) {
+	records, err := c.look(r.Context(), []netip.Addr{mask})
+	if err != nil {
+		return sightings.Record{}, err
+	}
+	if records[0].Box.Mode() == 0 {
+		return sightings.Record{}, errNotSealed
+	}
+	return records[0], nil
+}
+
+// answer takes the form, and reveals.
+func (h *MaskReveal) answer(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
+	form, err := flow.ReadForm(r, isHTTPS(r), subjectField, reasonField)
+	if err != nil {
+		return h.refuse(w, err, nil)
+	}
+	subject, err := genuineSubject(flow, r, form)
+	if err != nil {
+		return h.refuse(w, err, nil)
+	}
+	entry := audit.Entry{
+		Performer: subject.User, Action: audit.Reveal, Masks: []netip.Addr{subject.Mask},
+		Reason: strings.TrimSpace(form.Get(reasonField)),
+	}
+	if err := entry.Validate(); err != nil {
+		return h.refuse(w, mistakef("%v", err), formAgain(form, subject))
+	}
+	result, err := h.reveal(r, flow, form, subject, entry)
+	if err != nil {
+		return h.refuse(w, err, nil)
+	}
+	h.count("answered")
+	return h.write(w, http.StatusOK, "Revealed", confirm.Dialog{}, revealView{Revealed: result})
+}
+
+// genuineSubject returns what a form is about if its token was made here for that, before anything is looked
+// up for it: a stranger's form must not tell which masks are known. No binding is zero, so a genuine
+// token is refused for its binding, which does not use it up.
+func genuineSubject(flow *confirm.Flow, r *http.Request, form confirm.Form) (revealSubject, error) {
+	text := form.Get(subjectField)
+	if _, err := flow.Redeem(r, form, confirm.Act{Subject: text, Action: revealAction}); !errors.Is(err, confirm.ErrBinding) {
+		return revealSubject{}, cmp.Or(err, error(confirm.ErrMalformed))
+	}
+	return parseRevealSubject(text)
+}
+
+// reveal does it: who may is asked, the token used up, the quota taken and the audit written, in this
+// order, and only then the box touched.
+func (h *MaskReveal) reveal(r *http.Request, flow *confirm.Flow, form confirm.Form, subject revealSubject, entry audit.Entry) (*revealed, error) {
+	record, err := h.admitted(r, subject)
+	if err != nil {
+		return nil, err
+	}
+	act := confirm.Act{Subject: form.Get(subjectField), Action: revealAction, Binding: subject.binding(record)}
+	if _, err := flow.Redeem(r, form, act); err != nil {
+		return nil, err
+	}
+	if _, err := h.desk.quotas.Take(r.Context(), subject.User, access.Reveal, 1); err != nil {
+		return nil, err
+	}
+	if _, err := h.desk.log.Append(r.Context(), entry); err != nil {
+		return nil, fmt.Errorf("writing the audit: %w", err)
+	}
+	result := &revealed{revealSubject: subject, Box: record.Box, All: record.Box.Mode() == seal.All, Recipients: record.Box.Recipients()}
+	if record.Box.Mode() == seal.Local {
+		result.Address, err = h.openLocal(record.Box)
+	}
+	return result, err
+}
+
+// openLocal opens a box that the edge sealed to itself.
+func (h *MaskReveal) openLocal(box seal.Box) (netip.Addr, error) {
+	epochs := h.desk.keys.readable()
+	i := slices.IndexFunc(epochs, func(e masking.Epoch) bool { return e.ID() == box.Epoch })
+	if i < 0 {
+		return netip.Addr{}, &sightings.MaskError{Mask: box.Mask, Err: sightings.ErrEpochDestroyed}
+	}
+	return seal.OpenLocal(box, epochs[i])
+}
+
+var plainCode = regexp.MustCompile(`^[0-9]{5}$`)
+
+// formAgain is the same form, not used up, to be sent again. The code can't be told from the token, but
+// whoever sent the form knows it; it is nil if he doesn't.
+func formAgain(form confirm.Form, subject revealSubject) *revealForm {
+	code := strings.Join(strings.Fields(form.Get(confirm.CodeField)), "")
+	if !plainCode.MatchString(code) {
+		return nil
+	}
+	return &revealForm{
+		revealSubject: subject, Subject: form.Get(subjectField), Reason: form.Get(reasonField),
+		dialog: revealDialog(confirm.Challenge{Token: form.Get(confirm.TokenField), Code: code}),
+	}
+}

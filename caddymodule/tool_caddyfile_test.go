@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+const integrity = "sha384-oqVuAfXRKap7fdgcCY5uykM6+R9GqQ8K/uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC"
+
+// wholeTool has every option. Its JSON stands in wholeToolJSON.
+const wholeTool = `tool calendar https://calendar.example.org {
+	title Calendar
+	hosts cdn.example.org
+	kinds script img
+	access consent
+	executable
+	integrity ` + integrity + `
+	methods GET
+	url https://calendar.example.org/about
+	author "A. Maker"
+	purpose "Shows dates"
+	sends "The page's title"
+	personal some
+	retention "A day"
+	source https://git.example.org/calendar
+	privacy https://calendar.example.org/privacy
+	contact calendar@example.org
+	reviewer "R. Viewer"
+	reviewed 2026-07-01
+	expires 2027-01-01T12:00:00+02:00
+	disabled
+	revision 7
+	max_size 1MiB
+	timeout 30s
+}`
+
+const wholeToolJSON = `{"name":"calendar","origin":"https://calendar.example.org","hosts":["cdn.example.org"],"kinds":["script","img"],
+	"methods":["GET"],"access":"consent","executable":true,"integrity":["` + integrity + `"],
+	"title":"Calendar","url":"https://calendar.example.org/about","author":"A. Maker","purpose":"Shows dates","sends":"The page's title",
+	"personal":"some","retention":"A day","source":"https://git.example.org/calendar","privacy":"https://calendar.example.org/privacy",
+	"contact":"calendar@example.org","reviewer":"R. Viewer","reviewed":"2026-07-01","expires":"2027-01-01T10:00:00Z","disabled":true,
+	"revision":7,"max_size":1048576,"timeout":"30s"}`
+
+func parsedTool(t *testing.T, text string) (*noticeboard.Tool, error) {
+	t.Helper()
+	d := caddyfile.NewTestDispenser(text)
+	d.Next()
+	return parseTool(d)
+}
+
+// What the Caddyfile says, JSON says too, and the reverse.
+func TestToolCaddyfile(t *testing.T) {
+	got, err := parsedTool(t, wholeTool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have, want map[string]any
+	for text, into := range map[string]*map[string]any{string(data): &have, wholeToolJSON: &want} {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(have, want) {
+		t.Errorf("got  %v\nwant %v", have, want)
+	}
+	// Only allow_loopback can't stand in this one; a field that neither form has would be missed.
+	for i := range reflect.TypeFor[noticeboard.Tool]().NumField() {
+		name, _, _ := strings.Cut(reflect.TypeFor[noticeboard.Tool]().Field(i).Tag.Get("json"), ",")
+		if _, ok := have[name]; !ok && name != "allow_loopback" {
+			t.Errorf("no option sets %s", name)
+		}
+	}
+}
+
+func TestToolBadOptions(t *testing.T) {
+	for name, tt := range map[string]struct{ options, reason string }{ // line 2 is the first option's
+		"access":               {"access open", `access "open" is unknown: use proxy, consent or both, at Testfile:2`},
+		"personal":             {"personal maybe", `personal "maybe" is unknown: use none or some, at Testfile:2`},
+		"script, both":         {"access both\nkinds script", `isn't allowed with access both: declare the script as a tool of its own, with access consent, at Testfile:3`},
+		"script, not marked":   {"access consent\nkinds script", `isn't allowed without executable: a script can do all that the reader can, at Testfile:3`},
+		"script, no hash":      {"access consent\nexecutable\nkinds script", `isn't allowed without integrity: give the hash of each script that may run, at Testfile:4`},
+		"executable alone":     {"executable", `executable is for the kind "script", which isn't among the kinds, at Testfile:2`},
+		"integrity alone":      {"integrity " + integrity, `integrity is for the kind "script", which isn't among the kinds, at Testfile:2`},
+		"integrity, no hash":   {"integrity sha384-x", `integrity "sha384-x" isn't a hash such as sha384-… in base64, at Testfile:2`},
+		"expires, words":       {"expires soon", `parsing expires: "soon" is not a day such as 2026-07-01, nor a time such as 2026-07-01T12:00:00Z, at Testfile:2`},
+		"expires, never":       {"expires 0001-01-01", `parsing expires: "0001-01-01" is not a day`},
+		"reviewed":             {"reviewed 2026-13-01", `parsing reviewed: "2026-13-01" is not a day`},
+		"no date":              {"expires", "at Testfile:2"},
+		"disabled, argument":   {"disabled no", "after 'no', at Testfile:2"},
+		"executable, argument": {"executable no", "after 'no', at Testfile:2"},
+		"revision":             {"revision -1", `parsing revision: "-1" is not a whole number, at Testfile:2`},
+		"revision, huge":       {"revision 9999999999999999", "revision must be at most 1000000000000000, at Testfile:2"},
+		"url":                  {"url javascript:alert(1)", `url "javascript:alert(1)" isn't a web address: start it with https://, at Testfile:2`},
+		"direction":            {"author \"a\u202eb\"", "author holds control characters or broken UTF-8: remove them, at Testfile:2"},
+		"twice":                {"expires 2027-01-01\nexpires 2027-01-02", "expires is given twice, at Testfile:3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parsedTool(t, "tool a https://a.example.org {\n"+tt.options+"\n}")
+			wantRefusedConfig(t, err, tt.reason)
+		})
+	}
+}
