@@ -17,6 +17,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	_ "github.com/wikiveil/wikiveil/caddymodule"
+	"github.com/wikiveil/wikiveil/masking/geo/geotest"
+	"github.com/wikiveil/wikiveil/masking/seal"
 )
 
 const exampleFile = "../../Caddyfile.example"
@@ -68,16 +70,25 @@ func TestExampleAlternatives(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	tor := filepath.Join(t.TempDir(), "tor-exits.txt")
-	if err := os.WriteFile(tor, []byte("192.0.2.1\n2001:db8::/64\n"), 0o600); err != nil {
+	dir := t.TempDir()
+	id, err := seal.GenerateIdentity()
+	if err != nil {
 		t.Fatal(err)
 	}
-	config := strings.ReplaceAll(strings.Join(lines, ""), "/etc/wikiveil/tor-exits.txt", tor)
+	for name, text := range map[string]string{
+		"tor-exits.txt": "192.0.2.1\n2001:db8::/64\n", "recipients": "# Alice\n" + id.Recipient().String() + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	geotest.Write(t, filepath.Join(dir, "GeoLite2-ASN.mmdb"), geotest.ASN, geotest.Networks{"192.0.2.0/24": geotest.Organization(64500, "Example")})
+	config := strings.NewReplacer("/etc/wikiveil", dir, "/var/lib/GeoIP", dir, "keep 1\n", "keep 1\ndata_dir "+dir+"\n").Replace(strings.Join(lines, ""))
 	adapted, err := adapt(t, config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{`"name":"tor"`, `"origin":"https://maps.example.org"`, `"protocol":"fastcgi"`} {
+	for _, part := range []string{`"name":"tor"`, `"origin":"https://maps.example.org"`, `"protocol":"fastcgi"`, `"seal":{"mode":"any"`, `"handler":"mask_info"`} {
 		if !strings.Contains(string(adapted), part) {
 			t.Errorf("the config lacks %s", part)
 		}
@@ -88,7 +99,8 @@ func TestExampleAlternatives(t *testing.T) {
 func isConfig(line string) bool {
 	word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 	switch word {
-	case "network", "tool", "kinds", "title", "purpose", "sends", "}", "root", "@private", "error", "php_fastcgi", "file_server":
+	case "network", "tool", "kinds", "title", "purpose", "sends", "}", "root", "@private", "error", "php_fastcgi", "file_server",
+		"sightings", "geoip", "seal", "mask_info", "wiki":
 		return !strings.HasSuffix(strings.TrimSpace(line), ".") && !strings.HasSuffix(strings.TrimSpace(line), ":")
 	}
 	return false

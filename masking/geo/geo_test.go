@@ -2,7 +2,6 @@ package geo_test
 
 import (
 	"bytes"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,44 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/maxmind/mmdbwriter"
 	"github.com/maxmind/mmdbwriter/mmdbtype"
 	"go.uber.org/goleak"
 
 	"github.com/wikiveil/wikiveil/masking/geo"
+	"github.com/wikiveil/wikiveil/masking/geo/geotest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// database writes a database that gives each network its value.
-func database(t testing.TB, kind string, built time.Time, networks map[string]mmdbtype.Map) []byte {
-	t.Helper()
-	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: kind, BuildEpoch: built.Unix(), IncludeReservedNetworks: true, RecordSize: 24})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for cidr, value := range networks {
-		_, network, err := net.ParseCIDR(cidr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := tree.Insert(network, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var buf bytes.Buffer
-	if _, err := tree.WriteTo(&buf); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func asn(number uint32, org string) mmdbtype.Map {
-	return mmdbtype.Map{
-		"autonomous_system_number":       mmdbtype.Uint32(number),
-		"autonomous_system_organization": mmdbtype.String(org),
-	}
-}
 
 func place(country, region, city uint32) mmdbtype.Map {
 	m := mmdbtype.Map{"country": mmdbtype.Map{"geoname_id": mmdbtype.Uint32(country)}}
@@ -83,11 +52,11 @@ func write(t testing.TB, path string, data []byte) string {
 }
 
 func asnDatabase(t testing.TB) []byte {
-	return database(t, "GeoLite2-ASN", built, map[string]mmdbtype.Map{
-		"71.80.0.0/15":    asn(20115, "Charter Communications, Inc"),
-		"203.0.113.0/24":  asn(64500, "Example Net"),
-		"2001:db8::/32":   asn(64501, "Example Six"),
-		"2001:db8:1::/48": asn(64502, "Example Customer"),
+	return geotest.Database(t, "GeoLite2-ASN", built, geotest.Networks{
+		"71.80.0.0/15":    geotest.Organization(20115, "Charter Communications, Inc"),
+		"203.0.113.0/24":  geotest.Organization(64500, "Example Net"),
+		"2001:db8::/32":   geotest.Organization(64501, "Example Six"),
+		"2001:db8:1::/48": geotest.Organization(64502, "Example Customer"),
 	})
 }
 
@@ -95,11 +64,11 @@ func TestLookup(t *testing.T) {
 	dir := t.TempDir()
 	db, err := geo.Open(geo.Config{
 		ASN: write(t, filepath.Join(dir, "asn.mmdb"), asnDatabase(t)),
-		City: write(t, filepath.Join(dir, "city.mmdb"), database(t, "GeoLite2-City", built, map[string]mmdbtype.Map{
+		City: write(t, filepath.Join(dir, "city.mmdb"), geotest.Database(t, "GeoLite2-City", built, geotest.Networks{
 			"71.80.0.0/16":   place(6252001, 5128638, 5128581),
 			"203.0.113.0/24": place(2077456, 0, 0),
 		})),
-		Anonymous: write(t, filepath.Join(dir, "anon.mmdb"), database(t, "GeoIP2-Anonymous-IP", built, map[string]mmdbtype.Map{
+		Anonymous: write(t, filepath.Join(dir, "anon.mmdb"), geotest.Database(t, "GeoIP2-Anonymous-IP", built, geotest.Networks{
 			"71.80.0.9/32":    flags("is_tor_exit_node", "is_hosting_provider"),
 			"203.0.113.8/29":  flags("is_anonymous_vpn"),
 			"203.0.113.16/29": flags(),
@@ -163,8 +132,8 @@ func TestNothingConfigured(t *testing.T) {
 }
 
 func TestAnonymousPlus(t *testing.T) {
-	path := write(t, filepath.Join(t.TempDir(), "anon.mmdb"), database(t, "GeoIP-Anonymous-Plus", built,
-		map[string]mmdbtype.Map{"203.0.113.0/24": flags("is_anonymous_vpn")}))
+	path := write(t, filepath.Join(t.TempDir(), "anon.mmdb"), geotest.Database(t, "GeoIP-Anonymous-Plus", built,
+		geotest.Networks{"203.0.113.0/24": flags("is_anonymous_vpn")}))
 	db, err := geo.Open(geo.Config{Anonymous: path})
 	if err != nil {
 		t.Fatal(err)
@@ -177,8 +146,8 @@ func TestAnonymousPlus(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	good := asnDatabase(t)
-	wrong := database(t, "GeoLite2-City", built, map[string]mmdbtype.Map{"203.0.113.0/24": place(1, 2, 3)})
-	odd := database(t, "Weather", built, map[string]mmdbtype.Map{"203.0.113.0/24": place(1, 2, 3)})
+	wrong := geotest.Database(t, "GeoLite2-City", built, geotest.Networks{"203.0.113.0/24": place(1, 2, 3)})
+	odd := geotest.Database(t, "Weather", built, geotest.Networks{"203.0.113.0/24": place(1, 2, 3)})
 	tests := []struct {
 		name string
 		data []byte // nil: no file
@@ -237,7 +206,7 @@ func TestHotSwap(t *testing.T) {
 	}
 
 	newer := built.Add(24 * time.Hour)
-	replace(t, path, database(t, "GeoLite2-ASN", newer, map[string]mmdbtype.Map{"203.0.113.0/24": asn(64777, "Successor")}))
+	replace(t, path, geotest.Database(t, "GeoLite2-ASN", newer, geotest.Networks{"203.0.113.0/24": geotest.Organization(64777, "Successor")}))
 	eventually(t, "the new file is in use", func() bool { return db.Lookup(addr).ASN == 64777 })
 	if s := status(); s.Err != nil || !s.Built.Equal(newer) {
 		t.Fatalf("Status = %+v", s)
@@ -270,7 +239,7 @@ func TestLookupWhileSwapping(t *testing.T) {
 	addr := netip.MustParseAddr("203.0.113.9")
 	for i := range uint32(20) {
 		number := 70000 + i
-		replace(t, path, database(t, "GeoLite2-ASN", built, map[string]mmdbtype.Map{"203.0.113.0/24": asn(number, strings.Repeat("x", int(i+1)))}))
+		replace(t, path, geotest.Database(t, "GeoLite2-ASN", built, geotest.Networks{"203.0.113.0/24": geotest.Organization(number, strings.Repeat("x", int(i+1)))}))
 		eventually(t, "the new number", func() bool {
 			got := db.Lookup(addr)
 			if got.ASN == 0 {

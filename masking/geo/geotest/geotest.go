@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/maxmind/mmdbwriter"
 	"github.com/maxmind/mmdbwriter/mmdbtype"
@@ -44,10 +45,12 @@ func Anonymity(flags ...string) mmdbtype.DataType {
 	return record
 }
 
-// Write makes a database and returns its path. It is renamed into place, as a database is updated.
-func Write(t testing.TB, path, kind string, networks Networks) string {
+// Database makes a database that was built at a time.
+func Database(t testing.TB, kind string, built time.Time, networks Networks) []byte {
 	t.Helper()
-	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: kind, IncludeReservedNetworks: true, RecordSize: 24})
+	tree, err := mmdbwriter.New(mmdbwriter.Options{
+		DatabaseType: kind, BuildEpoch: built.Unix(), IncludeReservedNetworks: true, RecordSize: 24,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +71,13 @@ func Write(t testing.TB, path, kind string, networks Networks) string {
 	if _, err := tree.WriteTo(&data); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path+".new", data.Bytes(), 0o600); err != nil {
+	return data.Bytes()
+}
+
+// Write makes a database file and returns its path. The file is renamed into place, as a database is updated.
+func Write(t testing.TB, path, kind string, networks Networks) string {
+	t.Helper()
+	if err := os.WriteFile(path+".new", Database(t, kind, time.Now(), networks), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
