@@ -258,7 +258,7 @@ func TestOpenRefusesStrangeFiles(t *testing.T) {
 func TestOneProcessAtATime(t *testing.T) {
 	dir, path := filled(t, newer)
 	open(t, dir)
-	if _, err := boltstore.Open(dir); err == nil || !strings.Contains(err.Error(), path+" is in use by another process") {
+	if _, err := boltstore.Open(dir); !errors.Is(err, boltstore.ErrInUse) || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v", err)
 	}
 }
