@@ -56,6 +56,13 @@ type Config struct {
 	// close. Default: the proxy makes its own.
 	Transport func(*noticeboard.Tool) *Transport
 
+	// Refuse tells whether a tool must not be asked for a path now: a status other
+	// than 0 refuses with the plain reason. It is asked before each request, also
+	// for names that the board doesn't have, and for each redirect to the tool's
+	// own origin, so that none leads round it. The path is decoded; it is empty
+	// where a request has none. Default: what the board's declarations say.
+	Refuse func(tool, path string) (status int, reason string)
+
 	// Observe is told of each request to a declared tool. Default: nobody is.
 	Observe func(tool, outcome string)
 

@@ -65,7 +65,10 @@ func (f *fetch) get(method string, t target, kind noticeboard.Kind) (*http.Respo
 		location := res.Header["Location"]
 		f.discard(res.Body)
 		var refused *refusal
-		if u, refused = f.up.follow(u, location); refused != nil {
+		if u, refused = f.up.follow(u, location); refused == nil {
+			refused = f.p.refuseHop(f.up, u)
+		}
+		if refused != nil {
 			return nil, refused
 		}
 	}

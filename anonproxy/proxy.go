@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -76,10 +75,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t, refused := splitTarget(p.cfg.Prefix, r.URL)
 	up, known := p.upstreams[t.name]
 	if !known {
-		if refused == nil || t.name != "" {
-			refused = badRequest(http.StatusNotFound, "no tool of that name is declared")
-		}
-		refused.write(w, r)
+		p.refuseUnknown(t, refused).write(w, r)
 		return
 	}
 	outcome := OutcomeCanceled
@@ -88,8 +84,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.cfg.Observe(up.tool.Name, outcome)
 		}
 	}()
-	if err := up.tool.Usable(time.Now()); err != nil && refused == nil {
-		refused = badRequest(http.StatusForbidden, err.Error())
+	if refused == nil {
+		refused = p.refuse(up, t.path)
 	}
 	if refused == nil {
 		outcome, refused = p.serveTool(w, r, up, t)

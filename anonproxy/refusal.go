@@ -37,11 +37,17 @@ func badResponse(reason string) *refusal {
 	return &refusal{http.StatusBadGateway, OutcomeRefusedResponse, reason}
 }
 
+// retryAfter is in seconds, a little over what a noticeboard takes to follow.
+const retryAfter = "5"
+
 // write answers with the reason. Refusals carry the forced headers too: a
 // cached one must not be taken for another destination's.
 func (e *refusal) write(w http.ResponseWriter, r *http.Request) {
 	body := e.reason + "\n"
 	forceHeaders(w.Header(), "text/plain; charset=utf-8", "no-store", int64(len(body)))
+	if e.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
 	w.WriteHeader(e.status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write([]byte(body)) // a reader who has left needs no reason

@@ -23,6 +23,9 @@ func init() {
 //	POST /wikiveil/blocks/remove removes the block of {mask, reason, by}
 //	GET  /wikiveil/audit/checkpoint the published checkpoints of the audit logs
 //	POST /wikiveil/audit/verify  verifies this node's audit log, against {public_key, checkpoints} too
+//	GET  /wikiveil/tools         how the tools of the noticeboard stand
+//	POST /wikiveil/tools/disable disables a tool or a part of it {tool, url, by, why}
+//	POST /wikiveil/tools/enable  takes that back
 //
 // No answer holds a secret, nor what an entry of the audit log says.
 type adminAPI struct {
@@ -54,6 +57,9 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: adminRemoveBlocks, Handler: caddy.AdminHandlerFunc(a.removeBlocks)},
 		{Pattern: adminAuditCheckpoint, Handler: caddy.AdminHandlerFunc(a.auditCheckpoint)},
 		{Pattern: adminAuditVerify, Handler: caddy.AdminHandlerFunc(a.verifyAudit)},
+		{Pattern: adminTools, Handler: caddy.AdminHandlerFunc(a.listTools)},
+		{Pattern: adminDisableTools, Handler: caddy.AdminHandlerFunc(a.disableTool)},
+		{Pattern: adminEnableTools, Handler: caddy.AdminHandlerFunc(a.enableTool)},
 	}
 }
 

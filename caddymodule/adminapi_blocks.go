@@ -141,12 +141,17 @@ func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
 	return answerJSON(w, map[string]int{"removed": removed})
 }
 
-// readAdminBody reads a JSON body strictly. Its error quotes nothing: it could be an address.
+// readAdminBody reads a block as a JSON body.
 func readAdminBody(w http.ResponseWriter, r *http.Request, into any) error {
+	return readStrictly(w, r, into, "mask, expires (RFC 3339), reason and by")
+}
+
+// readStrictly reads a JSON body of the fields. Its error quotes nothing: it could be an address.
+func readStrictly(w http.ResponseWriter, r *http.Request, into any, fields string) error {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil || decoder.More() {
-		return badRequest(errors.New("the body is not one JSON object with the fields mask, expires (RFC 3339), reason and by"))
+		return badRequest(fmt.Errorf("the body is not one JSON object with the fields %s", fields))
 	}
 	return nil
 }

@@ -1,7 +1,11 @@
 package caddymodule
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,7 +16,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(AnonProxy{})
+	caddy.RegisterModule(new(AnonProxy))
 }
 
 // AnonProxy lets gadgets reach the declared tools through the wiki's own origin:
@@ -49,42 +53,49 @@ type AnonProxy struct {
 	// plain HTTP to localhost only.
 	RequireFetchMetadata bool `json:"require_fetch_metadata,omitempty"`
 
-	proxy      *anonproxy.Proxy
-	transports []string // keys held in toolTransports
-}
+	// Where readers withdraw their consent to tools, a path or an https address; the
+	// noticeboard links to it. Default: none.
+	Withdraw string `json:"withdraw,omitempty"`
 
-// toolTransports keep the connections to tools over config reloads, shared by all sites.
-var toolTransports = caddy.NewUsagePool()
-
-// toolTransport gives a transport the method that the pool asks for.
-type toolTransport struct{ *anonproxy.Transport }
-
-// Destruct implements caddy.Destructor.
-func (t toolTransport) Destruct() error {
-	t.Close()
-	return nil
+	app      *App
+	page     *noticeboard.Page
+	told     anonproxy.Config          // what each new proxy is told
+	current  atomic.Pointer[toolProxy] // nil until it is made
+	renewing sync.Mutex
+	ended    bool // by Cleanup; the mutex is around it
 }
 
 // CaddyModule returns the Caddy module information.
-func (AnonProxy) CaddyModule() caddy.ModuleInfo {
+func (*AnonProxy) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.anonproxy", New: func() caddy.Module { return new(AnonProxy) }}
 }
 
-// Provision makes the proxy for the app's tools.
+// Provision makes the page and the proxy for the app's tools.
 func (h *AnonProxy) Provision(ctx caddy.Context) error {
-	config := h.config()
-	if err := config.Validate(); err != nil {
+	h.told = h.config()
+	if err := errors.Join(h.told.Validate(), h.pageOptions().Validate()); err != nil {
 		return err
 	}
 	app, err := loadApp(ctx)
 	if err != nil {
 		return err
 	}
-	config.Logger = ctx.Slogger()
-	config.Transport = h.transport
-	config.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
-	h.proxy, err = anonproxy.New(app.board, config)
+	h.app = app
+	h.told.Logger = ctx.Slogger()
+	h.told.Refuse = h.refuse
+	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
+	if h.page, err = app.live.Page(h.pageOptions()); err != nil {
+		return err
+	}
+	first, err := newToolProxy(app.live.Board(), h.told)
+	if err == nil {
+		h.current.Store(first)
+	}
 	return err
+}
+
+func (h *AnonProxy) pageOptions() noticeboard.PageOptions {
+	return noticeboard.PageOptions{Prefix: cmp.Or(h.Path, anonproxy.DefaultPrefix), Withdraw: h.Withdraw}
 }
 
 // config is what the library is told; the zero values are its defaults.
@@ -100,34 +111,34 @@ func (h *AnonProxy) config() anonproxy.Config {
 	}
 }
 
-// transport takes a tool's transport from the pool, until Cleanup.
-func (h *AnonProxy) transport(tool *noticeboard.Tool) *anonproxy.Transport {
-	key := anonproxy.TransportKey(tool)
-	pooled, _, _ := toolTransports.LoadOrNew(key, func() (caddy.Destructor, error) { // never an error
-		return toolTransport{anonproxy.NewTransport(tool)}, nil
-	})
-	h.transports = append(h.transports, key)
-	return pooled.(toolTransport).Transport
-}
-
-// Cleanup lets go of the transports; those that no other config uses close.
+// Cleanup lets go of the proxy. The requests that it still serves end with it in place.
 func (h *AnonProxy) Cleanup() error {
-	for _, key := range h.transports {
-		if _, err := toolTransports.Delete(key); err != nil {
-			return err
-		}
+	h.renewing.Lock()
+	defer h.renewing.Unlock()
+	last := h.current.Load()
+	if last == nil || h.ended {
+		return nil
 	}
-	h.transports = nil
-	return nil
+	h.ended = true
+	return last.release()
 }
 
 // ServeHTTP answers what is under the path and passes on the rest.
 func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !h.proxy.Handles(r) {
+	if !h.current.Load().Handles(r) {
 		return next.ServeHTTP(w, r)
 	}
 	keepPolicies(w)
-	h.proxy.ServeHTTP(w, r)
+	if h.page.Handles(r.URL.Path) {
+		h.page.ServeHTTP(w, r)
+		return nil
+	}
+	proxy, err := h.present()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = proxy.release() }() // closing transports gives no error
+	proxy.ServeHTTP(w, r)
 	return nil
 }
 
@@ -151,5 +162,4 @@ var (
 	_ caddy.Provisioner           = (*AnonProxy)(nil)
 	_ caddy.CleanerUpper          = (*AnonProxy)(nil)
 	_ caddyhttp.MiddlewareHandler = (*AnonProxy)(nil)
-	_ caddy.Destructor            = toolTransport{}
 )

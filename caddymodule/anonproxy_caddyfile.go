@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,6 +25,7 @@ func init() {
 //	    header_timeout     <duration>
 //	    idle_timeout       <duration>
 //	    require_fetch_metadata
+//	    withdraw           <path or address>
 //	}
 func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(AnonProxy)
@@ -49,7 +51,7 @@ func (h *AnonProxy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := h.parseOption(d, option); err != nil {
 			return err
 		}
-		if err := h.config().Validate(); err != nil {
+		if err := errors.Join(h.config().Validate(), h.pageOptions().Validate()); err != nil {
 			return d.WrapErr(err)
 		}
 	}
@@ -75,9 +77,11 @@ func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err erro
 		if d.NextArg() {
 			err = d.ArgErr()
 		}
+	case "withdraw":
+		h.Withdraw, err = oneArg(d)
 	default:
 		err = d.Errf("unknown anonproxy option %q (known: path, user_agent_contact, max_size, timeout, header_timeout, "+
-			"idle_timeout, require_fetch_metadata)", option)
+			"idle_timeout, require_fetch_metadata, withdraw)", option)
 	}
 	return err
 }

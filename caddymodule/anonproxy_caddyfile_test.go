@@ -20,6 +20,8 @@ func TestAnonProxyBadCaddyfile(t *testing.T) {
 		"no size":          {"anonproxy {\n max_size 0\n }", `"0" is not a size`},
 		"timeout":          {"anonproxy {\n idle_timeout soon\n }", `parsing idle_timeout: "soon" is not a duration such as 30s, at Caddyfile:5`},
 		"negative timeout": {"anonproxy {\n timeout -1s\n }", `"-1s" is not a duration`},
+		"withdraw":         {"anonproxy {\n withdraw javascript:alert(1)\n }", `withdraw "javascript:alert(1)" is neither a path nor a web address, at Caddyfile:5`},
+		"no withdraw":      {"anonproxy {\n withdraw\n }", "after 'withdraw', at Caddyfile:5"},
 		"flag's argument":  {"anonproxy {\n require_fetch_metadata no\n }", "after 'no', at Caddyfile:5"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,6 +77,8 @@ func TestAnonProxyBadJSON(t *testing.T) {
 		"timeout":         {``, `,"timeout":"-1s"`, "timeouts must not be negative"},
 		"header timeout":  {``, `,"header_timeout":-1`, "timeouts must not be negative"},
 		"idle timeout":    {``, `,"idle_timeout":-1`, "timeouts must not be negative"},
+		"withdraw":        {``, `,"withdraw":"//elsewhere.example"`, "is neither a path nor a web address"},
+		"tools file":      {`"tools_file":"/nowhere/tools.json"`, ``, "/nowhere/tools.json: no such file"},
 		"unknown option":  {``, `,"cache":true`, `unknown field "cache"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -55,6 +55,11 @@ type App struct {
 	// Tools are the third-party resources that readers may reach.
 	Tools []*noticeboard.Tool `json:"tools,omitempty"`
 
+	// ToolsFile is a file of more tools: a toolinfo.json of Toolhub in which an entry's member
+	// "wikiveil" declares how it is used. A change takes effect within seconds, without a reload;
+	// while the file is broken or missing, what it said last goes on to hold. Default: none.
+	ToolsFile string `json:"tools_file,omitempty"`
+
 	// DataDir is the directory of the app's own files: records of sightings, the audit log and
 	// quotas. Default: `wikiveil` in Caddy's data directory.
 	DataDir string `json:"data_dir,omitempty"`
@@ -79,12 +84,16 @@ type App struct {
 	deskMu   sync.Mutex
 	inUse    atomic.Pointer[error] // see unlessInUse
 	networks []*masking.Network
-	board    *noticeboard.Board
+	live     *noticeboard.Live
 	metrics  *metrics
 	counted  bool // holds a reference to the pooled metrics
 	logger   *zap.Logger
 
 	logs, logsBefore *logMasker
+
+	boardState    *noticeboard.State
+	boardKey      string // in boardStates
+	stopFollowing func() // the noticeboard; nil: not started
 }
 
 // NetworkConfig is a named network.
@@ -107,7 +116,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.board, err = noticeboard.New(a.Tools); err != nil {
+	if err = a.openBoard(ctx); err != nil {
 		return err
 	}
 	if a.metrics, err = pooledMetrics(); err != nil {
@@ -122,6 +131,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.blocks, a.blockKey, err = openBlockList(ctx); err != nil {
 		return fmt.Errorf("opening the block list: %w", err)
+	}
+	if err := ctx.GetMetricsRegistry().Register(boardCollector{a.live}); err != nil {
+		return err
 	}
 	if a.Sightings == nil {
 		return nil
@@ -208,6 +220,7 @@ func (a *App) Start() error {
 		a.logger.Warn("logs are not masked and can hold addresses of clients: " +
 			"set `log { format masked json }` in the global options, and in each site's log")
 	}
+	a.startBoard()
 	return nil
 }
 
@@ -216,12 +229,18 @@ func (a *App) Start() error {
 func (a *App) Stop() error {
 	logMasks.CompareAndSwap(a.logs, a.logsBefore)
 	a.logsBefore = nil
+	a.stopBoard()
 	return nil
 }
 
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {
+	a.stopBoard()
 	var errs []error
+	if a.boardKey != "" {
+		_, err := boardStates.Delete(a.boardKey)
+		errs = append(errs, err)
+	}
 	if a.desk != nil {
 		errs = append(errs, a.desk.close())
 	}

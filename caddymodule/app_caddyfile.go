@@ -24,6 +24,7 @@ import (
 //	    tool <name> <origin> {
 //	        ...
 //	    }
+//	    tools_file <path>
 //	    data_dir <path>
 //	    sightings {
 //	        ...
@@ -91,6 +92,15 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		return a.parseNetwork(d)
 	case "tool":
 		return a.parseToolEntry(d)
+	case "tools_file":
+		if a.ToolsFile != "" {
+			return d.Err("tools_file stands twice; put all tools in one file")
+		}
+		file, err := oneArg(d)
+		if err != nil {
+			return err
+		}
+		a.ToolsFile = file
 	case "data_dir":
 		dir, err := oneArg(d)
 		if err != nil {
@@ -108,7 +118,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 			return err
 		}
 	default:
-		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, data_dir, sightings, audit, quota)", option)
+		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, tools_file, data_dir, sightings, audit, quota)", option)
 	}
 	if err := a.validate(true); err != nil {
 		return d.WrapErr(err)

@@ -64,9 +64,11 @@ func TestReloadsUnderLoad(t *testing.T) {
 				rotate %dd
 				keep 1
 				tool maps https://maps.example
+				tools_file {DIR}/tools.json
 			}
 		}`, 90+n%2) + site("a.test", "a") + site("b.test", "b")
 	}
+	writeTools(t, e.dir, `{"name": "more", "wikiveil": {"origin": "https://more.example.org"}}`)
 	e.load(t, config(0))
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()

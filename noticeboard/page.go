@@ -68,6 +68,15 @@ type PageOptions struct {
 	Withdraw string
 }
 
+// Validate tells what is wrong with the options, if anything.
+func (opt PageOptions) Validate() error {
+	local := strings.HasPrefix(opt.Withdraw, "/") && !strings.HasPrefix(opt.Withdraw, "//") && !strings.Contains(opt.Withdraw, `\`)
+	if opt.Withdraw != "" && !local && !isWebAddress(opt.Withdraw) {
+		return fmt.Errorf("withdraw %q is neither a path nor a web address", opt.Withdraw)
+	}
+	return nil
+}
+
 // NewPage returns the page of a board without a state. The prefix is the path of
 // the proxy, such as "/.tools/".
 func NewPage(b *Board, prefix string) (*Page, error) {
@@ -80,9 +89,8 @@ func NewPage(b *Board, prefix string) (*Page, error) {
 
 // Page returns the page of a live board, which follows the board and its state.
 func (l *Live) Page(opt PageOptions) (*Page, error) {
-	local := strings.HasPrefix(opt.Withdraw, "/") && !strings.HasPrefix(opt.Withdraw, "//") && !strings.Contains(opt.Withdraw, `\`)
-	if opt.Withdraw != "" && !local && !isWebAddress(opt.Withdraw) {
-		return nil, fmt.Errorf("withdraw %q is neither a path nor a web address", opt.Withdraw)
+	if err := opt.Validate(); err != nil {
+		return nil, err
 	}
 	p := &Page{prefix: opt.Prefix, withdraw: opt.Withdraw, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
 		v := l.view()

@@ -1,0 +1,52 @@
+package anonproxy
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// refuse tells why a tool must not be asked for a path now.
+func (p *Proxy) refuse(up *upstream, path string) *refusal {
+	if p.cfg.Refuse != nil {
+		if status, reason := p.cfg.Refuse(up.tool.Name, path); status != 0 {
+			return badRequest(status, reason)
+		}
+	}
+	if err := up.tool.Usable(time.Now()); err != nil {
+		return badRequest(http.StatusForbidden, err.Error())
+	}
+	return nil
+}
+
+// refuseUnknown tells why a tool that the proxy doesn't have can't be asked.
+func (p *Proxy) refuseUnknown(t target, refused *refusal) *refusal {
+	if t.name == "" && refused != nil {
+		return refused
+	}
+	if p.cfg.Refuse != nil {
+		if status, reason := p.cfg.Refuse(t.name, t.path); status != 0 {
+			return badRequest(status, reason)
+		}
+	}
+	return badRequest(http.StatusNotFound, "no tool of that name is declared")
+}
+
+// refuseHop tells why a redirect to u must not be followed, although the tool is
+// declared to be there. On the tool's own origin it must be one that a reader
+// could ask for: nothing that a server may read as another path.
+func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal {
+	if u.Host != up.origin.Host {
+		return nil
+	}
+	path := u.Path
+	setDefault(&path, "/")
+	if reason := badPath(path, u.EscapedPath()); reason != "" {
+		return badResponse("the tool redirects to an address that can't be checked: " + reason)
+	}
+	refused := p.refuse(up, path)
+	if refused == nil {
+		return nil
+	}
+	return &refusal{refused.status, OutcomeRefusedResponse, "the tool redirects to what is refused: " + refused.reason}
+}

@@ -1,0 +1,164 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+const (
+	adminTools        = "/wikiveil/tools"
+	adminDisableTools = "/wikiveil/tools/disable"
+	adminEnableTools  = "/wikiveil/tools/enable"
+)
+
+// switchTimeout bounds how long the kill switch waits for the storage. It acts on this node before.
+const switchTimeout = 10 * time.Second
+
+// toolList is the answer about all tools.
+type toolList struct {
+	Tools []toolEntry `json:"tools"`
+	// Disabled is what was disabled by command, also of tools that are no longer declared.
+	Disabled []noticeboard.Kill `json:"disabled"`
+	// Changes is the log, the newest first, with who acted.
+	Changes []noticeboard.Change `json:"changes"`
+	// FileError is why the file of tools isn't in use as it is now.
+	FileError string `json:"file_error,omitempty"`
+	// StateError is why the shared state can't be read or stored.
+	StateError string `json:"state_error,omitempty"`
+}
+
+type toolEntry struct {
+	Name   string             `json:"name"`
+	Title  string             `json:"title,omitempty"`
+	Origin string             `json:"origin,omitempty"`
+	Access noticeboard.Access `json:"access,omitempty"`
+	// Standing is "usable" or a noticeboard.Reason.
+	Standing string            `json:"standing"`
+	Reason   string            `json:"reason,omitempty"`
+	Label    noticeboard.Label `json:"label,omitempty"`
+	Revision uint64            `json:"revision,omitempty"`
+	Expires  noticeboard.Date  `json:"expires,omitzero"`
+	Hash     string            `json:"declaration_hash,omitempty"`
+}
+
+// switchRequest is the body that disables or enables.
+type switchRequest struct {
+	Tool string `json:"tool"`
+	// URL is a path at the tool or an address: what begins with it. Missing is the whole tool.
+	URL string `json:"url,omitempty"`
+	// By is who acts; "admin API" if missing.
+	By string `json:"by,omitempty"`
+	// Why is shown in public.
+	Why string `json:"why,omitempty"`
+}
+
+// switchAnswer is the answer to it.
+type switchAnswer struct {
+	Tool string `json:"tool"`
+	// Prefix is the start of the paths that are meant, decoded; missing is the whole tool.
+	Prefix string `json:"prefix,omitempty"`
+	// Warning tells what is not quite as it should be.
+	Warning string `json:"warning,omitempty"`
+}
+
+// listTools answers how all tools stand.
+func (a *adminAPI) listTools(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return methodNotAllowed(r)
+	}
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	return answerJSON(w, app.listTools(time.Now()))
+}
+
+func (a *App) listTools(now time.Time) toolList {
+	list := toolList{Tools: []toolEntry{}, Disabled: a.boardState.Kills(), Changes: a.boardState.Changes()}
+	for _, l := range a.live.Listings(now) {
+		t := l.Tool
+		entry := toolEntry{
+			Name: t.Name, Title: t.Title, Origin: t.Origin, Access: t.Access, Standing: "usable",
+			Revision: t.Revision, Expires: t.Expires, Hash: l.Hash,
+		}
+		if l.Refusal != nil {
+			entry.Standing, entry.Reason = string(l.Refusal.Reason), l.Refusal.Text
+		} else {
+			entry.Label, _ = t.Label(now)
+		}
+		list.Tools = append(list.Tools, entry)
+	}
+	if list.Disabled == nil {
+		list.Disabled = []noticeboard.Kill{}
+	}
+	status := a.live.Status()
+	if status.FileErr != nil {
+		list.FileError = status.FileErr.Error()
+	}
+	if status.StateErr != nil {
+		list.StateError = status.StateErr.Error()
+	}
+	return list
+}
+
+func (a *adminAPI) disableTool(w http.ResponseWriter, r *http.Request) error {
+	return switchTool(w, r, (*noticeboard.Live).Disable)
+}
+
+func (a *adminAPI) enableTool(w http.ResponseWriter, r *http.Request) error {
+	return switchTool(w, r, (*noticeboard.Live).Enable)
+}
+
+// switchTool reads what a request is about and has turn do it.
+func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.Live, context.Context, noticeboard.Kill) error) error {
+	if r.Method != http.MethodPost {
+		return methodNotAllowed(r)
+	}
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	var body switchRequest
+	if err := readStrictly(w, r, &body, "tool, url, by and why"); err != nil {
+		return err
+	}
+	if body.By == "" {
+		body.By = "admin API"
+	}
+	answer := switchAnswer{Tool: body.Tool, Prefix: body.URL}
+	if tool, known := app.live.Board().Lookup(body.Tool); known {
+		if answer.Prefix, err = noticeboard.ParsePrefix(tool, body.URL); err != nil {
+			return badRequest(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), switchTimeout)
+	defer cancel()
+	err = turn(app.live, ctx, noticeboard.Kill{Tool: body.Tool, Prefix: body.URL, By: body.By, Why: body.Why})
+	if errors.Is(err, noticeboard.ErrThisNodeOnly) {
+		answer.Warning, err = err.Error(), nil
+	}
+	if err != nil {
+		return switchError(err)
+	}
+	return answerJSON(w, answer)
+}
+
+func switchError(err error) error {
+	if _, refused := errors.AsType[*noticeboard.Refusal](err); refused || errors.Is(err, noticeboard.ErrNotStopped) {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+	}
+	for _, mistake := range []error{
+		noticeboard.ErrKillName, noticeboard.ErrPrefix, noticeboard.ErrBy, noticeboard.ErrWhy, noticeboard.ErrFull,
+	} {
+		if errors.Is(err, mistake) {
+			return badRequest(err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// publishTimeout bounds how long a start waits for the storage to take note of declarations.
+// Those that are new are pending until it has.
+const publishTimeout = 10 * time.Second
+
+// boardStates holds the states of noticeboards in use, over config reloads: one may hold
+// stops of tools that the storage hasn't taken yet.
+var boardStates = caddy.NewUsagePool()
+
+// boardState gives a state the method that the pool asks for.
+type boardState struct{ *noticeboard.State }
+
+// Destruct implements caddy.Destructor; a state runs nothing by itself.
+func (boardState) Destruct() error { return nil }
+
+// openBoardState returns the storage's state, and the key that it is pooled under.
+func openBoardState(ctx caddy.Context) (*noticeboard.State, string, error) {
+	storage := ctx.Storage()
+	key := fmt.Sprintf("%T %v", storage, storage)
+	state, _, err := boardStates.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
+		defer cancel()
+		opened, err := noticeboard.OpenState(opening, storage)
+		return boardState{opened}, err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return state.(boardState).State, key, nil
+}
+
+// openBoard reads the noticeboard. Nothing is written: the config may only be validated.
+func (a *App) openBoard(ctx caddy.Context) error {
+	file := caddy.NewReplacer().ReplaceAll(a.ToolsFile, "")
+	if a.ToolsFile != "" && file == "" {
+		return fmt.Errorf("tools_file %s is empty", a.ToolsFile)
+	}
+	state, key, err := openBoardState(ctx)
+	if err != nil {
+		return fmt.Errorf("opening the noticeboard: %w", err)
+	}
+	a.boardState, a.boardKey = state, key
+	a.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state})
+	return err
+}
+
+// startBoard puts the noticeboard into use.
+func (a *App) startBoard() {
+	publishing, cancel := context.WithTimeout(context.Background(), publishTimeout)
+	defer cancel()
+	if err := a.live.Publish(publishing); err != nil {
+		// Tools that were known before work; following tries again.
+		a.reportBoard(err)
+	}
+	following, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	a.stopFollowing = func() {
+		stop()
+		<-done
+	}
+	go func() {
+		defer close(done)
+		a.live.Follow(following, 0, a.reportBoard)
+	}()
+}
+
+// stopBoard ends what startBoard began, if it did.
+func (a *App) stopBoard() {
+	if a.stopFollowing != nil {
+		a.stopFollowing()
+		a.stopFollowing = nil
+	}
+}
+
+func (a *App) reportBoard(err error) {
+	if errors.Is(err, a.live.Status().FileErr) {
+		a.logger.Error("the file of tools can't be used; what it said last goes on to hold", zap.Error(err))
+		return
+	}
+	a.logger.Error("the noticeboard's shared state can't be read or stored, trying again; new declarations wait", zap.Error(err))
+}
+
+// boardCollector reads how a noticeboard fares when metrics are asked for.
+type boardCollector struct{ live *noticeboard.Live }
+
+var (
+	toolsFileBrokenDesc = prometheus.NewDesc("wikiveil_tools_file_broken",
+		"1 where the file of tools is broken or missing and the last good one is in use.", nil, nil)
+	toolsStateBrokenDesc = prometheus.NewDesc("wikiveil_tools_state_broken",
+		"1 where the noticeboard's shared state can't be read or stored.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (boardCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- toolsFileBrokenDesc
+	to <- toolsStateBrokenDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c boardCollector) Collect(to chan<- prometheus.Metric) {
+	broken := func(desc *prometheus.Desc, err error) {
+		value := 0.0
+		if err != nil {
+			value = 1
+		}
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	}
+	status := c.live.Status()
+	broken(toolsFileBrokenDesc, status.FileErr)
+	broken(toolsStateBrokenDesc, status.StateErr)
+}
+
+// Interface guards
+var (
+	_ caddy.Destructor     = boardState{}
+	_ prometheus.Collector = boardCollector{}
+)

@@ -1,0 +1,139 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// toolTransports keep the connections to tools over config reloads and changes of the
+// noticeboard, shared by all sites.
+var toolTransports = caddy.NewUsagePool()
+
+// toolTransport gives a transport the method that the pool asks for.
+type toolTransport struct{ *anonproxy.Transport }
+
+// Destruct implements caddy.Destructor.
+func (t toolTransport) Destruct() error {
+	t.Close()
+	return nil
+}
+
+// toolProxy is a proxy for the noticeboard as it is at one time.
+type toolProxy struct {
+	*anonproxy.Proxy
+	board *noticeboard.Board
+	keys  []string     // held in toolTransports
+	users atomic.Int64 // the requests that it serves, and the handler that has it in place
+}
+
+func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy, error) {
+	p := &toolProxy{board: board}
+	p.users.Store(1)
+	config.Transport = p.transport
+	var err error
+	if p.Proxy, err = anonproxy.New(board, config); err != nil {
+		return nil, errors.Join(err, p.release())
+	}
+	return p, nil
+}
+
+// transport takes a tool's transport from the pool, until the proxy's last user has gone.
+func (p *toolProxy) transport(tool *noticeboard.Tool) *anonproxy.Transport {
+	key := anonproxy.TransportKey(tool)
+	pooled, _, _ := toolTransports.LoadOrNew(key, func() (caddy.Destructor, error) { // never an error
+		return toolTransport{anonproxy.NewTransport(tool)}, nil
+	})
+	p.keys = append(p.keys, key)
+	return pooled.(toolTransport).Transport
+}
+
+// use takes the proxy into use, unless its last user has gone.
+func (p *toolProxy) use() bool {
+	for {
+		n := p.users.Load()
+		if n == 0 {
+			return false
+		}
+		if p.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release ends a use. After the last, transports that nobody else uses close.
+func (p *toolProxy) release() error {
+	if p.users.Add(-1) > 0 {
+		return nil
+	}
+	var errs []error
+	for _, key := range p.keys {
+		_, err := toolTransports.Delete(key)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+var errEnded = caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration is no longer in use"))
+
+// present returns the proxy for the noticeboard as it is now, for the caller to release.
+func (h *AnonProxy) present() (*toolProxy, error) {
+	for {
+		if p := h.current.Load(); p.board == h.app.live.Board() && p.use() {
+			return p, nil
+		}
+		if err := h.renew(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// renew makes a new proxy if the noticeboard has changed. Tools that haven't keep their
+// connections, as both proxies hold them for a moment.
+func (h *AnonProxy) renew() error {
+	h.renewing.Lock()
+	defer h.renewing.Unlock()
+	old, board := h.current.Load(), h.app.live.Board()
+	switch {
+	case h.ended:
+		return errEnded
+	case old.board == board:
+		return nil
+	}
+	next, err := newToolProxy(board, h.told)
+	if err != nil { // no board makes it so
+		return err
+	}
+	h.current.Store(next)
+	return old.release()
+}
+
+// refuse tells the proxy why the noticeboard lets no path of a tool, or not this one, be
+// asked for now.
+func (h *AnonProxy) refuse(tool, path string) (status int, reason string) {
+	_, err := h.app.live.ForProxy(tool, path)
+	if err == nil {
+		return 0, ""
+	}
+	refused, ok := errors.AsType[*noticeboard.Refusal](err)
+	if !ok {
+		return http.StatusServiceUnavailable, "the tool can't be looked up"
+	}
+	switch refused.Reason {
+	case noticeboard.ReasonUnknown:
+		return http.StatusNotFound, refused.Text
+	case noticeboard.ReasonPending:
+		return http.StatusServiceUnavailable, refused.Text
+	default:
+		return http.StatusForbidden, refused.Text
+	}
+}
+
+// Interface guard
+var _ caddy.Destructor = toolTransport{}
