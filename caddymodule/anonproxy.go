@@ -84,10 +84,15 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.told.Logger = ctx.Slogger()
 	h.told.Refuse = h.refuse
 	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
-	if h.page, err = app.live.Page(h.pageOptions()); err != nil {
+	return h.open()
+}
+
+// open makes what serves.
+func (h *AnonProxy) open() (err error) {
+	if h.page, err = h.app.live.Page(h.pageOptions()); err != nil {
 		return err
 	}
-	first, err := newToolProxy(app.live.Board(), h.told)
+	first, err := newToolProxy(h.app.live.Board(), h.told)
 	if err == nil {
 		h.current.Store(first)
 	}

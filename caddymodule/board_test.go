@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -71,10 +74,43 @@ func boardEdge(t *testing.T, entries ...string) *edge {
 	return e
 }
 
+// reload loads a config after the old one's listener, which a connection could still come to and
+// end with, has gone.
+func (e *edge) reload(t *testing.T, caddyfile string) {
+	t.Helper()
+	e.load(t, "{\n{GLOBAL}\n}\n")
+	eventually(t, "the old listener to go", func() bool {
+		conn, err := net.Dial("tcp", e.site)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	e.load(t, caddyfile)
+}
+
 // ask fetches from a tool as a page of the wiki does.
 func (e *edge) ask(t *testing.T, path string) (*http.Response, string) {
 	t.Helper()
-	return send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+"/.tools/"+path, browser("empty", "alice"))
+	r, err := http.NewRequest(http.MethodGet, "http://"+e.site+"/.tools/"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = browser("empty", "alice")
+	client := from(t, "127.0.0.2")
+	resp, err := client.Do(r)
+	for tries := 1; err != nil && tries < 5; tries++ { // after a reload, see TestReloadsUnderLoad
+		resp, err = client.Do(r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
 }
 
 // wantAnswer asks a tool that must answer.
@@ -443,10 +479,16 @@ func TestNoticeboardWithdraw(t *testing.T) {
 	if html, _ := e.page(t); !strings.Contains(html, "Ask the operator of this wiki how to withdraw") {
 		t.Errorf("without: %s", html)
 	}
-	e.load(t, strings.Replace(boardSite, "anonproxy", "anonproxy {\nwithdraw /.privacy/consents\n}", 1))
+	e.reload(t, strings.Replace(boardSite, "anonproxy", "anonproxy {\nwithdraw /.privacy/consents\n}", 1))
 	if html, _ := e.page(t); !strings.Contains(html, `<a href="/.privacy/consents">your consents</a>`) {
 		t.Errorf("with: %s", html)
 	}
+	// What a part of is disabled is not reached directly at all, and the page says so.
+	if status, body := e.post(t, adminDisableTools, switchRequest{Tool: "maps", URL: "/x"}); status != 200 {
+		t.Fatalf("disabling: %d %s", status, body)
+	}
+	html, _ := e.page(t)
+	wantWords(t, "the page", html, "Not while a part of it is out of use.")
 }
 
 func TestToolsFileBadConfig(t *testing.T) {
@@ -544,6 +586,56 @@ func TestToolProxyEndsWithItsLastUser(t *testing.T) {
 	if p.use() {
 		t.Error("an ended proxy can be used")
 	}
+}
+
+// In a reload, Caddy cleans up before all requests have been served.
+func TestToolsServedAfterCleanup(t *testing.T) {
+	tool := jsonTool(t)
+	state, err := noticeboard.OpenState(t.Context(), &certmagic.FileStorage{Path: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := noticeboard.NewLive(noticeboard.LiveConfig{
+		State: state, Tools: []*noticeboard.Tool{{Name: "maps", Origin: tool.URL, AllowLoopback: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := live.Publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h := &AnonProxy{app: &App{live: live}}
+	h.told.Refuse = h.refuse
+	if err := h.open(); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() string {
+		r := httptest.NewRequest(http.MethodGet, "/.tools/maps/x", nil)
+		r.Header = browser("empty", "alice")
+		w := httptest.NewRecorder()
+		if err := h.ServeHTTP(w, r, nil); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(w.Code, " ", w.Body)
+	}
+	for range 2 {
+		if got := ask(); got != `200 {"a":1}` || len(tool.take()) != 1 {
+			t.Errorf("got %s", got)
+		}
+		if err := h.Cleanup(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := live.Disable(t.Context(), noticeboard.Kill{Tool: "maps", By: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); !strings.HasPrefix(got, "403 the tool is disabled") || len(tool.take()) != 0 {
+		t.Errorf("disabled: got %s", got)
+	}
+	toolTransports.Range(func(key, _ any) bool {
+		t.Errorf("a transport stays: %s", key)
+		return true
+	})
 }
 
 // nodeProcess names the file with the config of a node in a process of its own.

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -80,38 +79,36 @@ func (p *toolProxy) release() error {
 	return errors.Join(errs...)
 }
 
-var errEnded = caddyhttp.Error(http.StatusServiceUnavailable, errors.New("this configuration is no longer in use"))
-
 // present returns the proxy for the noticeboard as it is now, for the caller to release.
 func (h *AnonProxy) present() (*toolProxy, error) {
 	for {
 		if p := h.current.Load(); p.board == h.app.live.Board() && p.use() {
 			return p, nil
 		}
-		if err := h.renew(); err != nil {
+		if ended, err := h.renew(); err != nil {
 			return nil, err
+		} else if ended {
+			return newToolProxy(h.app.live.Board(), h.told)
 		}
 	}
 }
 
 // renew makes a new proxy if the noticeboard has changed. Tools that haven't keep their
-// connections, as both proxies hold them for a moment.
-func (h *AnonProxy) renew() error {
+// connections, as both proxies hold them for a moment. After Cleanup none is made: requests
+// that come so late, as they do in reloads, have a proxy each.
+func (h *AnonProxy) renew() (ended bool, err error) {
 	h.renewing.Lock()
 	defer h.renewing.Unlock()
 	old, board := h.current.Load(), h.app.live.Board()
-	switch {
-	case h.ended:
-		return errEnded
-	case old.board == board:
-		return nil
+	if h.ended || old.board == board {
+		return h.ended, nil
 	}
 	next, err := newToolProxy(board, h.told)
 	if err != nil { // no board makes it so
-		return err
+		return false, err
 	}
 	h.current.Store(next)
-	return old.release()
+	return false, old.release()
 }
 
 // refuse tells the proxy why the noticeboard lets no path of a tool, or not this one, be
