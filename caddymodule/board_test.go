@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -635,6 +637,53 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 	toolTransports.Range(func(key, _ any) bool {
 		t.Errorf("a transport stays: %s", key)
 		return true
+	})
+}
+
+// The noticeboard changes with each of many reloads under load: a tool that stays answers each
+// request, and is held by the last config alone.
+func TestToolsOverReloadsUnderLoad(t *testing.T) {
+	tool, wiki := jsonTool(t), newApp(t, nil)
+	config := func(n int) string {
+		return toolsConfig(tool, wiki, fmt.Sprintf("tool other%d https://other.example.org", n))
+	}
+	e := newEdge(t, config(0))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var served atomic.Int64
+	for range 3 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if resp, body := e.ask(t, "maps/x"); resp.StatusCode != 200 || body != `{"a":1}` {
+					t.Errorf("got %d %q", resp.StatusCode, body)
+					return
+				}
+				served.Add(1)
+			}
+		})
+	}
+	for n := range 20 {
+		e.load(t, config(n+1))
+		for before := served.Load(); served.Load() < before+10 && !t.Failed(); {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	tool.take()
+	eventually(t, "earlier configs to let go", func() bool {
+		names := 0
+		toolTransports.Range(func(key, value any) bool {
+			refs, _ := toolTransports.References(key)
+			names += refs
+			return true
+		})
+		return names == 2 // maps and other20, once each
 	})
 }
 
