@@ -26,6 +26,8 @@ func init() {
 //	GET  /wikiveil/tools         how the tools of the noticeboard stand
 //	POST /wikiveil/tools/disable disables a tool or a part of it {tool, url, by, why}
 //	POST /wikiveil/tools/enable  takes that back
+//	GET  /wikiveil/csp/rollout   how far policies are rolled out, as a page for browsers
+//	POST /wikiveil/csp/rollout   changes that {site, rollout, reset, by}, and answers as above
 //
 // No answer holds a secret, nor what an entry of the audit log says.
 type adminAPI struct {
@@ -60,6 +62,7 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: adminTools, Handler: caddy.AdminHandlerFunc(a.listTools)},
 		{Pattern: adminDisableTools, Handler: caddy.AdminHandlerFunc(a.disableTool)},
 		{Pattern: adminEnableTools, Handler: caddy.AdminHandlerFunc(a.enableTool)},
+		{Pattern: adminRollout, Handler: caddy.AdminHandlerFunc(a.serveRollout)},
 	}
 }
 

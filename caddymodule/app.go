@@ -83,6 +83,7 @@ type App struct {
 	desk     *desk       // nil: nobody asked for it
 	deskMu   sync.Mutex
 	inUse    atomic.Pointer[error] // see unlessInUse
+	cspSites cspSites
 	networks []*masking.Network
 	live     *noticeboard.Live
 	metrics  *metrics
@@ -216,6 +217,7 @@ func (a *App) Start() error {
 	}
 	a.logs = &logMasker{keys: a.keys, config: a.siteConfig()}
 	a.logsBefore = logMasks.Swap(a.logs)
+	a.cspSites.start(a.logger)
 	if maskedEncoders.Load() == 0 {
 		a.logger.Warn("logs are not masked and can hold addresses of clients: " +
 			"set `log { format masked json }` in the global options, and in each site's log")
@@ -257,6 +259,7 @@ func (a *App) Cleanup() error {
 		_, err := blockLists.Delete(a.blockKey)
 		errs = append(errs, err)
 	}
+	errs = append(errs, a.cspSites.close())
 	if a.counted {
 		errs = append(errs, releaseMetrics())
 	}

@@ -172,6 +172,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	if h.Mode == modeObserve {
 		if refused == nil {
 			request.set(r.Header, 0, headerMask, request.client.mask)
+			vars[varObserved] = request
 			h.app.metrics.observed.Inc()
 			if h.app.book != nil && !again {
 				h.app.book.See(request.client.sighting()) // a trial must not refuse anybody

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/csp/rollout"
 )
 
 func init() {
@@ -64,8 +65,26 @@ type CSP struct {
 	// Default: `keep`.
 	Upstream string `json:"upstream,omitempty"`
 
-	// headers are the policies to send, by index of cspHeaderNames.
-	headers [2]csp.Template
+	// Collects what browsers report of the policies. Default: nothing is collected.
+	Reports *CSPReports `json:"reports,omitempty"`
+
+	// How far the policy is rolled out: `report` (no client's browser enforces it, all
+	// report), a percentage of the clients such as `5%`, or `enforce` (all). Clients are told apart by
+	// their masks, so the site needs client_mask; one that is in stays in while the share grows.
+	// `wikiveil csp rollout` changes it at once and without a reload, and outweighs what stands here.
+	// Not with `mode` or `report_only`. While this is set, responses have `Cache-Control: private`,
+	// since a shared cache would give one client's header to another. Default: mode decides.
+	Rollout string `json:"rollout,omitempty"`
+
+	// The site's name in reports and rollouts; directives with the same name share them. In a
+	// Caddyfile it is by default the site's first address; in JSON reports and rollout need it.
+	Site string `json:"site,omitempty"`
+
+	// headers are the policies to send, by index of cspHeaderNames; secure are those over TLS.
+	headers, secure [2]csp.Template
+
+	share   rollout.Share // that Rollout says
+	site    *cspSite      // nil without reports and rollout
 	sent    [2]prometheus.Counter
 	refused prometheus.Counter
 }
@@ -87,7 +106,14 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	c.sent[cspEnforced] = app.metrics.policies.WithLabelValues(cspEnforce)
 	c.sent[cspReportOnly] = app.metrics.policies.WithLabelValues(cspReport)
 	c.refused = app.metrics.refused.WithLabelValues("service_worker")
-	return nil
+	if c.Reports == nil && c.Rollout == "" {
+		return nil
+	}
+	if err := c.checkSite(ctx); err != nil {
+		return err
+	}
+	c.site, err = app.openCSPSite(ctx, c)
+	return err
 }
 
 // compile checks the whole configuration and makes its headers.
@@ -107,23 +133,43 @@ func (c *CSP) compile() error {
 		return fmt.Errorf("upstream %q is neither keep nor drop", c.Upstream)
 	}
 
+	if err := errors.Join(c.Reports.validate(), c.validateRollout()); err != nil {
+		return err
+	}
 	policy, err := c.CSPPolicy.build()
 	if err != nil {
 		return err
 	}
-	c.headers[main] = policy.Compile()
+	if err := c.use(main, policy); err != nil {
+		return err
+	}
 	if c.ReportOnly != nil {
-		if policy, err = c.ReportOnly.build(); err != nil {
+		if policy, err = c.ReportOnly.build(); err == nil {
+			err = c.use(cspReportOnly, policy)
+		}
+		if err != nil {
 			return fmt.Errorf("report_only: %w", err)
 		}
-		c.headers[cspReportOnly] = policy.Compile()
 	}
 	return c.checkBudget()
 }
 
+// use has a policy sent in the header of an index.
+func (c *CSP) use(i int, policy csp.Policy) error {
+	plain, secure, err := c.Reports.tell(policy)
+	if err != nil {
+		return err
+	}
+	c.headers[i], c.secure[i] = plain.Compile(), secure.Compile()
+	return nil
+}
+
 func (c *CSP) checkBudget() error {
 	total := 0
-	for i, header := range c.headers {
+	if c.Reports != nil {
+		total += len(endpointsHeader) + len(": \r\n") + len(c.Reports.endpoints())
+	}
+	for i, header := range c.secure { // the longer ones
 		if header.Size() > 0 {
 			total += len(cspHeaderNames[i]) + len(": \r\n") + header.Size()
 		}
@@ -136,13 +182,17 @@ func (c *CSP) checkBudget() error {
 
 // ServeHTTP sends the policies with whatever next answers.
 func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if c.isReport(r) {
+		return c.takeReport(w, r)
+	}
 	pw := &policyWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		dropOthers:            c.Upstream == cspDrop,
 	}
+	policies := c.policyOf(r, pw)
 	nonce := c.nonce(r)
-	for i := range c.headers {
-		pw.policies[i] = c.headers[i].Header(nonce)
+	for i := range policies {
+		pw.policies[i] = policies[i].Header(nonce)
 	}
 	// Now already: where a handler fails and no error route runs, the server answers
 	// with this header map, past every wrapper.
@@ -157,6 +207,9 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		return serveKillSwitch(pw)
 	}
 	err := next.ServeHTTP(pw, r)
+	if err != nil {
+		pw.shown = nil // the error's page is
+	}
 	// What is still unsent: an empty 200, or the header that an error's answer starts from.
 	pw.settle(http.StatusOK)
 	return err

@@ -20,6 +20,9 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := checkPlace(h, "csp"); err != nil {
 		return nil, err
 	}
+	if err := c.completeFor(h); err != nil {
+		return nil, err
+	}
 	return withErrorRoute(h, c, "csp"), nil
 }
 
@@ -36,6 +39,13 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 //			allow       <directive> <source...>
 //		}
 //		upstream    keep|drop
+//		reports [{
+//			path    <path>
+//			keep    <duration>
+//			origins <origin...>
+//		}]
+//		rollout     report|<n>%|enforce
+//		site        <name>
 //	}
 //
 // Everything is optional. `first_party` and `allow` may be repeated and add up.
@@ -55,6 +65,12 @@ func (c *CSP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = unmarshalWord(d, &c.Upstream, cspKeep, cspDrop)
 		case "report_only":
 			err = c.unmarshalReportOnly(d)
+		case "reports":
+			err = c.unmarshalReports(d)
+		case "rollout":
+			err = c.unmarshalRollout(d)
+		case "site":
+			err = unmarshalOnce(d, &c.Site)
 		default:
 			err = c.CSPPolicy.unmarshalOption(d)
 		}

@@ -29,7 +29,13 @@ type policyWriter struct {
 	lines [2][1]string
 	// dropOthers removes policies of others. The proxy for tools unsets it.
 	dropOthers bool
-	settled    bool
+	// endpoints is the value of Reporting-Endpoints; "" is none.
+	endpoints string
+	// private keeps shared caches from storing the response.
+	private bool
+	// shown, if not nil, is called where the response is a page.
+	shown   func()
+	settled bool
 }
 
 // WriteHeader settles the header of a final response. It lets 1xx pass: they
@@ -68,6 +74,12 @@ func (w *policyWriter) settle(status int) {
 	w.settled = true
 	w.apply()
 	h := w.Header()
+	if w.private {
+		makePrivate(h)
+	}
+	if w.shown != nil && isPage(status, h) {
+		w.shown()
+	}
 	delete(h, "Service-Worker-Allowed")
 	// Else browsers may take a script from their cache for a worker's, and the edge is
 	// never asked: Chromium does for a second registration with updateViaCache 'all'.
@@ -79,6 +91,9 @@ func (w *policyWriter) settle(status int) {
 // apply puts the policies in their place and reports which ones were missing.
 func (w *policyWriter) apply() (added [2]bool) {
 	h := w.Header()
+	if w.endpoints != "" && !slices.Contains(h[endpointsHeader], w.endpoints) {
+		h[endpointsHeader] = append(slices.Clip(h[endpointsHeader]), w.endpoints) // a list, to which others may add
+	}
 	for i, name := range cspHeaderNames {
 		policy, present := w.policies[i], h[name]
 		if policy == "" {

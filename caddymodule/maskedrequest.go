@@ -21,6 +21,9 @@ const (
 // {vars.client_mask} is the placeholder for that.
 const varRequest = "client_mask"
 
+// varObserved keeps it where client_mask only observes, and the request goes on as it is.
+const varObserved = "wikiveil.observed"
+
 // maskedRequest is a request that goes on with a mask. It holds all that this takes, its
 // context and response writer too, so that masking a request costs one allocation.
 type maskedRequest struct {

@@ -24,6 +24,9 @@ type metrics struct {
 	lookups *prometheus.CounterVec
 	// policies counts responses given a policy header, by mode ("enforce", "report").
 	policies *prometheus.CounterVec
+	// reports counts violation reports, and refused requests with them, by outcome ("accepted",
+	// "noise", "bad", "limited", "refused") and reason.
+	reports *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -38,6 +41,7 @@ func newMetrics() *metrics {
 		tools:    counter("tool_requests_total", "Requests to the anonymizing proxy.", "tool", "outcome"),
 		lookups:  counter("mask_lookups_total", "Questions about masks.", "action", "outcome"),
 		policies: counter("policy_headers_total", "Responses given a Content-Security-Policy.", "mode"),
+		reports:  counter("csp_reports_total", "Violation reports received.", "outcome", "reason"),
 	}
 	m.masked, m.observed = m.masks.WithLabelValues(string(modeMask)), m.masks.WithLabelValues(string(modeObserve))
 	return m
@@ -66,7 +70,7 @@ func releaseMetrics() error {
 // register adds the counters to a config's registry. Two sites of one config
 // share the counters, so having them already is no error.
 func (m *metrics) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.lookups, m.policies} {
+	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.lookups, m.policies, m.reports} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return fmt.Errorf("registering metrics: %w", err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -20,17 +21,18 @@ var boltDays = []byte("csp-reports")
 type boltStore struct {
 	file *boltfile.File
 	path string
-	keep int
+	keep atomic.Int64
 }
 
 // OpenBolt opens the bbolt file at path, made with mode 0600 if there is none, for a
 // single node. It keeps as many days as keep says, [DefaultKeep] if that is 0. A damaged
 // file is refused with what to do and never overwritten.
 func OpenBolt(path string, keep int) (Store, error) {
-	s := &boltStore{path: path, keep: cmp.Or(keep, DefaultKeep)}
-	if s.keep < 0 {
+	if keep < 0 {
 		return nil, errors.New("opening the reports: a number of days is negative")
 	}
+	s := &boltStore{path: path}
+	s.SetKeep(keep)
 	var err error
 	s.file, err = boltfile.Open(path, func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucket(boltDays)
@@ -140,7 +142,7 @@ func (s *boltStore) forget(b *bbolt.Bucket, day string) error {
 	if err != nil {
 		return err
 	}
-	first := []byte(date.AddDate(0, 0, 1-s.keep).Format(time.DateOnly))
+	first := []byte(date.AddDate(0, 0, 1-int(s.keep.Load())).Format(time.DateOnly))
 	for k, _ := b.Cursor().First(); k != nil && bytes.Compare(k, first) < 0; k, _ = b.Cursor().First() {
 		if err := b.Delete(k); err != nil {
 			return err
@@ -149,8 +151,14 @@ func (s *boltStore) forget(b *bbolt.Bucket, day string) error {
 	return nil
 }
 
+// SetKeep implements [Keeper].
+func (s *boltStore) SetKeep(days int) { s.keep.Store(int64(cmp.Or(days, DefaultKeep))) }
+
 // Close implements [Store].
 func (s *boltStore) Close() error { return s.file.Close() }
 
-// Interface guard.
-var _ Store = (*boltStore)(nil)
+// Interface guards.
+var (
+	_ Store  = (*boltStore)(nil)
+	_ Keeper = (*boltStore)(nil)
+)

@@ -25,6 +25,8 @@ type dayJSON struct {
 	Reports series             `json:"reports"`
 	Counts  counts             `json:"counts"`
 	Writers map[string]written `json:"writers"`
+	// Enforced is missing where no policy was rolled out.
+	Enforced series `json:"enforced,omitempty"`
 }
 
 type summaryJSON struct {
@@ -46,7 +48,7 @@ type entryJSON struct {
 }
 
 func (d *day) encode() ([]byte, error) {
-	body, err := json.Marshal(dayJSON{d.groups.encode(), d.origins.encode(), d.views, d.reports, d.counts, d.writers})
+	body, err := json.Marshal(dayJSON{d.groups.encode(), d.origins.encode(), d.views, d.reports, d.counts, d.writers, d.enforced})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func decodeDay(data []byte, limit int, secret []byte) (*day, error) {
 	if err := cmp.Or(d.groups.decode(j.Groups), d.origins.decode(j.Origins)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	d.views, d.reports = j.Views, j.Reports
+	d.views, d.reports, d.enforced = j.Views, j.Reports, j.Enforced
 	d.counts.merge(j.Counts)
 	maps.Copy(d.writers, j.Writers)
 	return d, nil

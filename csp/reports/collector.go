@@ -59,10 +59,10 @@ type Config struct {
 // concurrent use; [Collector.Close] ends it.
 type Collector struct {
 	config Config
-	parser Parser
 	limits *limits
 	writer string
-	views  atomic.Uint64
+	// views are all pages, enforced those of them that a policy was enforced on.
+	views, enforced atomic.Uint64
 
 	mu      sync.Mutex
 	current map[string]*day // not yet being written
@@ -113,7 +113,7 @@ func New(config Config) (*Collector, error) {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Collector{
-		config: config, parser: Parser{Own: config.Own}, limits: limits,
+		config: config, limits: limits,
 		writer: rand.Text(), current: make(map[string]*day),
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -143,6 +143,13 @@ func (c *Collector) inspect(ctx context.Context) error {
 // PageView counts a page that was shown to a reader, for the share of pages that a
 // violation is on. It costs an addition.
 func (c *Collector) PageView() { c.views.Add(1) }
+
+// EnforcedPageView is PageView for a page on which the policy is enforced, where on
+// others it is only tried: [Snapshot.EnforcedViewHours] has these apart.
+func (c *Collector) EnforcedPageView() {
+	c.views.Add(1)
+	c.enforced.Add(1)
+}
 
 // count adds what one request brought.
 func (c *Collector) count(now time.Time, reports []Report, of counts) {

@@ -15,9 +15,11 @@ type day struct {
 	// everywhere is one key here, and many above.
 	origins *summary
 	views   series
-	reports series
-	counts  counts
-	writers map[string]written
+	// enforced are those of views on which the policy was enforced.
+	enforced series
+	reports  series
+	counts   counts
+	writers  map[string]written
 }
 
 // counts are numbers by class and reason.
@@ -75,6 +77,7 @@ func (d *day) merge(o *day) {
 	d.groups.merge(o.groups)
 	d.origins.merge(o.origins)
 	d.views.merge(o.views)
+	d.enforced.merge(o.enforced)
 	d.reports.merge(o.reports)
 	d.counts.merge(o.counts)
 }

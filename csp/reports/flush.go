@@ -53,6 +53,9 @@ func (c *Collector) cut(now time.Time) {
 	if views := c.views.Swap(0); views > 0 {
 		c.today(now).views.add(hourOf(now.Unix()), views)
 	}
+	if enforced := c.enforced.Swap(0); enforced > 0 {
+		c.today(now).enforced.add(hourOf(now.Unix()), enforced)
+	}
 	for name, d := range c.current {
 		c.sequence++
 		c.pending = append(c.pending, pending{name, c.sequence, d})

@@ -20,8 +20,15 @@ var contentTypes = map[string]bool{
 // over a limit, is answered 204: a browser could do nothing about it, and would send
 // it again.
 func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.ServeOwn(w, r, c.config.Own)
+}
+
+// ServeOwn is ServeHTTP for a caller who knows only with the request which origins
+// are the wiki's, such as one that serves it under several hosts: own stands in for
+// [Config].Own.
+func (c *Collector) ServeOwn(w http.ResponseWriter, r *http.Request, own func(origin string) bool) {
 	w.Header().Set("Cache-Control", "no-store")
-	if refused := c.serve(w, r); refused != nil {
+	if refused := c.serve(w, r, own); refused != nil {
 		c.count(time.Now(), nil, counts{classRefused: {refused.reason: 1}})
 		if refused == errMethod {
 			w.Header().Set("Allow", "POST, OPTIONS")
@@ -32,11 +39,11 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (c *Collector) serve(w http.ResponseWriter, r *http.Request) *refusal {
+func (c *Collector) serve(w http.ResponseWriter, r *http.Request, own func(string) bool) *refusal {
 	if r.Method != http.MethodPost && r.Method != http.MethodOptions {
 		return errMethod
 	}
-	if !c.allowOrigin(w.Header(), r.Header.Get("Origin")) {
+	if !allowOrigin(w.Header(), r.Header.Get("Origin"), own) {
 		return errOrigin
 	}
 	if r.Method == http.MethodOptions {
@@ -49,19 +56,19 @@ func (c *Collector) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	if r.Header.Get("Content-Encoding") != "" {
 		return errEncoding
 	}
-	return c.take(w, r)
+	return c.take(w, r, Parser{Own: own})
 }
 
 // allowOrigin lets a page of another of the wiki's origins send reports. A stranger's
 // page could have its visitors send forged ones.
-func (c *Collector) allowOrigin(h http.Header, origin string) bool {
+func allowOrigin(h http.Header, origin string, own func(string) bool) bool {
 	if origin == "" {
 		return true
 	}
 	h.Add("Vary", "Origin")
-	if c.config.Own != nil {
+	if own != nil {
 		u, ok := parseURL(origin)
-		if !ok || !c.config.Own(u.origin) {
+		if !ok || !own(u.origin) {
 			return false
 		}
 	}
@@ -85,7 +92,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // take reads and counts the reports. The first one's token is taken before the body
 // is read, so a flood costs little.
-func (c *Collector) take(w http.ResponseWriter, r *http.Request) *refusal {
+func (c *Collector) take(w http.ResponseWriter, r *http.Request, parser Parser) *refusal {
 	now := time.Now()
 	key := ""
 	if c.config.Client != nil {
@@ -108,7 +115,7 @@ func (c *Collector) take(w http.ResponseWriter, r *http.Request) *refusal {
 		}
 		return errBody
 	}
-	batch := c.parser.Parse(body.Bytes(), r.UserAgent())
+	batch := parser.Parse(body.Bytes(), r.UserAgent())
 	of := make(counts)
 	total := len(batch.Reports)
 	for reason, n := range batch.Noise {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,7 +22,7 @@ const (
 type redisStore struct {
 	client redis.UniversalClient
 	prefix string
-	keep   int
+	keep   atomic.Int64
 }
 
 // NewRedis keeps the days in Redis or Valkey, where those of all nodes that have one
@@ -33,7 +34,9 @@ func NewRedis(client redis.UniversalClient, prefix string, keep int) (Store, err
 	if keep < 0 {
 		return nil, errors.New("opening the reports: a number of days is negative")
 	}
-	return &redisStore{client, cmp.Or(prefix, DefaultPrefix), cmp.Or(keep, DefaultKeep)}, nil
+	s := &redisStore{client: client, prefix: cmp.Or(prefix, DefaultPrefix)}
+	s.SetKeep(keep)
+	return s, nil
 }
 
 // Load implements [Store].
@@ -44,7 +47,7 @@ func (s *redisStore) Load(ctx context.Context, first, last string) (map[string][
 		return nil, err
 	}
 	// Older ones have expired.
-	if oldest := to.AddDate(0, 0, -s.keep-1); from.Before(oldest) {
+	if oldest := to.AddDate(0, 0, -int(s.keep.Load())-1); from.Before(oldest) {
 		from = oldest
 	}
 	pipe := s.client.Pipeline()
@@ -87,7 +90,7 @@ func (s *redisStore) Update(ctx context.Context, day string, change func([]byte)
 			return err
 		}
 		_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-			return pipe.Set(ctx, key, value, time.Duration(s.keep+1)*24*time.Hour).Err()
+			return pipe.Set(ctx, key, value, time.Duration(s.keep.Load()+1)*24*time.Hour).Err()
 		})
 		return err
 	}
@@ -117,8 +120,14 @@ func unavailable(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
+// SetKeep implements [Keeper].
+func (s *redisStore) SetKeep(days int) { s.keep.Store(int64(cmp.Or(days, DefaultKeep))) }
+
 // Close implements [Store].
 func (s *redisStore) Close() error { return s.client.Close() }
 
-// Interface guard.
-var _ Store = (*redisStore)(nil)
+// Interface guards.
+var (
+	_ Store  = (*redisStore)(nil)
+	_ Keeper = (*redisStore)(nil)
+)

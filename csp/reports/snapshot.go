@@ -29,8 +29,8 @@ type Snapshot struct {
 	// the same for Origins. 0 means that all groups are here, with exact counts.
 	Lost, LostOrigins uint64
 
-	reports, views series
-	origins        *summary
+	reports, views, enforced series
+	origins                  *summary
 }
 
 // A Group is how often equal reports came.
@@ -101,6 +101,7 @@ func (c *Collector) mergeCurrent(all *day, from, to string) {
 	now := time.Now()
 	if today := dayName(now); from <= today && today <= to {
 		all.views.add(hourOf(now.Unix()), c.views.Load())
+		all.enforced.add(hourOf(now.Unix()), c.enforced.Load())
 	}
 }
 
@@ -112,7 +113,7 @@ func (d *day) snapshot(first, last time.Time) *Snapshot {
 		Noise: d.counts[classNoise], Bad: d.counts[classBad],
 		Limited: d.counts[classLimited], Refused: d.counts[classRefused],
 		Lost: d.groups.lost, LostOrigins: d.origins.lost,
-		reports: d.reports, views: d.views, origins: d.origins,
+		reports: d.reports, views: d.views, enforced: d.enforced, origins: d.origins,
 	}
 }
 
@@ -186,3 +187,7 @@ func (s *Snapshot) ViewHours() iter.Seq2[time.Time, uint64] { return s.views.eve
 
 // ViewDays yields the page views of each day that has any, in order.
 func (s *Snapshot) ViewDays() iter.Seq2[time.Time, uint64] { return s.views.every(24) }
+
+// EnforcedViewHours yields the page views of each hour that has any with the policy
+// enforced, in order. They are among [Snapshot.ViewHours].
+func (s *Snapshot) EnforcedViewHours() iter.Seq2[time.Time, uint64] { return s.enforced.every(1) }

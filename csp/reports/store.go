@@ -32,3 +32,8 @@ type Store interface {
 	// Close lets go of the store.
 	Close() error
 }
+
+// A Keeper is a store that can be told anew how many days to keep, as those of
+// [OpenBolt] and [NewRedis] can: it counts for days that begin afterwards (bbolt) or
+// are written to (Redis). 0 means [DefaultKeep].
+type Keeper interface{ SetKeep(days int) }

@@ -1,0 +1,132 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/csp/rollout"
+)
+
+const adminRollout = "/wikiveil/csp/rollout"
+
+// rolloutView is how far a site's policy is rolled out.
+type rolloutView struct {
+	Site string `json:"site"`
+	// Rollout is what holds: what was set by command, else what is configured.
+	Rollout    rollout.Share  `json:"rollout"`
+	Configured rollout.Share  `json:"configured"`
+	Override   *rollout.Share `json:"override,omitempty"`
+	Steps      []rollout.Step `json:"steps,omitempty"`
+}
+
+// rolloutChange is the body that changes a rollout.
+type rolloutChange struct {
+	// Site may be missing where there is only one.
+	Site string `json:"site,omitempty"`
+	// Rollout is "report", a percentage such as "5%", or "enforce".
+	Rollout *rollout.Share `json:"rollout,omitempty"`
+	// Reset has the configured share hold again.
+	Reset bool `json:"reset,omitempty"`
+	// By is who changes it; "admin API" if missing.
+	By string `json:"by,omitempty"`
+}
+
+// serveRollout tells on GET how far policies are rolled out, browsers with a page, and
+// changes that on POST.
+func (a *adminAPI) serveRollout(w http.ResponseWriter, r *http.Request) error {
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		w.Header().Set("Vary", "Accept")
+		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+			return serveRolloutPage(w, r, app)
+		}
+	case http.MethodPost:
+		if err := a.changeRollout(app, w, r); err != nil {
+			return err
+		}
+	default:
+		return methodNotAllowed(r)
+	}
+	return answerJSON(w, rolloutViews(app))
+}
+
+func rolloutViews(app *App) []rolloutView {
+	list := []rolloutView{}
+	for _, site := range app.cspSites.rollouts() {
+		list = append(list, site.view())
+	}
+	return list
+}
+
+func (s *cspSite) view() rolloutView {
+	kept := s.book.Site(s.name)
+	v := rolloutView{Site: s.name, Rollout: s.configured, Configured: s.configured, Override: kept.Override, Steps: kept.Steps}
+	if kept.Override != nil {
+		v.Rollout = *kept.Override
+	}
+	return v
+}
+
+func (a *adminAPI) changeRollout(app *App, w http.ResponseWriter, r *http.Request) error {
+	var body rolloutChange
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&body); err != nil || decoder.More() {
+		return badRequest(errors.New("the body is not one JSON object with the fields site, rollout (report, a percentage or enforce), reset and by"))
+	}
+	if body.Reset == (body.Rollout != nil) {
+		return badRequest(errors.New("say either rollout or reset"))
+	}
+	if body.By == "" {
+		body.By = "admin API"
+	}
+	site, err := rolloutSite(app, body.Site)
+	if err != nil {
+		return err
+	}
+	if body.Reset {
+		err = site.book.Reset(r.Context(), site.name, site.configured, body.By)
+	} else {
+		err = site.book.Set(r.Context(), site.name, *body.Rollout, body.By)
+	}
+	if errors.Is(err, rollout.ErrText) || errors.Is(err, rollout.ErrFull) {
+		return badRequest(err)
+	}
+	if err != nil {
+		return err
+	}
+	a.logger.Info("rollout changed", zap.String("site", site.name), zap.Stringer("rollout", site.share()), zap.String("by", body.By))
+	return nil
+}
+
+// rolloutSite finds a site by its name, which may be left out where there is only one.
+func rolloutSite(app *App, name string) (*cspSite, error) {
+	sites := app.cspSites.rollouts()
+	var names []string
+	for _, site := range sites {
+		if site.name == name || name == "" && len(sites) == 1 {
+			return site, nil
+		}
+		names = append(names, site.name)
+	}
+	var err error
+	switch {
+	case len(sites) == 0:
+		err = errors.New("no site has a rollout: add `rollout` to its csp directive")
+	case name == "":
+		err = fmt.Errorf("say which site: %s", strings.Join(names, ", "))
+	default:
+		err = fmt.Errorf("no site %q has a rollout, there is: %s", name, strings.Join(names, ", "))
+	}
+	return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+}

@@ -1,0 +1,178 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/csp/rollout"
+)
+
+// rolloutBooks holds the rollouts in use, over config reloads.
+var rolloutBooks = caddy.NewUsagePool()
+
+// rolloutBook is a rollout that follows other nodes' changes while it is in use.
+type rolloutBook struct {
+	*rollout.Book
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// openRolloutBook returns the storage's rollout, and the key that it is pooled under.
+func openRolloutBook(ctx caddy.Context) (*rolloutBook, string, error) {
+	storage := ctx.Storage()
+	key := fmt.Sprintf("%T %v", storage, storage)
+	book, _, err := rolloutBooks.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
+		defer cancel()
+		opened, err := rollout.Open(opening, storage)
+		if err != nil {
+			return nil, err
+		}
+		following, stop := context.WithCancel(context.Background())
+		b := &rolloutBook{Book: opened, stop: stop, done: make(chan struct{})}
+		go func() {
+			defer close(b.done)
+			opened.Follow(following, 0, func(err error) {
+				pooledLog().Error("rollout can't be read; the last one holds", zap.Error(err))
+			})
+		}()
+		return b, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return book.(*rolloutBook), key, nil
+}
+
+// Destruct implements caddy.Destructor.
+func (b *rolloutBook) Destruct() error {
+	b.stop()
+	<-b.done
+	return nil
+}
+
+// validateRollout checks what can be checked of the option alone.
+func (c *CSP) validateRollout() (err error) {
+	if c.Rollout == "" {
+		return nil
+	}
+	if c.share, err = rollout.ParseShare(c.Rollout); err != nil {
+		return err
+	}
+	if c.Mode != "" {
+		return errors.New("rollout says the mode of each client's policy: leave mode out")
+	}
+	if c.ReportOnly != nil {
+		return errors.New("report_only is for another policy than the one that is rolled out: use one of both")
+	}
+	return nil
+}
+
+var errNoMaskForRollout = errors.New("rollout tells clients apart by their masks: the site needs client_mask")
+
+// checkSite checks, when a config is provisioned, what a directive with reports or a
+// rollout needs around it.
+func (c *CSP) checkSite(ctx caddy.Context) error {
+	if c.Site == "" {
+		return errors.New("csp: reports and rollout need the site's name: set site")
+	}
+	if len(c.Site) > rollout.MaxText {
+		return fmt.Errorf("csp: the site's name is longer than %d bytes", rollout.MaxText)
+	}
+	if c.Rollout != "" && !hasClientMask(ctx) {
+		return fmt.Errorf("csp: %w", errNoMaskForRollout)
+	}
+	return nil
+}
+
+// hasClientMask reports whether there is a client_mask in the routes around the module that
+// is being provisioned. Those before it are made already, its own are raw still.
+func hasClientMask(ctx caddy.Context) bool {
+	for _, module := range ctx.Modules() {
+		switch around := module.(type) {
+		case *caddyhttp.Subroute:
+			if anyClientMask(around.Routes) {
+				return true
+			}
+		case *caddyhttp.App:
+			for _, server := range around.Servers {
+				if anyClientMask(server.Routes) || server.Errors != nil && anyClientMask(server.Errors.Routes) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func anyClientMask(routes caddyhttp.RouteList) bool {
+	for _, route := range routes {
+		for _, handler := range route.Handlers {
+			if _, ok := handler.(*ClientMask); ok {
+				return true
+			}
+		}
+		for _, raw := range route.HandlersRaw {
+			var module struct {
+				Handler string `json:"handler"`
+			}
+			if json.Unmarshal(raw, &module) == nil && module.Handler == "client_mask" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// cspGroupVar keeps for the request's second run, through the error routes, whether the
+// policy is enforced: the rollout may have changed in between.
+const cspGroupVar = "wikiveil.csp.enforced"
+
+// enforces reports whether the policy is enforced for the client of a request.
+func (c *CSP) enforces(r *http.Request) bool {
+	if enforced, ok := caddyhttp.GetVar(r.Context(), cspGroupVar).(bool); ok {
+		return enforced
+	}
+	share := c.site.share()
+	// Without a mask, as in an error route ahead of client_mask, the safe side is to enforce.
+	enforced := share != rollout.Report
+	if client := clientOf(r); client != nil {
+		enforced = c.site.groups.Enforced(client.allMasks()[0], share)
+	}
+	caddyhttp.SetVar(r.Context(), cspGroupVar, enforced)
+	return enforced
+}
+
+// makePrivate keeps shared caches from storing a response whose header is for one client.
+func makePrivate(h http.Header) {
+	// RFC 9213, and what came before it: they outweigh Cache-Control.
+	for name := range h {
+		switch {
+		case strings.HasSuffix(name, "Cdn-Cache-Control"), name == "Surrogate-Control", name == "X-Accel-Expires", name == "Edge-Control":
+			delete(h, name)
+		}
+	}
+	kept := []string{"private"}
+	for _, line := range h["Cache-Control"] {
+		for directive := range strings.SplitSeq(line, ",") {
+			directive = strings.TrimSpace(directive)
+			name, _, _ := strings.Cut(strings.ToLower(directive), "=")
+			switch strings.TrimSpace(name) {
+			case "", "private", "public", "s-maxage", "proxy-revalidate":
+			case "no-store":
+				return // forbids more
+			default:
+				kept = append(kept, directive)
+			}
+		}
+	}
+	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
+}

@@ -1,0 +1,142 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/csp/reports"
+	"github.com/wikiveil/wikiveil/csp/rollout"
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// cspSites are an app's sites that collect reports or roll a policy out.
+type cspSites struct {
+	mu      sync.Mutex
+	sites   map[string]*cspSite
+	secret  []byte
+	book    *rolloutBook // nil: no site rolls out
+	bookKey string       // in rolloutBooks
+}
+
+// cspSite is one of them. A directive stands in several routes: those of its name share it.
+type cspSite struct {
+	name         string
+	options      []byte // as JSON: directives of one name must agree
+	collector    *reports.Collector
+	collectorKey string // in reportCollectors
+	groups       *rollout.Groups
+	configured   rollout.Share
+	book         *rolloutBook
+}
+
+// openCSPSite returns the site of a directive with reports or a rollout, opened by the
+// first one of its name.
+func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
+	options, err := json.Marshal([]any{c.Reports, c.Rollout})
+	if err != nil {
+		return nil, err
+	}
+	s := &a.cspSites
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if site := s.sites[c.Site]; site != nil {
+		if !bytes.Equal(site.options, options) {
+			return nil, fmt.Errorf("two sites are called %q and have other reports or another rollout: give one another name with `site`", c.Site)
+		}
+		return site, nil
+	}
+	if s.secret == nil {
+		opening, cancel := context.WithTimeout(ctx, storageTimeout)
+		defer cancel()
+		if s.secret, err = openCSPSecret(opening, ctx.Storage()); err != nil {
+			return nil, err
+		}
+	}
+	site := &cspSite{name: c.Site, options: options}
+	if c.Reports != nil {
+		if site.collector, site.collectorKey, err = a.openCollector(c, s.secret); err != nil {
+			return nil, fmt.Errorf("opening the reports of %s: %w", c.Site, err)
+		}
+	}
+	if s.sites == nil {
+		s.sites = make(map[string]*cspSite)
+	}
+	s.sites[c.Site] = site // from here on close gives back what is open
+	if c.Rollout == "" {
+		return site, nil
+	}
+	if s.book == nil {
+		if s.book, s.bookKey, err = openRolloutBook(ctx); err != nil {
+			return nil, fmt.Errorf("opening the rollout: %w", err)
+		}
+	}
+	site.book, site.configured = s.book, c.share
+	key, err := masking.DeriveKey(s.secret, "csp-rollout/"+c.Site)
+	if err != nil {
+		return nil, err
+	}
+	site.groups, err = rollout.NewGroups(key)
+	return site, err
+}
+
+// share is the one that holds now.
+func (s *cspSite) share() rollout.Share { return s.book.Share(s.name, s.configured) }
+
+// reportCollectors returns the collectors of the app's sites, by the sites' names.
+func (a *App) reportCollectors() map[string]*reports.Collector {
+	a.cspSites.mu.Lock()
+	defer a.cspSites.mu.Unlock()
+	collectors := make(map[string]*reports.Collector)
+	for name, site := range a.cspSites.sites {
+		if site.collector != nil {
+			collectors[name] = site.collector
+		}
+	}
+	return collectors
+}
+
+// rollouts returns the sites that roll a policy out, by name.
+func (s *cspSites) rollouts() []*cspSite {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sites := slices.DeleteFunc(slices.Collect(maps.Values(s.sites)), func(site *cspSite) bool { return site.book == nil })
+	slices.SortFunc(sites, func(a, b *cspSite) int { return strings.Compare(a.name, b.name) })
+	return sites
+}
+
+// start keeps the steps that the config is.
+func (s *cspSites) start(logger *zap.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
+	defer cancel()
+	for _, site := range s.rollouts() {
+		if err := site.book.Note(ctx, site.name, site.configured); err != nil {
+			logger.Error("the configured rollout holds, but its step can't be kept", zap.String("site", site.name), zap.Error(err))
+		}
+	}
+}
+
+// close gives back what is shared.
+func (s *cspSites) close() error {
+	var errs []error
+	for _, site := range s.sites {
+		if site.collectorKey != "" {
+			_, err := reportCollectors.Delete(site.collectorKey)
+			errs = append(errs, err)
+		}
+	}
+	if s.bookKey != "" {
+		_, err := rolloutBooks.Delete(s.bookKey)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,26 @@
+// Package rollout enforces a policy for a share of the clients, and keeps the share
+// where all nodes see it.
+//
+//	groups, err := rollout.NewGroups(key)
+//	book, err := rollout.Open(ctx, storage)
+//	go book.Follow(ctx, 0, report)              // keeps up with other nodes
+//	err = book.Set(ctx, "wiki.example", share, "admin")
+//	if groups.Enforced(mask, book.Share("wiki.example", configured)) { … }
+//
+// Each client has a place of its own that only its mask and the key tell, and a [Share]
+// takes in all places below it. So a client that is in stays in while the share grows,
+// on all nodes and over restarts; and nobody without the key can choose a mask that is
+// in, or tell from a mask in a public history whether its client is. A new mask, as after
+// a rotation of the masks' secret, has a new place.
+//
+// The shares live in a [masking.Storage], such as Caddy's, under [Key], with the steps
+// that led there. A node sees its own changes at once and the others' at its next poll.
+// [Book.Share] reads a snapshot in memory and asks no storage. While the storage fails,
+// the last shares read go on to hold.
+//
+// # Format, version 1
+//
+// The first line is a JSON object {"version":1,"sha256":HEX}, the sum being that of all
+// that follows: one line, the JSON of a map of [Site] by name. What is not of this form is
+// refused and never overwritten.
+package rollout
