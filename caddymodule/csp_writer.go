@@ -91,8 +91,10 @@ func (w *policyWriter) settle(status int) {
 // apply puts the policies in their place and reports which ones were missing.
 func (w *policyWriter) apply() (added [2]bool) {
 	h := w.Header()
-	if w.endpoints != "" && !slices.Contains(h[endpointsHeader], w.endpoints) {
-		h[endpointsHeader] = append(slices.Clip(h[endpointsHeader]), w.endpoints) // a list, to which others may add
+	if w.endpoints != "" {
+		// A list, to which others may add. Of two with one name, the last counts.
+		others := slices.DeleteFunc(slices.Clone(h[endpointsHeader]), func(v string) bool { return v == w.endpoints })
+		h[endpointsHeader] = append(others, w.endpoints)
 	}
 	for i, name := range cspHeaderNames {
 		policy, present := w.policies[i], h[name]
