@@ -44,7 +44,10 @@ func TestReloadsUnderLoad(t *testing.T) {
 				networks xff
 				site ` + label + `
 			}
-			csp
+			csp {
+				reports
+				rollout enforce
+			}
 			anonproxy
 			reverse_proxy ` + wiki.address() + ` {
 				transport http {
@@ -63,6 +66,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 			wikiveil {
 				rotate %dd
 				keep 1
+				data_dir {DIR}/data
 				tool maps https://maps.example
 				tools_file {DIR}/tools.json
 			}
