@@ -80,8 +80,7 @@ func NewGroups(key []byte) (*Groups, error) {
 	return &Groups{block}, err
 }
 
-// Enforced reports whether the policy is enforced for the client of a mask. It
-// allocates nothing.
+// Enforced reports whether the policy is enforced for the client of a mask.
 //
 // A mask is as long as a block of AES, so a single one makes its place: a
 // pseudorandom permutation of all masks.
