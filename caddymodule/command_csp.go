@@ -43,7 +43,7 @@ What is set so outweighs the config's rollout, over reloads and restarts, until 
 		RunE: caddycmd.WrapCommandFuncForCobra(runRollout),
 	}
 	cmd.Flags().Bool("reset", false, "Has the config's rollout hold again")
-	cmd.Flags().Bool("page", false, "Prints the page that plots what each step did, in HTML")
+	cmd.Flags().Bool("page", false, "Prints a page, in HTML, that plots what each step did: the admin API refuses browsers")
 	addAdminFlags(cmd)
 	return cmd
 }

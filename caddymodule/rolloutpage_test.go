@@ -23,7 +23,7 @@ func TestRolloutPage(t *testing.T) {
 		t.Fatalf("%d %s", status, body)
 	}
 	groups(t, e, manyClients()[:3])
-	resp, page := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminRollout, http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}})
+	resp, page := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminRollout, http.Header{"Accept": {"text/html"}})
 	if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}

@@ -22,6 +22,7 @@ type plotMark struct {
 	X1, X2, Y2   string
 	Text         string
 	Class, Shape string
+	DX, Anchor   string
 }
 
 // The plot's measures.
@@ -30,7 +31,7 @@ const (
 	plotLeft, plotRight     = 52, 850
 	reportsTop, reportsBase = 44, 200
 	viewsTop, viewsBase     = 222, 300
-	labelWidth              = 46
+	labelWidth              = 50
 )
 
 // plotScale places hours and counts.
@@ -72,7 +73,7 @@ func plotRollout(hours []hourCounts, steps []rollout.Step, from time.Time) *roll
 	p.days(s)
 	for i, class := range []struct{ name, text, shape string }{
 		{"enforce", "reports, enforced", "h20"}, {"report", "reports, report only", "h20"}, {"untold", "reports that don’t say", "h20"},
-		{"views", "page views", "h20v4h-20v-8h20z"}, {"views-enforced", "of them enforced", "h20v4h-20v-8h20z"},
+		{"views", "page views", "m0 4h20v-8h-20z"}, {"views-enforced", "of them enforced", "m0 4h20v-8h-20z"},
 	} {
 		p.Legend = append(p.Legend, plotMark{X: number(plotLeft + float64(i)*162), Y: "12", Class: class.name, Text: class.text, Shape: class.shape})
 	}
@@ -141,14 +142,18 @@ func (p *rolloutPlot) grid(most, top, base float64) {
 	}
 }
 
-// mark draws the steps, with labels where there is room for them.
+// mark draws the steps. Of labels that would overlap, the last stays.
 func (p *rolloutPlot) mark(s plotScale, steps []rollout.Step) {
-	last := math.Inf(-1)
-	for _, step := range steps {
+	before := math.Inf(-1)
+	for i, step := range steps {
 		x := s.x(step.Time)
-		m := plotMark{X: number(x), Y: number(reportsTop - 6), Y2: number(viewsBase)}
-		if x-last >= labelWidth {
-			m.Text, last = step.Share.String(), x
+		if x-before < labelWidth {
+			p.Steps[i-1].Text = ""
+		}
+		before = x
+		m := plotMark{X: number(x), Y: number(reportsTop - 6), Y2: number(viewsBase), Text: step.Share.String(), DX: "3", Anchor: "start"}
+		if x > plotRight-labelWidth {
+			m.DX, m.Anchor = "-3", "end"
 		}
 		p.Steps = append(p.Steps, m)
 	}
