@@ -1,0 +1,142 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// Requests go on with the proxy they began with, and its transports close after the last.
+func TestToolProxyEndsWithItsLastUser(t *testing.T) {
+	board, err := noticeboard.New([]*noticeboard.Tool{{Name: "maps", Origin: "https://maps.example.org"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newToolProxy(board, anonproxy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool, _ := board.Lookup("maps")
+	held := func() bool {
+		n, ok := toolTransports.References(anonproxy.TransportKey(tool))
+		return ok && n > 0
+	}
+	if !p.use() || !held() {
+		t.Fatal("a new proxy can't be used")
+	}
+	for i, want := range []bool{true, false} {
+		if err := p.release(); err != nil || held() != want {
+			t.Errorf("release %d: %v, held %v", i+1, err, held())
+		}
+	}
+	if p.use() {
+		t.Error("an ended proxy can be used")
+	}
+}
+
+// In a reload, Caddy cleans up before all requests have been served.
+func TestToolsServedAfterCleanup(t *testing.T) {
+	tool := jsonTool(t)
+	state, err := noticeboard.OpenState(t.Context(), &certmagic.FileStorage{Path: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := noticeboard.NewLive(noticeboard.LiveConfig{
+		State: state, Tools: []*noticeboard.Tool{{Name: "maps", Origin: tool.URL, AllowLoopback: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := live.Publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h := &AnonProxy{app: &App{live: live}}
+	h.told.Refuse = h.refuse
+	if err := h.open(); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() string {
+		r := httptest.NewRequest(http.MethodGet, "/.tools/maps/x", nil)
+		r.Header = browser("empty", "alice")
+		w := httptest.NewRecorder()
+		if err := h.ServeHTTP(w, r, nil); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(w.Code, " ", w.Body)
+	}
+	for range 2 {
+		if got := ask(); got != `200 {"a":1}` || len(tool.take()) != 1 {
+			t.Errorf("got %s", got)
+		}
+		if err := h.Cleanup(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := live.Disable(t.Context(), noticeboard.Kill{Tool: "maps", By: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); !strings.HasPrefix(got, "403 the tool is disabled") || len(tool.take()) != 0 {
+		t.Errorf("disabled: got %s", got)
+	}
+	toolTransports.Range(func(key, _ any) bool {
+		t.Errorf("a transport stays: %s", key)
+		return true
+	})
+}
+
+// The noticeboard changes with each of many reloads under load: a tool that stays answers each
+// request, and is held by the last config alone.
+func TestToolsOverReloadsUnderLoad(t *testing.T) {
+	tool, wiki := jsonTool(t), newApp(t, nil)
+	config := func(n int) string {
+		return toolsConfig(tool, wiki, fmt.Sprintf("tool other%d https://other.example.org", n))
+	}
+	e := newEdge(t, config(0))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var served atomic.Int64
+	for range 3 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if resp, body := e.ask(t, "maps/x"); resp.StatusCode != 200 || body != `{"a":1}` {
+					t.Errorf("got %d %q", resp.StatusCode, body)
+					return
+				}
+				served.Add(1)
+			}
+		})
+	}
+	for n := range 20 {
+		e.load(t, config(n+1))
+		for before := served.Load(); served.Load() < before+10 && !t.Failed(); {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	tool.take()
+	eventually(t, "earlier configs to let go", func() bool {
+		names := 0
+		toolTransports.Range(func(key, value any) bool {
+			refs, _ := toolTransports.References(key)
+			names += refs
+			return true
+		})
+		return names == 2 // maps and other20, once each
+	})
+}
