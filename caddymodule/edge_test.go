@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,9 +62,32 @@ func (e *edge) port() string { return e.site[strings.LastIndexByte(e.site, ':')+
 
 func (e *edge) load(t *testing.T, caddyfile string) {
 	t.Helper()
+	before := listeners(t, e.port())
 	if err := caddy.Load(adapt(t, e.expand(caddyfile)), true); err != nil {
 		t.Fatalf("loading: %v", err)
 	}
+	// What connects while the listener of the config before is being closed may be cut off.
+	for end := time.Now().Add(2 * time.Second); before > 0 && listeners(t, e.port()) > before && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// listeners counts the sockets that listen on a port.
+func listeners(t *testing.T, port string) (n int) {
+	t.Helper()
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listening := regexp.MustCompile(fmt.Sprintf(`(?m)^ *\d+: [0-9A-F]+:%04X [0-9A-F]+:0000 0A `, number))
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, err := os.ReadFile(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(listening.FindAll(data, -1))
+	}
+	return n
 }
 
 // writeConfig writes the edge's config to a file, for commands.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -75,7 +76,23 @@ func edit(t *testing.T, e *edge, wiki *app, source string) string {
 // askMasks asks the page as a program and decodes its answer.
 func askMasks(t *testing.T, e *edge, user, below string, into any) int {
 	t.Helper()
-	resp, body := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/"+below, as(user))
+	// A connection that is made while a reload ends may go to the listener that is closed, and is cut off.
+	var resp *http.Response
+	var body string
+	eventually(t, "an answer", func() bool {
+		r, err := http.NewRequest("GET", "http://"+e.site+"/.privacy/masks/"+below, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = as(user)
+		if resp, err = from(t, "127.9.9.9").Do(r); err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		data, err := io.ReadAll(resp.Body)
+		body = string(data)
+		return err == nil
+	})
 	if err := json.Unmarshal([]byte(body), into); err != nil && into != nil {
 		t.Fatalf("%s: %d %s: %v", below, resp.StatusCode, body, err)
 	}

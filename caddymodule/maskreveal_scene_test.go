@@ -11,9 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -169,24 +167,6 @@ func (s *revealScene) reload(config string) {
 		want := strings.Count(config, origin+" {\n") // sites
 		eventually(s.t, "the end of the old listeners", func() bool { return listeners(s.t, u.Port()) == want })
 	}
-}
-
-// listeners counts the sockets that listen on a port.
-func listeners(t *testing.T, port string) (n int) {
-	t.Helper()
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listening := regexp.MustCompile(fmt.Sprintf(`(?m)^ *\d+: [0-9A-F]+:%04X [0-9A-F]+:0000 0A `, number))
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		data, err := os.ReadFile(table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n += len(listening.FindAll(data, -1))
-	}
-	return n
 }
 
 func (s *revealScene) trust() {
