@@ -150,16 +150,7 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 // keepPolicies exempts the answer from `csp { upstream drop }`: that is about the
 // app's policies, and without its own a proxied answer could be opened as a page.
 func keepPolicies(w http.ResponseWriter) {
-	for w != nil {
-		if pw, ok := w.(*policyWriter); ok {
-			pw.dropOthers = false
-		}
-		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return
-		}
-		w = outer.Unwrap()
-	}
+	eachPolicyWriter(w, func(pw *policyWriter) { pw.dropOthers = false })
 }
 
 // Interface guards

@@ -84,6 +84,7 @@ type App struct {
 	deskMu   sync.Mutex
 	inUse    atomic.Pointer[error] // see unlessInUse
 	cspSites cspSites
+	consents appConsents
 	networks []*masking.Network
 	live     *noticeboard.Live
 	metrics  *metrics
@@ -246,6 +247,7 @@ func (a *App) Cleanup() error {
 	if a.desk != nil {
 		errs = append(errs, a.desk.close())
 	}
+	errs = append(errs, a.consents.close())
 	if a.bookKey != "" {
 		// Before the keys, which it reads with.
 		_, err := recordBooks.Delete(a.bookKey)

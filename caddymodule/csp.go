@@ -80,13 +80,28 @@ type CSP struct {
 	// Caddyfile it is by default the site's first address; in JSON reports and rollout need it.
 	Site string `json:"site,omitempty"`
 
-	// headers are the policies to send, by index of cspHeaderNames; secure are those over TLS.
-	headers, secure [2]csp.Template
+	// Lets readers let single tools of the noticeboard through, by consent on another
+	// origin. Default: nobody can.
+	Consent *CSPConsent `json:"consent,omitempty"`
 
-	share   rollout.Share // that Rollout says
-	site    *cspSite      // nil without reports and rollout
-	sent    [2]prometheus.Counter
-	refused prometheus.Counter
+	// headers are the policies to send, by index of cspHeaderNames; secure are those over TLS.
+	headers, secure cspHeaders
+
+	share    rollout.Share // that Rollout says
+	site     *cspSite      // nil without reports and rollout
+	consents *cspConsents  // nil: there are no exemptions
+	sent     [2]prometheus.Counter
+	refused  prometheus.Counter
+}
+
+// cspHeaders are policies, and the same compiled, by index of cspHeaderNames.
+type cspHeaders struct {
+	policies  [2]csp.Policy
+	templates [2]csp.Template
+}
+
+func (h *cspHeaders) use(i int, policy csp.Policy) {
+	h.policies[i], h.templates[i] = policy, policy.Compile()
 }
 
 // CaddyModule returns the Caddy module information.
@@ -106,8 +121,8 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	c.sent[cspEnforced] = app.metrics.policies.WithLabelValues(cspEnforce)
 	c.sent[cspReportOnly] = app.metrics.policies.WithLabelValues(cspReport)
 	c.refused = app.metrics.refused.WithLabelValues("service_worker")
-	if c.Reports == nil && c.Rollout == "" {
-		return nil
+	if err := c.provisionConsent(app); err != nil || c.Reports == nil && c.Rollout == "" {
+		return err
 	}
 	if err := c.checkSite(ctx); err != nil {
 		return err
@@ -133,7 +148,7 @@ func (c *CSP) compile() error {
 		return fmt.Errorf("upstream %q is neither keep nor drop", c.Upstream)
 	}
 
-	if err := errors.Join(c.Reports.validate(), c.validateRollout()); err != nil {
+	if err := errors.Join(c.Reports.validate(), c.validateRollout(), c.Consent.validate()); err != nil {
 		return err
 	}
 	policy, err := c.CSPPolicy.build()
@@ -160,19 +175,15 @@ func (c *CSP) use(i int, policy csp.Policy) error {
 	if err != nil {
 		return err
 	}
-	c.headers[i], c.secure[i] = plain.Compile(), secure.Compile()
+	c.headers.use(i, plain)
+	c.secure.use(i, secure)
 	return nil
 }
 
 func (c *CSP) checkBudget() error {
-	total := 0
-	if c.Reports != nil {
-		total += len(endpointsHeader) + len(": \r\n") + len(c.Reports.endpoints())
-	}
-	for i, header := range c.secure { // the longer ones
-		if header.Size() > 0 {
-			total += len(cspHeaderNames[i]) + len(": \r\n") + header.Size()
-		}
+	total := c.overhead()
+	for _, header := range c.secure.templates { // the longer ones
+		total += header.Size()
 	}
 	if total > csp.Budget {
 		return fmt.Errorf("the policy headers take %d bytes together, over %d", total, csp.Budget)
@@ -180,10 +191,26 @@ func (c *CSP) checkBudget() error {
 	return nil
 }
 
+// overhead is what the headers take besides their policies.
+func (c *CSP) overhead() (bytes int) {
+	if c.Reports != nil {
+		bytes += len(endpointsHeader) + len(": \r\n") + len(c.Reports.endpoints())
+	}
+	for i, header := range c.secure.templates {
+		if header.Size() > 0 {
+			bytes += len(cspHeaderNames[i]) + len(": \r\n")
+		}
+	}
+	return bytes
+}
+
 // ServeHTTP sends the policies with whatever next answers.
 func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if c.isReport(r) {
 		return c.takeReport(w, r)
+	}
+	if c.consents.handles(r) {
+		return c.consents.serve(w, r) // with policies of their own
 	}
 	pw := &policyWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
@@ -194,6 +221,7 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	for i := range policies {
 		pw.policies[i] = policies[i].Header(nonce)
 	}
+	hideEdgeCookies(r)
 	// Now already: where a handler fails and no error route runs, the server answers
 	// with this header map, past every wrapper.
 	for i, added := range pw.apply() {
@@ -220,7 +248,7 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 const cspNonceVar = "wikiveil.csp.nonce"
 
 func (c *CSP) nonce(r *http.Request) csp.Nonce {
-	if !slices.ContainsFunc(c.headers[:], csp.Template.NeedsNonce) {
+	if !slices.ContainsFunc(c.headers.templates[:], csp.Template.NeedsNonce) {
 		return csp.Nonce{}
 	}
 	if nonce, ok := caddyhttp.GetVar(r.Context(), cspNonceVar).(csp.Nonce); ok {

@@ -46,6 +46,10 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 //		}]
 //		rollout     report|<n>%|enforce
 //		site        <name>
+//		consent     <wiki's origin> <consent origin> {
+//			developer_consent
+//			keep_grants
+//		}
 //	}
 //
 // Everything is optional. `first_party` and `allow` may be repeated and add up.
@@ -71,6 +75,8 @@ func (c *CSP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = c.unmarshalRollout(d)
 		case "site":
 			err = unmarshalOnce(d, &c.Site)
+		case "consent":
+			err = c.unmarshalConsent(d)
 		default:
 			err = c.CSPPolicy.unmarshalOption(d)
 		}

@@ -284,11 +284,11 @@ func clientOf(r *http.Request) *client {
 
 // policyOf prepares a response's writer for reports and rollout, and returns its policies.
 func (c *CSP) policyOf(r *http.Request, pw *policyWriter) [2]csp.Template {
-	policies := c.headers
 	if r.TLS != nil {
-		policies = c.secure
 		pw.endpoints = c.Reports.endpoints()
 	}
+	policies, personal := c.headersFor(r)
+	pw.personal = personal
 	if c.site != nil && c.site.book != nil {
 		pw.private = true
 		if !c.enforces(r) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/csp/exempt"
 )
 
 const (
@@ -34,8 +36,12 @@ type policyWriter struct {
 	// private keeps shared caches from storing the response.
 	private bool
 	// shown, if not nil, is called where the response is a page.
-	shown   func()
-	settled bool
+	shown func()
+	// personal is set where the policies are for this reader alone.
+	personal bool
+	// ownAnswer is set by handlers of the edge, which may set its cookies.
+	ownAnswer bool
+	settled   bool
 }
 
 // WriteHeader settles the header of a final response. It lets 1xx pass: they
@@ -43,6 +49,8 @@ type policyWriter struct {
 func (w *policyWriter) WriteHeader(status int) {
 	if status >= 200 {
 		w.settle(status)
+	} else {
+		w.guardCookies() // browsers take them of a 101 too
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
@@ -73,6 +81,7 @@ func (w *policyWriter) settle(status int) {
 	}
 	w.settled = true
 	w.apply()
+	w.guardCookies()
 	h := w.Header()
 	if w.private {
 		makePrivate(h)
@@ -119,7 +128,17 @@ func (w *policyWriter) apply() (added [2]bool) {
 		}
 		h[name] = values
 	}
+	if w.personal {
+		exempt.MarkPersonal(h)
+	}
 	return added
+}
+
+// guardCookies removes the edge's cookies where it is not the edge that sets them.
+func (w *policyWriter) guardCookies() {
+	if !w.ownAnswer {
+		exempt.StripSetCookies(w.Header())
+	}
 }
 
 // isScript reports whether browsers would take the response for JavaScript:

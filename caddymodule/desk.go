@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/masking/access"
 )
 
@@ -45,11 +42,10 @@ type desk struct {
 	keys   *keyRing
 	log    *auditLog
 	quotas *access.Quotas
-	nonces *nonces
+
+	confirming *confirmations // the app's
 
 	logKey, countsKey string // in auditLogs and quotaCounts
-	confirming        atomic.Pointer[confirmKeys]
-	renewing          sync.Mutex
 }
 
 // quotaCounts are in use over config reloads.
@@ -59,20 +55,6 @@ type quotaCount struct{ access.Counts }
 
 // Destruct implements caddy.Destructor.
 func (c *quotaCount) Destruct() error { return c.Close() }
-
-// nonces remember which confirmations were used, over config reloads.
-type nonces struct{ confirm.Nonces }
-
-var noncesPool = caddy.NewUsagePool()
-
-const (
-	noncesKey = "nonces"
-	// maxNonces bears 800 confirmations a minute; they take some 13 MB then.
-	maxNonces = 1 << 16
-)
-
-// Destruct implements caddy.Destructor.
-func (n *nonces) Destruct() error { return nil }
 
 var errNoDesk = errors.New("the files of look-ups are in use by another process")
 
@@ -109,13 +91,9 @@ func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
 	if d.quotas, err = access.NewQuotas(counts, d.log.keys.Quotas(), a.Quota.limits()); err != nil {
 		return nil, err
 	}
-	n, _, err := noncesPool.LoadOrNew(noncesKey, func() (caddy.Destructor, error) {
-		return &nonces{confirm.NewMemoryNonces(maxNonces)}, nil
-	})
-	if err != nil {
+	if d.confirming, err = a.openConfirmations(); err != nil {
 		return nil, err
 	}
-	d.nonces = n.(*nonces)
 	a.desk = d
 	return d, nil
 }
@@ -166,43 +144,5 @@ func (d *desk) close() error {
 		_, err := quotaCounts.Delete(d.countsKey)
 		errs = append(errs, err)
 	}
-	if d.nonces != nil {
-		_, err := noncesPool.Delete(noncesKey)
-		errs = append(errs, err)
-	}
 	return errors.Join(errs...)
-}
-
-// confirmKeys are the keys of confirmations under the epochs active at a time.
-type confirmKeys struct {
-	epochs *activeEpochs
-	keys   *confirm.Keys
-}
-
-// confirmKeys returns the keys that confirmations are signed with now. Those of kept epochs are
-// accepted too, so a rotation interrupts nobody.
-func (d *desk) confirmKeys() (*confirm.Keys, error) {
-	epochs := d.keys.active.Load()
-	if current := d.confirming.Load(); current != nil && current.epochs == epochs {
-		return current.keys, nil
-	}
-	d.renewing.Lock()
-	defer d.renewing.Unlock()
-	if current := d.confirming.Load(); current != nil && current.epochs == epochs {
-		return current.keys, nil
-	}
-	var materials [][]byte
-	for _, e := range epochs.list {
-		material, err := e.Key("confirm")
-		if err != nil {
-			return nil, fmt.Errorf("deriving the keys of confirmations: %w", err)
-		}
-		materials = append(materials, material)
-	}
-	keys, err := confirm.NewKeys(materials[0], materials[1:]...)
-	if err != nil {
-		return nil, err
-	}
-	d.confirming.Store(&confirmKeys{epochs, keys})
-	return keys, nil
 }

@@ -168,11 +168,11 @@ func authenticatedUser(r *http.Request) (id, name string) {
 
 // flow is how reveals of this wiki are confirmed.
 func (c *MaskAccess) flow() (*confirm.Flow, error) {
-	keys, err := c.desk.confirmKeys()
+	keys, err := c.desk.confirming.keys()
 	if err != nil {
 		return nil, err
 	}
-	return c.makeFlow(keys, c.desk.nonces)
+	return c.makeFlow(keys.flows, c.desk.confirming.nonces)
 }
 
 func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces confirm.Nonces) (*confirm.Flow, error) {

@@ -109,7 +109,7 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	case "style.css":
 		return serveMaskStyle(w, r)
 	case "reveal":
-		return h.startReveal(w, r)
+		return h.startReveal(w, edgeRequest(w, r))
 	case "audit":
 		return h.serveAudit(w, r)
 	}

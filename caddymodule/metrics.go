@@ -27,6 +27,8 @@ type metrics struct {
 	// reports counts violation reports, and refused requests with them, by outcome ("accepted",
 	// "noise", "bad", "limited", "refused") and reason.
 	reports *prometheus.CounterVec
+	// consents counts what became of requests about exemptions: "asked", "granted", "withdrawn" or why not.
+	consents *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -42,6 +44,7 @@ func newMetrics() *metrics {
 		lookups:  counter("mask_lookups_total", "Questions about masks.", "action", "outcome"),
 		policies: counter("policy_headers_total", "Responses given a Content-Security-Policy.", "mode"),
 		reports:  counter("csp_reports_total", "Violation reports received.", "outcome", "reason"),
+		consents: counter("consents_total", "Requests about exemptions of readers.", "outcome"),
 	}
 	m.masked, m.observed = m.masks.WithLabelValues(string(modeMask)), m.masks.WithLabelValues(string(modeObserve))
 	return m
@@ -70,7 +73,7 @@ func releaseMetrics() error {
 // register adds the counters to a config's registry. Two sites of one config
 // share the counters, so having them already is no error.
 func (m *metrics) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.lookups, m.policies, m.reports} {
+	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.lookups, m.policies, m.reports, m.consents} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return fmt.Errorf("registering metrics: %w", err)

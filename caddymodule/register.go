@@ -9,6 +9,9 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("wikiveil", parseAppOption)
 	httpcaddyfile.RegisterDirective("client_mask", parseClientMask)
 	httpcaddyfile.RegisterDirectiveOrder("client_mask", httpcaddyfile.Before, "tracing")
+	// Before whatever could add to its answers.
+	httpcaddyfile.RegisterDirective("third_party_consent", parseThirdPartyConsent)
+	httpcaddyfile.RegisterDirectiveOrder("third_party_consent", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("csp", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("anonproxy", httpcaddyfile.Before, "method")
 	// After whatever may authenticate a user.

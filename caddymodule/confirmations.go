@@ -1,0 +1,171 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/csp/confirm/redisnonces"
+	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
+)
+
+// confirmations are what all flows of a config share, of reveals and of exemptions: what
+// they sign with, and which confirmations were used.
+type confirmations struct {
+	ring      *keyRing
+	nonces    confirm.Nonces
+	noncesKey string // in noncesPool
+	current   atomic.Pointer[flowKeys]
+	renewing  sync.Mutex
+}
+
+// flowKeys are the keys under the epochs active at a time. Those of kept epochs are accepted
+// too, so a rotation interrupts nobody.
+type flowKeys struct {
+	epochs *activeEpochs
+	flows  *confirm.Keys
+	grants *exempt.Keys
+}
+
+// openConfirmations returns the app's, opened by the first who needs them.
+func (a *App) openConfirmations() (*confirmations, error) {
+	a.consents.mu.Lock()
+	defer a.consents.mu.Unlock()
+	if a.consents.confirming != nil {
+		return a.consents.confirming, nil
+	}
+	nonces, key, err := a.openNonces()
+	if err != nil {
+		return nil, fmt.Errorf("opening the record of confirmations: %w", err)
+	}
+	a.consents.confirming = &confirmations{ring: a.keys, nonces: nonces, noncesKey: key}
+	return a.consents.confirming, nil
+}
+
+// close gives back what is shared.
+func (c *confirmations) close() error {
+	if c == nil {
+		return nil
+	}
+	_, err := noncesPool.Delete(c.noncesKey)
+	return err
+}
+
+// keys returns the keys to sign with now.
+func (c *confirmations) keys() (*flowKeys, error) {
+	epochs := c.ring.active.Load()
+	if current := c.current.Load(); current != nil && current.epochs == epochs {
+		return current, nil
+	}
+	c.renewing.Lock()
+	defer c.renewing.Unlock()
+	if current := c.current.Load(); current != nil && current.epochs == epochs {
+		return current, nil
+	}
+	flows, err := epochs.materials("confirm")
+	if err != nil {
+		return nil, err
+	}
+	grants, err := epochs.materials("exempt")
+	if err != nil {
+		return nil, err
+	}
+	renewed := &flowKeys{epochs: epochs}
+	if renewed.flows, err = confirm.NewKeys(flows[0], flows[1:]...); err != nil {
+		return nil, err
+	}
+	if renewed.grants, err = exempt.NewKeys(grants[0], grants[1:]...); err != nil {
+		return nil, err
+	}
+	c.current.Store(renewed)
+	return renewed, nil
+}
+
+// materials are the epochs' key materials for a use.
+func (e *activeEpochs) materials(use string) ([][]byte, error) {
+	var materials [][]byte
+	for _, epoch := range e.list {
+		material, err := epoch.Key(use)
+		if err != nil {
+			return nil, fmt.Errorf("deriving keys of confirmations: %w", err)
+		}
+		materials = append(materials, material)
+	}
+	return materials, nil
+}
+
+// noncesPool keeps the nonces over config reloads.
+var noncesPool = caddy.NewUsagePool()
+
+const (
+	noncesKey = "memory"
+	// maxNonces bears 800 confirmations a minute; they take some 13 MB then.
+	maxNonces = 1 << 16
+)
+
+// nonces remember which confirmations were used.
+type nonces struct {
+	confirm.Nonces
+	client *redis.Client // nil: in memory
+}
+
+// Destruct implements caddy.Destructor.
+func (n *nonces) Destruct() error {
+	if n.client == nil {
+		return nil
+	}
+	return n.client.Close()
+}
+
+// openNonces opens them where several nodes share their sightings, so in Redis, or in memory.
+func (a *App) openNonces() (confirm.Nonces, string, error) {
+	key := noncesKey
+	open := func() (caddy.Destructor, error) { return &nonces{Nonces: confirm.NewMemoryNonces(maxNonces)}, nil }
+	if a.Sightings != nil && a.Sightings.Redis != nil {
+		place := a.Sightings.Redis.resolve(0)
+		key = fmt.Sprintf("redis %x", sha256.Sum256([]byte(place.URL)))
+		open = func() (caddy.Destructor, error) { return openRedisNonces(place) }
+	}
+	opened, _, err := noncesPool.LoadOrNew(key, open)
+	if err != nil {
+		return nil, "", err
+	}
+	return opened.(*nonces), key, nil
+}
+
+func openRedisNonces(place redisstore.Config) (caddy.Destructor, error) {
+	options, err := redis.ParseURL(place.URL)
+	if err != nil {
+		return nil, errors.New("the Redis URL can't be read") // it may hold a password
+	}
+	timeout := cmp.Or(place.Timeout, redisstore.DefaultTimeout)
+	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = timeout, timeout, timeout
+	client := redis.NewClient(options)
+	opened := redisnonces.New(client, "")
+	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
+	defer cancel()
+	var unfit redis.Error // the server's own words, not that it can't be reached
+	switch err := opened.Start(ctx); {
+	case errors.As(err, &unfit):
+		return nil, errors.Join(err, client.Close())
+	case err != nil:
+		pooledLog().Warn("Redis can't be reached; until it can, nothing can be confirmed", zap.Error(err))
+	}
+	return &nonces{opened, client}, nil
+}
+
+// Interface guards
+var (
+	_ caddy.Destructor = (*nonces)(nil)
+	_ confirm.Nonces   = (*nonces)(nil)
+)

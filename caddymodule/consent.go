@@ -1,0 +1,131 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/csp/exempt"
+)
+
+// ConsentOrigins are two origins, since scripts on the wiki's own can do and read all that its readers can.
+type ConsentOrigins struct {
+	// Wiki is the wiki's origin, such as https://wiki.example.
+	Wiki string `json:"wiki"`
+
+	// Origin is where readers are asked, and nothing else is: another port of the wiki's host, such
+	// as https://wiki.example:9443, or a subdomain.
+	Origin string `json:"origin"`
+
+	// DeveloperConsent lets a reader let a port of his own machine through for a day, scripts
+	// too, to try a gadget that he writes: /.privacy/go?tool=localhost:8080. Default: false.
+	DeveloperConsent bool `json:"developer_consent,omitempty"`
+}
+
+// validate checks the origins.
+func (c *ConsentOrigins) validate() error {
+	_, err := c.flow(&flowKeys{flows: new(confirm.Keys)}, confirm.NewMemoryNonces(1))
+	return err
+}
+
+func (c *ConsentOrigins) flow(keys *flowKeys, nonces confirm.Nonces) (*confirm.Flow, error) {
+	return confirm.New(confirm.Config{Purpose: "exempt", Wiki: c.Wiki, Origin: c.Origin, Keys: keys.flows, Nonces: nonces})
+}
+
+// appConsents is what all sites of a config share for exemptions.
+type appConsents struct {
+	mu         sync.Mutex
+	confirming *confirmations // nil: nobody asked for it
+	grants     *grantStore    // nil: nobody asked for it
+	tools      consentTools
+}
+
+// close gives back what is in use over config reloads.
+func (c *appConsents) close() error {
+	return errors.Join(c.confirming.close(), c.grants.close())
+}
+
+// consentSite has the pages of one wiki's exemptions, and knows who let what through.
+type consentSite struct {
+	origins    ConsentOrigins
+	confirming *confirmations
+	config     exempt.Config // but for keys and flow
+	current    atomic.Pointer[keyedSite]
+	renewing   sync.Mutex
+}
+
+// keyedSite is a site under the epochs active at a time.
+type keyedSite struct {
+	keys *flowKeys
+	*exempt.Site
+}
+
+// newConsentSite makes the pages. More is what the wiki's own site knows and the consent origin doesn't need.
+func (a *App) newConsentSite(origins ConsentOrigins, more exempt.Config) (*consentSite, error) {
+	confirming, err := a.openConfirmations()
+	if err != nil {
+		return nil, err
+	}
+	more.Declared = a.consentTools
+	more.HTTPS = isHTTPS
+	more.Count = func(outcome string) { a.metrics.consents.WithLabelValues(outcome).Inc() }
+	if origins.DeveloperConsent {
+		more.Localhost = exempt.LocalKinds()
+	}
+	s := &consentSite{origins: origins, confirming: confirming, config: more}
+	_, err = s.site()
+	return s, err
+}
+
+// site returns the site as it is now, made anew after a rotation of the keys.
+func (s *consentSite) site() (*keyedSite, error) {
+	keys, err := s.confirming.keys()
+	if err != nil {
+		return nil, err
+	}
+	if current := s.current.Load(); current != nil && current.keys == keys {
+		return current, nil
+	}
+	s.renewing.Lock()
+	defer s.renewing.Unlock()
+	if current := s.current.Load(); current != nil && current.keys == keys {
+		return current, nil
+	}
+	config := s.config
+	config.Browsers, config.Keys = keys.flows, keys.grants
+	if config.Flow, err = s.origins.flow(keys, s.confirming.nonces); err != nil {
+		return nil, err
+	}
+	made, err := exempt.New(config)
+	if err != nil {
+		return nil, err
+	}
+	renewed := &keyedSite{keys, made}
+	s.current.Store(renewed)
+	return renewed, nil
+}
+
+// serve answers with one of the site's two sets of pages.
+func (s *consentSite) serve(w http.ResponseWriter, r *http.Request, pages func(*exempt.Site) http.Handler) error {
+	site, err := s.site()
+	if err != nil {
+		return fmt.Errorf("third_party_consent: %w", err)
+	}
+	pages(site.Site).ServeHTTP(w, r)
+	return nil
+}
+
+// reasonOf is the fixed word for why exemptions don't count.
+func reasonOf(err error) string {
+	var why interface {
+		error
+		Reason() string
+	}
+	if errors.As(err, &why) {
+		return why.Reason()
+	}
+	return exempt.ErrStore.Reason()
+}

@@ -1,0 +1,177 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/csp/exempt"
+)
+
+// CSPConsent lets readers let single tools of the noticeboard through: those with the access
+// `consent` or `both`. A reader starts at /.privacy/go?tool=NAME, is asked on the consent
+// origin (see third_party_consent), and finds what he let through at /.privacy/exemptions.
+type CSPConsent struct {
+	ConsentOrigins
+
+	// KeepGrants keeps the exemptions of browsers whose cookies a script can write (Safari and all
+	// on WebKit) in the file exemptions.db of the app's data_dir, bound to the mask; it needs
+	// client_mask. Default: false, and such browsers can let nothing through.
+	KeepGrants bool `json:"keep_grants,omitempty"`
+}
+
+func (c *CSPConsent) validate() error {
+	if c == nil {
+		return nil
+	}
+	return c.ConsentOrigins.validate()
+}
+
+// cspConsents are the exemptions of a site's readers.
+type cspConsents struct {
+	site          *consentSite
+	plain, secure *exempt.Policies
+	count         func(outcome string)
+}
+
+func (c *CSP) provisionConsent(app *App) error {
+	if c.Consent == nil {
+		return nil
+	}
+	plain, err := exempt.NewPolicies(c.overhead(), c.headers.policies[:]...)
+	if err != nil {
+		return err
+	}
+	secure, err := exempt.NewPolicies(c.overhead(), c.secure.policies[:]...)
+	if err != nil {
+		return err
+	}
+	config := exempt.Config{Fits: secure.Fits} // which are the longer ones
+	if c.Consent.KeepGrants {
+		if config.Store, err = app.openGrants(); err != nil {
+			return err
+		}
+		config.Client = maskOf
+	}
+	site, err := app.newConsentSite(c.Consent.ConsentOrigins, config)
+	if err != nil {
+		return err
+	}
+	c.consents = &cspConsents{site, plain, secure, site.config.Count}
+	return nil
+}
+
+// handles reports whether the request is for one of the pages about exemptions.
+func (c *cspConsents) handles(r *http.Request) bool {
+	return c != nil && exempt.Handles(r.URL.Path) && !fetchesServiceWorker(r.Header)
+}
+
+func (c *cspConsents) serve(w http.ResponseWriter, r *http.Request) error {
+	return c.site.serve(w, r, (*exempt.Site).Wiki)
+}
+
+// headersFor returns the policies for whoever sent the request, and whether they are for him alone.
+func (c *CSP) headersFor(r *http.Request) (headers [2]csp.Template, personal bool) {
+	own := &c.headers
+	if r.TLS != nil {
+		own = &c.secure
+	}
+	if c.consents == nil {
+		return own.templates, false
+	}
+	tools := c.consents.tools(r)
+	if len(tools) == 0 {
+		return own.templates, false
+	}
+	policies := c.consents.plain
+	if r.TLS != nil {
+		policies = c.consents.secure
+	}
+	widened, err := policies.For(tools)
+	if err != nil {
+		c.consents.count(reasonOf(err)) // the list of exemptions tells the reader
+		return own.templates, false
+	}
+	return [2]csp.Template(widened), true
+}
+
+// exemptVar keeps the tools for the request's second run, through the error routes.
+const exemptVar = "wikiveil.csp.exempt"
+
+type exemptTools struct{ list []*exempt.Tool }
+
+// tools returns what the reader let through.
+func (c *cspConsents) tools(r *http.Request) []*exempt.Tool {
+	if known, ok := caddyhttp.GetVar(r.Context(), exemptVar).(exemptTools); ok {
+		return known.list
+	}
+	site, err := c.site.site()
+	if err != nil {
+		c.count(reasonOf(err))
+		return nil
+	}
+	tools, err := site.Tools(r)
+	if err != nil {
+		c.count(reasonOf(err))
+	}
+	if len(tools) > 0 {
+		caddyhttp.SetVar(r.Context(), exemptVar, exemptTools{tools})
+	}
+	return tools
+}
+
+func (c *CSP) unmarshalConsent(d *caddyfile.Dispenser) error {
+	if c.Consent != nil {
+		return d.Err("consent is given twice")
+	}
+	c.Consent = new(CSPConsent)
+	return c.Consent.unmarshal(d, func(option string) error {
+		if option != "keep_grants" {
+			return d.Errf("unknown consent option %q (known: developer_consent, keep_grants)", option)
+		}
+		return unmarshalFlag(d, &c.Consent.KeepGrants)
+	})
+}
+
+// unmarshal reads the two origins and the options. More takes those that are not of both directives.
+func (c *ConsentOrigins) unmarshal(d *caddyfile.Dispenser, more func(option string) error) error {
+	if !d.AllArgs(&c.Wiki, &c.Origin) {
+		return d.ArgErr()
+	}
+	if err := c.validate(); err != nil {
+		return d.WrapErr(err)
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
+		if option := d.Val(); option == "developer_consent" {
+			err = unmarshalFlag(d, &c.DeveloperConsent)
+		} else {
+			err = more(option)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unmarshalFlag reads an option without arguments.
+func unmarshalFlag(d *caddyfile.Dispenser, flag *bool) error {
+	if *flag {
+		return d.Errf("%s is given twice", d.Val())
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	*flag = true
+	return nil
+}
+
+// Interface guard
+var _ fmt.Stringer = exemptTools{}
+
+// String keeps out of placeholders what a reader let through.
+func (exemptTools) String() string { return "" }
