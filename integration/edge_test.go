@@ -91,6 +91,12 @@ func startEdge(t *testing.T, config edgeConfig) *edge {
 
 func loadCaddyfile(t *testing.T, caddyfile string) {
 	t.Helper()
+	reloadCaddyfile(t, caddyfile)
+	t.Cleanup(func() { stopEdge(t) })
+}
+
+func reloadCaddyfile(t *testing.T, caddyfile string) {
+	t.Helper()
 	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").
 		Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
@@ -104,11 +110,12 @@ func loadCaddyfile(t *testing.T, caddyfile string) {
 	if err := caddy.Load(adapted, true); err != nil {
 		t.Fatalf("loading: %v\n%s", err, caddyfile)
 	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Errorf("stopping the edge: %v", err)
-		}
-	})
+}
+
+func stopEdge(t *testing.T) {
+	if err := caddy.Stop(); err != nil {
+		t.Errorf("stopping the edge: %v", err)
+	}
 }
 
 // ports counts up below the range that systems take clients' ports from: no outgoing

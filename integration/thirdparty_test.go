@@ -82,6 +82,13 @@ func (p *thirdParty) counts() map[string]int {
 	return maps.Clone(p.requests)
 }
 
+// reset forgets the requests so far.
+func (p *thirdParty) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.requests)
+}
+
 // userScript is a MediaWiki user script that tries every load and writes into
 // window.settled which of them the browser is done with.
 func (p *thirdParty) userScript() string {
