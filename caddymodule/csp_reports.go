@@ -291,6 +291,7 @@ func (c *CSP) policyOf(r *http.Request, pw *policyWriter) [2]csp.Template {
 	pw.personal = personal
 	if c.site != nil && c.site.book != nil {
 		pw.private = true
+		askInFull(r)
 		if !c.enforces(r) {
 			policies[cspEnforced], policies[cspReportOnly] = csp.Template{}, policies[cspEnforced]
 		}

@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/wikiveil/wikiveil/csp/reports"
+	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
 )
 
 // reportsSite collects reports; {CSP} is what else the directive has.
@@ -369,4 +372,77 @@ func TestReportsOutliveReloadsAndRestarts(t *testing.T) {
 	if resp, _ := sendReport(t, "http://"+e.site+defaultReportsPath, oneReport(e.site), nil); resp.StatusCode != 200 || len(wiki.take()) != 1 {
 		t.Errorf("without reports: %d", resp.StatusCode)
 	}
+}
+
+// Where the sightings are in Redis, so are the reports, for all nodes and for each site apart.
+func TestReportsInRedis(t *testing.T) {
+	server := storetest.StartRedis(t, storetest.Durable...)
+	wiki := newApp(t, nil)
+	site := func(name, keep string) string {
+		return `http://` + name + `:{PORT} {
+			client_mask
+			csp {
+				reports {
+					keep ` + keep + `
+				}
+				site ` + name + `
+			}
+			reverse_proxy ` + wiki.address() + `
+		}
+		`
+	}
+	config := func(keep string) string {
+		return `{
+			{GLOBAL}
+			wikiveil {
+				data_dir {DIR}/data
+				sightings {
+					redis ` + server.URL + `
+				}
+			}
+		}
+		` + site("a.test", keep) + site("b.test", "90d")
+	}
+	e := newEdge(t, config("90d"))
+	for host, n := range map[string]int{"a.test": 2, "b.test": 1} {
+		for range n {
+			host += ":" + e.port()
+			resp, answer := sendReport(t, "http://"+e.site+defaultReportsPath, oneReport(host), http.Header{"Host": {host}})
+			if host = strings.TrimSuffix(host, ":"+e.port()); resp.StatusCode != 204 {
+				t.Fatalf("%s: %d %s", host, resp.StatusCode, answer)
+			}
+		}
+	}
+	check := func(when string) {
+		t.Helper()
+		app, err := runningApp()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for host, want := range map[string]uint64{"a.test": 2, "b.test": 1} {
+			s, err := app.reportCollectors()[host].Snapshot(t.Context(), time.Now().Add(-time.Hour), time.Now())
+			if err != nil || s.Accepted != want {
+				t.Errorf("%s, %s: %+v, %v, want %d reports", when, host, s, err, want)
+			}
+		}
+	}
+	check("at first")
+	e.load(t, config("30d"))
+	check("after a reload")
+	e.load(t, "{\n{GLOBAL}\n}") // closes all
+	options, err := redis.ParseURL(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	keys, err := client.Keys(t.Context(), "wikiveil:csp-reports:*").Result()
+	if err != nil || len(keys) != 2 {
+		t.Errorf("keys %q, %v", keys, err)
+	}
+	if files, _ := filepath.Glob(e.dir + "/data/csp-reports/*"); len(files) != 0 {
+		t.Errorf("files %q", files)
+	}
+	e.load(t, config("90d"))
+	check("after a restart")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -151,8 +152,24 @@ func (c *CSP) enforces(r *http.Request) bool {
 	return enforced
 }
 
-// makePrivate keeps shared caches from storing a response whose header is for one client.
-func makePrivate(h http.Header) {
+// subresources are the destinations (Fetch, section 2.2.5) whose own policy counts for nothing.
+var subresources = []string{"audio", "audioworklet", "empty", "font", "image", "json", "manifest", "paintworklet", "report", "script", "style", "track", "video", "xslt"}
+
+// askInFull drops what would let the app answer that a page is unchanged. With a 304 a
+// cache keeps the stored headers that the 304 does not have (RFC 9111, section 3.2), and
+// Chromium goes on to enforce a policy that has become report-only.
+func askInFull(r *http.Request) {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	if slices.Contains(subresources, dest) || dest == "" && !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		return
+	}
+	delete(r.Header, "If-None-Match")
+	delete(r.Header, "If-Modified-Since")
+}
+
+// makePrivate keeps shared caches from storing a response whose header is for one client,
+// and browsers from showing a page again without asking.
+func makePrivate(h http.Header, page bool) {
 	// RFC 9213, and what came before it: they outweigh Cache-Control.
 	for name := range h {
 		switch {
@@ -161,12 +178,19 @@ func makePrivate(h http.Header) {
 		}
 	}
 	kept := []string{"private"}
+	if page {
+		kept = append(kept, "no-cache")
+	}
 	for _, line := range h["Cache-Control"] {
 		for directive := range strings.SplitSeq(line, ",") {
 			directive = strings.TrimSpace(directive)
 			name, _, _ := strings.Cut(strings.ToLower(directive), "=")
 			switch strings.TrimSpace(name) {
 			case "", "private", "public", "s-maxage", "proxy-revalidate":
+			case "max-age", "no-cache", "immutable", "stale-while-revalidate", "stale-if-error":
+				if !page {
+					kept = append(kept, directive)
+				}
 			case "no-store":
 				return // forbids more
 			default:

@@ -40,7 +40,7 @@ func groups(t *testing.T, e *edge, clients []string) map[string]bool {
 		if len(enforcing)+len(reporting) != 1 || !strings.HasSuffix(append(enforcing, reporting...)[0], "; report-uri /.privacy/csp-reports") {
 			t.Fatalf("%s: enforced %q, report-only %q", address, enforcing, reporting)
 		}
-		if got := resp.Header["Cache-Control"]; !slices.Equal(got, []string{"private"}) {
+		if got := resp.Header["Cache-Control"]; len(got) != 1 || !strings.HasPrefix(got[0], "private") {
 			t.Fatalf("%s: Cache-Control %q: a shared cache would give this header to others", address, got)
 		}
 		enforced[address] = len(enforcing) == 1
@@ -293,6 +293,11 @@ func TestRolloutOnErrorPages(t *testing.T) {
 }
 
 func TestMakePrivate(t *testing.T) {
+	page := http.Header{"Cache-Control": {"public, max-age=60, must-revalidate, stale-if-error=5"}}
+	makePrivate(page, true)
+	if got := page.Get("Cache-Control"); got != "private, no-cache, must-revalidate" {
+		t.Errorf("page: got %q", got)
+	}
 	for name, c := range map[string]struct{ before, want http.Header }{
 		"none":        {http.Header{}, http.Header{"Cache-Control": {"private"}}},
 		"public":      {http.Header{"Cache-Control": {"public, s-maxage=99, max-age=60"}}, http.Header{"Cache-Control": {"private, max-age=60"}}},
@@ -303,9 +308,35 @@ func TestMakePrivate(t *testing.T) {
 		"CDN's own":   {http.Header{"Cdn-Cache-Control": {"max-age=9"}, "Cloudflare-Cdn-Cache-Control": {"max-age=9"}}, http.Header{"Cache-Control": {"private"}}},
 		"other words": {http.Header{"Surrogate-Control": {"max-age=9"}, "X-Accel-Expires": {"9"}, "Expires": {"x"}}, http.Header{"Cache-Control": {"private"}, "Expires": {"x"}}},
 	} {
-		makePrivate(c.before)
+		makePrivate(c.before, false)
 		if fmt.Sprint(c.before) != fmt.Sprint(c.want) {
 			t.Errorf("%s: got %v, want %v", name, c.before, c.want)
+		}
+	}
+}
+
+// A page that the browser has is asked for in full, since a 304 can't take a policy away;
+// what pages are made of is not.
+func TestRolloutAsksForPagesInFull(t *testing.T) {
+	wiki := newApp(t, nil)
+	e := newEdge(t, rolloutCaddyfile("50%", wiki))
+	for name, c := range map[string]struct {
+		header http.Header
+		full   bool
+	}{
+		"page":          {http.Header{"Sec-Fetch-Dest": {"document"}}, true},
+		"frame":         {http.Header{"Sec-Fetch-Dest": {"iframe"}}, true},
+		"worker":        {http.Header{"Sec-Fetch-Dest": {"worker"}}, true},
+		"old browser":   {http.Header{"Accept": {"text/html,*/*;q=0.8"}}, true},
+		"image":         {http.Header{"Sec-Fetch-Dest": {"image"}, "Accept": {"image/webp"}}, false},
+		"fetched":       {http.Header{"Sec-Fetch-Dest": {"empty"}, "Accept": {"text/html"}}, false},
+		"nothing known": {http.Header{"Accept": {"*/*"}}, false},
+	} {
+		c.header["If-None-Match"], c.header["If-Modified-Since"] = []string{`"1"`}, []string{"Sun, 22 Nov 2026 00:00:00 GMT"}
+		send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", c.header)
+		h := wiki.one(t).Header
+		if full := h["If-None-Match"] == nil && h["If-Modified-Since"] == nil; full != c.full {
+			t.Errorf("%s: asked for in full: %v, want %v", name, full, c.full)
 		}
 	}
 }

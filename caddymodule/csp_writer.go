@@ -33,7 +33,7 @@ type policyWriter struct {
 	dropOthers bool
 	// endpoints is the value of Reporting-Endpoints; "" is none.
 	endpoints string
-	// private keeps shared caches from storing the response.
+	// private keeps shared caches from storing the response; see makePrivate.
 	private bool
 	// shown, if not nil, is called where the response is a page.
 	shown func()
@@ -84,7 +84,7 @@ func (w *policyWriter) settle(status int) {
 	w.guardCookies()
 	h := w.Header()
 	if w.private {
-		makePrivate(h)
+		makePrivate(h, status != http.StatusNotModified && isPage(status, h))
 	}
 	if w.shown != nil && isPage(status, h) {
 		w.shown()
