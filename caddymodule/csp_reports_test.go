@@ -311,7 +311,7 @@ func TestPageViewsAreCounted(t *testing.T) {
 		case "/unchanged":
 			w.WriteHeader(304)
 		case "/redirect":
-			http.Redirect(w, r, "/page", 302)
+			http.Redirect(w, r, "/page", http.StatusFound)
 		}
 	})
 	site := strings.Replace(reportsSite, "{CSP}", "reports", 1) + wiki.address() + "\nerror /fail 500\nhandle_errors {\nheader Content-Type text/html\nrespond oops\n}\n}"

@@ -1,0 +1,111 @@
+package caddymodule
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/wikiveil/wikiveil/csp/reports"
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// reportCollectors are in use over config reloads, by the place where they keep reports.
+var reportCollectors = caddy.NewUsagePool()
+
+type reportCollector struct {
+	*reports.Collector
+	store reports.Store
+}
+
+// Destruct implements caddy.Destructor.
+func (c *reportCollector) Destruct() error { return c.Close() }
+
+// openCollector returns the collector of a site, and the key that it is pooled under.
+func (a *App) openCollector(c *CSP, secret []byte) (*reports.Collector, string, error) {
+	key, open, err := a.reportStore(c)
+	if err != nil {
+		return nil, "", err
+	}
+	value, loaded, err := reportCollectors.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return newCollector(open, secret, a.metrics)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	collector := value.(*reportCollector)
+	if keeper, ok := collector.store.(reports.Keeper); loaded && ok {
+		keeper.SetKeep(c.Reports.keepDays())
+	}
+	return collector.Collector, key, nil
+}
+
+func newCollector(open func() (reports.Store, error), secret []byte, m *metrics) (*reportCollector, error) {
+	key, err := masking.DeriveKey(secret, "csp-reports")
+	if err != nil {
+		return nil, err
+	}
+	store, err := open()
+	if err != nil {
+		return nil, err
+	}
+	collector, err := reports.New(reports.Config{
+		Store: store, Secret: key, Log: pooledLogger(),
+		Client: func(r *http.Request) string {
+			if client := clientOf(r); client != nil {
+				return client.mask
+			}
+			return ""
+		},
+		Observe: func(outcome string, reason reports.Reason, n int) {
+			m.reports.WithLabelValues(outcome, string(reason)).Add(float64(n))
+		},
+	})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &reportCollector{collector, store}, nil
+}
+
+// reportStore returns the key of the place of a site's reports, and what opens it.
+func (a *App) reportStore(c *CSP) (string, func() (reports.Store, error), error) {
+	name, keep := placeName(c.Site), c.Reports.keepDays()
+	if a.Sightings != nil && a.Sightings.Redis != nil {
+		place := a.Sightings.Redis.resolve(0)
+		prefix := cmp.Or(place.Prefix, "wikiveil:") + "csp-reports:" + name + ":"
+		key := fmt.Sprintf("redis %x", sha256.Sum256([]byte(place.URL+" "+prefix))) // the URL can hold a password
+		return key, func() (reports.Store, error) {
+			options, err := redis.ParseURL(place.URL)
+			if err != nil {
+				return nil, errors.New("the Redis URL can't be read") // it may hold a password
+			}
+			return reports.NewRedis(redis.NewClient(options), prefix, keep)
+		}, nil
+	}
+	file, err := filepath.Abs(filepath.Join(a.dataDir(), "csp-reports", name+".db"))
+	if err != nil {
+		return "", nil, err
+	}
+	return "bbolt " + file, func() (reports.Store, error) { return reports.OpenBolt(file, keep) }, nil
+}
+
+const hashedName = "sha256-"
+
+// placeName is a site's name where it is fit for a file's on any system, else a hash of it.
+func placeName(site string) string {
+	unfit := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune(".-_", r))
+	}
+	if site != "" && len(site) <= 64 && site[0] != '.' && !strings.HasPrefix(site, hashedName) && !strings.ContainsFunc(site, unfit) {
+		return site
+	}
+	sum := sha256.Sum256([]byte(site))
+	return hashedName + hex.EncodeToString(sum[:16])
+}
