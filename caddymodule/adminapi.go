@@ -28,6 +28,8 @@ func init() {
 //	POST /wikiveil/tools/enable  takes that back
 //	GET  /wikiveil/csp/rollout   how far policies are rolled out, as a page for browsers
 //	POST /wikiveil/csp/rollout   changes that {site, rollout, reset, by}, and answers as above
+//	GET  /wikiveil/csp/reports   what a site collected {?site, first, last}, with its policies and tools
+//	GET  /wikiveil/csp/forecast  what enforcing the policy would break {?site, first, last}, as a page or JSON
 //
 // No answer holds a secret, nor what an entry of the audit log says.
 type adminAPI struct {
@@ -63,6 +65,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: adminDisableTools, Handler: caddy.AdminHandlerFunc(a.disableTool)},
 		{Pattern: adminEnableTools, Handler: caddy.AdminHandlerFunc(a.enableTool)},
 		{Pattern: adminRollout, Handler: caddy.AdminHandlerFunc(a.serveRollout)},
+		{Pattern: adminReports, Handler: caddy.AdminHandlerFunc(a.serveReports)},
+		{Pattern: adminForecast, Handler: caddy.AdminHandlerFunc(a.serveForecast)},
 	}
 }
 

@@ -20,10 +20,10 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "csp",
-		Usage: "rollout [[<site>] report|<n>%|enforce] [--reset [<site>]] [--address <interface>] [--config <path> [--adapter <name>]]",
+		Usage: "forecast [<site>] [--since <duration>] [--policy <file>] [--wiki <API URL>] [--json|--page] [--draft <dir>] | rollout [[<site>] report|<n>%|enforce] [--reset [<site>]] [--address <interface>] [--config <path> [--adapter <name>]]",
 		Short: "Manages the third-party policy of the running server",
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(rolloutCommand())
+			cmd.AddCommand(rolloutCommand(), forecastCommand())
 		},
 	})
 }

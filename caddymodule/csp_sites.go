@@ -37,6 +37,7 @@ type cspSite struct {
 	groups       *rollout.Groups
 	configured   rollout.Share
 	book         *rolloutBook
+	policies     sitePolicies // for forecasts
 }
 
 // openCSPSite returns the site of a directive with reports or a rollout, opened by the
@@ -62,7 +63,7 @@ func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
 			return nil, err
 		}
 	}
-	site := &cspSite{name: c.Site, options: options}
+	site := &cspSite{name: c.Site, options: options, policies: c.sitePolicies()}
 	if c.Reports != nil {
 		if site.collector, site.collectorKey, err = a.openCollector(c, s.secret); err != nil {
 			return nil, fmt.Errorf("opening the reports of %s: %w", c.Site, err)

@@ -55,8 +55,8 @@ func (*MaskReveal) CaddyModule() caddy.ModuleInfo {
 }
 
 var (
-	errNoOrigin  = errors.New("it is not said where reveals are: set `reveal` with the wiki's origin and this one")
-	errNoSealing = errors.New("nothing is sealed, so nothing can be revealed: set `seal` in `sightings`")
+	errNoRevealOrigin = errors.New("it is not said where reveals are: set `reveal` with the wiki's origin and this one")
+	errNoSealing      = errors.New("nothing is sealed, so nothing can be revealed: set `seal` in `sightings`")
 )
 
 func (h *MaskReveal) validate() error {
@@ -66,7 +66,7 @@ func (h *MaskReveal) validate() error {
 	}
 	h.Path = info.Path
 	if h.Reveal == nil {
-		return errNoOrigin
+		return errNoRevealOrigin
 	}
 	return h.MaskAccess.validate()
 }

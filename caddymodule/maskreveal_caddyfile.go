@@ -45,7 +45,7 @@ func (h *MaskReveal) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	if h.Reveal == nil {
-		return d.WrapErr(errNoOrigin)
+		return d.WrapErr(errNoRevealOrigin)
 	}
 	return nil
 }

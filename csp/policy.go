@@ -208,12 +208,8 @@ func (p Policy) put(d directive) (Policy, error) {
 
 // effective returns the values that govern what name governs.
 func (p Policy) effective(name string) []string {
-	for ; name != ""; name = fallback[name] {
-		if i := p.index(name); i >= 0 {
-			return p.directives[i].values
-		}
-	}
-	return nil
+	_, values, _ := p.governing(name)
+	return values
 }
 
 func (p Policy) index(name string) int {

@@ -11,23 +11,30 @@ import (
 	"time"
 )
 
-// A Snapshot is what was counted over some days, in UTC.
+// A Snapshot is what was counted over some days, in UTC. In JSON it is without what was
+// counted by the hour.
 type Snapshot struct {
 	// First and Last are the days, at their starts.
-	First, Last time.Time
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
 	// Groups are the most frequent first.
-	Groups []Group
+	Groups []Group `json:"groups"`
 	// Origins are groups without Gadget and Page. Where a resource is blocked on very
 	// many pages, only these have it right.
-	Origins []Group
+	Origins []Group `json:"origins"`
 	// Accepted is how many reports were counted, PageViews how many pages were shown.
-	Accepted, PageViews uint64
+	Accepted  uint64 `json:"accepted"`
+	PageViews uint64 `json:"page_views"`
 	// Noise, Bad, Limited and Refused count what was not, by reason; Refused counts
 	// requests, the others reports.
-	Noise, Bad, Limited, Refused map[Reason]uint64
+	Noise   map[Reason]uint64 `json:"noise,omitempty"`
+	Bad     map[Reason]uint64 `json:"bad,omitempty"`
+	Limited map[Reason]uint64 `json:"limited,omitempty"`
+	Refused map[Reason]uint64 `json:"refused,omitempty"`
 	// Lost is how often at most a group was reported that is not among Groups, LostOrigins
 	// the same for Origins. 0 means that all groups are here, with exact counts.
-	Lost, LostOrigins uint64
+	Lost        uint64 `json:"lost,omitempty"`
+	LostOrigins uint64 `json:"lost_origins,omitempty"`
 
 	reports, views, enforced series
 	origins                  *summary
@@ -38,9 +45,11 @@ type Group struct {
 	Report
 	// Count is how many were surely sent. It is exact where Missed is 0; at most
 	// Count+Missed were sent.
-	Count, Missed uint64
+	Count  uint64 `json:"count"`
+	Missed uint64 `json:"missed,omitempty"`
 	// First and Last are when, to the second.
-	First, Last time.Time
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
 
 	hours series
 }

@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	adminReports  = "/wikiveil/csp/reports"
+	adminForecast = "/wikiveil/csp/forecast"
+
+	// forecastDays is how far back a forecast looks.
+	forecastDays = 7
+)
+
+// askedReports returns the reports that a request asks for by its query.
+func askedReports(r *http.Request) (*siteReports, error) {
+	app, err := runningApp()
+	if err != nil {
+		return nil, err
+	}
+	last := time.Now()
+	first := last.AddDate(0, 0, -forecastDays)
+	query := r.URL.Query()
+	for name, at := range map[string]*time.Time{"first": &first, "last": &last} {
+		if text := query.Get(name); text != "" {
+			if *at, err = parseDay(text); err != nil {
+				return nil, badRequest(fmt.Errorf("%s %w", name, err))
+			}
+		}
+	}
+	if span := last.Sub(first); span < 0 || span > maxReportsKept {
+		return nil, badRequest(fmt.Errorf("from first to last must be a time of up to %d days", maxReportsKept/day))
+	}
+	return app.siteReports(r.Context(), query.Get("site"), first, last)
+}
+
+// parseDay reads a day or a time.
+func parseDay(text string) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil && t.Year() >= 2000 && t.Year() < 10000 {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("is neither a day such as 2026-07-01 nor a time such as 2026-07-01T12:00:00Z")
+}
+
+// serveReports tells what was collected.
+func (a *adminAPI) serveReports(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return methodNotAllowed(r)
+	}
+	collected, err := askedReports(r)
+	if err != nil {
+		return err
+	}
+	return answerJSON(w, collected)
+}
+
+// serveForecast tells what enforcing the policy would break, browsers with a page. The
+// gadgets' code is not looked at: the edge asks nobody on a request's word. The
+// command does.
+func (a *adminAPI) serveForecast(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return methodNotAllowed(r)
+	}
+	collected, err := askedReports(r)
+	if err != nil {
+		return err
+	}
+	made, err := collected.forecastOf("", nil, false)
+	if err != nil {
+		return badRequest(err)
+	}
+	w.Header().Set("Vary", "Accept")
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		return serveForecastPage(w, collected, made)
+	}
+	return answerJSON(w, made)
+}

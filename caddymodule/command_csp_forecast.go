@@ -1,0 +1,191 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/csp/forecast"
+)
+
+func forecastCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "forecast [<site>]",
+		Short: "Tells what enforcing the policy would break, and drafts declarations of tools",
+		Long: `
+Tells from the reports that the running server has collected which gadgets the policy
+would break if it were enforced, with the smallest declarations of tools that would keep
+them working. The policy is the one of report_only, or the site's. The site may be left out
+where only one collects reports.
+
+Browsers mostly don't name the gadget. With --wiki the gadgets' code is read through
+MediaWiki's API, without logging in, and searched for what was blocked.
+
+With --policy it tells what a proposed policy changes against the site's.
+
+--draft writes into a new directory: tools.json and tools.Caddyfile with the declarations, to
+be reviewed and filled in, such files with those of scripts, which are refused until an
+operator has decided, and in code/ the gadgets' pages as they are to be for the proxy.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: caddycmd.WrapCommandFuncForCobra(runForecast),
+	}
+	cmd.Flags().String("since", "7d", "How far back to look")
+	cmd.Flags().String("policy", "", "A file with a proposed policy")
+	cmd.Flags().String("wiki", "", "The URL of the wiki's api.php, to read the gadgets' code")
+	cmd.Flags().String("wiki-host", "", "The host to ask for at --wiki, if it isn't the URL's")
+	cmd.Flags().String("origin", "", "The wiki's origin, where the config does not tell it")
+	cmd.Flags().Bool("json", false, "Prints JSON")
+	cmd.Flags().Bool("page", false, "Prints the page for browsers, in HTML")
+	cmd.Flags().String("draft", "", "A directory to write the drafts into; it must not exist or be empty")
+	cmd.Flags().Bool("allow-loopback", false, "For tests only: drafts declarations of tools on this machine, too")
+	addAdminFlags(cmd)
+	return cmd
+}
+
+func runForecast(fl caddycmd.Flags) (int, error) {
+	if err := printForecast(fl); err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	return caddy.ExitCodeSuccess, nil
+}
+
+func printForecast(fl caddycmd.Flags) error {
+	if fl.Bool("json") && fl.Bool("page") {
+		return errors.New("use one of --json and --page")
+	}
+	proposed, err := readProposed(fl.String("policy"))
+	if err != nil {
+		return err
+	}
+	collected, err := fetchReports(fl)
+	if err != nil {
+		return err
+	}
+	if origin := fl.String("origin"); origin != "" {
+		if err := checkOrigin(origin); err != nil {
+			return err
+		}
+		collected.Origin = origin
+	}
+	if collected.Origin == "" {
+		return fmt.Errorf("%w, or give --origin", errNoSiteOrigin)
+	}
+	var code []forecast.Code
+	if api := fl.String("wiki"); api != "" {
+		if code, err = forecast.MediaWikiGadgets(context.Background(), api, fl.String("wiki-host")); err != nil {
+			return err
+		}
+	}
+	made, err := collected.forecastOf(proposed, code, fl.Bool("allow-loopback"))
+	if err != nil {
+		return err
+	}
+	if dir := fl.String("draft"); dir != "" {
+		if err := writeDrafts(dir, made, code); err != nil {
+			return fmt.Errorf("writing the drafts: %w", err)
+		}
+	}
+	switch {
+	case fl.Bool("json"):
+		out := json.NewEncoder(os.Stdout)
+		out.SetIndent("", "  ")
+		return out.Encode(made)
+	case fl.Bool("page"):
+		return writeForecastPage(os.Stdout, collected, made, csp.NewNonce().String())
+	}
+	return made.WriteText(os.Stdout)
+}
+
+// readProposed reads the file with the proposed policy, and checks it before anybody is asked.
+func readProposed(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, 1<<20))
+	if err != nil {
+		return "", err
+	}
+	if _, err := forecast.ParsePolicy(string(text)); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return string(text), nil
+}
+
+func fetchReports(fl caddycmd.Flags) (*siteReports, error) {
+	since, err := caddy.ParseDuration(fl.String("since"))
+	if err != nil || since <= 0 {
+		return nil, errors.New("--since is no duration such as 7d or 12h")
+	}
+	now := time.Now().UTC()
+	query := url.Values{
+		"first": {now.Add(-since).Format(time.RFC3339)}, "last": {now.Format(time.RFC3339)},
+	}
+	if site := fl.Arg(0); site != "" {
+		query.Set("site", site)
+	}
+	var collected siteReports
+	err = askAdmin(fl, http.MethodGet, adminReports+"?"+query.Encode(), nil, func(r *json.Decoder) error { return r.Decode(&collected) })
+	if err == nil && collected.Reports == nil {
+		err = errors.New("reading the admin API's answer: it has no reports")
+	}
+	return &collected, err
+}
+
+// writeDrafts writes the drafts and the changed code into a new or empty directory.
+func writeDrafts(dir string, made *forecast.Forecast, code []forecast.Code) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if there, err := os.ReadDir(dir); err != nil || len(there) > 0 {
+		return errors.Join(err, fmt.Errorf("%s is not empty", dir))
+	}
+	var tools, scripts []*forecast.Draft
+	for _, d := range made.Drafts() {
+		if d.Tool.Validate() == nil {
+			tools = append(tools, d)
+		} else {
+			scripts = append(scripts, d)
+		}
+	}
+	files := make(map[string][]byte)
+	for name, drafts := range map[string][]*forecast.Draft{"tools": tools, "scripts": scripts} {
+		if name == "scripts" && len(drafts) == 0 {
+			continue
+		}
+		var err error
+		if files[name+".json"], err = forecast.File(drafts); err != nil {
+			return err
+		}
+		files[name+".Caddyfile"] = []byte(forecast.Caddyfile(drafts))
+	}
+	for _, c := range made.Rewritten(code) {
+		files[filepath.Join("code", url.QueryEscape(c.Title))] = []byte(c.Text)
+	}
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
