@@ -25,6 +25,7 @@ const (
 	DefaultTimeout   = 5 * time.Second
 	DefaultAgain     = time.Hour
 	DefaultKnown     = 1 << 16
+	DefaultSettle    = 10 * time.Minute
 
 	minRetention = 24 * time.Hour
 	freshQueue   = 1 << 14
@@ -44,12 +45,15 @@ type Config struct {
 	// Sealer seals the address; nil keeps no address at all.
 	Sealer *seal.Sealer
 	// Retention is how long a sighting is kept, at least a day; 0 means [DefaultRetention].
-	// It is deleted within a day and an hour after.
+	// It is deleted within a day and an hour after, or Settle after a start.
 	Retention time.Duration
 	// Timeout is how long SeeDurably waits for the store; 0 means [DefaultTimeout].
 	Timeout time.Duration
 	// Again is how often it is written down that known clients were seen again; 0 means [DefaultAgain].
 	Again time.Duration
+	// Settle is how long a book runs before it deletes anything; 0 means [DefaultSettle]. A configuration that
+	// comes to nothing has ended by then, and a clock that was wrong at the machine's start has been set.
+	Settle time.Duration
 	// Known is how many clients are remembered as known; 0 means [DefaultKnown]. Each takes some 300 bytes.
 	Known int
 	// Log is told when the store fails and when it works again; nil means nobody is.
@@ -95,7 +99,8 @@ func newBook(config Config, now func() time.Time) (*Book, error) {
 	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
 	config.Again = cmp.Or(config.Again, DefaultAgain)
 	config.Known = cmp.Or(config.Known, DefaultKnown)
-	if config.Timeout < 0 || config.Again < 0 || config.Known < 0 {
+	config.Settle = cmp.Or(config.Settle, DefaultSettle)
+	if config.Timeout < 0 || config.Again < 0 || config.Known < 0 || config.Settle < 0 {
 		return nil, errors.New("starting the book of sightings: a number is negative")
 	}
 	if config.Log == nil {

@@ -19,11 +19,11 @@ const (
 func (b *Book) keep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	sweep, epochs, again := time.NewTicker(sweepEvery), time.NewTicker(epochsEvery), time.NewTicker(b.config.Again)
+	// A timer and no ticker: the first sweep comes earlier than an hour after the start, but not with it.
+	sweep, epochs, again := time.NewTimer(b.config.Settle), time.NewTicker(epochsEvery), time.NewTicker(b.config.Again)
 	defer sweep.Stop()
 	defer epochs.Stop()
 	defer again.Stop()
-	b.sweep(ctx)
 	ids := epochIDs(b.config.Epochs())
 	for {
 		select {
@@ -31,6 +31,7 @@ func (b *Book) keep() {
 			return
 		case <-sweep.C:
 			b.sweep(ctx)
+			sweep.Reset(sweepEvery)
 		case <-again.C:
 			b.writeAllAgain()
 		case <-epochs.C:
