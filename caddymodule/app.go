@@ -92,6 +92,7 @@ type App struct {
 	logger   *zap.Logger
 
 	logs, logsBefore *logMasker
+	retention        *auditRetention // nil: not started, or without a desk
 
 	boardState    *noticeboard.State
 	boardKey      string // in boardStates
@@ -211,8 +212,9 @@ func (a *App) Start() error {
 	if err := a.checkInUse(); err != nil {
 		return err
 	}
-	if a.desk != nil { // not while provisioning: a config that comes to nothing must not have old entries deleted
-		if err := a.desk.log.SetRetention(a.Audit.retention()); err != nil {
+	if a.desk != nil {
+		var err error
+		if a.retention, err = a.desk.log.retain(a.Audit.retention()); err != nil {
 			return err
 		}
 	}
@@ -233,7 +235,10 @@ func (a *App) Stop() error {
 	logMasks.CompareAndSwap(a.logs, a.logsBefore)
 	a.logsBefore = nil
 	a.stopBoard()
-	return nil
+	if a.retention == nil {
+		return nil
+	}
+	return a.desk.log.release(a.retention)
 }
 
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.

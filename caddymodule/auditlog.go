@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -95,6 +96,45 @@ type auditLog struct {
 
 	mu     sync.Mutex
 	stored audit.Checkpoint // the published one that is in the storage
+
+	retaining sync.Mutex
+	retained  *auditRetention // nil: no config has started with the log
+}
+
+// auditRetention is how long entries are kept since one config started.
+type auditRetention struct {
+	time.Duration
+	before *auditRetention
+}
+
+// unlimited is the retention of a log that no config has started with.
+const unlimited = math.MaxInt64
+
+// retain makes d the retention. Not while provisioning: a config that comes to nothing must not have old
+// entries deleted.
+func (l *auditLog) retain(d time.Duration) (*auditRetention, error) {
+	l.retaining.Lock()
+	defer l.retaining.Unlock()
+	if err := l.SetRetention(d); err != nil {
+		return nil, err
+	}
+	l.retained = &auditRetention{d, l.retained}
+	return l.retained, nil
+}
+
+// release undoes it where no other config has started since: the one that stops is then one that
+// failed to start, and the one before goes on.
+func (l *auditLog) release(r *auditRetention) error {
+	l.retaining.Lock()
+	defer l.retaining.Unlock()
+	if l.retained != r {
+		r.before = nil // or they would gather
+		return nil
+	}
+	if l.retained = r.before; l.retained == nil {
+		return l.SetRetention(unlimited)
+	}
+	return l.SetRetention(l.retained.Duration)
 }
 
 // openAuditLog returns the log, and the key that it is pooled under.
@@ -136,7 +176,7 @@ func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig) (*
 		return nil, err
 	}
 	l.Log, err = audit.Open(audit.Config{
-		Store: store, Keys: keys, Node: l.node, Retention: config.retention(),
+		Store: store, Keys: keys, Node: l.node, Retention: unlimited, // see retain
 		Report: func(err error) { pooledLog().Error("audit log", zap.Error(err)) },
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,4 +72,51 @@ func TestFailedConfigDeletesNoSightings(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantKept()
+}
+
+// Nor does it delete entries of the audit, or leave its retention behind.
+func TestFailedConfigDeletesNoAudit(t *testing.T) {
+	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
+	e.log = filepath.Join(e.dir, "edge.log")
+	oldAudit(t, e)
+	short := e.expand(auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
+	var parsed caddy.Config
+	if err := json.Unmarshal(adapt(t, short), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(&parsed); err != nil {
+		t.Fatal(err)
+	}
+
+	e.load(t, auditSite(t, "127.0.0.1:1", "node edge-1", "retention 36500d"))
+	t.Cleanup(func() { caddy.Stop() })
+	wantKept := func() {
+		t.Helper()
+		if n, err := runningLog(t).Prune(t.Context()); n != 0 || err != nil {
+			t.Fatalf("%d entries were deleted, %v", n, err)
+		}
+		if got := entries(t); len(got) != 5 {
+			t.Fatalf("%d entries are left", len(got))
+		}
+	}
+	wantKept()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cantListen := "\nhttp://" + taken.Addr().String() + ` {
+		bind 127.0.0.1
+	}`
+	for range 10 { // Caddy starts apps in any order, so ours has started in some
+		if err := loadErr(t, short+cantListen); err == nil || !strings.Contains(err.Error(), "address already in use") {
+			t.Fatal(err)
+		}
+		wantKept()
+	}
+	// One that starts has its way, also after those.
+	e.load(t, auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
+	if n, err := runningLog(t).Prune(t.Context()); n != 5 || err != nil {
+		t.Errorf("%d entries were deleted, %v", n, err)
+	}
 }
