@@ -151,12 +151,26 @@ func openAuditLog(ctx caddy.Context, a *App) (*auditLog, string, error) {
 		return nil, "", err
 	}
 	log := value.(*auditLog)
-	if loaded && log.node != a.Audit.node() {
-		err = fmt.Errorf("the running log is that of node %s: to rename the node, move %s away and restart", log.node, file)
+	if !loaded {
+		return log, file, nil
+	}
+	if err := log.fits(a.Audit.node(), storage, file); err != nil {
 		_, deleteErr := auditLogs.Delete(file)
 		return nil, "", errors.Join(err, deleteErr)
 	}
 	return log, file, nil
+}
+
+// fits tells why a config can't go on with the running log. Found out now it keeps the edge
+// before running; at a restart nothing would.
+func (l *auditLog) fits(node string, storage certmagic.Storage, file string) error {
+	if l.node != node {
+		return fmt.Errorf("the running log is that of node %s: to rename the node, move %s away and restart", l.node, file)
+	}
+	if was, is := fmt.Sprintf("%T %v", l.storage, l.storage), fmt.Sprintf("%T %v", storage, storage); was != is {
+		return fmt.Errorf("the running log has its keys in another storage: copy %s and %s there first, and restart", audit.KeysKey, checkpointsDir)
+	}
+	return nil
 }
 
 func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig) (*auditLog, error) {

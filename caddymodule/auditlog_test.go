@@ -471,6 +471,12 @@ func TestAuditNodeAndRetentionByReload(t *testing.T) {
 		t.Errorf("after the refused reload: %+v", view)
 	}
 
+	// The keys are in the storage, so it can't be changed under a running log, to be found out at the next start.
+	err = loadErr(t, strings.Replace(e.expand(config), "storage file_system "+e.dir+"/storage", "storage file_system "+e.dir+"/other", 1))
+	if err == nil || !strings.Contains(err.Error(), "the running log has its keys in another storage: copy "+audit.KeysKey) {
+		t.Errorf("another storage by a reload: %v", err)
+	}
+
 	// Another retention holds at once, for the same log.
 	e.load(t, auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
 	log := runningLog(t)
