@@ -78,7 +78,7 @@ func addBlock(app *App, w http.ResponseWriter, r *http.Request) error {
 		return badRequest(err)
 	}
 	block := blocks.Block{Mask: mask, Expires: body.Expires, Reason: body.Reason, By: cmp.Or(body.By, byAdminAPI)}
-	if err := block.Validate(); err != nil { // what is refused is no entry of the audit
+	if err := cmp.Or(block.Validate(), checkReason(block.Reason)); err != nil { // what is refused is no entry of the audit
 		return badRequest(err)
 	}
 	if err := app.auditChange(r, audit.Entry{Performer: block.By, Action: audit.Block, Masks: []netip.Addr{mask}, Reason: block.Reason}); err != nil {
@@ -125,7 +125,7 @@ func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
 		return notBlocked
 	}
 	entry := audit.Entry{Performer: cmp.Or(body.By, byAdminAPI), Action: audit.Unblock, Masks: []netip.Addr{mask}, Reason: body.Reason}
-	if err := entry.Validate(); err != nil {
+	if err := cmp.Or(entry.Validate(), checkReason(entry.Reason)); err != nil {
 		return badRequest(err)
 	}
 	if err := app.auditChange(r, entry); err != nil {

@@ -138,6 +138,7 @@ func TestBlockRefusals(t *testing.T) {
 		{"a mask with a length", adminBlocks, blockRequest{Mask: mask + "/64"}, 400, "stands alone"},
 		{"expired", adminBlocks, blockRequest{Mask: mask, Expires: time.Now().Add(-time.Hour)}, 400, "not in the future"},
 		{"long reason", adminBlocks, blockRequest{Mask: mask, Reason: strings.Repeat("x", 501)}, 400, "reason is not up to 500"},
+		{"an address in the reason", adminBlocks, blockRequest{Mask: mask, Reason: "open proxy 203.0.113.9:3128"}, 400, "the reason has an IP address in it"},
 		{"unknown field", adminBlocks, map[string]string{"mask": mask, "colour": "red"}, 400, "not one JSON object"},
 		{"not an object", adminBlocks, "203.0.113.9", 400, "not one JSON object"},
 		{"huge", adminBlocks, blockRequest{Mask: mask, Reason: strings.Repeat("x", 1<<20)}, 400, "not one JSON object"},

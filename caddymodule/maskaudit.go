@@ -51,6 +51,9 @@ func (h *MaskInfo) serveAudit(w http.ResponseWriter, r *http.Request) error {
 	if err := entry.Validate(); err != nil {
 		return h.fail(w, r, action, page, mistakef("%v", err))
 	}
+	if err := checkReason(entry.Reason); err != nil {
+		return h.fail(w, r, action, page, err)
+	}
 	if _, err := h.desk.log.Append(r.Context(), entry); err != nil {
 		return h.fail(w, r, action, page, fmt.Errorf("writing the audit: %w", err))
 	}

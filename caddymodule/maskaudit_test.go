@@ -166,6 +166,7 @@ func TestAuditPageRefusals(t *testing.T) {
 		"action":            {"admin", "?action=203.0.113.9", nil, 400, "Unknown action: the actions are [info compare reveal"},
 		"unprintable":       {"admin", "?reason=%00", nil, 400, "Reason is not up to"},
 		"reason too long":   {"admin", "?reason=" + strings.Repeat("x", 1001), nil, 400, "Reason is not up to"},
+		"reason's address":  {"admin", "?reason=who+was+203.0.113.9", nil, 400, "The reason has an IP address in it"},
 		"of another origin": {"admin", "", []string{"Sec-Fetch-Site", "same-site"}, 403, "Another site"},
 	} {
 		t.Run(name, func(t *testing.T) {

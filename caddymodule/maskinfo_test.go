@@ -237,6 +237,8 @@ func TestMaskLookUpRefusals(t *testing.T) {
 		{"twice", "GET", mask + "," + mask, as("admin"), 400, "stands twice"},
 		{"network among others", "GET", mask + ",2001:2e::1", as("admin"), 400, "only clients' masks can be compared"},
 		{"long reason", "GET", mask + "?reason=" + strings.Repeat("x", audit.MaxReason+1), as("admin"), 400, "eason"},
+		{"an address in the reason", "GET", mask + "?reason=sock+of+192.0.2.7", as("admin"), 400, "eason has an IP address in it"},
+		{"an address and its port in the reason", "GET", mask + "?reason=[2001:db8::1]:443", as("admin"), 400, "eason has an IP address in it"},
 		{"by POST", "POST", mask, as("admin"), 405, "looked up by GET"},
 		{"loaded ahead", "GET", mask, ahead, 403, "not loaded ahead"},
 		{"another site's link", "GET", mask, elsewhere("admin", "cross-site"), 200, "asked for on the wiki itself"},
@@ -246,7 +248,10 @@ func TestMaskLookUpRefusals(t *testing.T) {
 		if resp.StatusCode != tt.status || !strings.Contains(body, tt.want) {
 			t.Errorf("%s: %d %s, want %d %q", tt.name, resp.StatusCode, body, tt.status, tt.want)
 		}
-		if strings.Contains(body, "192.0.2.7") || strings.Contains(body, "2001:db8::1") {
+		html := tt.header.Clone()
+		html.Set("Accept", "text/html")
+		_, page := send(t, from(t, "127.9.9.9"), tt.method, "http://"+e.site+"/.privacy/masks/"+tt.below, html)
+		if strings.Contains(body+page, "192.0.2.7") || strings.Contains(body+page, "2001:db8::1") {
 			t.Errorf("%s: the answer says again what may be an address", tt.name)
 		}
 	}

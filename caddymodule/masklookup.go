@@ -29,6 +29,11 @@ func (h *MaskInfo) serveLookup(w http.ResponseWriter, r *http.Request, below str
 		return h.failStatus(w, r, http.StatusForbidden, page, why)
 	}
 	masks, err := parseMasks(page.Asked)
+	if err != nil {
+		page.Asked = onlyMasks(page.Asked)
+	} else if err = checkReason(page.Reason); err != nil {
+		masks, page.Reason = nil, ""
+	}
 	action := audit.Info
 	if len(masks) > 1 {
 		action = audit.Compare
@@ -101,15 +106,14 @@ func (h *MaskInfo) failStatus(w http.ResponseWriter, r *http.Request, status int
 
 // parseMasks reads masks with spaces, commas or line ends between.
 func parseMasks(text string) ([]netip.Addr, error) {
-	fields := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' })
+	fields := maskFields(text)
 	if len(fields) > sightings.MaxCompare {
 		return nil, mistakef("%d masks are too many: at most %d can be compared", len(fields), sightings.MaxCompare)
 	}
 	var masks []netip.Addr
 	for _, field := range fields {
-		mask, err := netip.ParseAddr(field)
-		// What is no mask is not shown again: it may be an address.
-		if err != nil || mask.Zone() != "" || !masking.Is(mask) {
+		mask, ok := parseMask(field)
+		if !ok { // what is no mask is not shown again: it may be an address
 			return nil, mistakef("number %d is not a mask: masks begin with 2001:2f: or, those of networks, with 2001:2e:", len(masks)+1)
 		}
 		if slices.Contains(masks, mask) {
@@ -121,6 +125,37 @@ func parseMasks(text string) ([]netip.Addr, error) {
 		masks = append(masks, mask)
 	}
 	return masks, nil
+}
+
+func maskFields(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' })
+}
+
+func parseMask(field string) (netip.Addr, bool) {
+	mask, err := netip.ParseAddr(field)
+	return mask, err == nil && mask.Zone() == "" && masking.Is(mask)
+}
+
+// onlyMasks is what is shown again of a text that has more than masks.
+func onlyMasks(text string) string {
+	return strings.Join(slices.DeleteFunc(maskFields(text), func(field string) bool {
+		_, ok := parseMask(field)
+		return !ok
+	}), " ")
+}
+
+// checkReason refuses a reason with an address in it: it would outlive the mask's epoch in the audit, and be
+// shown to whoever is blocked.
+func checkReason(reason string) error {
+	found := false
+	replaceAddrsIn(reason, func(addr netip.Addr) (string, bool) {
+		found = found || !masking.Is(addr) && !addr.IsUnspecified() && !isVersion(addr)
+		return "", false
+	})
+	if found {
+		return mistakef("the reason has an IP address in it: write the mask in its place")
+	}
+	return nil
 }
 
 // notAsked tells why a request is none that a person or a program made on purpose: browsers

@@ -146,7 +146,10 @@ func (h *MaskReveal) answer(w http.ResponseWriter, r *http.Request, flow *confir
 		Reason: strings.TrimSpace(form.Get(reasonField)),
 	}
 	if err := entry.Validate(); err != nil {
-		return h.refuse(w, mistakef("%v", err), formAgain(form, subject))
+		return h.refuse(w, mistakef("%v", err), formAgain(form, subject, form.Get(reasonField)))
+	}
+	if err := checkReason(entry.Reason); err != nil {
+		return h.refuse(w, err, formAgain(form, subject, ""))
 	}
 	result, err := h.reveal(r, flow, form, subject, entry)
 	if err != nil {
@@ -205,13 +208,13 @@ var plainCode = regexp.MustCompile(`^[0-9]{5}$`)
 
 // formAgain is the same form, not used up, to be sent again. The code can't be told from the token, but
 // whoever sent the form knows it; it is nil if he doesn't.
-func formAgain(form confirm.Form, subject revealSubject) *revealForm {
+func formAgain(form confirm.Form, subject revealSubject, reason string) *revealForm {
 	code := strings.Join(strings.Fields(form.Get(confirm.CodeField)), "")
 	if !plainCode.MatchString(code) {
 		return nil
 	}
 	return &revealForm{
-		revealSubject: subject, Subject: form.Get(subjectField), Reason: form.Get(reasonField),
+		revealSubject: subject, Subject: form.Get(subjectField), Reason: reason,
 		dialog: revealDialog(confirm.Challenge{Token: form.Get(confirm.TokenField), Code: code}),
 	}
 }

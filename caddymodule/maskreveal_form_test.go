@@ -170,6 +170,11 @@ func TestRevealReasonAgain(t *testing.T) {
 	if a.StatusCode != 400 || again.token != p.token || again.code != p.code || again.subject != p.subject || field(t, a.body, "reason") != long {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
+	a = again.send(again.form("is it 192.0.2.7?"), nil)
+	again = again.read(a.body)
+	if a.StatusCode != 400 || !strings.Contains(a.body, "The reason has an IP address in it") || strings.Contains(a.body, "192.0.2.7") || again.token != p.token {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
 	if a := again.send(again.form("shorter"), nil); a.StatusCode != 200 || !strings.Contains(a.body, writerAddr) {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
