@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -78,13 +79,18 @@ func (c *WikiAccess) config(site string) access.MediaWikiConfig {
 	}
 }
 
-// validate checks what can be checked without the app.
-func (c *MaskAccess) validate() error {
+// validate checks what can be checked without the app, and while adapting without
+// files and the environment, too.
+func (c *MaskAccess) validate(adapting bool) error {
 	if c.Wiki != nil && c.Users != nil {
 		return errors.New("rights come from the wiki or from users, not from both")
 	}
 	if c.Wiki != nil {
-		if err := c.Wiki.config("").Validate(); err != nil {
+		config := c.Wiki.config("")
+		if adapting && strings.Contains(c.Wiki.API, "{") {
+			config.API = "https://wiki.invalid/api.php" // in the placeholder's place
+		}
+		if err := config.Validate(); err != nil {
 			return err
 		}
 	}
@@ -117,7 +123,7 @@ func (c *MaskAccess) rights() (map[string]access.Rights, error) {
 
 // provision opens what look-ups need. Without access, as mask_reveal may be, there is no gate.
 func (c *MaskAccess) provision(ctx caddy.Context) error {
-	err := c.validate()
+	err := c.validate(false)
 	if err != nil {
 		return err
 	}

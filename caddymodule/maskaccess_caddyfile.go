@@ -53,7 +53,7 @@ func (c *MaskAccess) unmarshalOption(d *caddyfile.Dispenser) (known bool, err er
 	if err != nil {
 		return true, err
 	}
-	if err := c.validate(); err != nil {
+	if err := c.validate(true); err != nil {
 		return true, d.WrapErr(err)
 	}
 	return true, nil

@@ -63,7 +63,7 @@ func (h *MaskInfo) validate() error {
 			return fmt.Errorf("block_link %q is not a web address with %s once in it", h.BlockLink, maskInLink)
 		}
 	}
-	return h.MaskAccess.validate()
+	return h.MaskAccess.validate(false)
 }
 
 // maskInLink is replaced in BlockLink.

@@ -368,6 +368,19 @@ func TestMaskInfoConfigErrors(t *testing.T) {
 			}
 		})
 	}
+	// A placeholder need not have a value where a config is adapted, but where it runs.
+	fromEnv := strings.Replace(good, maskUsers, "wiki {env.WIKIVEIL_TEST_API}", 1)
+	e := &edge{dir: t.TempDir(), log: "edge.log", admin: freePort(t), site: freePort(t)}
+	if _, _, err := adaptWarnings(e.expand(fromEnv)); err != nil {
+		t.Errorf("adapting with a placeholder: %v", err)
+	}
+	if err := validate(t, fromEnv); err == nil || !strings.Contains(err.Error(), "not an http or https URL") {
+		t.Errorf("without the placeholder's value: %v", err)
+	}
+	t.Setenv("WIKIVEIL_TEST_API", "http://127.0.0.1/api.php")
+	if err := validate(t, fromEnv); err != nil {
+		t.Errorf("with the placeholder's value: %v", err)
+	}
 	if err := validate(t, good); err != nil {
 		t.Errorf("the good one: %v", err)
 	}

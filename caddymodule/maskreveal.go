@@ -68,7 +68,7 @@ func (h *MaskReveal) validate() error {
 	if h.Reveal == nil {
 		return errNoRevealOrigin
 	}
-	return h.MaskAccess.validate()
+	return h.MaskAccess.validate(false)
 }
 
 // Provision sets up the handler.
