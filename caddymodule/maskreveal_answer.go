@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,39 +18,13 @@ import (
 	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
-// revealSubject is what the wiki's server says of a reveal to its other origin: whose, of which mask.
-type revealSubject struct {
-	Mask netip.Addr `json:"m"`
-	User string     `json:"u"` // id
-	Name string     `json:"n,omitempty"`
-}
-
-// encode returns the text that hand-offs and tokens carry.
-func (s revealSubject) encode() (string, error) {
-	data, err := json.Marshal(s)
-	return string(data), err
-}
-
-func parseRevealSubject(text string) (s revealSubject, err error) {
-	if err := json.Unmarshal([]byte(text), &s); err != nil || s.User == "" || !masking.Is(s.Mask) {
-		return revealSubject{}, confirm.ErrMalformed
-	}
-	return s, nil
-}
-
-// binding ties a token to exactly this record, for this user.
-func (s revealSubject) binding(record sightings.Record) confirm.Binding {
-	return confirm.Bind(s.Mask.String(), s.User, record.Box.String())
-}
-
 const (
 	askTitle     = "Reveal the address behind a mask"
 	subjectField = "subject"
 	reasonField  = "reason"
 )
 
-// revealForm is a page that asks. The subject goes through the form and not its address, so that no log
-// of requests tells who reveals whom; the token is bound to it.
+// revealForm is a page that asks. The token is bound to the subject.
 type revealForm struct {
 	revealSubject
 	Subject string
@@ -83,7 +56,7 @@ func (h *MaskReveal) ask(w http.ResponseWriter, r *http.Request, flow *confirm.F
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
-	subject, err := parseRevealSubject(handOff.Subject())
+	subject, err := h.desk.openSubject(handOff.Subject())
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
@@ -137,7 +110,7 @@ func (h *MaskReveal) answer(w http.ResponseWriter, r *http.Request, flow *confir
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
-	subject, err := genuineSubject(flow, r, form)
+	subject, err := h.genuineSubject(flow, r, form)
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
@@ -162,12 +135,12 @@ func (h *MaskReveal) answer(w http.ResponseWriter, r *http.Request, flow *confir
 // genuineSubject returns what a form is about if its token was made here for that, before anything is looked
 // up for it: a stranger's form must not tell which masks are known. No binding is zero, so a genuine
 // token is refused for its binding, which does not use it up.
-func genuineSubject(flow *confirm.Flow, r *http.Request, form confirm.Form) (revealSubject, error) {
+func (h *MaskReveal) genuineSubject(flow *confirm.Flow, r *http.Request, form confirm.Form) (revealSubject, error) {
 	text := form.Get(subjectField)
 	if _, err := flow.Redeem(r, form, confirm.Act{Subject: text, Action: revealAction}); !errors.Is(err, confirm.ErrBinding) {
 		return revealSubject{}, cmp.Or(err, error(confirm.ErrMalformed))
 	}
-	return parseRevealSubject(text)
+	return h.desk.openSubject(text)
 }
 
 // reveal does it: who may is asked, the token used up, the quota taken and the audit written, in this

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -95,6 +96,26 @@ func TestRevealStartAttacks(t *testing.T) {
 		t.Errorf("the audit has %+v", all)
 	}
 	s.searchTraces(t, netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
+}
+
+// The address of the page that asks stands in the log of requests, and must not tell who reveals whom.
+func TestRevealAddressTellsNothing(t *testing.T) {
+	s := newRevealScene(t, revealOptions{seal: "local", gate: wikiGate, there: wikiGate})
+	mask := s.publish(s.wiki, writerAddr)
+	location, err := url.Parse(s.browser(checkerAddr, "checker").start(mask).Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handOff, err := base64.RawURLEncoding.DecodeString(location.Query().Get(confirm.HandOffParam))
+	if err != nil || len(handOff) == 0 {
+		t.Fatal(location, err)
+	}
+	packed := netip.MustParseAddr(mask).As16()
+	for _, trace := range []string{mask, string(packed[:]), "checker", `"4"`} {
+		if strings.Contains(string(handOff), trace) {
+			t.Errorf("the hand-off has %q: %q", trace, handOff)
+		}
+	}
 }
 
 // Attacks on the page that asks.

@@ -68,7 +68,7 @@ func (h *MaskInfo) handOff(w http.ResponseWriter, r *http.Request, subject revea
 	if err != nil {
 		return "", err
 	}
-	text, err := subject.encode()
+	text, err := h.desk.sealSubject(subject)
 	if err != nil {
 		return "", err
 	}
