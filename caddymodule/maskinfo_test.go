@@ -56,11 +56,14 @@ func maskSite(t testing.TB, options, users, upstream string) string {
 
 const maskUsers = "user admin info reveal audit\nuser patroller info"
 
-// as gives the headers of a user's program.
-func as(user string) http.Header {
+// as gives the headers of a user's program, and more by pairs.
+func as(user string, more ...string) http.Header {
 	r := http.Request{Header: make(http.Header)}
 	r.SetBasicAuth(user, user)
 	r.Header.Set("Accept", "application/json")
+	for pair := range slices.Chunk(more, 2) {
+		r.Header.Set(pair[0], pair[1])
+	}
 	return r.Header
 }
 
@@ -241,6 +244,8 @@ func TestMaskLookUpRefusals(t *testing.T) {
 		{"an address and its port in the reason", "GET", mask + "?reason=[2001:db8::1]:443", as("admin"), 400, "eason has an IP address in it"},
 		{"by POST", "POST", mask, as("admin"), 405, "looked up by GET"},
 		{"loaded ahead", "GET", mask, ahead, 403, "not loaded ahead"},
+		{"an image in a page of the wiki", "GET", mask, as("admin", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "image"), 403, "not part of another page"},
+		{"a frame in a page of the wiki", "GET", mask, as("admin", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "iframe"), 403, "not part of another page"},
 		{"another site's link", "GET", mask, elsewhere("admin", "cross-site"), 200, "asked for on the wiki itself"},
 		{"another host's link", "GET", mask, elsewhere("admin", "same-site"), 200, "asked for on the wiki itself"},
 	} {

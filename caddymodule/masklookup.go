@@ -159,14 +159,18 @@ func checkReason(reason string) error {
 }
 
 // notAsked tells why a request is none that a person or a program made on purpose: browsers
-// load ahead what is linked.
+// load ahead what is linked, and load what pages have in them, be they pages that anybody can write to.
 func notAsked(r *http.Request) string {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz", "Service-Worker-Navigation-Preload"} {
 		if _, ok := r.Header[name]; ok {
 			return "Look-ups are not loaded ahead."
 		}
 	}
-	return ""
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "", "document", "empty": // empty: a script
+		return ""
+	}
+	return "Look-ups are not part of another page."
 }
 
 // fetchedElsewhere reports whether another site's page made the request.
