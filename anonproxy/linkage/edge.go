@@ -88,7 +88,7 @@ type Log struct {
 	// What the measures added to the time in which readers are answered: for all
 	// requests for what can be cached, and for all that were not hits. A hit adds
 	// nothing, and saves the time that the tool takes.
-	Cacheable, Missed []time.Duration
+	Cacheable, Missed Waits
 }
 
 // flight is a request on its way to the tool, or waiting to be sent.
@@ -107,6 +107,7 @@ type edge struct {
 	r       *rand.Rand
 	log     *Log
 	events  queue[*flight]
+	free    []*flight       // to be used again
 	flights []*flight       // by key
 	fresh   []time.Duration // by key: until when the answer is fresh
 	conns   []conn          // by reader
@@ -130,6 +131,9 @@ func (d *Day) Serve(m Measures, seed uint64) *Log {
 	}
 	if !m.SharedConnections {
 		e.conns = make([]conn, d.readers)
+	}
+	if !m.SharedCache {
+		e.log.Entries = make([]Entry, 0, len(d.Requests))
 	}
 	e.warm()
 	for _, q := range d.Requests {
@@ -178,7 +182,7 @@ func (e *edge) request(q Request) {
 	if e.fresh[q.Key] > q.At {
 		if counts {
 			e.log.Hits++
-			e.log.Cacheable = append(e.log.Cacheable, 0)
+			e.log.Cacheable.add(0)
 		}
 		return
 	}
@@ -191,9 +195,9 @@ func (e *edge) request(q Request) {
 	}
 	if counts {
 		wait := max(0, f.done-q.At-f.answer)
-		e.log.Missed = append(e.log.Missed, wait)
+		e.log.Missed.add(wait)
 		if e.d.lifetime(q.Key) > 0 {
-			e.log.Cacheable = append(e.log.Cacheable, wait)
+			e.log.Cacheable.add(wait)
 		}
 	}
 }
@@ -224,10 +228,21 @@ func (e *edge) send(q Request) *flight {
 		at += lead // times before midnight are negative, and Truncate goes towards 0
 		at = (at + e.m.Batch - 1).Truncate(e.m.Batch) - lead
 	}
-	f := &flight{entry: Entry{At: at, Key: q.Key, Conn: sharedConn, asker: q.Reader}, answer: answering.draw(e.r)}
+	f := e.newFlight()
+	*f = flight{entry: Entry{At: at, Key: q.Key, Conn: sharedConn, asker: q.Reader}, answer: answering.draw(e.r)}
 	f.done = at + f.answer
 	e.flights[q.Key] = f
 	e.events.push(at, f)
+	return f
+}
+
+func (e *edge) newFlight() *flight {
+	if len(e.free) == 0 {
+		return new(flight)
+	}
+	last := len(e.free) - 1
+	f := e.free[last]
+	e.free = e.free[:last]
 	return f
 }
 
@@ -252,6 +267,7 @@ func (e *edge) run(until time.Duration) {
 			if e.flights[f.entry.Key] == f {
 				e.flights[f.entry.Key] = nil
 			}
+			e.free = append(e.free, f)
 		}
 	}
 }

@@ -251,7 +251,7 @@ type sum struct {
 	chance            float64
 	asked, sent, hits int
 	refreshed         float64
-	cacheable, missed []time.Duration
+	cacheable, missed Waits
 }
 
 func (s *sum) add(log *Log, a *Attack) {
@@ -270,8 +270,8 @@ func (s *sum) add(log *Log, a *Attack) {
 	s.sent += log.Sent
 	s.hits += log.Hits
 	s.refreshed += log.Refresh
-	s.cacheable = append(s.cacheable, log.Cacheable...)
-	s.missed = append(s.missed, log.Missed...)
+	s.cacheable.addAll(log.Cacheable)
+	s.missed.addAll(log.Missed)
 }
 
 func (s *sum) row(v variant, days float64) Row {
@@ -288,8 +288,8 @@ func (s *sum) row(v variant, days float64) Row {
 		Refreshed: s.refreshed / days,
 		Hits:      float64(s.hits) / max(1, float64(s.asked)),
 		Added: Latency{
-			quantile(s.cacheable, 0.5), quantile(s.cacheable, 0.95),
-			quantile(s.missed, 0.5), quantile(s.missed, 0.95),
+			s.cacheable.quantile(0.5), s.cacheable.quantile(0.95),
+			s.missed.quantile(0.5), s.missed.quantile(0.95),
 		},
 		days: s.days,
 	}

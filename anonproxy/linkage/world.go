@@ -289,12 +289,14 @@ func (wr *dayWriter) newKey(kind Kind, page, edit int32) Key {
 	return Key(len(wr.day.keys) - 1)
 }
 
+// save tells the history. Truncate goes towards 0, and would put what is before
+// midnight after its time.
 func (wr *dayWriter) save(v visit) {
 	d := wr.day
 	if d.World.ByRevision {
 		wr.dataKey[v.page] = wr.newKey(Data, v.page, int32(len(d.Edits)))
 	}
-	d.Edits = append(d.Edits, Edit{v.at.Truncate(historyResolution), v.page, v.reader, v.created})
+	d.Edits = append(d.Edits, Edit{(v.at + lead).Truncate(historyResolution) - lead, v.page, v.reader, v.created})
 }
 
 func (wr *dayWriter) view(v visit) {
