@@ -169,9 +169,6 @@ func (a *attacker) evidence(e *Entry, edit Edit, number int32, busy float64) evi
 	switch {
 	case v.about:
 		fresh := edit.Created || info.edit == number
-		if info.edit == number {
-			before = 0 // nobody knows a revision that isn't there yet
-		}
 		others := (float64(a.byKey[e.Key]-1) + 0.5) / (day + 2*lead).Seconds()
 		v.pages = (before + a.reload(offset, fresh)) / (others * busy)
 	case info.kind == Lookup: // on any view, also that before the edit and the reload

@@ -20,8 +20,6 @@ func (a queued[T]) before(b queued[T]) bool {
 	return a.at < b.at || a.at == b.at && a.seq < b.seq
 }
 
-func (q *queue[T]) len() int { return len(q.items) }
-
 // push adds what happens at a time.
 func (q *queue[T]) push(at time.Duration, value T) {
 	q.items = append(q.items, queued[T]{at, q.next, value})

@@ -39,7 +39,7 @@ func TestRunRefuses(t *testing.T) {
 		{"more", `unknown argument "more"`},
 		{"-refresh=2", "the refreshed share must be from 0 to 1"},
 		{"-days=0", "days must be from 2"},
-		{"-views=-1", "views and edits must be above 0"},
+		{"-views=-1", "views must be above 0"},
 		{"-nonsense", "not defined: -nonsense"},
 	} {
 		var stdout, stderr bytes.Buffer
