@@ -33,7 +33,7 @@
 //     Distributions, INFOCOM 1999).
 //   - Activity has one low in the early morning and a high from afternoon to evening
 //     (Yasseri, Sumi, Kertész: Circadian Patterns of Wikipedia Editorial Activity,
-//     PLoS ONE 2012); the hourly figures here are drawn after that by eye.
+//     PLoS ONE 2012); the hourly figures here have that shape, but are not theirs.
 //   - Lifetimes are those of two tools of Wikimedia: 4 hours for data (the page view
 //     API's Cache-Control), 24 hours for images (the map server's).
 //
