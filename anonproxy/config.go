@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -62,6 +63,12 @@ type Config struct {
 	// own origin, so that none leads round it. The path is decoded; it is empty
 	// where a request has none. Default: what the board's declarations say.
 	Refuse func(tool, path string) (status int, reason string)
+	// Cache keeps answers for all readers and makes equal requests one; it stays
+	// the caller's to close, and several proxies may share it. Readers get ETags of
+	// its own, and ranges of what it holds. It keeps what came by redirects from
+	// paths that Refuse refuses since: whoever begins to refuse purges it.
+	// Default: none, each request asks the tool.
+	Cache *cache.Cache
 
 	// Observe is told of each request to a declared tool. Default: nobody is.
 	Observe func(tool, outcome string)

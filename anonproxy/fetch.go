@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -24,6 +26,12 @@ type fetch struct {
 	cancel   context.CancelCauseFunc
 	watchdog *time.Timer
 	deadline time.Time
+
+	// For the cache.
+	validators *cache.Validators // to send
+	sent       bool              // they were, with the last request
+	hops       []cache.Hop       // redirects so far
+	url        string            // of the last request
 }
 
 func newFetch(reader context.Context, p *Proxy, up *upstream) *fetch {
@@ -52,7 +60,7 @@ func (f *fetch) get(method string, t target, kind noticeboard.Kind) (*http.Respo
 	}
 	header := f.up.headers[kind]
 	for range maxRedirects + 1 {
-		req := &http.Request{Method: method, URL: u, Host: u.Host, Header: header}
+		req := &http.Request{Method: method, URL: u, Host: u.Host, Header: f.withValidators(header, u)}
 		f.watch(f.p.cfg.HeaderTimeout)
 		res, err := f.up.transport.http.RoundTrip(req.WithContext(f.ctx))
 		f.watchdog.Stop()
@@ -63,6 +71,9 @@ func (f *fetch) get(method string, t target, kind noticeboard.Kind) (*http.Respo
 			return res, nil
 		}
 		location := res.Header["Location"]
+		if f.p.cfg.Cache != nil {
+			f.hops = append(f.hops, cache.Hop{Status: res.StatusCode, Header: res.Header})
+		}
 		f.discard(res.Body)
 		var refused *refusal
 		if u, refused = f.up.follow(u, location); refused == nil {
@@ -73,6 +84,21 @@ func (f *fetch) get(method string, t target, kind noticeboard.Kind) (*http.Respo
 		}
 	}
 	return nil, badResponse("the tool redirects too often")
+}
+
+// withValidators adds the validators of a stored answer to a request for what it
+// is of: elsewhere they mean nothing.
+func (f *fetch) withValidators(header http.Header, u *url.URL) http.Header {
+	if f.p.cfg.Cache == nil {
+		return header
+	}
+	f.url = u.String()
+	if f.sent = f.validators != nil && f.validators.URL == f.url; !f.sent {
+		return header
+	}
+	header = maps.Clone(header)
+	f.validators.Put(header)
+	return header
 }
 
 // failure says in plain words why a request failed. Errors of the transport may

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -54,6 +55,9 @@ func answers(contentType, body string) http.HandlerFunc {
 	}
 }
 
+// everyEdgeCached gives each edge a cache of its own.
+var everyEdgeCached bool
+
 // edge is a proxy behind a real server.
 type edge struct {
 	*httptest.Server
@@ -70,6 +74,9 @@ func newEdge(t testing.TB, cfg Config, tools ...*noticeboard.Tool) *edge {
 	board, err := noticeboard.New(tools)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if everyEdgeCached {
+		cfg.Cache = newCache(t, cache.Config{})
 	}
 	cfg.Logger = slog.New(slog.NewTextHandler(e.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Observe = func(tool, outcome string) {

@@ -120,19 +120,27 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	if kind != anyKind && !up.tool.Has(kind) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
 	}
-	f := newFetch(r.Context(), p, up)
-	defer f.cancel(nil)
-	outcome, refused := f.serve(w, r.Method, t, kind)
+	serve := p.serveUncached
+	if p.cfg.Cache != nil {
+		serve = p.serveCached
+	}
+	outcome, refused := serve(w, r, up, t, kind)
 	if refused != nil {
 		p.logRefusal(up.tool.Name, refused)
 	}
 	return outcome, refused
 }
 
+func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, up *upstream, t target, kind noticeboard.Kind) (string, *refusal) {
+	f := newFetch(r.Context(), p, up)
+	defer f.cancel(nil)
+	return f.serve(w, r.Method, t, kind)
+}
+
 // logRefusal tells the operator what is wrong with a tool. What a reader asked
 // stands in no log.
 func (p *Proxy) logRefusal(tool string, refused *refusal) {
-	if refused.outcome != OutcomeCanceled && refused.outcome != OutcomeToolError {
+	if refused.outcome != OutcomeCanceled && refused.outcome != OutcomeToolError && refused.outcome != OutcomeRefusedRequest {
 		p.cfg.Logger.Warn("refusing a tool's answer", "tool", tool, "outcome", refused.outcome, "reason", refused.reason)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unique"
 
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -17,6 +19,7 @@ type upstream struct {
 	origins   map[string]bool // where redirects may lead
 	allow     string          // the methods, for 405
 	headers   map[noticeboard.Kind]http.Header
+	scopes    map[noticeboard.Kind]unique.Handle[cache.Scope]
 	transport *Transport
 	maxSize   int64
 	timeout   time.Duration
@@ -36,6 +39,7 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	}
 	setDefault(&up.maxSize, p.cfg.MaxSize)
 	setDefault(&up.timeout, p.cfg.Timeout)
+	up.scopes = scopes(up)
 	if p.cfg.Transport != nil {
 		up.transport = p.cfg.Transport(tool)
 	} else {
@@ -50,8 +54,9 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 //
 // Accept-Encoding is identity: limits then count what the reader gets, types
 // are checked on it, nothing has to be unpacked, and Caddy's encode can still
-// compress it on the way to the reader. Range and validators are left out: a
-// Range tells how somebody watches, an ETag may be a cookie.
+// compress it on the way to the reader. Range and readers' validators are left out:
+// a Range tells how somebody watches, an ETag may be a cookie. A cache adds its own
+// validators, which it got by its own request.
 func requestHeaders(contact string) map[noticeboard.Kind]http.Header {
 	agent := product
 	if contact != "" {

@@ -1,0 +1,145 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// Cache is a shared cache. It is safe for concurrent use.
+type Cache struct {
+	cfg    Config
+	store  *sieve[Key, *object]
+	budget budget
+	disk   *disk // nil if there is none
+	stats  stats
+
+	ctx     context.Context // of all fetches
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu         sync.Mutex
+	closed     bool
+	generation uint64 // counts purges
+	flights    map[Key]*flight
+	passing    *simplelru.LRU[Key, time.Time] // answers that are one reader's, so that nobody waits for another's
+}
+
+// Bounds of what the cache remembers to leave alone.
+const (
+	passEntries = 1024
+	passTime    = 30 * time.Second
+	retryTime   = 5 * time.Second // between attempts while a stale answer serves
+)
+
+// New returns a cache. Close it when done.
+func New(cfg Config) (*Cache, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{cfg: cfg, store: newSieve[Key, *object](), flights: make(map[Key]*flight)}
+	c.budget.max, c.budget.evict = cfg.MaxBytes, c.evict
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if c.passing, err = simplelru.NewLRU[Key, time.Time](passEntries, nil); err != nil {
+		return nil, err
+	}
+	if cfg.Dir != "" {
+		if c.disk, err = openDisk(cfg); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Close ends all fetches and waits for them. What is in the directory stays.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	already := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if already {
+		return nil
+	}
+	c.cancel()
+	c.running.Wait()
+	if c.disk != nil {
+		return c.disk.close()
+	}
+	return nil
+}
+
+// ErrClosed says that the cache is closed.
+var ErrClosed = errors.New("the cache is closed")
+
+// Get returns the answer for a key, stored or fetched. Close it. Errors are those
+// of fetch, or of the context where that ends first.
+func (c *Cache) Get(ctx context.Context, key Key, fetch Fetch) (Answer, error) {
+	if o, ok := c.store.get(key, (*object).acquire); ok {
+		now := time.Now()
+		s := o.state(now)
+		switch {
+		case s == fresh:
+			c.stats.hits.Add(1)
+			return Answer{Result: Hit, ctx: ctx, object: o}, nil
+		case s == staleOK:
+			c.refresh(o, fetch, now)
+			c.stats.stale.Add(1)
+			return Answer{Result: Stale, ctx: ctx, object: o}, nil
+		case s == staleErr && now.UnixNano() < o.nextTry.Load():
+			c.stats.stale.Add(1)
+			return Answer{Result: Stale, ctx: ctx, object: o}, nil
+		}
+		o.body.release()
+	}
+	return c.join(ctx, key, fetch)
+}
+
+func (o *object) acquire() { o.body.acquire() }
+
+// put stores an answer.
+func (c *Cache) put(o *object) {
+	o.acquire()
+	if old, ok := c.store.put(o.key, o); ok {
+		old.body.release()
+	}
+	for c.store.len() > c.cfg.MaxEntries && c.evict() {
+	}
+}
+
+// Lookup returns the answer for a key if a fresh one is in memory. Close it.
+func (c *Cache) Lookup(ctx context.Context, key Key) (Answer, bool) {
+	o, ok := c.store.get(key, (*object).acquire)
+	if !ok {
+		return Answer{}, false
+	}
+	if o.state(time.Now()) != fresh {
+		o.body.release()
+		return Answer{}, false
+	}
+	c.stats.hits.Add(1)
+	return Answer{Result: Hit, ctx: ctx, object: o}, true
+}
+
+// evict takes the answer that is worth least out of memory.
+func (c *Cache) evict() bool {
+	o, ok := c.store.evict()
+	if ok {
+		c.stats.evicted.Add(1)
+		o.body.release()
+	}
+	return ok
+}
+
+// drop takes one answer out of memory and off the disk.
+func (c *Cache) drop(o *object) {
+	if _, ok := c.store.removeIf(o.key, func(stored *object) bool { return stored == o }); ok {
+		o.body.release()
+	}
+	if c.disk != nil {
+		c.disk.remove(o.key)
+	}
+}

@@ -1,0 +1,79 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Defaults of [Config].
+const (
+	DefaultMaxBytes   = 64 << 20
+	DefaultMaxEntries = 16 << 10
+	DefaultHold       = 256 << 10
+	DefaultHeuristic  = 10 * time.Minute
+	DefaultDiskBytes  = 1 << 30
+	DefaultDiskFiles  = 64 << 10
+)
+
+// Config says how much a [Cache] keeps. The zero value is ready to use.
+type Config struct {
+	// MaxBytes bounds the memory of all bodies, those that are arriving or still
+	// being read included. Default: DefaultMaxBytes.
+	MaxBytes int64
+
+	// MaxEntries bounds the answers in memory. Default: DefaultMaxEntries.
+	MaxEntries int
+
+	// MaxObject bounds the body of one answer in bytes; larger ones pass through.
+	// Default: an eighth of MaxBytes.
+	MaxObject int64
+
+	// Hold is the body size in bytes up to which an answer begins only when it is
+	// whole, so that all readers get the same header. Default: DefaultHold.
+	Hold int64
+
+	// Heuristic bounds the lifetime of answers that have none, which is a tenth of
+	// the time since their Last-Modified. Negative is none. Default: DefaultHeuristic.
+	Heuristic time.Duration
+
+	// Dir is a directory of the cache's own that keeps answers over restarts. It is
+	// made if need be. Default: none, answers are in memory only.
+	Dir string
+
+	// DiskBytes and DiskFiles bound what is in Dir. Defaults: DefaultDiskBytes and
+	// DefaultDiskFiles.
+	DiskBytes int64
+	DiskFiles int
+}
+
+// withDefaults checks a config and fills it in.
+func (c Config) withDefaults() (Config, error) {
+	if c.MaxBytes < 0 || c.MaxEntries < 0 || c.MaxObject < 0 || c.Hold < 0 || c.DiskBytes < 0 || c.DiskFiles < 0 {
+		return c, errors.New("the cache's bounds must not be negative")
+	}
+	setDefault(&c.MaxBytes, DefaultMaxBytes)
+	setDefault(&c.MaxEntries, DefaultMaxEntries)
+	setDefault(&c.MaxObject, max(1, c.MaxBytes/8))
+	setDefault(&c.Hold, DefaultHold)
+	setDefault(&c.Heuristic, DefaultHeuristic)
+	setDefault(&c.DiskBytes, DefaultDiskBytes)
+	setDefault(&c.DiskFiles, DefaultDiskFiles)
+	if c.MaxObject > c.MaxBytes {
+		return c, fmt.Errorf("the cache's largest object of %d bytes doesn't fit into its %d bytes", c.MaxObject, c.MaxBytes)
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](value *T, def T) {
+	var zero T
+	if *value == zero {
+		*value = def
+	}
+}
+
+// Validate tells what is wrong with the config, if anything.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
+}

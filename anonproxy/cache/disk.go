@@ -1,0 +1,259 @@
+package cache
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// disk is the tier behind memory: a directory with a file for each answer, named
+// by hashes of tool and key. It survives restarts: the names and sizes are read
+// at the start and the files when they are asked for. Files are written beside
+// the requests, dropped where the writer can't keep up, and renamed when they are
+// whole. They aren't synced: one that a crash damages is a miss.
+type disk struct {
+	root    *os.Root
+	max     int64
+	maxFile int64
+	files   int
+	errors  atomic.Uint64
+	queue   chan write
+	done    chan struct{}
+
+	mu    sync.Mutex
+	index *simplelru.LRU[string, int64] // sizes by name
+	bytes int64
+
+	purges atomic.Uint64 // so far
+}
+
+// write is an answer to be written, if nothing is purged before it is.
+type write struct {
+	object *object
+	purges uint64
+}
+
+const queueLength = 64
+
+// fileName has the first bytes of the tool's hash, so that a tool's files are found
+// without opening all.
+var fileName = regexp.MustCompile(`^[0-9a-f]{16}-[0-9a-f]{64}$`)
+
+const temporary = "new-"
+
+func nameOf(k Key) string {
+	sum := k.sum()
+	return toolPart(k.Scope.Value().Tool) + hex.EncodeToString(sum[:])
+}
+
+func toolPart(tool string) string {
+	sum := sha256.Sum256([]byte(tool))
+	return hex.EncodeToString(sum[:8]) + "-"
+}
+
+// openDisk takes over a directory.
+func openDisk(cfg Config) (*disk, error) {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the cache's directory: %w", err)
+	}
+	root, err := os.OpenRoot(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the cache's directory: %w", err)
+	}
+	d := &disk{
+		root: root, max: cfg.DiskBytes, files: cfg.DiskFiles, maxFile: cfg.MaxObject + maxHead + int64(frame),
+		queue: make(chan write, queueLength), done: make(chan struct{}),
+	}
+	if d.index, err = simplelru.NewLRU[string, int64](cfg.DiskFiles+1, nil); err == nil {
+		err = d.load()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the cache's directory: %w", err), root.Close())
+	}
+	go d.work()
+	return d, nil
+}
+
+// load finds the files that are there, the newest to be kept longest, and removes
+// what a crash left half written. Files of others are left alone.
+func (d *disk) load() error {
+	entries, err := fs.ReadDir(d.root.FS(), ".")
+	if err != nil {
+		return err
+	}
+	type file struct {
+		name string
+		size int64
+		time time.Time
+	}
+	var found []file
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), temporary) && e.Type().IsRegular() {
+			_ = d.root.Remove(e.Name())
+		}
+		info, err := e.Info()
+		if err != nil || !e.Type().IsRegular() || !fileName.MatchString(e.Name()) {
+			continue
+		}
+		found = append(found, file{e.Name(), info.Size(), info.ModTime()})
+	}
+	slices.SortFunc(found, func(a, b file) int { return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.name, b.name)) })
+	for _, f := range found {
+		d.add(f.name, f.size)
+	}
+	return nil
+}
+
+// add counts a file and removes the oldest beyond the bounds. mu is held, or
+// nobody else is there yet.
+func (d *disk) add(name string, size int64) {
+	if old, ok := d.index.Peek(name); ok {
+		d.bytes -= old
+	}
+	d.index.Add(name, size)
+	for d.bytes += size; d.bytes > d.max || d.index.Len() > d.files; {
+		oldest, _, ok := d.index.GetOldest()
+		if !ok {
+			return
+		}
+		d.forget(oldest)
+	}
+}
+
+// forget removes a file. mu is held.
+func (d *disk) forget(name string) {
+	if size, ok := d.index.Peek(name); ok {
+		d.index.Remove(name)
+		d.bytes -= size
+		if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			d.errors.Add(1)
+		}
+	}
+}
+
+// find tells how large a key's file is, and notes that it was asked for.
+func (d *disk) find(key Key) (name string, size int64, ok bool) {
+	name = nameOf(key)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	size, ok = d.index.Get(name)
+	return name, size, ok && size <= d.maxFile
+}
+
+// read returns a file's bytes, if they are as many as it had.
+func (d *disk) read(name string, size int64) ([]byte, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != size {
+		return nil, errDamaged
+	}
+	data := make([]byte, size)
+	_, err = io.ReadFull(f, data)
+	return data, err
+}
+
+// damaged removes a file that can't be read.
+func (d *disk) damaged(name string) {
+	d.errors.Add(1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.forget(name)
+}
+
+// remove forgets one answer. If it is still to be written it comes back, but no
+// fresher than it was.
+func (d *disk) remove(key Key) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.forget(nameOf(key))
+}
+
+// purge forgets the answers of a tool, or of all, whose path begins so.
+func (d *disk) purge(tool, prefix string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.purges.Add(1)
+	for _, name := range d.index.Keys() {
+		if tool != "" && !strings.HasPrefix(name, toolPart(tool)) {
+			continue
+		}
+		if prefix == "" || d.matches(name, prefix) {
+			d.forget(name)
+		}
+	}
+}
+
+// matches reads a file's head; one that can't be read goes too.
+func (d *disk) matches(name, prefix string) bool {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	start, err := io.ReadAll(io.LimitReader(f, maxHead+int64(frame)))
+	if err != nil {
+		return true
+	}
+	h, _, err := decodeHead(start)
+	return err != nil || strings.HasPrefix(Key{Path: h.Path, Query: h.Query, AnyQuery: h.AnyQuery}.url(), prefix)
+}
+
+func (d *disk) size() (files int, bytes int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.index.Len(), d.bytes
+}
+
+// close writes what is in the queue and lets go of the directory. Nobody may put
+// more into it.
+func (d *disk) close() error {
+	close(d.queue)
+	<-d.done
+	return d.root.Close()
+}
+
+// fromDisk takes an answer into memory and becomes its user.
+func (c *Cache) fromDisk(key Key, generation uint64) *object {
+	name, size, ok := c.disk.find(key)
+	if !ok || !c.budget.reserve(size) {
+		return nil
+	}
+	data, err := c.disk.read(name, size)
+	var o *object
+	var content []byte
+	if err == nil {
+		o, content, err = decode(data, key)
+	}
+	if err != nil {
+		c.budget.release(size)
+		c.disk.damaged(name)
+		return nil
+	}
+	o.body = wholeBody(&c.budget, content, size)
+	o.complete()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if generation != c.generation {
+		o.body.release()
+		return nil
+	}
+	c.put(o)
+	return o
+}

@@ -1,0 +1,117 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// maxBrowserAge bounds how long a browser may keep an answer, so that a tool that
+// is taken away is gone soon.
+const maxBrowserAge = time.Hour
+
+// object is an answer. But for its body nothing in it changes once it is handed out.
+type object struct {
+	key         Key
+	status      int
+	contentType string
+	control     string // Cache-Control for browsers
+	url         string // where it came from after redirects
+	header      http.Header
+	policy      policy
+	received    time.Time
+	body        *body
+	lengthSaid  int64 // by the tool, -1 if it didn't
+
+	// Of whole bodies.
+	size     int64
+	sizeText string
+	etag     string
+	shown    time.Duration // how long a browser may keep it
+	nextTry  atomic.Int64  // not to be asked for anew before (Unix nanoseconds)
+}
+
+// complete fills in what is known once the body is whole.
+func (o *object) complete() {
+	o.size = o.body.size
+	o.sizeText = strconv.FormatInt(o.size, 10)
+	if o.status == http.StatusOK {
+		// The type is in the hash, as a strong validator stands for that too.
+		sum := sha256.Sum256(append(append([]byte(o.contentType), 0), o.body.hash.Sum(nil)...))
+		o.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
+	}
+}
+
+// present puts what browsers are told of the lifetime. It doesn't change with age.
+func (o *object) present() {
+	o.shown = min(o.policy.browser, maxBrowserAge).Truncate(time.Second)
+	switch {
+	case o.status >= 400:
+		o.control = "no-store"
+	case o.shown <= 0:
+		o.control = "private, no-cache"
+	default:
+		// private: a cache between the wiki and its readers might ignore Vary.
+		o.control = "private, max-age=" + strconv.FormatInt(int64(o.shown/time.Second), 10)
+		if o.policy.neverStale {
+			o.control += ", must-revalidate"
+		}
+	}
+}
+
+func (o *object) age(now time.Time) time.Duration {
+	return o.policy.initialAge + max(0, now.Sub(o.received))
+}
+
+// browserAge is the Age for browsers. To them the edge is the origin, and the
+// lifetime that it shows is the last part of the real one: so the browser keeps
+// the answer exactly as long as it may, and for most of a long life Age is 0 and
+// tells nobody when another reader asked.
+func (o *object) browserAge(now time.Time) int64 {
+	return int64(max(0, o.age(now)-(max(o.policy.browser, 0)-o.shown)) / time.Second)
+}
+
+// state is what may be done with a stored answer now.
+type state int
+
+const (
+	fresh    state = iota
+	staleOK        // while it is being asked for anew
+	staleErr       // only if asking fails
+	expired        // only if the tool confirms it
+)
+
+func (o *object) state(now time.Time) state {
+	if o.policy.validate {
+		return expired
+	}
+	stale := o.age(now) - o.policy.lifetime
+	switch {
+	case stale < 0:
+		return fresh
+	case stale < o.policy.staleWhileRevalidate:
+		return staleOK
+	case stale < o.policy.staleIfError:
+		return staleErr
+	}
+	return expired
+}
+
+// mayReplaceError tells whether it may be served where the tool fails.
+func (o *object) mayReplaceError(now time.Time) bool {
+	return !o.policy.validate && o.age(now)-o.policy.lifetime < o.policy.staleIfError
+}
+
+// cost is what it takes of the budget beside its body.
+func (o *object) cost() int64 {
+	n := o.key.size() + int64(len(o.url)+len(o.contentType))
+	for _, values := range o.header {
+		for _, v := range values {
+			n += int64(len(v)) + 64
+		}
+	}
+	return n
+}

@@ -1,0 +1,42 @@
+package cache
+
+import "strings"
+
+// Purge forgets the answers of a tool whose path and query begin with a prefix,
+// and returns how many were in memory. What is being fetched goes to those who
+// wait for it and isn't stored. An empty tool is every tool, an empty prefix
+// everything.
+func (c *Cache) Purge(tool, prefix string) int {
+	match := matcher(tool, prefix)
+	n := c.forget(match)
+	if c.disk != nil {
+		c.disk.purge(tool, prefix)
+		n += c.forget(match) // that were read from files just before these went
+	}
+	c.stats.purged.Add(uint64(n))
+	return n
+}
+
+// forget takes answers out of memory and keeps those on their way from coming in.
+func (c *Cache) forget(match func(Key) bool) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	for key := range c.flights {
+		if match(key) {
+			delete(c.flights, key)
+		}
+	}
+	gone := c.store.removeAll(func(o *object) bool { return match(o.key) })
+	for _, o := range gone {
+		o.body.release()
+	}
+	return len(gone)
+}
+
+// matcher tells the keys that [Cache.Purge] is about.
+func matcher(tool, prefix string) func(Key) bool {
+	return func(k Key) bool {
+		return (tool == "" || k.Scope.Value().Tool == tool) && strings.HasPrefix(k.url(), prefix)
+	}
+}

@@ -1,0 +1,179 @@
+package anonproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"unique"
+
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// scopes are the cache's keys of a tool, by kind: all that decides about a path's
+// answer but the path. A declaration that changes leaves the old answers behind.
+func scopes(up *upstream) map[noticeboard.Kind]unique.Handle[cache.Scope] {
+	declaration := fmt.Sprintf("%s revision=%d size=%d", TransportKey(up.tool), up.tool.Revision, up.maxSize)
+	made := make(map[noticeboard.Kind]unique.Handle[cache.Scope], len(up.headers))
+	for kind, header := range up.headers {
+		variant := fmt.Sprintf("%q", kind)
+		if kind == anyKind { // its types are those of all the tool's kinds
+			variant += fmt.Sprintf(" %q", up.tool.Kinds)
+		}
+		for _, name := range slices.Sorted(maps.Keys(header)) {
+			variant += fmt.Sprintf(" %q %q", name, header[name])
+		}
+		made[kind] = unique.Make(cache.Scope{Tool: up.tool.Name, Declaration: declaration, Variant: variant})
+	}
+	return made
+}
+
+// serveCached answers from the cache, which asks the tool where it must. Of the
+// reader's headers If-None-Match, Range and If-Range are evaluated here, and none
+// is sent on: the tool is always asked for the whole.
+func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, up *upstream, t target, kind noticeboard.Kind) (string, *refusal) {
+	want, err := cache.ParseRange(r.Header["Range"])
+	if err != nil {
+		return "", badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
+	}
+	key := cache.Key{Scope: up.scopes[kind], Path: t.escaped, Query: t.rawQuery, AnyQuery: t.anyQuery}
+	if a, ok := p.cfg.Cache.Lookup(r.Context(), key); ok {
+		defer a.Close()
+		return p.reply(w, r, &a, want)
+	}
+	if r.Method == http.MethodHead { // the same for all readers too, and small
+		return p.serveUncached(w, r, up, t, kind)
+	}
+	a, err := p.cfg.Cache.Get(r.Context(), key, p.fetcher(up, t, kind))
+	if err != nil {
+		return "", fetchRefusal(r.Context(), err, http.StatusBadGateway)
+	}
+	defer a.Close()
+	return p.reply(w, r, &a, want)
+}
+
+// reply puts an answer of the cache under the forced headers.
+func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, want cache.Ranges) (string, *refusal) {
+	reply := a.Reply(r.Method, r.Header, want)
+	if reply.Status == http.StatusRequestedRangeNotSatisfiable {
+		reply.PutHeader(w.Header()) // Content-Range tells the length
+		return "", badRequest(reply.Status, "the range is past the end")
+	}
+	forceHeaders(w.Header(), reply.ContentType, reply.CacheControl, reply.Length)
+	reply.PutHeader(w.Header())
+	w.WriteHeader(reply.Status)
+	if err := reply.WriteTo(w); err != nil {
+		return "", fetchRefusal(r.Context(), err, 0)
+	}
+	if reply.Status >= 400 {
+		return OutcomeToolError, nil
+	}
+	return OutcomeOK, nil
+}
+
+// fetchRefusal says why the cache has no answer, or no more of it.
+func fetchRefusal(reader context.Context, err error, status int) *refusal {
+	var refused *refusal
+	var write *cache.WriteError
+	switch {
+	case errors.As(err, &write), reader.Err() != nil:
+		return &refusal{status, OutcomeCanceled, errReader.Error()}
+	case errors.As(err, &refused):
+		shared := *refused // by all who waited
+		switch {
+		case status == 0:
+			shared.status = 0
+		case shared.status == 0 && shared.outcome == OutcomeTimeout: // in a body that nobody has seen yet
+			shared.status = http.StatusGatewayTimeout
+		case shared.status == 0:
+			shared.status = status
+		}
+		return &shared
+	case errors.Is(err, cache.ErrClosed):
+		return &refusal{http.StatusServiceUnavailable, OutcomeCanceled, "the proxy is closing"}
+	default:
+		return &refusal{status, OutcomeUnreachable, "the tool broke its answer off"}
+	}
+}
+
+// fetcher asks the tool for the cache. It may run on when the reader for whom it
+// was made has left, so it holds nothing of his but a copy of what he asked for.
+func (p *Proxy) fetcher(up *upstream, t target, kind noticeboard.Kind) cache.Fetch {
+	t.path, t.escaped, t.rawQuery = strings.Clone(t.path), strings.Clone(t.escaped), strings.Clone(t.rawQuery)
+	return func(ctx context.Context, v *cache.Validators) (*cache.Response, error) {
+		f := newFetch(ctx, p, up)
+		f.validators = v
+		res, refused := f.get(http.MethodGet, t, kind)
+		if refused != nil {
+			f.cancel(nil)
+			return nil, refused.forCache()
+		}
+		answer, refused := f.forCache(res, kind)
+		if refused != nil {
+			res.Body.Close()
+			f.cancel(nil)
+			return nil, refused.forCache()
+		}
+		return answer, nil
+	}
+}
+
+// forCache tells failures, in whose place a stale answer may be served, from
+// answers that are refused.
+func (e *refusal) forCache() error {
+	switch {
+	case e.outcome == OutcomeUnreachable, e.outcome == OutcomeTimeout, e.outcome == OutcomeToolError && e.status >= 500 && e.status != 501:
+		return e
+	}
+	return &cache.FinalError{Err: e}
+}
+
+// forCache checks a tool's response and says what is to be passed on of it.
+func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Response, *refusal) {
+	answer := &cache.Response{
+		Status: res.StatusCode, Header: res.Header, Hops: f.hops, URL: f.url, Length: res.ContentLength, Control: "no-store",
+		Body:     &limitedBody{f: f, body: res.Body},
+		Unframed: res.ProtoMajor < 2 && res.ContentLength < 0 && len(res.TransferEncoding) == 0,
+	}
+	if res.StatusCode == http.StatusNotModified && f.sent {
+		return answer, nil
+	}
+	var refused *refusal
+	if answer.ContentType, refused = f.check(res, kind); refused != nil {
+		return nil, refused
+	}
+	if res.StatusCode < 400 {
+		answer.Control = cacheControl(res.Header)
+	}
+	return answer, nil
+}
+
+// limitedBody reads a tool's body within the limits of size and time.
+type limitedBody struct {
+	f    *fetch
+	body io.ReadCloser
+	size int64
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	b.f.watch(b.f.p.cfg.IdleTimeout)
+	n, err := b.body.Read(p)
+	b.f.watchdog.Stop()
+	if b.size += int64(n); b.size > b.f.up.maxSize {
+		return 0, b.f.broken(errTooLarge)
+	}
+	if err != nil && err != io.EOF {
+		return n, b.f.broken(err)
+	}
+	return n, err
+}
+
+func (b *limitedBody) Close() error {
+	defer b.f.cancel(nil)
+	return b.body.Close()
+}
