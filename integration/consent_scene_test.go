@@ -20,6 +20,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -214,6 +215,24 @@ func (s *consentScene) load(t *testing.T, purpose, policy string) {
 	t.Helper()
 	reloadCaddyfile(t, fmt.Sprintf(consentCaddyfile, strings.TrimPrefix(s.admin, "http://"), s.dir, s.tool.url, purpose,
 		s.url, s.cert, s.key, policy, s.wiki.site(t, ""), s.consent, s.plain.url))
+	// What connects while the edge from before still listens is answered by that.
+	for _, origin := range []string{s.url, s.consent, s.plain.url} {
+		wait(t, "the end of the old listeners", func() bool { return listeners(t, origin[strings.LastIndexByte(origin, ':')+1:]) == 1 })
+	}
+}
+
+// listeners counts the sockets that listen on a TCP port of IPv4.
+func listeners(t *testing.T, port string) int {
+	t.Helper()
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(regexp.MustCompile(fmt.Sprintf(`(?m)^ *\d+: [0-9A-F]+:%04X [0-9A-F]+:0000 0A `, number)).FindAll(table, -1))
 }
 
 // startBrowser runs a reader's Chromium.
@@ -261,7 +280,16 @@ func (s *consentScene) wantRefusal(t *testing.T, reason string, do func()) {
 	t.Helper()
 	before := s.counted(t)
 	do()
-	wait(t, "the refusal "+reason, func() bool { return s.counted(t)[reason] > before[reason] })
+	var after map[string]int
+	defer func() {
+		if t.Failed() {
+			t.Logf("counted before %v, then %v", before, after)
+		}
+	}()
+	wait(t, "the refusal "+reason, func() bool {
+		after = s.counted(t)
+		return after[reason] > before[reason]
+	})
 	if granted := s.counted(t)["granted"] - before["granted"]; granted != 0 {
 		t.Errorf("%d exemptions were granted", granted)
 	}
