@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/serviceworker"
 	"github.com/chromedp/chromedp"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
@@ -112,16 +113,17 @@ func attackByWorker(t *testing.T, s *consentScene, b *browser, mode string) {
 	}
 	s.wantNoExemption(t, b)
 
-	// The edge ends it when the browser next asks for it, and the reader can consent. A page itself can't
-	// have it updated: worker-src forbids that as well.
+	// The edge ends it when the browser next asks for it, which it does some time after a visit. Then the
+	// reader can consent.
+	b.open(t, "about:blank")
 	s.wantRefusal(t, "service_worker", func() {
-		wait(t, "the end of the worker", func() bool {
-			s.openWiki(t, b)
-			gone := evaluate[bool](t, b, `navigator.serviceWorker.getRegistrations().then(all => all.length === 0 && navigator.serviceWorker.controller === null)`)
-			b.open(t, "about:blank") // browsers ask a second after a visit
-			time.Sleep(1500 * time.Millisecond)
-			return gone
-		})
+		b.do(t, command(serviceworker.Enable, cdp.Empty{}),
+			command(serviceworker.UpdateRegistration, serviceworker.UpdateRegistrationParams{ScopeURL: s.url + "/"}),
+			command(serviceworker.Disable, cdp.Empty{}))
+	})
+	wait(t, "the end of the worker", func() bool {
+		s.openWiki(t, b)
+		return evaluate[bool](t, b, `navigator.serviceWorker.getRegistrations().then(all => all.length === 0 && navigator.serviceWorker.controller === null)`)
 	})
 	s.openForm(t, b)
 }
