@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
 )
@@ -45,7 +46,7 @@ var consentAttacks = []consentAttack{
 // startOver gives the reader a browser without cookies, workers and caches.
 func (s *consentScene) startOver(t *testing.T, b *browser) {
 	t.Helper()
-	b.do(t, chromedp.Navigate("about:blank"),
+	b.do(t, command(page.BringToFront, cdp.Empty{}), chromedp.Navigate("about:blank"),
 		command(network.ClearBrowserCookies, cdp.Empty{}), command(network.ClearBrowserCache, cdp.Empty{}),
 		command(storage.ClearDataForOrigin, storage.ClearDataForOriginParams{Origin: s.url, StorageTypes: "all"}))
 	b.take()

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/preload"
 	"github.com/chromedp/chromedp"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
@@ -126,15 +128,13 @@ func attackByLookalikes(t *testing.T, s *consentScene, b *browser) {
 
 // attackByDoubleClick: the form slips under the reader's second click, and waits there until a third.
 func attackByDoubleClick(t *testing.T, s *consentScene, b *browser) {
+	b.do(t, chromedp.EmulateViewport(1280, 1400)) // all of the form is to be seen
+	defer b.do(t, chromedp.EmulateViewport(1280, 900))
 	s.openForm(t, b)
 	where := evaluate[[]float64](t, b, `(() => {
 		const box = document.querySelector('form button').getBoundingClientRect();
 		return [box.x + box.width / 2, box.y + box.height / 2];
 	})()`)
-	if height := evaluate[float64](t, b, `innerHeight`); where[1] > height {
-		where[1] = height - 5 // the attacker would have the window scrolled
-		t.Log("the button is below the window")
-	}
 	hit := chromedp.MouseClickXY(where[0], where[1])
 	before := s.counted(t)
 	s.openWiki(t, b)
@@ -205,16 +205,21 @@ func attackByEscape(t *testing.T, s *consentScene, b *browser) {
 	// The edge's own pages leave whoever opened them.
 	evaluate[chromedp.Void](t, b, `void (popup.location = '/.privacy/exemptions')`)
 	b.waitFor(t, `popup.closed`)
+	left, closeIt := b.popup(t, s.url+exempt.ListPath)
+	defer closeIt()
+	left.waitFor(t, `window.opener === null`)
 	if counts := s.tool.counts(); len(counts) > 0 {
 		t.Errorf("the tool got %v", counts)
 	}
-	evaluate[chromedp.Void](t, b, `popup.close()`)
 }
 
 // attackBySpeculation: a gadget has the browser load the page that starts ahead, so that there
 // would be a browser cookie and a hand-off that no reader asked for.
 func attackBySpeculation(t *testing.T, s *consentScene, b *browser) {
 	handOff := s.attacker(t).handOff(t)
+	// Without this, Chromium preloads nothing for a page that is automated.
+	b.do(t, command(preload.Enable, cdp.Empty{}))
+	defer b.do(t, command(preload.Disable, cdp.Empty{}))
 	for _, rule := range []string{"prefetch", "prerender"} {
 		s.openWiki(t, b)
 		s.wantRefusal(t, "speculative", func() {
