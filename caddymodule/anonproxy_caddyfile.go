@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -9,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
+
+	"github.com/wikiveil/wikiveil/csp/exempt"
 )
 
 func init() {
@@ -32,7 +35,17 @@ func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
+	if handler.Withdraw == "" && asksForConsent(h) {
+		handler.Withdraw = exempt.ListPath
+	}
 	return handler, nil
+}
+
+// asksForConsent reports whether the site's csp lets readers let tools through.
+func asksForConsent(h httpcaddyfile.Helper) bool {
+	return slices.ContainsFunc(siteTokens(h), func(segment []token) bool {
+		return segment[0].text == "csp" && slices.ContainsFunc(segment, func(t token) bool { return t.text == "consent" })
+	})
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseAnonProxy.

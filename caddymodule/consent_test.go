@@ -373,7 +373,9 @@ func TestConsentLastsAndLapses(t *testing.T) {
 		t.Errorf("the list does not say so:\n%s", list)
 	}
 	reload("{TOOL}", "revision 1")
-	check("back", true) // a revision never goes back by itself
+	check("back", false) // the noticeboard counts on: what was declared before comes back as another revision
+	b.grant("weather")
+	check("granted anew", true)
 	reload("{TOOL}", "revision 1\ndisabled")
 	check("disabled", false)
 }

@@ -128,7 +128,7 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.site, err = app.openCSPSite(ctx, c)
-	return err
+	return app.unlessInUse(err)
 }
 
 // compile checks the whole configuration and makes its headers.

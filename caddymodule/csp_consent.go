@@ -51,10 +51,11 @@ func (c *CSP) provisionConsent(app *App) error {
 	}
 	config := exempt.Config{Fits: secure.Fits} // which are the longer ones
 	if c.Consent.KeepGrants {
-		if config.Store, err = app.openGrants(); err != nil {
-			return err
+		store, err := app.openGrants()
+		if err != nil { // in use elsewhere: nobody is let through, and nothing starts
+			return app.unlessInUse(err)
 		}
-		config.Client = maskOf
+		config.Store, config.Client = store, maskOf
 	}
 	site, err := app.newConsentSite(c.Consent.ConsentOrigins, config)
 	if err != nil {

@@ -312,8 +312,13 @@ func TestDamagedSightings(t *testing.T) {
 // A config is validated beside a running edge, which has the files; a second edge with them does not start.
 func TestFilesInUse(t *testing.T) {
 	wiki := newApp(t, nil)
-	config := maskSite(t, "", maskUsers, wiki.address())
-	for _, held := range []string{"sightings", "audit.db", "quotas.db"} {
+	config := strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "csp strict", `csp strict {
+		reports
+		consent https://wiki.example https://wiki.example:9443 {
+			keep_grants
+		}
+	}`, 1)
+	for _, held := range []string{"sightings/*.sightings", "audit.db", "quotas.db", "csp-reports/*.db", "exemptions.db"} {
 		t.Run(held, func(t *testing.T) {
 			e := newEdge(t, config)
 			edit(t, e, wiki, "127.0.0.9")
@@ -335,14 +340,14 @@ func TestFilesInUse(t *testing.T) {
 	}
 }
 
-// hold has another process hold the lock of a bbolt file, or of the one in a directory.
-func hold(t *testing.T, path string) {
+// hold has another process hold the lock of the bbolt file that a pattern finds.
+func hold(t *testing.T, pattern string) {
 	t.Helper()
-	if files, err := filepath.Glob(filepath.Join(path, "*.sightings")); err != nil {
-		t.Fatal(err)
-	} else if len(files) > 0 {
-		path = files[0]
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%s: %q, %v", pattern, files, err)
 	}
+	path := files[0]
 	cmd := exec.Command("flock", "--no-fork", "--exclusive", "--nonblock", path, "sh", "-c", "echo held; exec sleep 300")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
