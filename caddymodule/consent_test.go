@@ -80,10 +80,9 @@ http://wiki.example:{THERE} {
 
 type consentEdge struct {
 	*edge
-	t      *testing.T
-	app    *app
-	config *strings.Replacer
-	there  string // port
+	t     *testing.T
+	app   *app
+	there string // port
 }
 
 // newConsentEdge fills in the placeholders of consentSites by pairs.

@@ -134,6 +134,13 @@ func (w *policyWriter) apply() (added [2]bool) {
 	return added
 }
 
+// ownPolicy gives the answer of a handler of the edge a policy of its own, in place of the site's.
+func ownPolicy(w http.ResponseWriter, policy string) {
+	eachPolicyWriter(w, func(pw *policyWriter) { pw.policies = [2]string{cspEnforced: policy} })
+	w.Header().Set(cspHeaderNames[cspEnforced], policy)
+	w.Header().Del(cspHeaderNames[cspReportOnly])
+}
+
 // guardCookies removes the edge's cookies where it is not the edge that sets them.
 func (w *policyWriter) guardCookies() {
 	if !w.ownAnswer {

@@ -33,8 +33,8 @@ var (
 	}).Parse(maskPageHTML))
 )
 
-// maskPagePolicy stands beside the site's own. The style sheet is a file, since a site's policy
-// without 'unsafe-inline' would stop a style element whatever stood here.
+// maskPagePolicy stands in place of the site's own, which would stop the form that begins a reveal where it is
+// redirected to the other origin.
 const maskPagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'%s; frame-ancestors 'none'; base-uri 'none'"
 
 // maskPage is what the templates see.
@@ -92,7 +92,7 @@ func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, nam
 			return fmt.Errorf("mask_info: rendering the page: %w", err)
 		}
 	}
-	h.setHeaders(w.Header())
+	h.setHeaders(w)
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
@@ -103,13 +103,13 @@ func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, nam
 	return err
 }
 
-func (h *MaskInfo) setHeaders(to http.Header) {
+func (h *MaskInfo) setHeaders(w http.ResponseWriter) {
 	also := ""
 	if h.Reveal != nil {
 		also = " " + h.Reveal.Origin // the form that begins a reveal is redirected there
 	}
-	// Added and not set: a site-wide policy may stand there, and both hold.
-	to.Add("Content-Security-Policy", fmt.Sprintf(maskPagePolicy, also))
+	ownPolicy(w, fmt.Sprintf(maskPagePolicy, also))
+	to := w.Header()
 	to.Set("X-Content-Type-Options", "nosniff")
 	to.Set("X-Frame-Options", "DENY")
 	to.Set("Referrer-Policy", "same-origin") // no-referrer would make the Origin of the form that reveals null

@@ -25,7 +25,7 @@ func (h *MaskInfo) startReveal(w http.ResponseWriter, r *http.Request) error {
 		return h.refuseReveal(w, r, user, err)
 	}
 	h.app.metrics.lookups.WithLabelValues(access.Reveal.String(), "started").Inc()
-	h.setHeaders(w.Header())
+	h.setHeaders(w)
 	http.Redirect(w, r, location, http.StatusSeeOther)
 	return nil
 }
