@@ -500,3 +500,25 @@ func TestConsentGivesBack(t *testing.T) {
 		})
 	}
 }
+
+// The kill switch ends exemptions within seconds and without a reload.
+func TestConsentKillSwitch(t *testing.T) {
+	e := newConsentEdge(t)
+	b := e.reader()
+	b.grant("weather")
+	resp, _ := b.get(consentWiki + "/page")
+	b.wantPolicy("granted", resp, true)
+	answer, err := http.Post("http://"+e.admin+"/wikiveil/tools/disable", "application/json", strings.NewReader(`{"tool":"weather","by":"test"}`))
+	if err != nil || answer.StatusCode >= 300 {
+		t.Fatal(answer, err)
+	}
+	answer.Body.Close()
+	eventually(t, "the end of the exemption", func() bool {
+		resp, _ = b.get(consentWiki + "/page")
+		return !strings.Contains(resp.Header.Get(policyHeader), "weather")
+	})
+	b.wantPolicy("disabled", resp, false)
+	if resp, _ := b.get(consentWiki + exempt.GoPath + "?tool=weather"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("asking for it again: %s", resp.Status)
+	}
+}

@@ -103,6 +103,7 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 			http.Redirect(w, r, h.Path, http.StatusPermanentRedirect)
 			return nil
 		}
+		hideEdgeCookies(r) // a site without csp, too
 		return next.ServeHTTP(w, r)
 	}
 	switch below {

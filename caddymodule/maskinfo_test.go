@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/masking/audit"
 )
 
@@ -414,5 +415,16 @@ func TestLookUpFilesAreSealed(t *testing.T) {
 				t.Errorf("%s holds %q", name, needle)
 			}
 		}
+	}
+}
+
+// The browser cookie of reveals is the edge's alone, on a site without csp too.
+func TestMaskInfoHidesEdgeCookies(t *testing.T) {
+	wiki := newApp(t, nil)
+	e := newEdge(t, strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "csp strict", "", 1))
+	header := http.Header{"Cookie": {confirm.BrowserCookie + "=x; session=1"}}
+	send(t, from(t, "127.0.0.9"), "GET", "http://"+e.site+"/", header)
+	if got := wiki.one(t).Header.Get("Cookie"); got != "session=1" {
+		t.Errorf("the app gets the cookies %q", got)
 	}
 }
