@@ -95,15 +95,19 @@ func (a *App) siteReports(ctx context.Context, name string, first, last time.Tim
 	return answer, nil
 }
 
-// declaredTools are those of the noticeboard that readers can reach now, by the proxy or by consent.
+// declaredTools are those of the noticeboard. One that readers can't reach now counts as disabled, whatever it is
+// that stops it: a forecast must not draft its origin anew.
 func (a *App) declaredTools() []*noticeboard.Tool {
 	tools := []*noticeboard.Tool{}
 	for tool := range a.live.Board().All() {
 		_, byProxy := a.live.ForProxy(tool.Name, "/")
 		_, byConsent := a.live.ForConsent(tool.Name)
-		if byProxy == nil || byConsent == nil {
-			tools = append(tools, tool)
+		if byProxy != nil && byConsent != nil {
+			stopped := *tool
+			stopped.Disabled = true
+			tool = &stopped
 		}
+		tools = append(tools, tool)
 	}
 	return tools
 }

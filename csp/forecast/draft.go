@@ -40,14 +40,14 @@ func (m *maker) declared(t *Tool) {
 		own := tool.Origin == t.Origin
 		status := Consent
 		switch {
+		case !tool.Consentable() && !(tool.Proxied() && own):
+			continue // only its redirects lead there
 		case tool.Usable(m.Now) != nil:
 			status = Unusable
 		case tool.Proxied() && own:
 			status = Proxied
-		case !tool.Consentable():
-			continue // only its redirects lead there
 		}
-		if t.Declared != "" && status != Proxied {
+		if t.Declared != "" && t.Status != Unusable && status != Proxied {
 			continue
 		}
 		t.Status, t.Declared, t.Missing = status, tool.Name, nil

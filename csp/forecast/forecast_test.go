@@ -212,6 +212,12 @@ func TestStatus(t *testing.T) {
 			t.Access, t.Origin, t.Hosts = "consent", "https://y.example.org", []string{"x.example.org"}
 		}), Consent, "x data img consent amends", ""},
 		"disabled": {tool(func(t *noticeboard.Tool) { t.Disabled = true }), Unusable, "", ""},
+		"disabled, redirects only": {tool(func(t *noticeboard.Tool) {
+			t.Origin, t.Hosts, t.Disabled = "https://y.example.org", []string{"x.example.org"}, true
+		}), Undeclared, "x-example-org data img proxy", "/.tools/x-example-org"},
+		"disabled, before another": {append(tool(func(t *noticeboard.Tool) { t.Disabled = true }), tool(func(t *noticeboard.Tool) {
+			t.Name, t.Access, t.Kinds = "y", "consent", []noticeboard.Kind{"data", "img"}
+		})...), Consent, "", ""},
 		"the name is taken": {tool(func(t *noticeboard.Tool) { t.Name, t.Origin = "x-example-org", "https://y.example.org" }),
 			Undeclared, "x-example-org-2 data img proxy", "/.tools/x-example-org-2"},
 	} {
