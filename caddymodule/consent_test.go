@@ -379,6 +379,26 @@ func TestConsentLastsAndLapses(t *testing.T) {
 	check("disabled", false)
 }
 
+// A cache between reader and edge asks in the reader's name whether a page has changed. With a 304 it would keep
+// his headers, the policy among them (RFC 9111, section 4.3.4), with the page that it has for everybody.
+func TestConsentAnswersPagesInFull(t *testing.T) {
+	e := newConsentEdge(t)
+	b, other := e.reader(), e.reader()
+	b.grant("weather")
+	for name, c := range map[string]struct {
+		reader *reader
+		full   bool
+	}{"his": {b, true}, "another's": {other, false}} {
+		e.app.take()
+		resp, _ := c.reader.get(consentWiki+"/page", "If-None-Match", `"1"`, "If-Modified-Since", "Sun, 22 Nov 2026 00:00:00 GMT")
+		c.reader.wantPolicy(name, resp, c.full)
+		h := e.app.one(t).Header
+		if full := h["If-None-Match"] == nil && h["If-Modified-Since"] == nil; full != c.full {
+			t.Errorf("%s page is asked for in full: %v, want %v", name, full, c.full)
+		}
+	}
+}
+
 // A policy over the budget is refused before the reader is asked; one that grows later has no exemptions,
 // and his list says why.
 func TestConsentHeaderBudget(t *testing.T) {

@@ -193,7 +193,9 @@ func (c *CSP) policyOf(r *http.Request, pw *policyWriter) [2]csp.Template {
 		pw.endpoints = c.Reports.endpoints()
 	}
 	policies, personal := c.headersFor(r)
-	pw.personal = personal
+	if pw.personal = personal; personal {
+		dropConditions(r) // a cache that asks in his name keeps a 304's policy with everybody's page
+	}
 	if c.site != nil && c.site.book != nil {
 		pw.private = true
 		askInFull(r)

@@ -163,6 +163,10 @@ func askInFull(r *http.Request) {
 	if slices.Contains(subresources, dest) || dest == "" && !strings.Contains(r.Header.Get("Accept"), "text/html") {
 		return
 	}
+	dropConditions(r)
+}
+
+func dropConditions(r *http.Request) {
 	delete(r.Header, "If-None-Match")
 	delete(r.Header, "If-Modified-Since")
 }
