@@ -22,6 +22,7 @@ func TestConsentBadCaddyfile(t *testing.T) {
 		"twice":              {"csp {\n consent " + both + "\n consent " + both + "\n }", "consent is given twice, at Caddyfile:6"},
 		"unknown option":     {"csp {\n consent " + both + " {\n colour red\n }\n }", `unknown consent option "colour" (known: developer_consent, keep_grants), at Caddyfile:6`},
 		"option twice":       {"csp {\n consent " + both + " {\n keep_grants\n keep_grants\n }\n }", "keep_grants is given twice, at Caddyfile:7"},
+		"grants, no masks":   {"csp {\n consent " + both + " {\n keep_grants\n }\n }", "csp: consent: keep_grants binds exemptions to the reader's mask: the site needs client_mask"},
 		"argument of option": {"csp {\n consent " + both + " {\n developer_consent on\n }\n }", "at Caddyfile:6"},
 
 		"there: no origins":      {"third_party_consent", "after 'third_party_consent', at Caddyfile:4"},
@@ -47,6 +48,7 @@ func TestConsentBadJSON(t *testing.T) {
 		"nothing":                  {`{"handler":"csp","consent":{}}`, `"" is not an https origin`},
 		"the wiki's own":           {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://w.example"}}`, "is the wiki's own origin"},
 		"unknown field":            {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://c.example","colour":1}}`, `unknown field "colour"`},
+		"grants without masks":     {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://c.example","keep_grants":true}}`, "the site needs client_mask"},
 		"there: nothing":           {`{"handler":"third_party_consent"}`, `third_party_consent: making confirmation flow: "" is not an https origin`},
 		"there: an address":        {`{"handler":"third_party_consent","wiki":"https://[::1]","origin":"https://c.example"}`, "the host must be a name in ASCII"},
 		"there: an unknown field":  {`{"handler":"third_party_consent","wiki":"https://w.example","origin":"https://c.example","keep_grants":true}`, `unknown field "keep_grants"`},

@@ -61,8 +61,8 @@ func (s *grantStore) close() error {
 
 // maskOf is what no script can choose of where a request comes from: the mask.
 func maskOf(r *http.Request) string {
-	if m := requestOf(r); m != nil {
-		return m.client.mask
+	if client := clientOf(r); client != nil {
+		return client.mask
 	}
 	return ""
 }

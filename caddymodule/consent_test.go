@@ -454,6 +454,17 @@ func TestConsentKeptForSafari(t *testing.T) {
 	b.wantPolicy("withdrawn", resp, false)
 }
 
+// client_mask that only observes knows the mask as well.
+func TestConsentKeptWhereMasksAreOnTrial(t *testing.T) {
+	e := newConsentEdge(t, "{CONSENT}", "keep_grants")
+	e.load(t, strings.Replace(e.sites("{CONSENT}", "keep_grants"), "client_mask", "client_mask {\n mode observe\n }", 1))
+	b := e.reader()
+	b.agent = webkitAgent
+	b.grant("weather")
+	resp, _ := b.get(consentWiki + "/page")
+	b.wantPolicy("granted", resp, true)
+}
+
 func TestDeveloperConsent(t *testing.T) {
 	e := newConsentEdge(t, "{CONSENT}", "developer_consent")
 	b := e.reader()

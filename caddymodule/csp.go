@@ -121,7 +121,7 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	c.sent[cspEnforced] = app.metrics.policies.WithLabelValues(cspEnforce)
 	c.sent[cspReportOnly] = app.metrics.policies.WithLabelValues(cspReport)
 	c.refused = app.metrics.refused.WithLabelValues("service_worker")
-	if err := c.provisionConsent(app); err != nil || c.Reports == nil && c.Rollout == "" {
+	if err := c.provisionConsent(ctx, app); err != nil || c.Reports == nil && c.Rollout == "" {
 		return err
 	}
 	if err := c.checkSite(ctx); err != nil {

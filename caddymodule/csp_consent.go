@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -37,9 +39,14 @@ type cspConsents struct {
 	count         func(outcome string)
 }
 
-func (c *CSP) provisionConsent(app *App) error {
+var errNoMaskForGrants = errors.New("keep_grants binds exemptions to the reader's mask: the site needs client_mask")
+
+func (c *CSP) provisionConsent(ctx caddy.Context, app *App) error {
 	if c.Consent == nil {
 		return nil
+	}
+	if c.Consent.KeepGrants && !hasClientMask(ctx) {
+		return fmt.Errorf("csp: consent: %w", errNoMaskForGrants)
 	}
 	plain, err := exempt.NewPolicies(c.overhead(), c.headers.policies[:]...)
 	if err != nil {
