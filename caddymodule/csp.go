@@ -198,7 +198,11 @@ func (c *CSP) overhead() (bytes int) {
 	}
 	for i, header := range c.secure.templates {
 		if header.Size() > 0 {
-			bytes += len(cspHeaderNames[i]) + len(": \r\n")
+			name := cspHeaderNames[i]
+			if c.Rollout != "" { // the one policy goes out under either name
+				name = cspHeaderNames[cspReportOnly]
+			}
+			bytes += len(name) + len(": \r\n")
 		}
 	}
 	return bytes

@@ -2,10 +2,14 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"fmt"
+	"sort"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/csp"
 )
 
 func TestReportsAndRolloutBadCaddyfile(t *testing.T) {
@@ -46,6 +50,20 @@ func TestReportsAndRolloutBadCaddyfile(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tt.reason)
 			}
 		})
+	}
+}
+
+// Where a rollout only reports, the header's name is the longer one: that counts too.
+func TestRolloutHeaderBudget(t *testing.T) {
+	site := "http://{SITE} {\n client_mask\n csp static {\n allow img-src https://x/%s\n %s\n }\n}\n"
+	fits := func(length int, option string) bool {
+		return validate(t, fmt.Sprintf(site, strings.Repeat("a", length), option)) == nil
+	}
+	longest := sort.Search(csp.Budget, func(length int) bool { return !fits(length, "reports") }) - 1
+	longer := len(reportOnlyHeader) - len(policyHeader)
+	if fits(longest, "reports\n rollout 5%") || !fits(longest-longer, "reports\n rollout 5%") {
+		t.Errorf("with %d bytes in the policy the header for those who only report fits: %v, with %d less: %v",
+			longest, fits(longest, "reports\n rollout 5%"), longer, fits(longest-longer, "reports\n rollout 5%"))
 	}
 }
 
