@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -176,16 +179,30 @@ func writeDrafts(dir string, made *forecast.Forecast, code []forecast.Code) erro
 		files[name+".Caddyfile"] = []byte(forecast.Caddyfile(drafts))
 	}
 	for _, c := range made.Rewritten(code) {
-		files[filepath.Join("code", url.QueryEscape(c.Title))] = []byte(c.Text)
+		files[filepath.Join("code", codeFile(c.Title))] = []byte(c.Text)
 	}
 	for name, data := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, data, 0o644); err != nil {
+		if err := os.WriteFile(file, data, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxFileName is how long a file's name may be on nearly all systems, in bytes.
+const maxFileName = 255
+
+// codeFile is the name of the file for a page of code: its title, or what fits of it and a hash of it all.
+func codeFile(title string) string {
+	name := url.QueryEscape(title)
+	if len(name) <= maxFileName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(title))
+	end := "-" + hex.EncodeToString(sum[:16]) + path.Ext(title)
+	return name[:maxFileName-len(end)] + end
 }
