@@ -234,6 +234,7 @@ func (a *App) Start() error {
 func (a *App) Stop() error {
 	logMasks.CompareAndSwap(a.logs, a.logsBefore)
 	a.logsBefore = nil
+	a.cspSites.stop()
 	a.stopBoard()
 	if a.retention == nil {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/redis/go-redis/v9"
@@ -23,28 +24,63 @@ var reportCollectors = caddy.NewUsagePool()
 type reportCollector struct {
 	*reports.Collector
 	store reports.Store
+
+	mu   sync.Mutex
+	keep reportsKept
+}
+
+// reportsKept is for how many days a running config has reports kept.
+type reportsKept struct {
+	days int
+	by   *cspSite // nil: whoever opened the store
+}
+
+// started has reports kept for as long as a site says whose config starts, and returns what was before.
+func (c *reportCollector) started(site *cspSite) reportsKept {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.keep
+	c.use(reportsKept{site.keepDays, site})
+	return before
+}
+
+// stopped undoes that, unless the next config has started: it may be the next one that stops, since its start failed.
+func (c *reportCollector) stopped(site *cspSite, before reportsKept) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keep.by == site {
+		c.use(before)
+	}
+}
+
+// use tells the store. The caller holds c.mu.
+func (c *reportCollector) use(keep reportsKept) {
+	c.keep = keep
+	if keeper, ok := c.store.(reports.Keeper); ok {
+		keeper.SetKeep(keep.days)
+	}
 }
 
 // Destruct implements caddy.Destructor.
 func (c *reportCollector) Destruct() error { return c.Close() }
 
 // openCollector returns the collector of a site, and the key that it is pooled under.
-func (a *App) openCollector(c *CSP, secret []byte) (*reports.Collector, string, error) {
+func (a *App) openCollector(c *CSP, secret []byte) (*reportCollector, string, error) {
 	key, open, err := a.reportStore(c)
 	if err != nil {
 		return nil, "", err
 	}
-	value, loaded, err := reportCollectors.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return newCollector(open, secret, a.metrics)
+	value, _, err := reportCollectors.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opened, err := newCollector(open, secret, a.metrics)
+		if err == nil {
+			opened.keep.days = c.Reports.keepDays()
+		}
+		return opened, err
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	collector := value.(*reportCollector)
-	if keeper, ok := collector.store.(reports.Keeper); loaded && ok {
-		keeper.SetKeep(c.Reports.keepDays())
-	}
-	return collector.Collector, key, nil
+	return value.(*reportCollector), key, nil
 }
 
 func newCollector(open func() (reports.Store, error), secret []byte, m *metrics) (*reportCollector, error) {
@@ -71,7 +107,7 @@ func newCollector(open func() (reports.Store, error), secret []byte, m *metrics)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &reportCollector{collector, store}, nil
+	return &reportCollector{Collector: collector, store: store}, nil
 }
 
 // reportStore returns the key of the place of a site's reports, and what opens it.

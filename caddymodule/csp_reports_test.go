@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -445,4 +446,51 @@ func TestReportsInRedis(t *testing.T) {
 	}
 	e.load(t, config("90d"))
 	check("after a restart")
+}
+
+// A config that does not start must not have the running one's reports deleted.
+func TestFailedReloadKeepsReports(t *testing.T) {
+	wiki := newApp(t, nil)
+	e := reportsEdge(t, "site wiki\nreports {\nkeep 90d\n}", wiki)
+	var store keptDays
+	app, err := runningApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := app.cspSites.sites["wiki"].shared
+	store.Store, shared.store = shared.store, &store
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	short := strings.Replace(reportsSite, "{CSP}", "site wiki\nreports {\nkeep 2d\n}", 1) + wiki.address() + "\n}\n"
+	for range 10 { // Caddy starts apps in any order, so ours has started in some
+		if err := loadErr(t, e.expand(short+"http://"+taken.Addr().String()+" {\n bind 127.0.0.1\n}")); err == nil || !strings.Contains(err.Error(), "address already in use") {
+			t.Fatal(err)
+		}
+		if store.days != 0 && store.days != 90 {
+			t.Fatalf("reports are kept for %d days", store.days)
+		}
+	}
+	e.load(t, e.expand(short))
+	if store.days != 2 {
+		t.Errorf("after a reload reports are kept for %d days", store.days)
+	}
+	e.load(t, strings.Replace(short, "keep 2d", "keep 9d", 1))
+	if store.days != 9 {
+		t.Errorf("after another reports are kept for %d days", store.days)
+	}
+}
+
+// keptDays sees what a store is told to keep.
+type keptDays struct {
+	reports.Store
+	days int
+}
+
+func (s *keptDays) SetKeep(days int) {
+	s.days = days
+	s.Store.(reports.Keeper).SetKeep(days)
 }

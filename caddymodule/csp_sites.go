@@ -33,7 +33,10 @@ type cspSite struct {
 	name         string
 	options      []byte // as JSON: directives of one name must agree
 	collector    *reports.Collector
-	collectorKey string // in reportCollectors
+	collectorKey string           // in reportCollectors
+	shared       *reportCollector // which collector is of
+	keepDays     int              // that its reports are kept
+	keptBefore   reportsKept      // before this config started
 	groups       *rollout.Groups
 	configured   rollout.Share
 	book         *rolloutBook
@@ -65,9 +68,10 @@ func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
 	}
 	site := &cspSite{name: c.Site, options: options, policies: c.sitePolicies()}
 	if c.Reports != nil {
-		if site.collector, site.collectorKey, err = a.openCollector(c, s.secret); err != nil {
+		if site.shared, site.collectorKey, err = a.openCollector(c, s.secret); err != nil {
 			return nil, fmt.Errorf("opening the reports of %s: %w", c.Site, err)
 		}
+		site.collector, site.keepDays = site.shared.Collector, c.Reports.keepDays()
 	}
 	if s.sites == nil {
 		s.sites = make(map[string]*cspSite)
@@ -115,13 +119,27 @@ func (s *cspSites) rollouts() []*cspSite {
 	return sites
 }
 
-// start keeps the steps that the config is.
+// start has reports kept as the config says, and keeps the steps that it is.
 func (s *cspSites) start(logger *zap.Logger) {
+	for _, site := range s.sites {
+		if site.shared != nil {
+			site.keptBefore = site.shared.started(site)
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
 	defer cancel()
 	for _, site := range s.rollouts() {
 		if err := site.book.Note(ctx, site.name, site.configured); err != nil {
 			logger.Error("the configured rollout holds, but its step can't be kept", zap.String("site", site.name), zap.Error(err))
+		}
+	}
+}
+
+// stop ends what start began.
+func (s *cspSites) stop() {
+	for _, site := range s.sites {
+		if site.shared != nil {
+			site.shared.stopped(site, site.keptBefore)
 		}
 	}
 }
