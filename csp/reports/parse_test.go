@@ -270,3 +270,18 @@ func checkReport(t *testing.T, r Report) {
 		}
 	}
 }
+
+// Addresses stand behind more than one colon too, where a title has a wiki's prefix or is of another namespace.
+func TestRedactBehindPrefixes(t *testing.T) {
+	for path, want := range map[string]string{
+		"/wiki/User:192.0.2.1":            "/wiki/User:*",
+		"/wiki/de:User:192.0.2.1":         "/wiki/de:User:*",
+		"/wiki/Talk:User:2001:DB8::1/Old": "/wiki/Talk:User:*/Old",
+		"/wiki/User:2001:2f:a:b:c:d:e:f":  "/wiki/User:*",
+		"/wiki/Help:A:B":                  "/wiki/Help:A:B",
+	} {
+		if got := cleanPath(path); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}

@@ -112,9 +112,12 @@ func redact(path string) string {
 			parts[i] = "*"
 			continue
 		}
-		// Namespaces end with a colon, as groups of IPv6 addresses do.
-		if namespace, title, found := strings.Cut(part, ":"); found && isAddress(title) {
-			parts[i] = namespace + ":*"
+		// Namespaces end with a colon, as groups of IPv6 addresses do, and so do wikis' prefixes before them.
+		for at, c := range part {
+			if c == ':' && isAddress(part[at+1:]) {
+				parts[i] = part[:at+1] + "*"
+				break
+			}
 		}
 	}
 	return strings.Join(parts, "/")
