@@ -90,8 +90,7 @@ type auditLog struct {
 	keys    *audit.Keys
 	node    string
 	storage certmagic.Storage
-	stop    context.CancelFunc
-	done    chan struct{}
+	end     func() // of following
 	cache   publishedCache
 
 	mu     sync.Mutex
@@ -167,7 +166,7 @@ func (l *auditLog) fits(node string, storage certmagic.Storage, file string) err
 	if l.node != node {
 		return fmt.Errorf("the running log is that of node %s: to rename the node, move %s away and restart", l.node, file)
 	}
-	if was, is := fmt.Sprintf("%T %v", l.storage, l.storage), fmt.Sprintf("%T %v", storage, storage); was != is {
+	if was, is := storageKey(l.storage), storageKey(storage); was != is {
 		return fmt.Errorf("the running log has its keys in another storage: copy %s and %s there first, and restart", audit.KeysKey, checkpointsDir)
 	}
 	return nil
@@ -180,7 +179,7 @@ func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig) (*
 	if err != nil {
 		return nil, err
 	}
-	l := &auditLog{keys: keys, node: config.node(), storage: storage, done: make(chan struct{})}
+	l := &auditLog{keys: keys, node: config.node(), storage: storage}
 	// Before it is opened, which may begin a new log, or delete what is old.
 	if err := l.verifyPublished(ctx, file); err != nil {
 		return nil, err
@@ -196,9 +195,7 @@ func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig) (*
 	if err != nil {
 		return nil, errors.Join(l.adviseRestore(file, err), store.Close())
 	}
-	following, stop := context.WithCancel(context.Background())
-	l.stop = stop
-	go l.follow(following)
+	l.end = inBackground(l.follow)
 	return l, nil
 }
 
@@ -257,7 +254,6 @@ func checkpointKey(node string) string { return path.Join(checkpointsDir, node+"
 
 // follow publishes without being asked, so that there is always a checkpoint to be verified against.
 func (l *auditLog) follow(ctx context.Context) {
-	defer close(l.done)
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
@@ -326,7 +322,6 @@ func (l *auditLog) allPublished(ctx context.Context) ([]audit.Checkpoint, error)
 
 // Destruct implements caddy.Destructor.
 func (l *auditLog) Destruct() error {
-	l.stop()
-	<-l.done
+	l.end()
 	return l.Close()
 }

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -16,14 +15,13 @@ var blockLists = caddy.NewUsagePool()
 // blockList is a block list that follows other nodes' changes while it is in use.
 type blockList struct {
 	*blocks.List
-	stop context.CancelFunc
-	done chan struct{}
+	end func()
 }
 
 // openBlockList returns the storage's list, and the key that it is pooled under.
 func openBlockList(ctx caddy.Context) (*blockList, string, error) {
 	storage := ctx.Storage()
-	key := fmt.Sprintf("%T %v", storage, storage)
+	key := storageKey(storage)
 	list, _, err := blockLists.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
 		defer cancel()
@@ -31,15 +29,11 @@ func openBlockList(ctx caddy.Context) (*blockList, string, error) {
 		if err != nil {
 			return nil, err
 		}
-		following, stop := context.WithCancel(context.Background())
-		l := &blockList{List: opened, stop: stop, done: make(chan struct{})}
-		go func() {
-			defer close(l.done)
-			opened.Follow(following, 0, func(err error) {
+		return &blockList{opened, inBackground(func(ctx context.Context) {
+			opened.Follow(ctx, 0, func(err error) {
 				pooledLog().Error("block list can't be read; the last one holds", zap.Error(err))
 			})
-		}()
-		return l, nil
+		})}, nil
 	})
 	if err != nil {
 		return nil, "", err
@@ -49,7 +43,6 @@ func openBlockList(ctx caddy.Context) (*blockList, string, error) {
 
 // Destruct implements caddy.Destructor.
 func (l *blockList) Destruct() error {
-	l.stop()
-	<-l.done
+	l.end()
 	return nil
 }

@@ -30,7 +30,7 @@ func (boardState) Destruct() error { return nil }
 // openBoardState returns the storage's state, and the key that it is pooled under.
 func openBoardState(ctx caddy.Context) (*noticeboard.State, string, error) {
 	storage := ctx.Storage()
-	key := fmt.Sprintf("%T %v", storage, storage)
+	key := storageKey(storage)
 	state, _, err := boardStates.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
 		defer cancel()
@@ -66,16 +66,7 @@ func (a *App) startBoard() {
 		// Tools that were known before work; following tries again.
 		a.reportBoard(err)
 	}
-	following, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	a.stopFollowing = func() {
-		stop()
-		<-done
-	}
-	go func() {
-		defer close(done)
-		a.live.Follow(following, 0, a.reportBoard)
-	}()
+	a.stopFollowing = inBackground(func(ctx context.Context) { a.live.Follow(ctx, 0, a.reportBoard) })
 }
 
 // stopBoard ends what startBoard began, if it did.

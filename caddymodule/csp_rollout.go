@@ -22,14 +22,13 @@ var rolloutBooks = caddy.NewUsagePool()
 // rolloutBook is a rollout that follows other nodes' changes while it is in use.
 type rolloutBook struct {
 	*rollout.Book
-	stop context.CancelFunc
-	done chan struct{}
+	end func()
 }
 
 // openRolloutBook returns the storage's rollout, and the key that it is pooled under.
 func openRolloutBook(ctx caddy.Context) (*rolloutBook, string, error) {
 	storage := ctx.Storage()
-	key := fmt.Sprintf("%T %v", storage, storage)
+	key := storageKey(storage)
 	book, _, err := rolloutBooks.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
 		defer cancel()
@@ -37,15 +36,11 @@ func openRolloutBook(ctx caddy.Context) (*rolloutBook, string, error) {
 		if err != nil {
 			return nil, err
 		}
-		following, stop := context.WithCancel(context.Background())
-		b := &rolloutBook{Book: opened, stop: stop, done: make(chan struct{})}
-		go func() {
-			defer close(b.done)
-			opened.Follow(following, 0, func(err error) {
+		return &rolloutBook{opened, inBackground(func(ctx context.Context) {
+			opened.Follow(ctx, 0, func(err error) {
 				pooledLog().Error("rollout can't be read; the last one holds", zap.Error(err))
 			})
-		}()
-		return b, nil
+		})}, nil
 	})
 	if err != nil {
 		return nil, "", err
@@ -55,8 +50,7 @@ func openRolloutBook(ctx caddy.Context) (*rolloutBook, string, error) {
 
 // Destruct implements caddy.Destructor.
 func (b *rolloutBook) Destruct() error {
-	b.stop()
-	<-b.done
+	b.end()
 	return nil
 }
 

@@ -36,8 +36,7 @@ type keyRing struct {
 	ring   atomic.Pointer[masking.Ring]
 	active atomic.Pointer[activeEpochs]
 	mu     sync.Mutex // of writers
-	stop   context.CancelFunc
-	done   chan struct{}
+	end    func()     // of following; nil: configured
 }
 
 // errConfigured says why a ring can't be rotated here.
@@ -55,28 +54,24 @@ func newConfiguredRing(secrets [][]byte) (*keyRing, error) {
 }
 
 func newStoredRing(keeper *masking.Keeper) (*keyRing, error) {
-	ctx, stop := context.WithCancel(context.Background())
-	k := &keyRing{keeper: keeper, keep: keeper.Keep, stop: stop, done: make(chan struct{})}
-	if err := k.refresh(ctx); err != nil {
-		stop()
+	k := &keyRing{keeper: keeper, keep: keeper.Keep}
+	if err := k.refresh(context.Background()); err != nil {
 		return nil, err
 	}
-	go k.follow(ctx)
+	k.end = inBackground(k.follow)
 	return k, nil
 }
 
 // Destruct implements caddy.Destructor.
 func (k *keyRing) Destruct() error {
-	if k.stop != nil {
-		k.stop()
-		<-k.done
+	if k.end != nil {
+		k.end()
 	}
 	return nil
 }
 
 // follow keeps up with the schedule and with other nodes until ctx ends.
 func (k *keyRing) follow(ctx context.Context) {
-	defer close(k.done)
 	failing := false
 	for {
 		wait := refreshEvery
@@ -150,7 +145,7 @@ func openKeyRing(ctx caddy.Context, a *App) (*keyRing, string, error) {
 		return ring, "", err // holds nothing that a reload would have to keep
 	}
 	storage := ctx.Storage()
-	key := fmt.Sprintf("%T %v keep %d every %v", storage, storage, a.keep(), a.Rotate)
+	key := fmt.Sprintf("%s keep %d every %v", storageKey(storage), a.keep(), a.Rotate)
 	ring, _, err := keyRings.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return newStoredRing(&masking.Keeper{Storage: storage, Keep: a.keep(), Every: time.Duration(a.Rotate)})
 	})

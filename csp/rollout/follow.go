@@ -3,14 +3,13 @@ package rollout
 import (
 	"context"
 	"time"
+
+	"github.com/wikiveil/wikiveil/masking"
 )
 
 // DefaultPoll is how often other nodes' changes are looked for unless configured: a
 // rollback is urgent.
 const DefaultPoll = 3 * time.Second
-
-// storageTimeout bounds one exchange with the storage.
-const storageTimeout = 30 * time.Second
 
 // Refresh reads what other nodes have changed. Where it fails, all stays as it is.
 func (b *Book) Refresh(ctx context.Context) error {
@@ -25,21 +24,5 @@ func (b *Book) Follow(ctx context.Context, every time.Duration, report func(erro
 	if every <= 0 {
 		every = DefaultPoll
 	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		limited, cancel := context.WithTimeout(ctx, storageTimeout)
-		err := b.Refresh(limited)
-		cancel()
-		if err != nil && !failing && ctx.Err() == nil && report != nil {
-			report(err)
-		}
-		failing = err != nil
-	}
+	masking.Follow(ctx, every, b.Refresh, report)
 }

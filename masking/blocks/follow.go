@@ -5,13 +5,12 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/wikiveil/wikiveil/masking"
 )
 
 // DefaultPoll is how often other nodes' changes are looked for unless configured.
 const DefaultPoll = 10 * time.Second
-
-// storageTimeout bounds one exchange with the storage, its lock included.
-const storageTimeout = 30 * time.Second
 
 // Refresh reads what other nodes have changed. Where it fails, the list stays as it is.
 func (l *List) Refresh(ctx context.Context) error {
@@ -27,26 +26,10 @@ func (l *List) Follow(ctx context.Context, every time.Duration, report func(erro
 	if every <= 0 {
 		every = DefaultPoll
 	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		err := l.poll(ctx)
-		if err != nil && !failing && ctx.Err() == nil && report != nil {
-			report(err)
-		}
-		failing = err != nil
-	}
+	masking.Follow(ctx, every, l.poll, report)
 }
 
 func (l *List) poll(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
-	defer cancel()
 	if err := l.Refresh(ctx); err != nil {
 		return err
 	}
