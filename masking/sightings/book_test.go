@@ -326,7 +326,11 @@ func TestHangingStore(t *testing.T) {
 		t.Fatalf("SeeDurably of a client that is gone: %v", err)
 	}
 	release()
-	w.mustSee(addr(3))
+	// A slow disk may need longer than this timeout for the first commit after it.
+	eventually(t, "the store works again", func() bool {
+		return w.SeeDurably(context.Background(), w.sighting(addr(3))) == nil
+	})
+	w.mustLook(addr(3))
 }
 
 // A flood of new clients must not fill the memory while the store hangs, nor hold requests up.
