@@ -17,17 +17,17 @@ import (
 const maxAge = time.Hour
 
 // serve asks the tool and passes its answer on.
-func (f *fetch) serve(w http.ResponseWriter, method string, t target, kind noticeboard.Kind) (string, *refusal) {
-	res, refused := f.get(method, t, kind)
+func (f *fetch) serve(w http.ResponseWriter, a ask) (string, *refusal) {
+	res, refused := f.get(a)
 	if refused != nil {
 		return "", refused
 	}
 	defer res.Body.Close()
-	contentType, refused := f.check(res, kind)
+	contentType, refused := f.check(res, a.kind)
 	if refused != nil {
 		return "", refused
 	}
-	return f.pass(w, method, res, contentType)
+	return f.pass(w, a.method, res, contentType)
 }
 
 // pass hands on the tool's answer, built anew: status, type, length, lifetime

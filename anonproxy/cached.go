@@ -36,25 +36,25 @@ func scopes(up *upstream) map[noticeboard.Kind]unique.Handle[cache.Scope] {
 // serveCached answers from the cache, which asks the tool where it must. Of the
 // reader's headers If-None-Match, Range and If-Range are evaluated here, and none
 // is sent on: the tool is always asked for the whole.
-func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, up *upstream, t target, kind noticeboard.Kind) (string, *refusal) {
+func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, up *upstream, a ask) (string, *refusal) {
 	want, err := cache.ParseRange(r.Header["Range"])
 	if err != nil {
 		return "", badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
 	}
-	key := cache.Key{Scope: up.scopes[kind], Path: t.escaped, Query: t.rawQuery, AnyQuery: t.anyQuery}
-	if a, ok := p.cfg.Cache.Lookup(r.Context(), key); ok {
-		defer a.Close()
-		return p.reply(w, r, &a, want)
+	key := cache.Key{Scope: up.scopes[a.kind], Path: a.escaped, Query: a.rawQuery, AnyQuery: a.anyQuery}
+	if answer, ok := p.cfg.Cache.Lookup(r.Context(), key); ok {
+		defer answer.Close()
+		return p.reply(w, r, &answer, want)
 	}
 	if r.Method == http.MethodHead { // the same for all readers too, and small
-		return p.serveUncached(w, r, up, t, kind)
+		return p.serveUncached(w, r, up, a)
 	}
-	a, err := p.cfg.Cache.Get(r.Context(), key, p.fetcher(up, t, kind))
+	answer, err := p.cfg.Cache.Get(r.Context(), key, p.fetcher(up, a))
 	if err != nil {
 		return "", fetchRefusal(r.Context(), err, http.StatusBadGateway)
 	}
-	defer a.Close()
-	return p.reply(w, r, &a, want)
+	defer answer.Close()
+	return p.reply(w, r, &answer, want)
 }
 
 // reply puts an answer of the cache under the forced headers.
@@ -103,17 +103,18 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal {
 
 // fetcher asks the tool for the cache. It may run on when the reader for whom it
 // was made has left, so it holds nothing of his but a copy of what he asked for.
-func (p *Proxy) fetcher(up *upstream, t target, kind noticeboard.Kind) cache.Fetch {
-	t.path, t.escaped, t.rawQuery = strings.Clone(t.path), strings.Clone(t.escaped), strings.Clone(t.rawQuery)
+func (p *Proxy) fetcher(up *upstream, a ask) cache.Fetch {
+	a.path, a.escaped, a.rawQuery = strings.Clone(a.path), strings.Clone(a.escaped), strings.Clone(a.rawQuery)
+	a.method = http.MethodGet
 	return func(ctx context.Context, v *cache.Validators) (*cache.Response, error) {
 		f := newFetch(ctx, p, up)
 		f.validators = v
-		res, refused := f.get(http.MethodGet, t, kind)
+		res, refused := f.get(a)
 		if refused != nil {
 			f.cancel(nil)
 			return nil, refused.forCache()
 		}
-		answer, refused := f.forCache(res, kind)
+		answer, refused := f.forCache(res, a.kind)
 		if refused != nil {
 			res.Body.Close()
 			f.cancel(nil)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"regexp"
 	"time"
 
@@ -69,6 +70,10 @@ type Config struct {
 	// paths that Refuse refuses since: whoever begins to refuse purges it.
 	// Default: none, each request asks the tool.
 	Cache *cache.Cache
+
+	// Reader tells who asks, for the leak guard and for the limits of each client.
+	// Default: nobody is known.
+	Reader func(*http.Request) Reader
 
 	// Observe is told of each request to a declared tool. Default: nobody is.
 	Observe func(tool, outcome string)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
-	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 var errTimeout = errors.New("the tool took too long")
@@ -53,14 +52,14 @@ func (f *fetch) watch(limit time.Duration) {
 
 // get asks the tool and follows its redirects. The response is one whose body
 // may be looked at.
-func (f *fetch) get(method string, t target, kind noticeboard.Kind) (*http.Response, *refusal) {
+func (f *fetch) get(a ask) (*http.Response, *refusal) {
 	u := &url.URL{
 		Scheme: f.up.origin.Scheme, Host: f.up.origin.Host,
-		Path: t.path, RawPath: t.escaped, RawQuery: t.rawQuery, ForceQuery: t.anyQuery,
+		Path: a.path, RawPath: a.escaped, RawQuery: a.rawQuery, ForceQuery: a.anyQuery,
 	}
-	header := f.up.headers[kind]
+	header := f.up.headers[a.kind]
 	for range maxRedirects + 1 {
-		req := &http.Request{Method: method, URL: u, Host: u.Host, Header: f.withValidators(header, u)}
+		req := &http.Request{Method: a.method, URL: u, Host: u.Host, Header: f.withValidators(header, u)}
 		f.watch(f.p.cfg.HeaderTimeout)
 		res, err := f.up.transport.http.RoundTrip(req.WithContext(f.ctx))
 		f.watchdog.Stop()

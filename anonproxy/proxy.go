@@ -120,21 +120,22 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	if kind != anyKind && !up.tool.Has(kind) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
 	}
+	a := ask{target: t, method: r.Method, kind: kind}
 	serve := p.serveUncached
 	if p.cfg.Cache != nil {
 		serve = p.serveCached
 	}
-	outcome, refused := serve(w, r, up, t, kind)
+	outcome, refused := serve(w, r, up, a)
 	if refused != nil {
 		p.logRefusal(up.tool.Name, refused)
 	}
 	return outcome, refused
 }
 
-func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, up *upstream, t target, kind noticeboard.Kind) (string, *refusal) {
+func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, up *upstream, a ask) (string, *refusal) {
 	f := newFetch(r.Context(), p, up)
 	defer f.cancel(nil)
-	return f.serve(w, r.Method, t, kind)
+	return f.serve(w, a)
 }
 
 // logRefusal tells the operator what is wrong with a tool. What a reader asked

@@ -47,7 +47,7 @@ func TestToolBadCaddyfile(t *testing.T) {
 		"script":            {"tool maps https://maps.example.org {\n title x\n kinds img script\n timeout 1s\n }", `kind "script" isn't allowed: nothing that the proxy brings may run on the wiki, at Caddyfile:5`},
 		"unknown kind":      {"tool maps https://maps.example.org {\n kinds image\n }", `kind "image" is unknown: use some of ["img" "font" "style" "media" "data"], at Caddyfile:4`},
 		"no kinds":          {"tool maps https://maps.example.org {\n kinds\n }", "after 'kinds', at Caddyfile:4"},
-		"method":            {"tool maps https://maps.example.org {\n methods GET POST\n }", `method "POST" isn't supported: use GET, HEAD or both, at Caddyfile:4`},
+		"method":            {"tool maps https://maps.example.org {\n methods GET PUT\n }", `method "PUT" isn't supported: use GET, HEAD or POST, at Caddyfile:4`},
 		"private host":      {"tool maps https://maps.example.org {\n title x\n hosts 169.254.169.254\n }", `host "169.254.169.254" is an address: tools are reached by name, so that the name can be read and checked, at Caddyfile:5`},
 		"source":            {"tool maps https://maps.example.org {\n source javascript:alert(1)\n }", `source "javascript:alert(1)" isn't a web address: start it with https://, at Caddyfile:4`},
 		"size":              {"tool maps https://maps.example.org {\n max_size big\n }", `parsing max_size: "big" is not a size such as 32MiB, at Caddyfile:4`},

@@ -20,7 +20,8 @@ import (
 //	    access    proxy|consent|both
 //	    executable
 //	    integrity <hash>...
-//	    methods   GET|HEAD...
+//	    methods   GET|HEAD|POST...
+//	    streams   events|websocket...
 //	    url       <url>
 //	    author    <text>
 //	    purpose   <text>
@@ -36,7 +37,16 @@ import (
 //	    disabled
 //	    revision  <number>
 //	    max_size  <size>
+//	    max_request_size <size>
 //	    timeout   <duration>
+//	    client_limit <number>/<duration>
+//	    limit     <number>/<duration>
+//	    pseudonym
+//	    delay     <duration>
+//	    batch     <duration>
+//	    refresh   <path>...
+//	    refresh_every <duration>
+//	    mirror    <path or URL> <hash>
 //	    allow_loopback
 //	}
 func parseTool(d *caddyfile.Dispenser) (*noticeboard.Tool, error) {
@@ -48,7 +58,7 @@ func parseTool(d *caddyfile.Dispenser) (*noticeboard.Tool, error) {
 	places := make(map[string]*caddyfile.Dispenser)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
-		if _, twice := places[option]; twice {
+		if _, twice := places[option]; twice && option != "mirror" {
 			return nil, d.Errf("%s is given twice", option)
 		}
 		place := *d
@@ -77,9 +87,9 @@ func parseToolOption(d *caddyfile.Dispenser, tool *noticeboard.Tool, option stri
 		"retention": &tool.Retention, "source": &tool.Source, "privacy": &tool.Privacy, "contact": &tool.Contact,
 		"reviewer": &tool.Reviewer, "access": (*string)(&tool.Access), "personal": (*string)(&tool.Personal),
 	}
-	flags := map[string]*bool{"executable": &tool.Executable, "disabled": &tool.Disabled, "allow_loopback": &tool.AllowLoopback}
+	flags := map[string]*bool{"executable": &tool.Executable, "disabled": &tool.Disabled, "allow_loopback": &tool.AllowLoopback, "pseudonym": &tool.Pseudonym}
 	dates := map[string]*noticeboard.Date{"reviewed": &tool.Reviewed, "expires": &tool.Expires}
-	lists := map[string]*[]string{"hosts": &tool.Hosts, "integrity": &tool.Integrity, "methods": &tool.Methods}
+	lists := map[string]*[]string{"hosts": &tool.Hosts, "integrity": &tool.Integrity, "methods": &tool.Methods, "refresh": &tool.Refresh}
 	if text, ok := texts[option]; ok {
 		*text, err = oneArg(d)
 	} else if flag, ok := flags[option]; ok {
@@ -116,16 +126,63 @@ func parseToolUse(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string)
 		}
 	case "max_size":
 		tool.MaxSize, err = oneSize(d)
-	case "timeout":
-		var span caddy.Duration
-		span, err = oneDuration(d)
-		tool.Timeout = noticeboard.Duration(span)
 	default:
-		err = d.Errf("unknown tool option %q (known: title, hosts, kinds, access, executable, integrity, methods, url, author, purpose, "+
-			"sends, personal, retention, source, privacy, contact, reviewer, reviewed, expires, disabled, revision, max_size, timeout, "+
-			"allow_loopback)", option)
+		err = parseToolServing(d, tool, option)
 	}
 	return err
+}
+
+// parseToolServing parses how the proxy serves the tool.
+func parseToolServing(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string) (err error) {
+	spans := map[string]*noticeboard.Duration{
+		"timeout": &tool.Timeout, "delay": &tool.Delay, "batch": &tool.Batch, "refresh_every": &tool.RefreshEvery,
+	}
+	rates := map[string]*noticeboard.Rate{"client_limit": &tool.ClientLimit, "limit": &tool.Limit}
+	if span, ok := spans[option]; ok {
+		var given caddy.Duration
+		given, err = oneDuration(d)
+		*span = noticeboard.Duration(given)
+		return err
+	}
+	if rate, ok := rates[option]; ok {
+		*rate, err = oneRate(d)
+		return err
+	}
+	switch option {
+	case "streams":
+		var streams []string
+		streams, err = someArgs(d)
+		for _, stream := range streams {
+			tool.Streams = append(tool.Streams, noticeboard.Stream(stream))
+		}
+	case "max_request_size":
+		tool.MaxRequestSize, err = oneSize(d)
+	case "mirror":
+		var file noticeboard.MirrorFile
+		if !d.AllArgs(&file.Path, &file.Integrity) {
+			return d.ArgErr()
+		}
+		tool.Mirror = append(tool.Mirror, file)
+	default:
+		err = d.Errf("unknown tool option %q (known: title, hosts, kinds, access, executable, integrity, methods, streams, url, author, purpose, "+
+			"sends, personal, retention, source, privacy, contact, reviewer, reviewed, expires, disabled, revision, max_size, max_request_size, timeout, "+
+			"client_limit, limit, pseudonym, delay, batch, refresh, refresh_every, mirror, allow_loopback)", option)
+	}
+	return err
+}
+
+// oneRate returns the argument of the option at hand, a rate.
+func oneRate(d *caddyfile.Dispenser) (noticeboard.Rate, error) {
+	option := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return noticeboard.Rate{}, err
+	}
+	rate, err := noticeboard.ParseRate(text)
+	if err != nil {
+		return noticeboard.Rate{}, d.Errf("parsing %s: %v", option, err)
+	}
+	return rate, nil
 }
 
 // oneDate returns the argument of the option at hand, a day or a time.

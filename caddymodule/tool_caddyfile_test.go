@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -13,15 +14,16 @@ import (
 
 const integrity = "sha384-oqVuAfXRKap7fdgcCY5uykM6+R9GqQ8K/uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC"
 
-// wholeTool has every option. Its JSON stands in wholeToolJSON.
+// wholeTool has the options that go together, the other two the rest. Its JSON stands in wholeToolJSON.
 const wholeTool = `tool calendar https://calendar.example.org {
 	title Calendar
 	hosts cdn.example.org
-	kinds script img
+	kinds script img data
 	access consent
 	executable
 	integrity ` + integrity + `
-	methods GET
+	methods GET POST
+	streams events websocket
 	url https://calendar.example.org/about
 	author "A. Maker"
 	purpose "Shows dates"
@@ -37,15 +39,31 @@ const wholeTool = `tool calendar https://calendar.example.org {
 	disabled
 	revision 7
 	max_size 1MiB
+	max_request_size 2KiB
 	timeout 30s
+	client_limit 60/1m
+	limit 600/1m
+	delay 1s
+	pseudonym
 }`
 
-const wholeToolJSON = `{"name":"calendar","origin":"https://calendar.example.org","hosts":["cdn.example.org"],"kinds":["script","img"],
-	"methods":["GET"],"access":"consent","executable":true,"integrity":["` + integrity + `"],
+const refreshedTool = `tool calendar https://calendar.example.org {
+	batch 500ms
+	refresh /a /b?c=d
+	refresh_every 1h
+}`
+
+const mirrorTool = `tool libraries https://cdn.example.org {
+	mirror /npm/a.css ` + integrity + `
+	mirror /npm/b.css ` + integrity + `
+}`
+
+const wholeToolJSON = `{"name":"calendar","origin":"https://calendar.example.org","hosts":["cdn.example.org"],"kinds":["script","img","data"],
+	"methods":["GET","POST"],"streams":["events","websocket"],"access":"consent","executable":true,"integrity":["` + integrity + `"],
 	"title":"Calendar","url":"https://calendar.example.org/about","author":"A. Maker","purpose":"Shows dates","sends":"The page's title",
 	"personal":"some","retention":"A day","source":"https://git.example.org/calendar","privacy":"https://calendar.example.org/privacy",
 	"contact":"calendar@example.org","reviewer":"R. Viewer","reviewed":"2026-07-01","expires":"2027-01-01T10:00:00Z","disabled":true,
-	"revision":7,"max_size":1048576,"timeout":"30s"}`
+	"revision":7,"max_size":1048576,"max_request_size":2048,"timeout":"30s","client_limit":"60/1m0s","limit":"600/1m0s","delay":"1s","pseudonym":true}`
 
 func parsedTool(t *testing.T, text string) (*noticeboard.Tool, error) {
 	t.Helper()
@@ -73,7 +91,27 @@ func TestToolCaddyfile(t *testing.T) {
 	if !reflect.DeepEqual(have, want) {
 		t.Errorf("got  %v\nwant %v", have, want)
 	}
-	// Only allow_loopback can't stand in this one; a field that neither form has would be missed.
+	for text, want := range map[string]noticeboard.Tool{
+		refreshedTool: {
+			Name: "calendar", Origin: "https://calendar.example.org", Batch: noticeboard.Duration(500 * time.Millisecond),
+			Refresh: []string{"/a", "/b?c=d"}, RefreshEvery: noticeboard.Duration(time.Hour),
+		},
+		mirrorTool: {
+			Name: "libraries", Origin: "https://cdn.example.org",
+			Mirror: []noticeboard.MirrorFile{{Path: "/npm/a.css", Integrity: integrity}, {Path: "/npm/b.css", Integrity: integrity}},
+		},
+	} {
+		got, err := parsedTool(t, text)
+		if err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
+			continue
+		}
+		data, _ := json.Marshal(got)
+		if err := json.Unmarshal(data, &have); err != nil { // its names are added
+			t.Fatal(err)
+		}
+	}
+	// Only allow_loopback can't stand in these; a field that neither form has would be missed.
 	for i := range reflect.TypeFor[noticeboard.Tool]().NumField() {
 		name, _, _ := strings.Cut(reflect.TypeFor[noticeboard.Tool]().Field(i).Tag.Get("json"), ",")
 		if _, ok := have[name]; !ok && name != "allow_loopback" {
@@ -95,6 +133,12 @@ func TestToolBadOptions(t *testing.T) {
 		"expires, words":       {"expires soon", `parsing expires: "soon" is not a day such as 2026-07-01, nor a time such as 2026-07-01T12:00:00Z, at Testfile:2`},
 		"expires, never":       {"expires 0001-01-01", `parsing expires: "0001-01-01" is not a day`},
 		"reviewed":             {"reviewed 2026-13-01", `parsing reviewed: "2026-13-01" is not a day`},
+		"stream":               {"streams webrtc", `stream "webrtc" is unknown: use events, websocket or both, at Testfile:2`},
+		"rate":                 {"limit 60", `parsing limit: "60" is not a rate such as 600/1m`},
+		"batch":                {"batch soon", `parsing batch: "soon" is not a duration such as 30s, at Testfile:2`},
+		"refresh":              {"refresh data.json", `refresh "data.json" isn't a path such as`},
+		"mirror, no hash":      {"mirror /a.css", "at Testfile:2"},
+		"mirror, bad hash":     {"mirror /a.css sha384-x", `isn't a hash such as sha384-… in base64, at Testfile:2`},
 		"no date":              {"expires", "at Testfile:2"},
 		"disabled, argument":   {"disabled no", "after 'no', at Testfile:2"},
 		"executable, argument": {"executable no", "after 'no', at Testfile:2"},

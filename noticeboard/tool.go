@@ -63,8 +63,8 @@ type Tool struct {
 	// At most 64. Default: none.
 	Integrity []string `json:"integrity,omitempty"`
 
-	// Methods are the request methods the tool takes: `GET`, `HEAD`.
-	// Default: both.
+	// Methods are the request methods the tool takes: `GET`, `HEAD`, `POST`.
+	// Default: `GET` and `HEAD`.
 	Methods []string `json:"methods,omitempty"`
 
 	// Title is the tool's name for people. Default: the name.
@@ -124,6 +124,49 @@ type Tool struct {
 	// Timeout is the longest a whole request may take. Default: the proxy's.
 	Timeout Duration `json:"timeout,omitempty"`
 
+	// MaxRequestSize is the largest body of a `POST`, or message of a websocket, in
+	// bytes. Default: the proxy's.
+	MaxRequestSize int64 `json:"max_request_size,omitempty"`
+
+	// Streams are connections to the tool that stay open: `events` (EventSource)
+	// and `websocket`. A tool can tell what is sent on one from what is sent on
+	// another. Default: none.
+	Streams []Stream `json:"streams,omitempty"`
+
+	// ClientLimit bounds how often one client may make the edge ask the tool, such
+	// as `600/1m`. Default: the proxy's.
+	ClientLimit Rate `json:"client_limit,omitzero"`
+
+	// Limit bounds how often the edge asks the tool for all clients together, such
+	// as `6000/1m`. Default: the proxy's.
+	Limit Rate `json:"limit,omitzero"`
+
+	// Pseudonym sends the tool a name for the client that is another each day and
+	// for each tool, so that it can tell its clients apart and stop one of them. Its
+	// answers are then kept for nobody else. Default: false.
+	Pseudonym bool `json:"pseudonym,omitempty"`
+
+	// Delay is the longest of the random times that a request waits before it is
+	// sent, at most a minute. Default: none.
+	Delay Duration `json:"delay,omitempty"`
+
+	// Batch is how long requests for data wait for others that are equal, at most a
+	// minute; all are sent at the end of it in random order. Default: none.
+	Batch Duration `json:"batch,omitempty"`
+
+	// Refresh are paths, with queries if need be, that the edge asks for by itself,
+	// so that the shared cache has them before any reader asks. At most 10,000.
+	// Default: none.
+	Refresh []string `json:"refresh,omitempty"`
+
+	// RefreshEvery is how often each path of Refresh is asked for, at least a minute.
+	// Default: shortly before its answer goes stale.
+	RefreshEvery Duration `json:"refresh_every,omitempty"`
+
+	// Mirror are files of a library or a font service that the edge keeps and
+	// serves by itself: nothing else of the tool is reached. Default: none.
+	Mirror []MirrorFile `json:"mirror,omitempty"`
+
 	// AllowLoopback is for tests and demonstrations only: the tool must then
 	// live on a loopback address (127.0.0.0/8, [::1] or localhost), by http or
 	// https, and can be nowhere else. Default: false.
@@ -148,7 +191,7 @@ func (t *Tool) Has(kind Kind) bool { return slices.Contains(t.Kinds, kind) }
 func (t *Tool) withDefaults() *Tool {
 	own := *t
 	own.Kinds, own.Methods, own.Hosts = slices.Clone(t.Kinds), slices.Clone(t.Methods), slices.Clone(t.Hosts)
-	own.Integrity = slices.Clone(t.Integrity)
+	own.Integrity, own.Streams, own.Refresh, own.Mirror = slices.Clone(t.Integrity), slices.Clone(t.Streams), slices.Clone(t.Refresh), slices.Clone(t.Mirror)
 	if len(own.Kinds) == 0 {
 		own.Kinds = []Kind{Img, Data}
 	}

@@ -2,7 +2,6 @@ package noticeboard
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -40,7 +39,7 @@ func (t *Tool) Validate() error {
 // normalised returns a checked copy in normal form.
 func (t *Tool) normalised() (*Tool, error) {
 	own := t.withDefaults()
-	for _, check := range []func() *Error{own.checkName, own.checkHosts, own.checkUse, own.checkAccess, own.checkTexts, own.checkLinks, own.checkLimits} {
+	for _, check := range []func() *Error{own.checkName, own.checkHosts, own.checkUse, own.checkAccess, own.checkServing, own.checkTexts, own.checkLinks, own.checkLimits} {
 		if err := check(); err != nil {
 			err.Tool = t.Name
 			return nil, err
@@ -91,16 +90,8 @@ func (t *Tool) checkUse() *Error {
 			return wrong("kinds", "kind %q is unknown: use some of %q", kind, Kinds())
 		}
 	}
-	for i, method := range t.Methods {
-		t.Methods[i] = strings.ToUpper(method)
-		if t.Methods[i] != http.MethodGet && t.Methods[i] != http.MethodHead {
-			return wrong("methods", "method %q isn't supported: use GET, HEAD or both", method)
-		}
-	}
 	slices.Sort(t.Kinds)
 	t.Kinds = slices.Compact(t.Kinds)
-	slices.Sort(t.Methods)
-	t.Methods = slices.Compact(t.Methods)
 	return nil
 }
 

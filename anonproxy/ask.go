@@ -1,0 +1,41 @@
+package anonproxy
+
+import (
+	"net/http"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// ask is what is asked of a tool: all that the tool gets is made from it and from
+// constants, so the asks of two readers that are equal can't be told apart.
+type ask struct {
+	target
+	method string
+	kind   noticeboard.Kind
+}
+
+// Reader is what the proxy may know of who asks. No tool gets any of it.
+type Reader struct {
+	// Client tells clients apart: a mask. Empty where nobody can.
+	Client string
+
+	// Secrets are what a request must not say.
+	Secrets []Secret
+}
+
+// Secret is something that belongs to the reader and that no tool may get.
+type Secret struct {
+	// Field says what it is, in words that the reader is shown and that may stand
+	// in a metric: "address", "mask", "user name", "session", "cookie NAME".
+	Field string
+	// Value is the secret itself.
+	Value string
+}
+
+// reader tells who asks, if the proxy can know.
+func (p *Proxy) reader(r *http.Request) Reader {
+	if p.cfg.Reader == nil {
+		return Reader{}
+	}
+	return p.cfg.Reader(r)
+}
