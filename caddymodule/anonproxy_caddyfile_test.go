@@ -44,7 +44,7 @@ func TestToolBadCaddyfile(t *testing.T) {
 		"duplicate":         {"tool maps https://a.example.org\n tool maps https://b.example.org", `tool "maps" stands twice, at Caddyfile:4`},
 		"unknown option":    {"tool maps https://maps.example.org {\n cache on\n }", `unknown tool option "cache"`},
 		"option twice":      {"tool maps https://maps.example.org {\n kinds img\n kinds font\n }", "kinds is given twice, at Caddyfile:5"},
-		"script":            {"tool maps https://maps.example.org {\n title x\n kinds img script\n timeout 1s\n }", `kind "script" isn't allowed: nothing that the proxy brings may run on the wiki, at Caddyfile:5`},
+		"script":            {"tool maps https://maps.example.org {\n title x\n kinds img script\n timeout 1s\n }", `kind "script" isn't allowed: nothing that the proxy brings may run on the wiki (a mirror's files may, with executable), at Caddyfile:5`},
 		"unknown kind":      {"tool maps https://maps.example.org {\n kinds image\n }", `kind "image" is unknown: use some of ["img" "font" "style" "media" "data"], at Caddyfile:4`},
 		"no kinds":          {"tool maps https://maps.example.org {\n kinds\n }", "after 'kinds', at Caddyfile:4"},
 		"method":            {"tool maps https://maps.example.org {\n methods GET PUT\n }", `method "PUT" isn't supported: use GET, HEAD or POST, at Caddyfile:4`},
