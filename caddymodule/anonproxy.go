@@ -83,6 +83,7 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.app = app
 	h.told.Logger = ctx.Slogger()
 	h.told.Refuse = h.refuse
+	h.told.Cache = app.toolCache
 	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
 	return h.open()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -60,6 +61,9 @@ type App struct {
 	// while the file is broken or missing, what it said last goes on to hold. Default: none.
 	ToolsFile string `json:"tools_file,omitempty"`
 
+	// ToolsCache is about the shared cache of the tools' answers. Default: one in memory.
+	ToolsCache *ToolsCacheConfig `json:"tools_cache,omitempty"`
+
 	// DataDir is the directory of the app's own files: records of sightings, the audit log and
 	// quotas. Default: `wikiveil` in Caddy's data directory.
 	DataDir string `json:"data_dir,omitempty"`
@@ -94,6 +98,9 @@ type App struct {
 	logs, logsBefore *logMasker
 	retention        *auditRetention // nil: not started, or without a desk
 
+	toolCache    *cache.Cache // nil: each request asks the tool
+	toolCacheKey string       // in toolCaches
+
 	boardState    *noticeboard.State
 	boardKey      string // in boardStates
 	stopFollowing func() // the noticeboard; nil: not started
@@ -117,6 +124,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	err := a.validate(false)
 	if err != nil {
+		return err
+	}
+	if err = a.openToolCache(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
 	if err = a.openBoard(ctx); err != nil {
@@ -173,7 +183,7 @@ func (a *App) validate(adapting bool) error {
 		}
 		a.networks = append(a.networks, network)
 	}
-	if err := errors.Join(a.Sightings.validate(adapting), a.Audit.validate(), a.Quota.validate()); err != nil {
+	if err := errors.Join(a.ToolsCache.validate(), a.Sightings.validate(adapting), a.Audit.validate(), a.Quota.validate()); err != nil {
 		return err
 	}
 	return a.siteConfig().Validate()
@@ -248,6 +258,10 @@ func (a *App) Cleanup() error {
 	var errs []error
 	if a.boardKey != "" {
 		_, err := boardStates.Delete(a.boardKey)
+		errs = append(errs, err)
+	}
+	if a.toolCacheKey != "" {
+		_, err := toolCaches.Delete(a.toolCacheKey)
 		errs = append(errs, err)
 	}
 	if a.desk != nil {

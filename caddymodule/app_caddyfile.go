@@ -25,6 +25,10 @@ import (
 //	        ...
 //	    }
 //	    tools_file <path>
+//	    tools_cache off
+//	    tools_cache {
+//	        ...
+//	    }
 //	    data_dir <path>
 //	    sightings {
 //	        ...
@@ -101,6 +105,10 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 			return err
 		}
 		a.ToolsFile = file
+	case "tools_cache":
+		if err := a.parseToolsCache(d); err != nil {
+			return err
+		}
 	case "data_dir":
 		dir, err := oneArg(d)
 		if err != nil {
@@ -118,7 +126,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 			return err
 		}
 	default:
-		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, tools_file, data_dir, sightings, audit, quota)", option)
+		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, tools_file, tools_cache, data_dir, sightings, audit, quota)", option)
 	}
 	if err := a.validate(true); err != nil {
 		return d.WrapErr(err)

@@ -54,7 +54,7 @@ func (a *App) openBoard(ctx caddy.Context) error {
 		return fmt.Errorf("opening the noticeboard: %w", err)
 	}
 	a.boardState, a.boardKey = state, key
-	a.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state})
+	a.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: a.forgetTool})
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,11 @@ type LiveConfig struct {
 
 	// State is what nodes share; [OpenState]. Required.
 	State *State
+
+	// OnKills is told of each tool for which the kill switch says something else than
+	// before, right after that holds, and of those that it stops at the start. It
+	// must not call the board. Default: nobody is.
+	OnKills func(tool string)
 }
 
 // Live is a board that follows its file and the shared state, and knows which
@@ -30,6 +36,7 @@ type Live struct {
 	configured []declaration
 	source     *source // nil without a file
 	state      *State
+	onKills    func(tool string) // may be nil
 
 	mu          sync.Mutex // around what follows, never held over the storage
 	unpublished bool       // the board has changed since it was published
@@ -64,7 +71,7 @@ func NewLive(cfg LiveConfig) (*Live, error) {
 	if cfg.State == nil {
 		return nil, errors.New("making a live noticeboard: it needs a state")
 	}
-	l := &Live{configured: configured(cfg.Tools), state: cfg.State}
+	l := &Live{configured: configured(cfg.Tools), state: cfg.State, onKills: cfg.OnKills}
 	var err error
 	if cfg.File == "" {
 		err = l.use(nil)
@@ -133,7 +140,26 @@ func (l *Live) build(board *Board, contents map[string]string, state *stateView)
 		v.board = before.board
 	}
 	l.current.Store(v)
+	if before.state != state {
+		l.tellKills(before, v)
+	}
 	return v
+}
+
+// tellKills tells whom it concerns. The caller holds l.mu.
+func (l *Live) tellKills(before, after *liveView) {
+	if l.onKills == nil {
+		return
+	}
+	for name := range after.entries {
+		var had []Kill
+		if before.state != nil {
+			had = before.state.kills[name]
+		}
+		if !slices.EqualFunc(had, after.state.kills[name], Kill.same) {
+			l.onKills(name)
+		}
+	}
 }
 
 // view returns the present view, built anew if the state is another.

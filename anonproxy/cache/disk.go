@@ -36,6 +36,7 @@ type disk struct {
 	mu    sync.Mutex
 	index *simplelru.LRU[string, int64] // sizes by name
 	bytes int64
+	over  []string // files beyond the bound that were there at the start
 
 	purges atomic.Uint64 // so far
 }
@@ -52,7 +53,10 @@ const queueLength = 64
 // without opening all.
 var fileName = regexp.MustCompile(`^[0-9a-f]{16}-[0-9a-f]{64}$`)
 
-const temporary = "new-"
+const (
+	temporary      = "new-"
+	staleTemporary = time.Hour // no file takes that long to write
+)
 
 func nameOf(k Key) string {
 	sum := k.sum()
@@ -101,30 +105,49 @@ func (d *disk) load() error {
 	}
 	var found []file
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), temporary) && e.Type().IsRegular() {
+		info, err := e.Info()
+		if err != nil || !e.Type().IsRegular() {
+			continue
+		}
+		// Those of now may be another's: the process that this one takes over from,
+		// or one beside which this one only tries out a configuration.
+		if strings.HasPrefix(e.Name(), temporary) && time.Since(info.ModTime()) > staleTemporary {
 			_ = d.root.Remove(e.Name())
 		}
-		info, err := e.Info()
-		if err != nil || !e.Type().IsRegular() || !fileName.MatchString(e.Name()) {
+		if !fileName.MatchString(e.Name()) {
 			continue
 		}
 		found = append(found, file{e.Name(), info.Size(), info.ModTime()})
 	}
 	slices.SortFunc(found, func(a, b file) int { return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.name, b.name)) })
-	for _, f := range found {
-		d.add(f.name, f.size)
+	for i, f := range found {
+		if i < len(found)-d.files {
+			d.over = append(d.over, f.name)
+			continue
+		}
+		d.count(f.name, f.size)
 	}
 	return nil
 }
 
-// add counts a file and removes the oldest beyond the bounds. mu is held, or
-// nobody else is there yet.
-func (d *disk) add(name string, size int64) {
+// count notes a file. mu is held, or nobody else is there yet.
+func (d *disk) count(name string, size int64) {
 	if old, ok := d.index.Peek(name); ok {
 		d.bytes -= old
 	}
 	d.index.Add(name, size)
-	for d.bytes += size; d.bytes > d.max || d.index.Len() > d.files; {
+	d.bytes += size
+}
+
+// add counts a file that was written and removes the oldest beyond the bounds. mu is
+// held. A start alone removes nothing: its configuration may come to nothing.
+func (d *disk) add(name string, size int64) {
+	d.count(name, size)
+	for _, old := range d.over {
+		_ = d.root.Remove(old)
+	}
+	d.over = nil
+	for d.bytes > d.max || d.index.Len() > d.files {
 		oldest, _, ok := d.index.GetOldest()
 		if !ok {
 			return

@@ -139,6 +139,10 @@ func TestDiskBounds(t *testing.T) {
 	}
 	mustWrite("someone's notes")
 	mustWrite(temporary + "half")
+	mustWrite(temporary + "half-by-another")
+	if err := os.Chtimes(filepath.Join(dir, temporary+"half"), time.Time{}, time.Now().Add(-2*staleTemporary)); err != nil {
+		t.Fatal(err)
+	}
 	c := newCache(t, Config{Dir: dir, DiskBytes: 50_000, MaxBytes: 1 << 20})
 	for i := range 50 {
 		ask(t, c, key(fmt.Sprint("/", i)), sized(10_000).fetch)
@@ -148,7 +152,7 @@ func TestDiskBounds(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	_ = c.Close()
-	if names := files(t, dir); len(names) != 5 || !slices.Contains(names, "someone's notes") {
+	if names := files(t, dir); len(names) != 6 || !slices.Contains(names, "someone's notes") || !slices.Contains(names, temporary+"half-by-another") {
 		t.Errorf("the directory holds %q", names)
 	}
 	c = newCache(t, Config{Dir: dir, DiskFiles: 2}) // fewer than there are
@@ -157,6 +161,14 @@ func TestDiskBounds(t *testing.T) {
 	}
 	if g := ask(t, c, key("/49"), sized(1).fetch); g.result != DiskHit {
 		t.Errorf("the newest: %s", g.result)
+	}
+	if names := files(t, dir); len(names) != 6 {
+		t.Errorf("a start alone changed the directory to %q", names)
+	}
+	ask(t, c, key("/50"), sized(10).fetch)
+	_ = c.Close() // which writes what waits
+	if names := files(t, dir); len(names) != 4 {
+		t.Errorf("once something is written the directory holds %q", names)
 	}
 	for _, name := range files(t, dir) {
 		info, err := os.Stat(filepath.Join(dir, name))

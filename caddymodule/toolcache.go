@@ -1,0 +1,160 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
+)
+
+// ToolsCacheConfig is about the shared cache of the tools' answers (RFC 9111). All sites share
+// it, so that a tool is asked once for what many readers want.
+type ToolsCacheConfig struct {
+	// Off makes each request ask the tool. Default: false.
+	Off bool `json:"off,omitempty"`
+
+	// Memory bounds the memory of all answers in bytes. Default: 64 MiB.
+	Memory int64 `json:"memory,omitempty"`
+
+	// Entries bounds the number of answers in memory. Default: 16384.
+	Entries int `json:"entries,omitempty"`
+
+	// Object bounds the body of one answer in bytes; larger ones aren't kept. Default: an
+	// eighth of Memory.
+	Object int64 `json:"object,omitempty"`
+
+	// Heuristic bounds the lifetime of answers that have none of their own: a tenth of the time since
+	// they were last modified. Negative is none. Default: 10m.
+	Heuristic caddy.Duration `json:"heuristic,omitempty"`
+
+	// Dir is a directory of the cache's own that keeps answers over restarts. They aren't
+	// encrypted there. Default: none.
+	Dir string `json:"dir,omitempty"`
+
+	// DirSize bounds the files in Dir in bytes. Default: 1 GiB.
+	DirSize int64 `json:"dir_size,omitempty"`
+}
+
+// config is what the library is told.
+func (c *ToolsCacheConfig) config() cache.Config {
+	if c == nil {
+		return cache.Config{}
+	}
+	return cache.Config{
+		MaxBytes: c.Memory, MaxEntries: c.Entries, MaxObject: c.Object, Heuristic: time.Duration(c.Heuristic),
+		Dir: caddy.NewReplacer().ReplaceAll(c.Dir, ""), DiskBytes: c.DirSize,
+	}
+}
+
+func (c *ToolsCacheConfig) validate() error {
+	switch {
+	case c == nil:
+		return nil
+	case c.Off && *c != (ToolsCacheConfig{Off: true}):
+		return errors.New("tools_cache is off, and has further options: leave one of them out")
+	case c.DirSize != 0 && c.Dir == "":
+		return errors.New("tools_cache has a dir_size and no dir: name the directory")
+	}
+	if err := c.config().Validate(); err != nil {
+		return fmt.Errorf("tools_cache: %w", err)
+	}
+	return nil
+}
+
+// toolCaches keep the answers of tools over config reloads.
+var toolCaches = caddy.NewUsagePool()
+
+// toolCache gives a cache the method that the pool asks for.
+type toolCache struct{ *cache.Cache }
+
+// Destruct implements caddy.Destructor.
+func (c toolCache) Destruct() error { return c.Close() }
+
+// openToolCache makes the app's cache, or takes the one before a reload that is configured the same way.
+func (a *App) openToolCache(registry prometheus.Registerer) error {
+	if a.ToolsCache != nil && a.ToolsCache.Off {
+		return nil
+	}
+	config := a.ToolsCache.config()
+	form, err := json.Marshal(config)
+	if err != nil {
+		return err
+	}
+	pooled, _, err := toolCaches.LoadOrNew(string(form), func() (caddy.Destructor, error) {
+		opened, err := cache.New(config)
+		return toolCache{opened}, err
+	})
+	if err != nil {
+		return fmt.Errorf("opening the cache of tools: %w", err)
+	}
+	a.toolCacheKey, a.toolCache = string(form), pooled.(toolCache).Cache
+	return registry.Register(toolCacheCollector{a.toolCache})
+}
+
+// forgetTool drops a tool's answers: what is stopped, or leads to what is, must not come back with
+// them when the stop is taken back.
+func (a *App) forgetTool(tool string) {
+	if a.toolCache != nil {
+		a.toolCache.Purge(tool, "")
+	}
+}
+
+// toolCacheCollector reads a cache's numbers when metrics are asked for. Its counters start anew with a
+// cache, that is when its configuration changes.
+type toolCacheCollector struct{ cache *cache.Cache }
+
+var (
+	toolCacheDesc = prometheus.NewDesc("wikiveil_tool_cache_requests_total",
+		"Requests by what the shared cache made of them: hit, disk_hit, stale, miss, coalesced (followed another's), "+
+			"revalidated (misses that the tool confirmed), passed (answers that could not be kept).", []string{"result"}, nil)
+	toolCacheGoneDesc = prometheus.NewDesc("wikiveil_tool_cache_removed_total",
+		"Answers that left the shared cache's memory: evicted for want of room, or purged.", []string{"reason"}, nil)
+	toolCacheErrorsDesc = prometheus.NewDesc("wikiveil_tool_cache_file_errors_total",
+		"Files of the shared cache that could not be written or read, damaged ones included.", nil, nil)
+	toolCacheEntriesDesc = prometheus.NewDesc("wikiveil_tool_cache_entries",
+		"Answers in the shared cache.", []string{"tier"}, nil)
+	toolCacheBytesDesc = prometheus.NewDesc("wikiveil_tool_cache_bytes",
+		"Bytes of answers in the shared cache.", []string{"tier"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (toolCacheCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{toolCacheDesc, toolCacheGoneDesc, toolCacheErrorsDesc, toolCacheEntriesDesc, toolCacheBytesDesc} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c toolCacheCollector) Collect(to chan<- prometheus.Metric) {
+	s := c.cache.Stats()
+	counter := func(desc *prometheus.Desc, n uint64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(desc *prometheus.Desc, n float64, label string) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, n, label)
+	}
+	for result, n := range map[string]uint64{
+		"hit": s.Hits, "disk_hit": s.DiskHits, "stale": s.Stale, "miss": s.Misses, "coalesced": s.Coalesced,
+		"revalidated": s.Revalidated, "passed": s.Passed,
+	} {
+		counter(toolCacheDesc, n, result)
+	}
+	counter(toolCacheGoneDesc, s.Evicted, "evicted")
+	counter(toolCacheGoneDesc, s.Purged, "purged")
+	counter(toolCacheErrorsDesc, s.DiskErrors)
+	gauge(toolCacheEntriesDesc, float64(s.Entries), "memory")
+	gauge(toolCacheEntriesDesc, float64(s.DiskFiles), "disk")
+	gauge(toolCacheBytesDesc, float64(s.Bytes), "memory")
+	gauge(toolCacheBytesDesc, float64(s.DiskBytes), "disk")
+}
+
+// Interface guards
+var (
+	_ caddy.Destructor     = toolCache{}
+	_ prometheus.Collector = toolCacheCollector{}
+)
