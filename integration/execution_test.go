@@ -75,13 +75,14 @@ var sinkScript string
 
 // TestProxiedAnswerNeverRuns lets a hostile tool answer with code, under each content
 // type, and tries each way to run it on the wiki's origin: when the browser asks for it
-// the first time, and when it has it in its cache as data. The proxy's own protections
-// must hold without the wiki's policy, too.
+// the first time, when it has it in its cache as data, and when the edge has it in the
+// shared cache for each use that another reader could make of it. The proxy's own
+// protections must hold without the wiki's policy, too.
 func TestProxiedAnswerNeverRuns(t *testing.T) {
 	for name, site := range map[string]string{"proxy alone": "anonproxy\n", "proxy and policy": "csp\nanonproxy\n"} {
 		t.Run(name, func(t *testing.T) {
-			app := startTool(t, hostile).declaration("hostile")
-			s := setScene(t, fronts[0], edgeConfig{app: app, site: clientMask + site}, "")
+			tool := startTool(t, hostile)
+			s := setScene(t, fronts[0], edgeConfig{app: tool.declaration("hostile"), site: clientMask + site}, "")
 			b := startBrowser(t)
 			for _, name := range slices.Sorted(maps.Keys(payloads)) {
 				for _, sink := range b.sinksThatRun(t, s.url, name, "") {
@@ -91,7 +92,15 @@ func TestProxiedAnswerNeverRuns(t *testing.T) {
 					continue
 				}
 				for _, sink := range b.sinksThatRun(t, s.url, name, payloads[name].warm) {
-					t.Errorf("%s runs as %s out of the cache", name, sink)
+					t.Errorf("%s runs as %s out of the browser's cache", name, sink)
+				}
+				s.visit(bob).fillSharedCache(t, name)
+				before := len(tool.seen())
+				for _, sink := range b.sinksThatRun(t, s.url, name, sharedCache) {
+					t.Errorf("%s runs as %s out of the shared cache", name, sink)
+				}
+				if n := len(tool.seen()) - before; n != 0 {
+					t.Errorf("%s: %d answers didn't come from the shared cache", name, n)
 				}
 			}
 		})
@@ -119,19 +128,18 @@ func TestUnprotectedAnswerRuns(t *testing.T) {
 }
 
 // sinksThatRun opens a page of the wiki, tries a payload in every sink and returns those
-// that ran it. With warm, the browser has the payload in its cache before each attempt.
+// that ran it. With warm, the browser has the payload in its cache before each attempt,
+// or another reader has filled the shared one.
 func (b *browser) sinksThatRun(t *testing.T, wiki, payload, warm string) []string {
 	t.Helper()
-	address := func(sink string) (url, id string) {
-		id = payload + "." + sink + "." + warm
-		return "/.tools/hostile/" + payload + "?" + id, id
-	}
+	address := func(sink string) (url, id string) { return payloadAddress(payload, sink, warm) }
 	get := func(sink string) (cached bool) {
 		url, _ := address(sink)
 		return evaluate[bool](t, b, fmt.Sprintf("get(%q, %q)", warm, url))
 	}
 	b.openWithSinks(t, wiki)
-	if warm != "" {
+	inBrowser := warm != "" && warm != sharedCache
+	if inBrowser {
 		for _, sink := range sinks {
 			get(sink)
 		}
@@ -140,7 +148,7 @@ func (b *browser) sinksThatRun(t *testing.T, wiki, payload, warm string) []strin
 	}
 	var run []string
 	for _, sink := range sinks {
-		if warm != "" && !get(sink) {
+		if inBrowser && !get(sink) {
 			t.Errorf("%s is not in the browser's cache for %s", payload, sink)
 		}
 		if url, id := address(sink); b.runs(t, sink, wiki, url, id) {
@@ -148,6 +156,45 @@ func (b *browser) sinksThatRun(t *testing.T, wiki, payload, warm string) []strin
 		}
 	}
 	return run
+}
+
+// sharedCache says that it is the edge that has the payload.
+const sharedCache = "shared"
+
+// payloadAddress is where a payload is for an attempt, and what it says if it runs.
+func payloadAddress(payload, sink, warm string) (url, id string) {
+	id = payload + "." + sink + "." + warm
+	return "/.tools/hostile/" + payload + "?" + id, id
+}
+
+// fillSharedCache asks for a payload as everything that the proxy
+// serves, so that the edge has it.
+func (v *visitor) fillSharedCache(t *testing.T, payload string) {
+	t.Helper()
+	for _, sink := range sinks {
+		path, _ := payloadAddress(payload, sink, sharedCache)
+		served := 0
+		for _, use := range []string{"empty", "image", "style"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, v.url+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, value := range map[string]string{"Dest": use, "Site": "same-origin", "Mode": "cors"} {
+				r.Header.Set("Sec-Fetch-"+name, value)
+			}
+			answer, err := v.http.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				served++
+			}
+		}
+		if served != 1 { // each type belongs to one kind
+			t.Fatalf("%s is served for %d uses", path, served)
+		}
+	}
 }
 
 func (b *browser) openWithSinks(t *testing.T, wiki string) {
