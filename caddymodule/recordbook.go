@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -138,8 +137,8 @@ func newRecordBook(ctx caddy.Context, a *App) (_ *recordBook, err error) {
 	return b, nil
 }
 
-// redisLog has the Redis client log where the rest does.
-var redisLog sync.Once
+// The Redis client logs where the rest does, whatever uses it.
+func init() { redis.SetLogger(redisLogger{}) }
 
 type redisLogger struct{}
 
@@ -156,7 +155,6 @@ func openRecordStore(ctx caddy.Context, a *App) (sightings.Store, string, error)
 	if c.Redis != nil {
 		config := c.Redis.resolve(c.retention())
 		key = fmt.Sprintf("redis %x", sha256.Sum256(fmt.Appendf(nil, "%+v", config))) // the URL can hold a password
-		redisLog.Do(func() { redis.SetLogger(redisLogger{}) })
 		config.Log = pooledLogger()
 		open = func() (sightings.Store, error) {
 			opening, cancel := context.WithTimeout(ctx, storageTimeout)

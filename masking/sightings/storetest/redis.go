@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // Durable are the settings of a Redis that loses nothing it acknowledged.
@@ -24,6 +26,8 @@ type Redis struct {
 	cmd    *exec.Cmd
 	output bytes.Buffer
 }
+
+func init() { logging.Disable() } // a server that is killed on purpose would fill the tests' output
 
 // StartRedis starts a server, which ends with the test. One that can't be started fails the test.
 func StartRedis(t testing.TB, args ...string) *Redis {
