@@ -30,6 +30,7 @@ const (
 // safe for concurrent use and may outlive the [Proxy] that uses it.
 type Transport struct {
 	http   *http.Transport
+	h2     *h2Conns
 	dialer net.Dialer
 	hosts  map[string]bool // host:port that may be dialled
 
@@ -53,19 +54,20 @@ func NewTransport(tool *noticeboard.Tool) *Transport {
 			t.hosts[hostPort(u)] = true
 		}
 	}
+	t.h2 = newH2Conns()
 	t.dialer = net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: t.control}
 	t.http = &http.Transport{
 		DialContext:         t.dial,
-		ForceAttemptHTTP2:   true,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{"h2": t.h2.add},
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
 		TLSHandshakeTimeout: dialTimeout,
 		MaxIdleConnsPerHost: idleConnections,
 		IdleConnTimeout:     idleConnTimeout,
 		// We say which encoding we take; the transport must not add to it.
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeaderBytes,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: http2PingTimeout, PingTimeout: http2PingTimeout},
 	}
+	t.http.RegisterProtocol("https", t.h2)
 	return t
 }
 
@@ -75,7 +77,10 @@ func TransportKey(tool *noticeboard.Tool) string {
 }
 
 // Close closes idle connections now and busy ones when their requests end.
-func (t *Transport) Close() { t.http.CloseIdleConnections() }
+func (t *Transport) Close() {
+	t.http.CloseIdleConnections()
+	t.h2.closeIdle()
+}
 
 // dial connects to a declared host and port. Redirects are checked before, so
 // this holds even if that check should be wrong.

@@ -1,0 +1,373 @@
+package anonproxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// tlsBackend is a tool's server that speaks TLS.
+type tlsBackend struct {
+	*httptest.Server
+	conns, open atomic.Int64
+}
+
+func newTLSBackend(t testing.TB, handler http.HandlerFunc, change ...func(*httptest.Server)) *tlsBackend {
+	t.Helper()
+	b := &tlsBackend{Server: httptest.NewUnstartedServer(handler)}
+	b.EnableHTTP2 = true
+	b.Config.ErrorLog = log.New(io.Discard, "", 0)
+	b.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			b.conns.Add(1)
+			b.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			b.open.Add(-1)
+		}
+	}
+	for _, c := range change {
+		c(b.Server)
+	}
+	b.StartTLS()
+	t.Cleanup(b.Close)
+	return b
+}
+
+// transportTo trusts the test servers' certificate.
+func transportTo(t testing.TB, url string) *Transport {
+	t.Helper()
+	transport := NewTransport(tool("maps", url))
+	transport.http.TLSClientConfig.RootCAs = testRoots(t)
+	t.Cleanup(transport.Close)
+	return transport
+}
+
+// trust has an edge's tool, too, trust it.
+func (e *edge) trust(t testing.TB, tool string) {
+	t.Helper()
+	e.proxy.upstreams[tool].transport.http.TLSClientConfig.RootCAs = testRoots(t)
+}
+
+// until polls for what must come to be.
+func until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// get asks and returns the protocol and the body.
+func get(t testing.TB, transport *Transport, url string) (proto, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := transport.http.RoundTrip(r)
+	if err != nil {
+		t.Error(err)
+		return "", ""
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return res.Proto, string(text)
+}
+
+func TestHTTP2IsSharedAndCloses(t *testing.T) {
+	held := make(chan struct{})
+	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			_ = http.NewResponseController(w).Flush()
+			<-held
+		}
+		fmt.Fprint(w, r.Proto)
+	})
+	transport := transportTo(t, b.URL)
+	if proto, body := get(t, transport, b.URL+"/"); proto != "HTTP/2.0" || body != "HTTP/2.0" {
+		t.Fatalf("got %s, the tool saw %s", proto, body)
+	}
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			for range 4 {
+				get(t, transport, b.URL+"/")
+			}
+		})
+	}
+	group.Wait()
+	if got := b.conns.Load(); got != 1 {
+		t.Errorf("%d connections for one tool", got)
+	}
+	var slow atomic.Bool
+	group.Go(func() {
+		_, body := get(t, transport, b.URL+"/slow")
+		slow.Store(body == "HTTP/2.0")
+	})
+	until(t, "the idle connections' end", func() bool {
+		transport.Close()
+		select {
+		case held <- struct{}{}: // the busy one first serves
+		default:
+		}
+		return b.open.Load() == 0 && slow.Load()
+	})
+	group.Wait()
+	if _, body := get(t, transport, b.URL+"/"); body != "HTTP/2.0" {
+		t.Error("a closed transport can't be used again")
+	}
+}
+
+// Cold, all requests make connections at once; in the end one is left.
+func TestHTTP2ColdStart(t *testing.T) {
+	b := newTLSBackend(t, answers("text/plain", "yes"))
+	transport := transportTo(t, b.URL)
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			if proto, body := get(t, transport, b.URL+"/"); proto != "HTTP/2.0" || body != "yes" {
+				t.Errorf("got %s %q", proto, body)
+			}
+		})
+	}
+	group.Wait()
+	transport.Close()
+	until(t, "the end of all connections", func() bool { transport.Close(); return b.open.Load() == 0 })
+}
+
+func TestToolsWithoutHTTP2(t *testing.T) {
+	b := newTLSBackend(t, answers("text/plain", "yes"), func(s *httptest.Server) { s.EnableHTTP2 = false })
+	transport := transportTo(t, b.URL)
+	for range 3 {
+		if proto, body := get(t, transport, b.URL+"/"); proto != "HTTP/1.1" || body != "yes" {
+			t.Fatalf("got %s %q", proto, body)
+		}
+	}
+	if got := b.conns.Load(); got != 1 {
+		t.Errorf("%d connections, want 1", got)
+	}
+}
+
+// A tool that speaks HTTP/2 no more is spoken to by HTTP/1.1.
+func TestToolThatTurnsBack(t *testing.T) {
+	var old atomic.Bool
+	b := newTLSBackend(t, answers("text/plain", "yes"), func(s *httptest.Server) {
+		s.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
+		s.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			c := s.TLS.Clone()
+			c.GetConfigForClient = nil
+			if old.Load() {
+				c.NextProtos = []string{"http/1.1"}
+			}
+			return c, nil
+		}
+	})
+	transport := transportTo(t, b.URL)
+	for i, want := range []string{"HTTP/2.0", "HTTP/1.1", "HTTP/2.0"} {
+		old.Store(i == 1)
+		for range 2 {
+			if proto, body := get(t, transport, b.URL+"/"); proto != want || body != "yes" {
+				t.Errorf("got %s %q, want %s", proto, body, want)
+			}
+		}
+		b.CloseClientConnections()
+		transport.Close()
+	}
+}
+
+// A tool that takes few requests at a time is asked on several connections.
+func TestFewStreams(t *testing.T) {
+	const streams, together = 2, 3
+	var asked atomic.Int64
+	met := make(chan struct{})
+	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == together {
+			close(met)
+		}
+		select {
+		case <-met:
+		case <-r.Context().Done():
+		}
+		answers("text/plain", "yes")(w, r)
+	}, func(s *httptest.Server) { s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams} })
+	transport := transportTo(t, b.URL)
+	var group sync.WaitGroup
+	for range 24 {
+		group.Go(func() {
+			for range 4 {
+				if proto, body := get(t, transport, b.URL+"/"); proto != "HTTP/2.0" || body != "yes" {
+					t.Errorf("got %s %q", proto, body)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// Connections that the tool gives up are replaced.
+func TestBrokenConnections(t *testing.T) {
+	var b *tlsBackend
+	b = newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/notice" { // by GOAWAY
+			w.Header().Set("Connection", "close")
+		}
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %d %s", r.Method, r.ContentLength, body)
+	})
+	transport := transportTo(t, b.URL)
+	ask := func(method, body, want string) error {
+		r, err := http.NewRequest(method, b.URL+"/", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := transport.http.RoundTrip(r)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if got, err := io.ReadAll(res.Body); string(got) != want || err != nil || res.ProtoMajor != 2 {
+			t.Errorf("got %q of %s, %v, want %q", got, res.Proto, err, want)
+		}
+		return nil
+	}
+	for i := range 10 {
+		method, body, want := "POST", "a body", "POST 6 a body"
+		if i%2 == 0 {
+			method, body, want = "GET", "", "GET 0 "
+		}
+		get(t, transport, b.URL+"/notice")
+		if err := ask(method, body, want); err != nil {
+			t.Errorf("%s after a notice: %v", method, err)
+		}
+		b.CloseClientConnections()
+		// A request may meet the connection before its end is known.
+		until(t, "a new connection", func() bool { return ask(method, body, want) == nil })
+	}
+	if got := b.conns.Load(); got < 20 {
+		t.Errorf("%d connections, so they weren't given up", got)
+	}
+}
+
+func TestBodiesAndTrailers(t *testing.T) {
+	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%d %d %v %q %d", r.ContentLength, len(body), err, r.Trailer, len(r.Header.Get("Long")))
+	})
+	transport := transportTo(t, b.URL)
+	for _, tc := range []struct {
+		name   string
+		body   io.Reader
+		change func(*http.Request)
+		want   string
+	}{
+		{"a length", bytes.NewReader(make([]byte, 200_000)), nil, `200000 200000 <nil> map[] 0`},
+		{"no length", struct{ io.Reader }{bytes.NewReader(make([]byte, 200_000))}, nil, `-1 200000 <nil> map[] 0`},
+		{"trailers", struct{ io.Reader }{strings.NewReader("x")}, func(r *http.Request) { r.Trailer = http.Header{"B": {"2"}, "A": {"1"}} }, `-1 1 <nil> map["A":["1"] "B":["2"]] 0`},
+		{"headers that fill several frames", nil, func(r *http.Request) { r.Header.Set("Long", strings.Repeat("~", 100<<10)) }, `0 0 <nil> map[] 102400`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r, err := http.NewRequest("POST", b.URL+"/", tc.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.change != nil {
+				tc.change(r)
+			}
+			res, err := transport.http.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if got, err := io.ReadAll(res.Body); string(got) != tc.want || err != nil || res.ProtoMajor != 2 {
+				t.Errorf("the tool got %s by %s, %v; want %s", got, res.Proto, err, tc.want)
+			}
+		})
+	}
+}
+
+// A connection that no request claims is closed, by and by or with the transport.
+func TestUnclaimedConnections(t *testing.T) {
+	b := newTLSBackend(t, answers("text/plain", "yes"))
+	address := b.Listener.Addr().String()
+	for _, tc := range []struct {
+		name string
+		end  func(*h2Conns, *unclaimedConn)
+	}{
+		{"in time", func(_ *h2Conns, c *unclaimedConn) { c.expiry.Reset(0) }},
+		{"with the transport", func(h *h2Conns, _ *unclaimedConn) { h.closeIdle() }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: testRoots(t), NextProtos: []string{"h2"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := newH2Conns()
+			h.add(address, conn)
+			h.mu.Lock()
+			c := h.unclaimed[address][0]
+			h.mu.Unlock()
+			tc.end(h, c)
+			until(t, "the connection's end", func() bool { return b.open.Load() == 0 })
+			var none errNoConn
+			if _, err := h.claim(address); !errors.As(err, &none) {
+				t.Errorf("a closed connection can be claimed: %v", err)
+			}
+		})
+	}
+}
+
+// serveTLS gives each connection to a function, until the test ends.
+func serveTLS(t testing.TB, protocols []string, serve func(*tls.Conn)) (address string) {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: testPair(t), NextProtos: protocols})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	group.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			open = append(open, conn)
+			mu.Unlock()
+			group.Go(func() {
+				defer conn.Close()
+				if c := conn.(*tls.Conn); c.Handshake() == nil {
+					serve(c)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		mu.Lock()
+		for _, conn := range slices.Clone(open) {
+			conn.Close()
+		}
+		mu.Unlock()
+		group.Wait()
+	})
+	return l.Addr().String()
+}
