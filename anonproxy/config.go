@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"regexp"
 	"time"
@@ -57,6 +58,10 @@ type Config struct {
 	// Transport gives the transport for a tool, which stays the caller's to
 	// close. Default: the proxy makes its own.
 	Transport func(*noticeboard.Tool) *Transport
+
+	// Resolver looks the names of tools up, for the transports that the proxy makes
+	// itself. Default: the system's.
+	Resolver *net.Resolver
 
 	// Refuse tells whether a tool must not be asked for a path now: a status other
 	// than 0 refuses with the plain reason. It is asked before each request, also

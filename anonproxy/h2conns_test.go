@@ -223,8 +223,7 @@ func TestFewStreams(t *testing.T) {
 
 // Connections that the tool gives up are replaced.
 func TestBrokenConnections(t *testing.T) {
-	var b *tlsBackend
-	b = newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/notice" { // by GOAWAY
 			w.Header().Set("Connection", "close")
 		}

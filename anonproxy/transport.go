@@ -46,8 +46,17 @@ type BlockedError struct {
 
 func (e *BlockedError) Error() string { return "blocked: " + e.Reason }
 
+// TransportOption changes how a [Transport] works.
+type TransportOption func(*Transport)
+
+// WithResolver has names looked up by r. Default, or nil: the system's resolver.
+// Whatever it says, addresses that aren't allowed are not connected to.
+func WithResolver(r *net.Resolver) TransportOption {
+	return func(t *Transport) { t.dialer.Resolver = r }
+}
+
 // NewTransport returns a transport for a tool of a board. Close it when done.
-func NewTransport(tool *noticeboard.Tool) *Transport {
+func NewTransport(tool *noticeboard.Tool, options ...TransportOption) *Transport {
 	t := &Transport{hosts: make(map[string]bool), loopback: tool.AllowLoopback}
 	for _, origin := range tool.Origins() {
 		if u, err := url.Parse(origin); err == nil {
@@ -68,6 +77,9 @@ func NewTransport(tool *noticeboard.Tool) *Transport {
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 	t.http.RegisterProtocol("https", t.h2)
+	for _, option := range options {
+		option(t)
+	}
 	return t
 }
 

@@ -43,7 +43,7 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	if p.cfg.Transport != nil {
 		up.transport = p.cfg.Transport(tool)
 	} else {
-		up.transport = NewTransport(tool)
+		up.transport = NewTransport(tool, WithResolver(p.cfg.Resolver))
 		p.own = append(p.own, up.transport)
 	}
 	return up, nil
