@@ -50,6 +50,7 @@ const wholeTool = `tool calendar https://calendar.example.org {
 const refreshedTool = `tool calendar https://calendar.example.org {
 	batch 500ms
 	refresh /a /b?c=d
+	refresh_file /etc/wikiveil/paths.txt
 	refresh_every 1h
 }`
 
@@ -94,7 +95,7 @@ func TestToolCaddyfile(t *testing.T) {
 	for text, want := range map[string]noticeboard.Tool{
 		refreshedTool: {
 			Name: "calendar", Origin: "https://calendar.example.org", Batch: noticeboard.Duration(500 * time.Millisecond),
-			Refresh: []string{"/a", "/b?c=d"}, RefreshEvery: noticeboard.Duration(time.Hour),
+			Refresh: []string{"/a", "/b?c=d"}, RefreshFile: "/etc/wikiveil/paths.txt", RefreshEvery: noticeboard.Duration(time.Hour),
 		},
 		mirrorTool: {
 			Name: "libraries", Origin: "https://cdn.example.org",
@@ -137,6 +138,8 @@ func TestToolBadOptions(t *testing.T) {
 		"rate":                 {"limit 60", `parsing limit: "60" is not a rate such as 600/1m`},
 		"batch":                {"batch soon", `parsing batch: "soon" is not a duration such as 30s, at Testfile:2`},
 		"refresh":              {"refresh data.json", `refresh "data.json" isn't a path such as`},
+		"refresh, kind":        {"refresh \"font /a\"", `isn't among the kinds, at Testfile:2`},
+		"refresh_file":         {"refresh_file", "at Testfile:2"},
 		"mirror, no hash":      {"mirror /a.css", "at Testfile:2"},
 		"mirror, bad hash":     {"mirror /a.css sha384-x", `isn't a hash such as sha384-… in base64, at Testfile:2`},
 		"no date":              {"expires", "at Testfile:2"},

@@ -77,6 +77,7 @@ func TestHashCoversEachField(t *testing.T) {
 		"delay":            func(t *Tool) { t.Delay = Duration(time.Second) },
 		"batch":            func(t *Tool) { t.Batch = Duration(time.Second) },
 		"refresh":          func(t *Tool) { t.Refresh = []string{"/b"} },
+		"refresh_file":     func(t *Tool) { t.RefreshFile = "b" },
 		"refresh_every":    func(t *Tool) { t.Refresh, t.RefreshEvery = []string{"/b"}, Duration(time.Minute) },
 		"mirror": func(t *Tool) {
 			t.Access, t.Integrity, t.Mirror = ByProxy, nil, []MirrorFile{{"/b", testIntegrity}}

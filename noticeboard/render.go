@@ -85,7 +85,9 @@ func renderPage(prefix, withdraw string, listings []Listing, changes []Change, n
 }
 
 func newToolView(l Listing, now time.Time) toolView {
-	v := toolView{Tool: l.Tool, Standing: "usable", Declared: l.Hash}
+	public := *l.Tool
+	public.RefreshFile = "" // where the operator keeps his files is nobody's business
+	v := toolView{Tool: &public, Standing: "usable", Declared: l.Hash}
 	if l.Refusal != nil {
 		v.Standing, v.Refused = string(l.Refusal.Reason), l.Refusal.Text
 	} else {

@@ -26,6 +26,7 @@ const (
 	maxDelay        = time.Minute
 	maxRefresh      = 10_000 // paths
 	minRefreshEvery = time.Minute
+	maxRefreshEvery = 24 * time.Hour
 	maxMirror       = 1000 // files
 	maxRate         = 1_000_000
 )
@@ -80,7 +81,7 @@ func (t *Tool) IsMirror() bool { return len(t.Mirror) > 0 }
 
 // checkServing checks how the proxy serves the tool.
 func (t *Tool) checkServing() *Error {
-	for _, check := range []func() *Error{t.checkMethods, t.checkStreams, t.checkDecorrelation, t.checkMirror} {
+	for _, check := range []func() *Error{t.checkMethods, t.checkStreams, t.checkDecorrelation, t.checkRefresh, t.checkMirror} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -134,23 +135,7 @@ func (t *Tool) checkDecorrelation() *Error {
 			return wrong(span.field, "%s must be at most %s, or 0 for none", span.field, maxDelay)
 		}
 	}
-	if len(t.Refresh) > maxRefresh {
-		return wrong("refresh", "refresh has more than %d paths", maxRefresh)
-	}
-	for _, path := range t.Refresh {
-		if !isRequestPath(path) {
-			return wrong("refresh", "refresh %q isn't a path such as /data/today.json, with a query if need be", path)
-		}
-	}
-	every := time.Duration(t.RefreshEvery)
-	switch {
-	case every != 0 && (every < minRefreshEvery || every > 24*time.Hour):
-		return wrong("refresh_every", "refresh_every must be from %s to a day", minRefreshEvery)
-	case every != 0 && len(t.Refresh) == 0:
-		return wrong("refresh_every", "refresh_every says how often the paths of refresh are asked for: add refresh, or leave it out")
-	case t.Pseudonym && len(t.Refresh) > 0:
-		return wrong("refresh", "refresh fills the shared cache, which a tool with a pseudonym can't have: leave one of them out")
-	case t.Pseudonym && t.Batch > 0:
+	if t.Pseudonym && t.Batch > 0 {
 		return wrong("batch", "batch makes equal requests one, which those with a pseudonym never are: leave one of them out")
 	}
 	return nil
@@ -185,7 +170,7 @@ func (t *Tool) checkMirror() *Error {
 	switch {
 	case t.Access != ByProxy:
 		return wrong("access", "a mirror is served by the edge alone: leave access out, or make it proxy")
-	case len(t.Streams) > 0 || slices.Contains(t.Methods, http.MethodPost) || t.Pseudonym || len(t.Refresh) > 0 || t.Delay > 0 || t.Batch > 0:
+	case len(t.Streams) > 0 || slices.Contains(t.Methods, http.MethodPost) || t.Pseudonym || t.Refreshes() || t.Delay > 0 || t.Batch > 0:
 		return wrong("mirror", "a mirror gets no requests of readers: leave out streams, POST, pseudonym, refresh, delay and batch")
 	}
 	return nil

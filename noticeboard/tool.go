@@ -155,12 +155,19 @@ type Tool struct {
 	Batch Duration `json:"batch,omitempty"`
 
 	// Refresh are paths, with queries if need be, that the edge asks for by itself,
-	// so that the shared cache has them before any reader asks. At most 10,000.
-	// Default: none.
+	// so that the shared cache has them before any reader asks. They are asked for
+	// as for the kind that their ending shows, or as `data`, or the first kind; one
+	// with a kind and a blank before it, such as `img /seal`, for that. At most
+	// 10,000. Default: none.
 	Refresh []string `json:"refresh,omitempty"`
 
-	// RefreshEvery is how often each path of Refresh is asked for, at least a minute.
-	// Default: shortly before its answer goes stale.
+	// RefreshFile is a file of more such paths, one on each line, at most a million.
+	// It is followed: a change takes effect within seconds. Default: none.
+	RefreshFile string `json:"refresh_file,omitempty"`
+
+	// RefreshEvery is how often each of these paths is asked for, from a minute to a
+	// day; answers then serve until they are twice as old, unless the tool forbids
+	// it. Default: shortly before its answer goes stale.
 	RefreshEvery Duration `json:"refresh_every,omitempty"`
 
 	// Mirror are files of a library or a font service that the edge keeps and
@@ -210,6 +217,8 @@ func (t *Tool) withDefaults() *Tool {
 // Duration is a time span, in JSON a string such as "30s" or a number of
 // nanoseconds.
 type Duration time.Duration
+
+func (d Duration) span() time.Duration { return time.Duration(d) }
 
 // MarshalJSON writes the span as a string.
 func (d Duration) MarshalJSON() ([]byte, error) {

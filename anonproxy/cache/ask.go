@@ -8,9 +8,12 @@ import (
 
 // run fetches, or finds that it needn't.
 func (f *flight) run() {
+	if f.done != nil {
+		defer close(f.done)
+	}
 	old, where := f.lookup()
 	now := time.Now()
-	if old != nil && old.state(now) == fresh {
+	if old != nil && !f.scheduled && old.state(now) <= held {
 		f.cancel(nil)
 		f.deliver(old, where)
 		return
@@ -50,6 +53,9 @@ func (f *flight) ask(old *object) {
 		v, requested = nil, time.Now()
 		res, err = f.fetch(f.ctx, nil)
 	}
+	if f.err = err; err == nil {
+		f.told.Status = res.Status
+	}
 	switch {
 	case err != nil || isFailure(res.Status) && old != nil && old.mayReplaceError(time.Now()):
 		if err == nil {
@@ -78,7 +84,7 @@ func (f *flight) instead(old *object, err error) {
 		f.fail(err)
 		return
 	}
-	if final := (*FinalError)(nil); errors.As(err, &final) {
+	if final := (*FinalError)(nil); errors.As(err, &final) && old.state(time.Now()) != fresh {
 		f.c.drop(old)
 		old.body.release()
 		f.fail(err)
@@ -104,6 +110,7 @@ func (f *flight) confirmed(old *object, res *Response, requested time.Time) {
 	}
 	o.policy = f.c.assess(f.key, o.status, header, res.Hops, requested, o.received)
 	o.present()
+	f.hold(o)
 	f.c.stats.revalidated.Add(1)
 	if o.policy.reuse == storable {
 		f.keep(o)

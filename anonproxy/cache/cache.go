@@ -85,6 +85,9 @@ func (c *Cache) Get(ctx context.Context, key Key, fetch Fetch) (Answer, error) {
 		case s == fresh:
 			c.stats.hits.Add(1)
 			return Answer{Result: Hit, ctx: ctx, object: o}, nil
+		case s == held:
+			c.stats.stale.Add(1)
+			return Answer{Result: Stale, ctx: ctx, object: o}, nil
 		case s == staleOK:
 			c.refresh(o, fetch, now)
 			c.stats.stale.Add(1)
@@ -110,18 +113,46 @@ func (c *Cache) put(o *object) {
 	}
 }
 
-// Lookup returns the answer for a key if a fresh one is in memory. Close it.
+// Lookup returns the answer for a key if there is one in memory that serves without
+// asking: a fresh one, or one that [Cache.Refresh] asks for. Close it.
 func (c *Cache) Lookup(ctx context.Context, key Key) (Answer, bool) {
 	o, ok := c.store.get(key, (*object).acquire)
 	if !ok {
 		return Answer{}, false
 	}
-	if o.state(time.Now()) != fresh {
+	return c.serving(ctx, o, Hit)
+}
+
+// LookupDisk is Lookup where the answer isn't in memory but may be on disk.
+func (c *Cache) LookupDisk(ctx context.Context, key Key) (Answer, bool) {
+	if c.disk == nil {
+		return Answer{}, false
+	}
+	c.mu.Lock()
+	generation, closed := c.generation, c.closed
+	c.mu.Unlock()
+	if closed {
+		return Answer{}, false
+	}
+	o := c.fromDisk(key, generation)
+	if o == nil {
+		return Answer{}, false
+	}
+	return c.serving(ctx, o, DiskHit)
+}
+
+// serving makes an answer of an object in use, if it serves without asking.
+func (c *Cache) serving(ctx context.Context, o *object, r Result) (Answer, bool) {
+	switch o.state(time.Now()) {
+	case fresh:
+	case held:
+		r = Stale
+	default:
 		o.body.release()
 		return Answer{}, false
 	}
-	c.stats.hits.Add(1)
-	return Answer{Result: Hit, ctx: ctx, object: o}, true
+	c.stats.count(r)
+	return Answer{Result: r, ctx: ctx, object: o}, true
 }
 
 // evict takes the answer that is worth least out of memory.

@@ -33,7 +33,8 @@ type fileHead struct {
 	Header      http.Header
 	Policy      policyHead
 	Received    time.Time
-	Said        int64 // length
+	Said        int64         // length
+	HeldFor     time.Duration `json:",omitempty"`
 }
 
 // policyHead is a policy as stored: hops aren't, so it can't be computed anew.
@@ -46,7 +47,7 @@ func headOf(o *object) fileHead {
 	p := o.policy
 	return fileHead{
 		Scope: o.key.Scope.Value(), Path: o.key.Path, Query: o.key.Query, AnyQuery: o.key.AnyQuery,
-		Status: o.status, ContentType: o.contentType, URL: o.url, Header: o.header, Received: o.received, Said: o.lengthSaid,
+		Status: o.status, ContentType: o.contentType, URL: o.url, Header: o.header, Received: o.received, Said: o.lengthSaid, HeldFor: o.heldFor,
 		Policy: policyHead{p.validate, p.neverStale, p.initialAge, p.lifetime, p.browser, p.staleWhileRevalidate, p.staleIfError},
 	}
 }
@@ -89,7 +90,7 @@ func decode(data []byte, key Key) (*object, []byte, error) {
 		return nil, nil, errDamaged
 	}
 	o := &object{
-		key: key.clone(), status: h.Status, contentType: h.ContentType, url: h.URL, header: h.Header, received: h.Received, lengthSaid: h.Said,
+		key: key.clone(), status: h.Status, contentType: h.ContentType, url: h.URL, header: h.Header, received: h.Received, lengthSaid: h.Said, heldFor: h.HeldFor,
 		policy: policy{
 			reuse: storable, validate: h.Policy.Validate, neverStale: h.Policy.NeverStale, initialAge: h.Policy.InitialAge, lifetime: h.Policy.Lifetime,
 			browser: h.Policy.Browser, staleWhileRevalidate: h.Policy.StaleWhileRevalidate, staleIfError: h.Policy.StaleIfError,

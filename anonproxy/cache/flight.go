@@ -12,8 +12,14 @@ type flight struct {
 	fetch      Fetch
 	ctx        context.Context
 	cancel     context.CancelCauseFunc
-	background bool   // goes on though nobody waits
-	generation uint64 // of purges, when it began
+	background bool                                    // goes on though nobody waits
+	scheduled  bool                                    // asks even where the stored answer is fresh
+	serve      func(fresh time.Duration) time.Duration // of Refresh; may be nil
+	done       chan struct{}                           // closed when all is over; nil: nobody wants to know
+	told       Refreshed                               // once it is
+	err        error
+	old        *object // what was stored, in use until the new one is whole; nil if there was none
+	generation uint64  // of purges, when it began
 
 	// Guarded by Cache.mu.
 	settled bool
@@ -97,20 +103,29 @@ func (c *Cache) refresh(o *object, fetch Fetch, now time.Time) {
 }
 
 func (c *Cache) start(key Key, fetch Fetch, background bool) (*flight, *waiter, error) {
-	if c.closed {
-		return nil, nil, ErrClosed
-	}
-	f := &flight{
-		c: c, key: key.clone(), fetch: fetch, background: background,
-		generation: c.generation, waiters: make(map[*waiter]struct{}),
-	}
-	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
 	w := newWaiter()
-	if !background {
-		f.admit(w)
+	f, err := c.startWith(key, fetch, func(f *flight) {
+		if f.background = background; !background {
+			f.admit(w)
+		}
+	})
+	return f, w, err
+}
+
+// startWith starts a flight that prepare has seen first. Cache.mu is held.
+func (c *Cache) startWith(key Key, fetch Fetch, prepare func(*flight)) (*flight, error) {
+	if c.closed {
+		return nil, ErrClosed
 	}
+	f := &flight{c: c, key: key.clone(), fetch: fetch, generation: c.generation, waiters: make(map[*waiter]struct{})}
+	prepare(f)
+	ctx := c.ctx
+	if f.background {
+		ctx = context.WithValue(ctx, backgroundKey{}, true)
+	}
+	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	c.running.Go(f.run)
-	return f, w, nil
+	return f, nil
 }
 
 // admit adds a waiter. Cache.mu is held.

@@ -23,6 +23,7 @@ type object struct {
 	header      http.Header
 	policy      policy
 	received    time.Time
+	heldFor     time.Duration // after its lifetime, as it is asked for on a schedule
 	body        *body
 	lengthSaid  int64 // by the tool, -1 if it didn't
 
@@ -79,6 +80,7 @@ type state int
 
 const (
 	fresh    state = iota
+	held           // stale, and asked for on a schedule: as good as fresh
 	staleOK        // while it is being asked for anew
 	staleErr       // only if asking fails
 	expired        // only if the tool confirms it
@@ -92,6 +94,8 @@ func (o *object) state(now time.Time) state {
 	switch {
 	case stale < 0:
 		return fresh
+	case stale < o.heldFor:
+		return held
 	case stale < o.policy.staleWhileRevalidate:
 		return staleOK
 	case stale < o.policy.staleIfError:
@@ -102,7 +106,7 @@ func (o *object) state(now time.Time) state {
 
 // mayReplaceError tells whether it may be served where the tool fails.
 func (o *object) mayReplaceError(now time.Time) bool {
-	return !o.policy.validate && o.age(now)-o.policy.lifetime < o.policy.staleIfError
+	return !o.policy.validate && o.age(now)-o.policy.lifetime < max(o.policy.staleIfError, o.heldFor)
 }
 
 // cost is what it takes of the budget beside its body.

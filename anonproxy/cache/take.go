@@ -12,15 +12,16 @@ func (f *flight) answered(old *object, res *Response, requested time.Time) {
 		received: time.Now(), lengthSaid: res.Length, control: res.Control,
 	}
 	o.policy = f.c.assess(f.key, o.status, o.header, res.Hops, requested, o.received)
+	f.hold(o)
 	if o.policy.reuse == storable && (res.Unframed || res.Length > f.c.cfg.MaxObject) {
 		o.policy.reuse = shareable
 	}
-	if old != nil {
-		if o.policy.reuse != storable {
-			f.c.drop(old)
-		}
+	if old != nil && o.policy.reuse != storable {
+		f.c.drop(old)
 		old.body.release()
+		old = nil
 	}
+	f.old = old
 	switch {
 	case o.policy.validate || o.policy.reuse == forbidden:
 		f.apart(o, res)
@@ -115,6 +116,9 @@ func (f *flight) gather(o *object, res *Response) {
 // fill reads the response's body into the object's.
 func (f *flight) fill(o *object, res *Response) {
 	err := f.read(o.body, res)
+	if err != io.EOF {
+		f.err = err
+	}
 	res.Body.Close()
 	o.body.end(err, o.complete)
 	if o.body.whole.Load() {
@@ -122,18 +126,30 @@ func (f *flight) fill(o *object, res *Response) {
 	}
 	f.c.mu.Lock()
 	f.unregister()
+	instead := err != io.EOF && f.old != nil && f.old.mayReplaceError(time.Now())
 	f.settleLocked(func(w *waiter) {
-		if err != io.EOF { // nothing was shown yet, so a plain error will do
-			w.err = err
-			o.body.leave(w.reader)
-			o.body.release()
+		if err == io.EOF {
+			w.answer = f.arriving(w)
 			return
 		}
-		w.answer = f.arriving(w)
+		// Nothing was shown yet, so a plain error will do, or what there was before.
+		o.body.leave(w.reader)
+		o.body.release()
+		if w.err = err; instead {
+			f.old.acquire()
+			w.answer, w.err = Answer{Result: Stale, object: f.old}, nil
+			f.c.stats.stale.Add(1)
+		}
 	})
 	f.c.mu.Unlock()
 	f.cancel(nil)
 	o.body.release()
+	if f.old != nil {
+		if instead {
+			f.old.nextTry.Store(time.Now().Add(retryTime).UnixNano())
+		}
+		f.old.body.release()
+	}
 }
 
 // read fills a body until its end, and lets the readers begin when it is clear
@@ -201,6 +217,7 @@ func (f *flight) keep(o *object) {
 	}
 	f.c.passing.Remove(f.key)
 	f.c.put(o)
+	f.told.Kept, f.told.Fresh = true, o.fresh(time.Now())
 	if f.c.disk != nil {
 		f.c.disk.enqueue(o)
 	}
