@@ -41,15 +41,19 @@ func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, up *upstream
 	if err != nil {
 		return "", badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
 	}
-	key := cache.Key{Scope: up.scopes[a.kind], Path: a.escaped, Query: a.rawQuery, AnyQuery: a.anyQuery}
-	if answer, ok := p.cfg.Cache.Lookup(r.Context(), key); ok {
+	shared, key := p.sharing(up, a), up.key(a)
+	answer, ok := shared.Lookup(r.Context(), key)
+	if !ok && r.Method == http.MethodHead {
+		answer, ok = shared.LookupDisk(r.Context(), key)
+	}
+	if ok {
 		defer answer.Close()
 		return p.reply(w, r, &answer, want)
 	}
 	if r.Method == http.MethodHead { // the same for all readers too, and small
 		return p.serveUncached(w, r, up, a)
 	}
-	answer, err := p.cfg.Cache.Get(r.Context(), key, p.fetcher(up, a))
+	answer, err = shared.Get(r.Context(), key, p.fetcher(up, a))
 	if err != nil {
 		return "", fetchRefusal(r.Context(), err, http.StatusBadGateway)
 	}
@@ -106,28 +110,53 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal {
 func (p *Proxy) fetcher(up *upstream, a ask) cache.Fetch {
 	a.path, a.escaped, a.rawQuery = strings.Clone(a.path), strings.Clone(a.escaped), strings.Clone(a.rawQuery)
 	a.method = http.MethodGet
+	until := up.hold.delayed()
 	return func(ctx context.Context, v *cache.Validators) (*cache.Response, error) {
-		f := newFetch(ctx, p, up)
-		f.validators = v
-		res, refused := f.get(a)
-		if refused != nil {
-			f.cancel(nil)
+		if refused := p.held(ctx, up, a, until); refused != nil {
 			return nil, refused.forCache()
 		}
-		answer, refused := f.forCache(res, a.kind)
-		if refused != nil {
-			res.Body.Close()
-			f.cancel(nil)
-			return nil, refused.forCache()
-		}
-		return answer, nil
+		return p.fetchShared(ctx, up, a, v, false)
 	}
+}
+
+// fetchShared asks the tool for an answer that goes to all.
+func (p *Proxy) fetchShared(ctx context.Context, up *upstream, a ask, v *cache.Validators, quiet bool) (*cache.Response, error) {
+	f := newFetch(ctx, p, up)
+	f.validators, f.shared, f.quiet = v, true, quiet
+	res, refused := f.get(a)
+	if refused != nil {
+		f.cancel(nil)
+		return nil, f.told(refused).forCache()
+	}
+	answer, refused := f.forCache(res, a.kind)
+	if refused != nil {
+		res.Body.Close()
+		f.cancel(nil)
+		return nil, f.told(refused).forCache()
+	}
+	return answer, nil
+}
+
+// told logs why a fetch failed: once, however many wait for it, and where nobody
+// does or a stale answer serves too.
+func (f *fetch) told(refused *refusal) *refusal {
+	if !f.quiet {
+		f.p.logRefusal(f.up.tool.Name, refused)
+	}
+	return refused
+}
+
+// key names a request's answer in the cache.
+func (up *upstream) key(a ask) cache.Key {
+	return cache.Key{Scope: up.scopes[a.kind], Path: a.escaped, Query: a.rawQuery, AnyQuery: a.anyQuery}
 }
 
 // forCache tells failures, in whose place a stale answer may be served, from
 // answers that are refused.
 func (e *refusal) forCache() error {
 	switch {
+	case e.outcome == OutcomeCanceled, e.status == http.StatusServiceUnavailable: // nothing was asked
+		return e
 	case e.outcome == OutcomeUnreachable, e.outcome == OutcomeTimeout, e.outcome == OutcomeToolError && e.status >= 500 && e.status != 501:
 		return e
 	}
@@ -166,10 +195,10 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.f.watchdog.Stop()
 	if b.size += int64(n); b.size > b.f.up.maxSize {
-		return 0, b.f.broken(errTooLarge)
+		return 0, b.f.told(b.f.broken(errTooLarge))
 	}
 	if err != nil && err != io.EOF {
-		return n, b.f.broken(err)
+		return n, b.f.told(b.f.broken(err))
 	}
 	return n, err
 }

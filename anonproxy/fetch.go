@@ -29,6 +29,8 @@ type fetch struct {
 	// For the cache.
 	validators *cache.Validators // to send
 	sent       bool              // they were, with the last request
+	shared     bool              // the answer goes through a cache
+	quiet      bool              // whoever asks tells of errors himself
 	hops       []cache.Hop       // redirects so far
 	url        string            // of the last request
 }
@@ -70,7 +72,7 @@ func (f *fetch) get(a ask) (*http.Response, *refusal) {
 			return res, nil
 		}
 		location := res.Header["Location"]
-		if f.p.cfg.Cache != nil {
+		if f.shared {
 			f.hops = append(f.hops, cache.Hop{Status: res.StatusCode, Header: res.Header})
 		}
 		f.discard(res.Body)
@@ -88,7 +90,7 @@ func (f *fetch) get(a ask) (*http.Response, *refusal) {
 // withValidators adds the validators of a stored answer to a request for what it
 // is of: elsewhere they mean nothing.
 func (f *fetch) withValidators(header http.Header, u *url.URL) http.Header {
-	if f.p.cfg.Cache == nil {
+	if !f.shared {
 		return header
 	}
 	f.url = u.String()

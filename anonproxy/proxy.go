@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -17,6 +18,7 @@ type Proxy struct {
 	page      *noticeboard.Page
 	upstreams map[string]*upstream
 	own       []*Transport
+	flights   *cache.Cache // of batches, where there is no cache; nil if there are none
 }
 
 // New returns a proxy for the board's tools. Close it when done.
@@ -51,6 +53,9 @@ func New(board *noticeboard.Board, cfg Config) (*Proxy, error) {
 func (p *Proxy) Close() error {
 	for _, t := range p.own {
 		t.Close()
+	}
+	if p.flights != nil {
+		return p.flights.Close()
 	}
 	return nil
 }
@@ -122,17 +127,20 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	}
 	a := ask{target: t, method: r.Method, kind: kind}
 	serve := p.serveUncached
-	if p.cfg.Cache != nil {
+	if p.sharing(up, a) != nil {
 		serve = p.serveCached
 	}
 	outcome, refused := serve(w, r, up, a)
-	if refused != nil {
+	if refused != nil && (a.method != http.MethodGet || p.sharing(up, a) == nil) { // else fetches that many share tell once
 		p.logRefusal(up.tool.Name, refused)
 	}
 	return outcome, refused
 }
 
 func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, up *upstream, a ask) (string, *refusal) {
+	if refused := p.held(r.Context(), up, a, up.hold.delayed()); refused != nil {
+		return "", refused
+	}
 	f := newFetch(r.Context(), p, up)
 	defer f.cancel(nil)
 	return f.serve(w, a)

@@ -21,6 +21,7 @@ type upstream struct {
 	headers   map[noticeboard.Kind]http.Header
 	scopes    map[noticeboard.Kind]unique.Handle[cache.Scope]
 	transport *Transport
+	hold      *hold
 	maxSize   int64
 	timeout   time.Duration
 }
@@ -32,7 +33,7 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	}
 	up := &upstream{
 		tool: tool, origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
-		headers: requestHeaders(p.cfg.Contact), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
+		headers: requestHeaders(p.cfg.Contact), hold: newHold(tool), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
 	}
 	for _, o := range tool.Origins() {
 		up.origins[o] = true
@@ -40,6 +41,11 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	setDefault(&up.maxSize, p.cfg.MaxSize)
 	setDefault(&up.timeout, p.cfg.Timeout)
 	up.scopes = scopes(up)
+	if up.hold.batch != nil {
+		if err := p.makeFlights(); err != nil {
+			return nil, err
+		}
+	}
 	if p.cfg.Transport != nil {
 		up.transport = p.cfg.Transport(tool)
 	} else {

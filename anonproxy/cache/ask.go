@@ -57,7 +57,7 @@ func (f *flight) ask(old *object) {
 		f.told.Status = res.Status
 	}
 	switch {
-	case err != nil || isFailure(res.Status) && old != nil && old.mayReplaceError(time.Now()):
+	case err != nil || f.isFailure(res.Status) && old != nil && old.mayReplaceError(time.Now()):
 		if err == nil {
 			res.Body.Close()
 		}
@@ -73,9 +73,10 @@ func (f *flight) ask(old *object) {
 }
 
 // isFailure tells the errors in place of which a stale answer may be served (RFC
-// 5861 section 4).
-func isFailure(status int) bool {
-	return status == 500 || status >= 502 && status <= 504
+// 5861 section 4). What is asked for on a schedule waits where the tool says that it
+// is asked too often.
+func (f *flight) isFailure(status int) bool {
+	return f.scheduled && status == http.StatusTooManyRequests || status == 500 || status >= 502 && status <= 504
 }
 
 // instead serves a stale answer where it may, or the error.

@@ -37,6 +37,10 @@ type Config struct {
 	// the time since their Last-Modified. Negative is none. Default: DefaultHeuristic.
 	Heuristic time.Duration
 
+	// KeepNothing has answers go to those who asked before they came, and to nobody
+	// later: equal requests at one time are one, and that is all.
+	KeepNothing bool
+
 	// Dir is a directory of the cache's own that keeps answers over restarts. It is
 	// made if need be. Default: none, answers are in memory only.
 	Dir string
@@ -61,6 +65,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.DiskFiles, DefaultDiskFiles)
 	if c.MaxObject > c.MaxBytes {
 		return c, fmt.Errorf("the cache's largest object of %d bytes doesn't fit into its %d bytes", c.MaxObject, c.MaxBytes)
+	}
+	if c.KeepNothing && c.Dir != "" {
+		return c, errors.New("a cache that keeps nothing needs no directory")
 	}
 	return c, nil
 }

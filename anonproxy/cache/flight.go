@@ -119,11 +119,7 @@ func (c *Cache) startWith(key Key, fetch Fetch, prepare func(*flight)) (*flight,
 	}
 	f := &flight{c: c, key: key.clone(), fetch: fetch, generation: c.generation, waiters: make(map[*waiter]struct{})}
 	prepare(f)
-	ctx := c.ctx
-	if f.background {
-		ctx = context.WithValue(ctx, backgroundKey{}, true)
-	}
-	f.ctx, f.cancel = context.WithCancelCause(ctx)
+	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
 	c.running.Go(f.run)
 	return f, nil
 }

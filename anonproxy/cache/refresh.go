@@ -61,9 +61,3 @@ func (f *flight) hold(o *object) {
 
 // fresh is how much longer an answer is fresh.
 func (o *object) fresh(now time.Time) time.Duration { return max(0, o.policy.lifetime-o.age(now)) }
-
-// Background tells whether a [Fetch] was called, with this context, though no
-// reader waits: who else would report its errors?
-func Background(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
-
-type backgroundKey struct{}

@@ -50,3 +50,11 @@ func (c *Cache) Stats() Stats {
 	}
 	return s
 }
+
+// Room is how many answers fit in at most, in memory and on disk.
+func (c *Cache) Room() int {
+	if c.disk != nil {
+		return max(c.cfg.MaxEntries, c.cfg.DiskFiles)
+	}
+	return c.cfg.MaxEntries
+}

@@ -13,7 +13,7 @@ func (f *flight) answered(old *object, res *Response, requested time.Time) {
 	}
 	o.policy = f.c.assess(f.key, o.status, o.header, res.Hops, requested, o.received)
 	f.hold(o)
-	if o.policy.reuse == storable && (res.Unframed || res.Length > f.c.cfg.MaxObject) {
+	if o.policy.reuse == storable && (f.c.cfg.KeepNothing || res.Unframed || res.Length > f.c.cfg.MaxObject) {
 		o.policy.reuse = shareable
 	}
 	if old != nil && o.policy.reuse != storable {

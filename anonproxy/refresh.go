@@ -1,0 +1,142 @@
+package anonproxy
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"unique"
+
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
+)
+
+// Outcomes of a refresh beside those of a request, as given to [RefresherConfig.Observe].
+const (
+	OutcomeNotKept = "not_kept" // the tool's answer must not be kept, so nothing was won
+	OutcomeStopped = "stopped"  // the tool or the path may not be asked for now, nothing was sent
+)
+
+// RefresherConfig says whom a [Refresher] tells. The zero value is ready to use.
+type RefresherConfig struct {
+	// Observe is told of each refresh. Default: nobody is.
+	Observe func(tool, outcome string)
+
+	// Logger gets errors of tools and of their files of paths. Default: none.
+	Logger *slog.Logger
+}
+
+// Refresher asks tools for the paths that their declarations name, on a schedule, so
+// that the shared cache has them before any reader asks. A tool sees requests that
+// come evenly, in random order, and whose times depend on nothing that a reader does:
+// only on when the schedule began, on the tool's own answers, and on chance.
+//
+// Make one for each [cache.Cache], with [NewRefresher], and [Refresher.Attach] the
+// proxies that use the cache. A schedule goes on while any proxy with the same
+// declaration is attached, so one that takes another's place must be attached before
+// that is detached. It is safe for concurrent use.
+type Refresher struct {
+	cfg     RefresherConfig
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	rotas map[rotaKey]*rota
+}
+
+// rotaKey tells schedules apart as the cache tells answers apart.
+type rotaKey struct {
+	cache *cache.Cache
+	scope unique.Handle[cache.Scope]
+}
+
+// NewRefresher returns a refresher that has nothing to do yet. Close it before the
+// cache.
+func NewRefresher(cfg RefresherConfig) *Refresher {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string, string) {}
+	}
+	r := &Refresher{cfg: cfg, rotas: make(map[rotaKey]*rota)}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+// Close ends all schedules and waits for them.
+func (r *Refresher) Close() {
+	r.mu.Lock()
+	r.cancel()
+	r.mu.Unlock()
+	r.running.Wait()
+}
+
+// Attach has a proxy's tools refreshed until detach is called, which waits for
+// nothing: a request under way may still end. A proxy without a cache has nothing to
+// be refreshed.
+func (r *Refresher) Attach(p *Proxy) (detach func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.cfg.Cache == nil || r.ctx.Err() != nil {
+		return func() {}
+	}
+	var keys []rotaKey
+	for _, up := range p.upstreams {
+		if !up.tool.Refreshes() {
+			continue
+		}
+		key := rotaKey{p.cfg.Cache, up.scopes[anyKind]}
+		keys = append(keys, key)
+		r.join(key, p, up)
+	}
+	return sync.OnceFunc(func() { r.detach(keys, p) })
+}
+
+// join makes a proxy the one that a schedule asks through. mu is held.
+func (r *Refresher) join(key rotaKey, p *Proxy, up *upstream) {
+	o := r.rotas[key]
+	if o == nil {
+		o = newRota(r, up.tool.Name)
+		r.rotas[key] = o
+		ctx, stop := context.WithCancel(r.ctx)
+		o.stop = stop
+		o.use(rotaUser{p, up})
+		r.running.Go(func() { o.run(ctx) })
+		return
+	}
+	o.use(rotaUser{p, up})
+}
+
+func (r *Refresher) detach(keys []rotaKey, p *Proxy) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range keys {
+		if o := r.rotas[key]; o != nil && o.leave(p) {
+			o.stop()
+			delete(r.rotas, key)
+		}
+	}
+}
+
+// rotaUser is a proxy that a schedule can ask through.
+type rotaUser struct {
+	p  *Proxy
+	up *upstream
+}
+
+func (o *rota) use(u rotaUser) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.users = append(o.users, u)
+	o.reread = true // the declaration may name other paths
+	o.wake()
+}
+
+// leave tells whether nobody is left.
+func (o *rota) leave(p *Proxy) (last bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.users = slices.DeleteFunc(o.users, func(u rotaUser) bool { return u.p == p })
+	return len(o.users) == 0
+}

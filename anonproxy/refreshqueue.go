@@ -1,0 +1,87 @@
+package anonproxy
+
+import (
+	"container/heap"
+	"math/rand/v2"
+	"time"
+)
+
+// turn is a path that is asked for again and again.
+type turn struct {
+	entry string    // as declared
+	due   time.Time // when next
+	asked uint8     // how often it was answered, 2 for more
+	gone  bool      // no longer declared
+}
+
+// turns is a heap of them by time.
+type turns []*turn
+
+func (q turns) Len() int           { return len(q) }
+func (q turns) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q turns) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+
+// Push implements heap.Interface.
+func (q *turns) Push(x any) { *q = append(*q, x.(*turn)) }
+
+// Pop implements heap.Interface.
+func (q *turns) Pop() any {
+	last := len(*q) - 1
+	t := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return t
+}
+
+// declare makes the queue hold these entries, next to those under way. Those that it
+// has keep their time; others come within a span from now, in random order.
+func (q *turns) declare(entries []string, underWay map[*turn]struct{}, now time.Time, gap time.Duration) {
+	have := make(map[string]*turn, len(*q)+len(underWay))
+	for _, t := range *q {
+		have[t.entry] = t
+	}
+	for t := range underWay {
+		t.gone = true
+		have[t.entry] = t
+	}
+	next := make(turns, 0, len(entries))
+	seen := make(map[*turn]struct{}, len(have))
+	var news []*turn
+	for _, entry := range entries {
+		t := have[entry]
+		if t == nil {
+			t = &turn{entry: entry}
+			have[entry] = t
+			news = append(news, t)
+		}
+		if _, twice := seen[t]; twice {
+			continue
+		}
+		seen[t] = struct{}{}
+		t.entry = entry // lets go of the text that the other was part of
+		if _, busy := underWay[t]; busy {
+			t.gone = false
+			continue
+		}
+		next = append(next, t)
+	}
+	spread(news, now, gap)
+	heap.Init(&next)
+	*q = next
+}
+
+// restart has all entries asked for as if they were new.
+func (q *turns) restart(now time.Time, gap time.Duration) {
+	for _, t := range *q {
+		t.asked = 0
+	}
+	spread(*q, now, gap)
+	heap.Init(q)
+}
+
+// spread puts a first round: evenly from now on, in random order.
+func spread(list []*turn, now time.Time, gap time.Duration) {
+	for i, place := range rand.Perm(len(list)) {
+		list[i].due = now.Add(time.Duration(place)*gap + rand.N(gap))
+	}
+}
