@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,11 +77,14 @@ func (m *memoryTool) serve(w http.ResponseWriter, r *http.Request) {
 	m.log = append(m.log, e)
 }
 
-// keepable answers data that may be kept for a time.
+// keepable answers data, or an image, that may be kept for a time.
 func keepable(lifetime time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", fmt.Sprintf("max-age=%d", int(lifetime.Seconds())))
+		if strings.HasPrefix(r.Header.Get("Accept"), "image/") {
+			w.Header().Set("Content-Type", "image/png")
+		}
 		_, _ = io.WriteString(w, "{}")
 	}
 }

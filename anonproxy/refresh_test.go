@@ -224,14 +224,10 @@ func TestRefreshRespectsTheTool(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newRefreshScene(t, func(w http.ResponseWriter, r *http.Request) {
-					keepable(0)(w, r)
-					w.Header().Set("Cache-Control", tc.control)
-				})
-				s.tool.answer = func(w http.ResponseWriter, _ *http.Request) {
+				s := newRefreshScene(t, func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
 					w.Header().Set("Cache-Control", tc.control)
-				}
+				})
 				e, _ := s.edge(t, nil, refreshOf(1, 10*time.Hour))
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -412,14 +408,7 @@ func TestRefreshFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s := newRefreshScene(t, func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.Header.Get("Accept"), "image/") {
-				w.Header().Set("Content-Type", "image/png")
-				w.Header().Set("Cache-Control", "max-age=3600")
-				return
-			}
-			keepable(time.Hour)(w, r)
-		})
+		s := newRefreshScene(t, nil)
 		declared := pagesTool(func(t *noticeboard.Tool) { t.Refresh, t.RefreshFile = []string{"/declared"}, file })
 		e, _ := s.edge(t, nil, declared)
 		time.Sleep(time.Minute)
