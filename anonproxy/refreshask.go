@@ -102,7 +102,7 @@ func (o *rota) failed(err error, t *turn, every time.Duration) refreshed {
 func (t *turn) next(every, fresh time.Duration) time.Duration {
 	span := refreshSpan(every, fresh)
 	if t.asked++; t.asked == 1 {
-		return rand.N(span) // the first round came faster; from here on they are spread
+		return span/10 + rand.N(span-span/10) // the first round came faster; from here on they are spread
 	}
 	t.asked = 2
 	if every > 0 {
