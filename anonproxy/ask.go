@@ -12,6 +12,9 @@ type ask struct {
 	target
 	method string
 	kind   noticeboard.Kind
+
+	// pseudonym is the one thing of the reader's, where the tool is declared to get it.
+	pseudonym string
 }
 
 // Reader is what the proxy may know of who asks. No tool gets any of it.

@@ -64,8 +64,12 @@ func (b *batch) release() {
 }
 
 // sharing is the cache that makes equal requests one, or nil: the proxy's, and
-// where it has none, for batches one that keeps nothing.
+// where it has none, for batches one that keeps nothing. Those with a pseudonym are
+// each reader's own.
 func (p *Proxy) sharing(up *upstream, a ask) *cache.Cache {
+	if a.pseudonym != "" {
+		return nil
+	}
 	if p.cfg.Cache == nil && up.hold.batched(a) {
 		return p.flights
 	}

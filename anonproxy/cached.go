@@ -53,9 +53,16 @@ func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, up *upstream
 	if r.Method == http.MethodHead { // the same for all readers too, and small
 		return p.serveUncached(w, r, up, a)
 	}
-	answer, err = shared.Get(r.Context(), key, p.fetcher(up, a))
+	v, refused := p.visit(r, up)
+	if refused != nil {
+		return "", refused
+	}
+	defer v.end()
+	answer, err = shared.GetAdmitted(r.Context(), key, p.fetcher(v, up, a), v.admit)
 	if err != nil {
-		return "", fetchRefusal(r.Context(), err, http.StatusBadGateway)
+		refused = fetchRefusal(r.Context(), err, http.StatusBadGateway)
+		v.putRetryAfter(w.Header(), refused)
+		return "", refused
 	}
 	defer answer.Close()
 	return p.reply(w, r, &answer, want)
@@ -106,23 +113,25 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal {
 }
 
 // fetcher asks the tool for the cache. It may run on when the reader for whom it
-// was made has left, so it holds nothing of his but a copy of what he asked for.
-func (p *Proxy) fetcher(up *upstream, a ask) cache.Fetch {
+// was made has left, so it holds nothing of his but a copy of what he asked for, and the
+// visit that is charged for it.
+func (p *Proxy) fetcher(v *visit, up *upstream, a ask) cache.Fetch {
 	a.path, a.escaped, a.rawQuery = strings.Clone(a.path), strings.Clone(a.escaped), strings.Clone(a.rawQuery)
 	a.method = http.MethodGet
 	until := up.hold.delayed()
-	return func(ctx context.Context, v *cache.Validators) (*cache.Response, error) {
+	return func(ctx context.Context, validators *cache.Validators) (*cache.Response, error) {
 		if refused := p.held(ctx, up, a, until); refused != nil {
 			return nil, refused.forCache()
 		}
-		return p.fetchShared(ctx, up, a, v, false)
+		return p.fetchShared(ctx, v, up, a, validators, false)
 	}
 }
 
-// fetchShared asks the tool for an answer that goes to all.
-func (p *Proxy) fetchShared(ctx context.Context, up *upstream, a ask, v *cache.Validators, quiet bool) (*cache.Response, error) {
+// fetchShared asks the tool for an answer that goes to all; without a visit it is the
+// edge itself that asks.
+func (p *Proxy) fetchShared(ctx context.Context, v *visit, up *upstream, a ask, validators *cache.Validators, quiet bool) (*cache.Response, error) {
 	f := newFetch(ctx, p, up)
-	f.validators, f.shared, f.quiet = v, true, quiet
+	f.validators, f.visit, f.shared, f.quiet = validators, v, true, quiet
 	res, refused := f.get(a)
 	if refused != nil {
 		f.cancel(nil)
@@ -157,7 +166,7 @@ func (e *refusal) forCache() error {
 	switch {
 	case e.outcome == OutcomeCanceled, e.status == http.StatusServiceUnavailable: // nothing was asked
 		return e
-	case e.outcome == OutcomeUnreachable, e.outcome == OutcomeTimeout, e.outcome == OutcomeToolError && e.status >= 500 && e.status != 501:
+	case e.outcome == OutcomeUnreachable, e.outcome == OutcomeTimeout, e.outcome == OutcomeLimitedTool, e.outcome == OutcomeBreakerOpen, e.outcome == OutcomeToolError && e.status >= 500 && e.status != 501:
 		return e
 	}
 	return &cache.FinalError{Err: e}

@@ -80,6 +80,25 @@ type Config struct {
 	// Default: nobody is known.
 	Reader func(*http.Request) Reader
 
+	// Limit bounds how often a tool is asked for all clients together, and ClientLimit how
+	// often one client may make the proxy ask it, where the tool sets no bound. Answers from
+	// the cache don't count, nor do those fetched for another. A count may come at once.
+	// Clients are told apart by Reader. Default: no bounds.
+	Limit, ClientLimit noticeboard.Rate
+
+	// Concurrent bounds the requests to one tool at one time; one client may have a
+	// quarter of them. As many again wait for some seconds. Default: DefaultConcurrent.
+	Concurrent int
+
+	// Gate gives what is remembered about a tool, to keep it over a change of
+	// configuration. Default: the proxy makes its own.
+	Gate func(*noticeboard.Tool) *Gate
+
+	// Pseudonym gives the reader's name toward a tool that declares one, such as
+	// [Pseudonym] makes: 16 to 64 letters, digits, - and _. Where it gives none the
+	// tool isn't asked. Default: it gives none.
+	Pseudonym func(tool *noticeboard.Tool, reader Reader, now time.Time) string
+
 	// Observe is told of each request to a declared tool. Default: nobody is.
 	Observe func(tool, outcome string)
 
@@ -100,6 +119,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Timeout, DefaultTimeout)
 	setDefault(&c.HeaderTimeout, DefaultHeaderTimeout)
 	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
+	setDefault(&c.Concurrent, DefaultConcurrent)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -112,6 +132,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("the size limit must not be negative")
 	case c.Timeout < 0 || c.HeaderTimeout < 0 || c.IdleTimeout < 0:
 		return c, errors.New("timeouts must not be negative")
+	case c.Concurrent < 0:
+		return c, errors.New("the bound of concurrent requests must not be negative")
+	case !isRate(c.Limit) || !isRate(c.ClientLimit):
+		return c, errors.New("a limit isn't a rate such as 600/1m")
 	}
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
@@ -33,11 +34,18 @@ type fetch struct {
 	quiet      bool              // whoever asks tells of errors himself
 	hops       []cache.Hop       // redirects so far
 	url        string            // of the last request
+
+	// For fairness.
+	visit    *visit // nil: the edge's own
+	slot     atomic.Pointer[slots]
+	requests int
+	err      error // of the last request; never to be shown
 }
 
 func newFetch(reader context.Context, p *Proxy, up *upstream) *fetch {
 	f := &fetch{p: p, up: up, reader: reader, deadline: time.Now().Add(up.timeout)}
-	f.ctx, f.cancel = context.WithCancelCause(reader)
+	ctx, cancel := context.WithCancelCause(reader)
+	f.ctx, f.cancel = ctx, func(cause error) { cancel(cause); f.leave() }
 	return f
 }
 
@@ -52,20 +60,20 @@ func (f *fetch) watch(limit time.Duration) {
 	f.watchdog.Reset(limit)
 }
 
-// get asks the tool and follows its redirects. The response is one whose body
-// may be looked at.
-func (f *fetch) get(a ask) (*http.Response, *refusal) {
+// send asks the tool and follows its redirects.
+func (f *fetch) send(a ask) (*http.Response, *refusal) {
 	u := &url.URL{
 		Scheme: f.up.origin.Scheme, Host: f.up.origin.Host,
 		Path: a.path, RawPath: a.escaped, RawQuery: a.rawQuery, ForceQuery: a.anyQuery,
 	}
-	header := f.up.headers[a.kind]
 	for range maxRedirects + 1 {
-		req := &http.Request{Method: a.method, URL: u, Host: u.Host, Header: f.withValidators(header, u)}
+		req := &http.Request{Method: a.method, URL: u, Host: u.Host, Header: f.withValidators(f.up.header(a, u), u)}
+		f.count()
 		f.watch(f.p.cfg.HeaderTimeout)
 		res, err := f.up.transport.http.RoundTrip(req.WithContext(f.ctx))
 		f.watchdog.Stop()
 		if err != nil {
+			f.err = err
 			return nil, f.failure(err)
 		}
 		if !isRedirect(res.StatusCode) {

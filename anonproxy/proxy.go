@@ -103,6 +103,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}
+		up.putRetryAfter(w.Header(), refused)
 		refused.write(w, r)
 	}
 }
@@ -126,6 +127,9 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
 	}
 	a := ask{target: t, method: r.Method, kind: kind}
+	if refused := p.name(&a, up, r); refused != nil {
+		return "", refused
+	}
 	serve := p.serveUncached
 	if p.sharing(up, a) != nil {
 		serve = p.serveCached
@@ -138,10 +142,21 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 }
 
 func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, up *upstream, a ask) (string, *refusal) {
+	v, refused := p.visit(r, up)
+	if refused != nil {
+		return "", refused
+	}
+	defer v.end()
+	if err := v.admit(); err != nil {
+		refused = fetchRefusal(r.Context(), err, http.StatusBadGateway)
+		v.putRetryAfter(w.Header(), refused)
+		return "", refused
+	}
 	if refused := p.held(r.Context(), up, a, up.hold.delayed()); refused != nil {
 		return "", refused
 	}
 	f := newFetch(r.Context(), p, up)
+	f.visit = v
 	defer f.cancel(nil)
 	return f.serve(w, a)
 }
@@ -149,7 +164,7 @@ func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, up *upstre
 // logRefusal tells the operator what is wrong with a tool. What a reader asked
 // stands in no log.
 func (p *Proxy) logRefusal(tool string, refused *refusal) {
-	if refused.outcome != OutcomeCanceled && refused.outcome != OutcomeToolError && refused.outcome != OutcomeRefusedRequest {
+	if refused.outcome != OutcomeCanceled && refused.outcome != OutcomeToolError && refused.outcome != OutcomeRefusedRequest && !refused.forNow() {
 		p.cfg.Logger.Warn("refusing a tool's answer", "tool", tool, "outcome", refused.outcome, "reason", refused.reason)
 	}
 }

@@ -62,7 +62,7 @@ func (o *rota) refresh(ctx context.Context, t *turn, u rotaUser) refreshed {
 		return refreshed{OutcomeStopped, jittered(refreshStopped), false}
 	}
 	fetch := func(ctx context.Context, v *cache.Validators) (*cache.Response, error) {
-		return u.p.fetchShared(ctx, u.up, a, v, true)
+		return u.p.fetchShared(ctx, nil, u.up, a, v, true)
 	}
 	serve := func(fresh time.Duration) time.Duration { return servesAfter(every, fresh) }
 	got, err := u.p.cfg.Cache.Refresh(ctx, u.up.key(a), fetch, serve)

@@ -16,6 +16,9 @@ const (
 	OutcomeTimeout         = "timeout"          // the tool took too long
 	OutcomeTooLarge        = "too_large"        // the answer was over the size limit
 	OutcomeCanceled        = "canceled"         // the reader left
+	OutcomeLimitedClient   = "limited_client"   // the reader's client asks the tool too often; nothing was sent
+	OutcomeLimitedTool     = "limited_tool"     // all clients together ask the tool too often; nothing was sent
+	OutcomeBreakerOpen     = "breaker_open"     // the tool doesn't answer and is left alone; nothing was sent
 )
 
 // refusal is an answer of our own in place of the tool's.
@@ -45,7 +48,7 @@ const retryAfter = "5"
 func (e *refusal) write(w http.ResponseWriter, r *http.Request) {
 	body := e.reason + "\n"
 	forceHeaders(w.Header(), "text/plain; charset=utf-8", "no-store", int64(len(body)))
-	if e.status == http.StatusServiceUnavailable {
+	if later := w.Header()["Retry-After"]; len(later) == 0 && (e.status == http.StatusServiceUnavailable || e.outcome == OutcomeLimitedClient) {
 		w.Header().Set("Retry-After", retryAfter)
 	}
 	w.WriteHeader(e.status)

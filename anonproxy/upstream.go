@@ -24,6 +24,7 @@ type upstream struct {
 	hold      *hold
 	maxSize   int64
 	timeout   time.Duration
+	fairness
 }
 
 func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
@@ -40,7 +41,7 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	}
 	setDefault(&up.maxSize, p.cfg.MaxSize)
 	setDefault(&up.timeout, p.cfg.Timeout)
-	up.scopes = scopes(up)
+	up.scopes, up.fairness = scopes(up), p.fairness(tool)
 	if up.hold.batch != nil {
 		if err := p.makeFlights(); err != nil {
 			return nil, err

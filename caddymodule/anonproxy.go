@@ -53,6 +53,19 @@ type AnonProxy struct {
 	// plain HTTP to localhost only.
 	RequireFetchMetadata bool `json:"require_fetch_metadata,omitempty"`
 
+	// How often one client may make the edge ask one tool, where the tool sets no bound, such as
+	// `600/1m`. The count may come at once. Answers that the edge has already, and those that it
+	// is fetching for another reader, don't count. Without `client_mask` clients can't be told
+	// apart, and all are one. Default: `600/1m`.
+	ClientLimit noticeboard.Rate `json:"client_limit,omitzero"`
+
+	// How often the edge asks one tool for all clients together, where the tool sets no bound. Default: `6000/1m`.
+	Limit noticeboard.Rate `json:"limit,omitzero"`
+
+	// How many requests one tool gets at one time; one client may have a quarter of them. As many
+	// again wait for some seconds. Default: 256.
+	Concurrent int `json:"concurrent,omitempty"`
+
 	// Where readers withdraw their consent to tools, a path or an https address; the
 	// noticeboard links to it. Default: none.
 	Withdraw string `json:"withdraw,omitempty"`
@@ -84,6 +97,14 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.told.Logger = ctx.Slogger()
 	h.told.Refuse = h.refuse
 	h.told.Cache = app.toolCache
+	// For the lead: the leak guard's Reader takes this one's place; its Client must be the mask.
+	h.told.Reader = func(r *http.Request) anonproxy.Reader {
+		if client := clientOf(r); client != nil {
+			return anonproxy.Reader{Client: client.mask}
+		}
+		return anonproxy.Reader{}
+	}
+	h.told.Pseudonym = (&pseudonyms{keys: app.keys}).of
 	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
 	return h.open()
 }
@@ -114,6 +135,9 @@ func (h *AnonProxy) config() anonproxy.Config {
 		HeaderTimeout:        time.Duration(h.HeaderTimeout),
 		IdleTimeout:          time.Duration(h.IdleTimeout),
 		RequireFetchMetadata: h.RequireFetchMetadata,
+		ClientLimit:          cmp.Or(h.ClientLimit, defaultClientLimit),
+		Limit:                cmp.Or(h.Limit, defaultToolLimit),
+		Concurrent:           h.Concurrent,
 	}
 }
 

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -28,6 +29,9 @@ func init() {
 //	    header_timeout     <duration>
 //	    idle_timeout       <duration>
 //	    require_fetch_metadata
+//	    client_limit       <number>/<duration>
+//	    limit              <number>/<duration>
+//	    concurrent         <number>
 //	    withdraw           <path or address>
 //	}
 func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -90,11 +94,17 @@ func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err erro
 		if d.NextArg() {
 			err = d.ArgErr()
 		}
+	case "client_limit":
+		h.ClientLimit, err = oneRate(d)
+	case "limit":
+		h.Limit, err = oneRate(d)
+	case "concurrent":
+		h.Concurrent, err = oneCount(d)
 	case "withdraw":
 		h.Withdraw, err = oneArg(d)
 	default:
 		err = d.Errf("unknown anonproxy option %q (known: path, user_agent_contact, max_size, timeout, header_timeout, "+
-			"idle_timeout, require_fetch_metadata, withdraw)", option)
+			"idle_timeout, require_fetch_metadata, client_limit, limit, concurrent, withdraw)", option)
 	}
 	return err
 }
@@ -111,6 +121,20 @@ func oneSize(d *caddyfile.Dispenser) (int64, error) {
 		return 0, d.Errf("parsing %s: %q is not a size such as 32MiB", option, text)
 	}
 	return int64(size), nil
+}
+
+// oneCount returns the one argument of the option at hand as a number above 0.
+func oneCount(d *caddyfile.Dispenser) (int, error) {
+	option := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, d.Errf("parsing %s: %q is not a whole number above 0", option, text)
+	}
+	return n, nil
 }
 
 // oneDuration returns the one argument of the option at hand as a time span above 0.

@@ -22,6 +22,9 @@ func TestAnonProxyBadCaddyfile(t *testing.T) {
 		"negative timeout": {"anonproxy {\n timeout -1s\n }", `"-1s" is not a duration`},
 		"withdraw":         {"anonproxy {\n withdraw javascript:alert(1)\n }", `withdraw "javascript:alert(1)" is neither a path nor a web address, at Caddyfile:5`},
 		"no withdraw":      {"anonproxy {\n withdraw\n }", "after 'withdraw', at Caddyfile:5"},
+		"client limit":     {"anonproxy {\n client_limit 600\n }", `parsing client_limit: "600" is not a rate such as 600/1m`},
+		"no limit":         {"anonproxy {\n limit 0/1m\n }", `parsing limit: "0/1m" is not a rate such as 600/1m`},
+		"concurrent":       {"anonproxy {\n concurrent 0\n }", `parsing concurrent: "0" is not a whole number above 0, at Caddyfile:5`},
 		"flag's argument":  {"anonproxy {\n require_fetch_metadata no\n }", "after 'no', at Caddyfile:5"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +80,9 @@ func TestAnonProxyBadJSON(t *testing.T) {
 		"timeout":         {``, `,"timeout":"-1s"`, "timeouts must not be negative"},
 		"header timeout":  {``, `,"header_timeout":-1`, "timeouts must not be negative"},
 		"idle timeout":    {``, `,"idle_timeout":-1`, "timeouts must not be negative"},
+		"client limit":    {``, `,"client_limit":"600"`, "is not a rate such as 600/1m"},
+		"limit":           {``, `,"limit":"9/1ms"`, "is not a rate such as 600/1m"},
+		"concurrent":      {``, `,"concurrent":-1`, "the bound of concurrent requests must not be negative"},
 		"withdraw":        {``, `,"withdraw":"//elsewhere.example"`, "is neither a path nor a web address"},
 		"tools file":      {`"tools_file":"/nowhere/tools.json"`, ``, "/nowhere/tools.json: no such file"},
 		"unknown option":  {``, `,"cache":true`, `unknown field "cache"`},

@@ -145,7 +145,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.blocks, a.blockKey, err = openBlockList(ctx); err != nil {
 		return fmt.Errorf("opening the block list: %w", err)
 	}
-	if err := ctx.GetMetricsRegistry().Register(boardCollector{a.live}); err != nil {
+	if err := errors.Join(ctx.GetMetricsRegistry().Register(boardCollector{a.live}), ctx.GetMetricsRegistry().Register(gateCollector{})); err != nil {
 		return err
 	}
 	if a.Sightings == nil {

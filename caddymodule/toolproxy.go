@@ -29,13 +29,14 @@ type toolProxy struct {
 	*anonproxy.Proxy
 	board *noticeboard.Board
 	keys  []string     // held in toolTransports
+	gates []string     // held in toolGates
 	users atomic.Int64 // the requests that it serves, and the handler that has it in place
 }
 
 func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy, error) {
 	p := &toolProxy{board: board}
 	p.users.Store(1)
-	config.Transport = p.transport
+	config.Transport, config.Gate = p.transport, p.gate
 	var err error
 	if p.Proxy, err = anonproxy.New(board, config); err != nil {
 		return nil, errors.Join(err, p.release())
@@ -71,7 +72,7 @@ func (p *toolProxy) release() error {
 	if p.users.Add(-1) > 0 {
 		return nil
 	}
-	var errs []error
+	errs := []error{p.releaseGates()}
 	for _, key := range p.keys {
 		_, err := toolTransports.Delete(key)
 		errs = append(errs, err)

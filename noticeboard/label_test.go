@@ -38,6 +38,7 @@ func TestLabel(t *testing.T) {
 		{"both", func(t *Tool) { t.Access = ByBoth }, LabelC, []string{"proxy_only"}},
 		{"direct without policy", func(t *Tool) { t.Access, t.Privacy = ByConsent, "" }, LabelD, []string{"proxy_only", "privacy_policy"}},
 		{"personal", func(t *Tool) { t.Personal = SomethingPersonal }, LabelC, []string{"impersonal"}},
+		{"pseudonym", func(t *Tool) { t.Personal, t.Pseudonym = SomethingPersonal, true }, LabelC, []string{"impersonal"}},
 		{"personal unstated", func(t *Tool) { t.Personal = "" }, LabelC, []string{"impersonal"}},
 		{"no retention", func(t *Tool) { t.Retention = "" }, LabelD, []string{"retention"}},
 		{"no purpose", func(t *Tool) { t.Purpose = "" }, LabelD, []string{"explained"}},

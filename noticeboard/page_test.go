@@ -70,6 +70,26 @@ const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(2)>{{.}}</
 
 // Hostile strings in every field that takes text, in listed tools, in why a tool
 // was disabled: nothing of it becomes markup.
+// Readers are told that a tool can tell them apart, and only of those that can.
+func TestPageTellsOfPseudonyms(t *testing.T) {
+	tools := []*Tool{
+		{Name: "maps", Origin: "https://maps.example.org", Personal: SomethingPersonal, Pseudonym: true},
+		{Name: "demo", Origin: "https://demo.example.org", Personal: SomethingPersonal},
+		{Name: "direct", Origin: "https://direct.example.org", Access: ByConsent, Pseudonym: true},
+	}
+	body := get(testPage(t, tools...), "GET", "/.tools/", browserAccept).Body.String()
+	const told = "Can it tell readers apart?"
+	if article, _, _ := strings.Cut(body[strings.Index(body, `id="tool-maps"`):], "</article>"); !strings.Contains(article, told) {
+		t.Error("the tool's article doesn't tell of its pseudonym")
+	}
+	if n := strings.Count(body, told); n != 1 {
+		t.Errorf("%d tools are said to tell readers apart", n)
+	}
+	if list := get(testPage(t, tools...), "GET", "/.tools/", "application/json").Body.String(); strings.Count(list, `"pseudonym": true`) != 2 {
+		t.Errorf("JSON: %s", list)
+	}
+}
+
 func TestPageEscapes(t *testing.T) {
 	link := "https://evil.example.org/" + hostile
 	tool := &Tool{

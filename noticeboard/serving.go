@@ -135,7 +135,10 @@ func (t *Tool) checkDecorrelation() *Error {
 			return wrong(span.field, "%s must be at most %s, or 0 for none", span.field, maxDelay)
 		}
 	}
-	if t.Pseudonym && t.Batch > 0 {
+	switch {
+	case t.Pseudonym && t.Personal == NothingPersonal:
+		return wrong("pseudonym", `pseudonym tells the tool which requests are one reader's: make personal "some", or leave pseudonym out`)
+	case t.Pseudonym && t.Batch > 0:
 		return wrong("batch", "batch makes equal requests one, which those with a pseudonym never are: leave one of them out")
 	}
 	return nil

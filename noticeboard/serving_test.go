@@ -49,6 +49,7 @@ func TestServing(t *testing.T) {
 		{"refresh too often", func(t *Tool) { t.Refresh, t.RefreshEvery = []string{"/a"}, Duration(time.Second) }, "refresh_every must be from 1m0s"},
 		{"refresh of nothing", func(t *Tool) { t.RefreshEvery = Duration(time.Hour) }, "add refresh"},
 		{"refresh and pseudonym", func(t *Tool) { t.Refresh, t.Pseudonym = []string{"/a"}, true }, "which a tool with a pseudonym can't have"},
+		{"pseudonym and nothing personal", func(t *Tool) { t.Personal, t.Pseudonym = NothingPersonal, true }, "pseudonym tells the tool which requests are one reader's"},
 		{"batch and pseudonym", func(t *Tool) { t.Batch, t.Pseudonym = Duration(time.Second), true }, "which those with a pseudonym never are"},
 		{"mirror", file, ""},
 		{"mirror of a script", with(file, func(t *Tool) { t.Kinds, t.Executable = []Kind{Script}, true }), ""},

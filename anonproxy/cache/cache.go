@@ -78,6 +78,10 @@ var ErrClosed = errors.New("the cache is closed")
 // Get returns the answer for a key, stored or fetched. Close it. Errors are those
 // of fetch, or of the context where that ends first.
 func (c *Cache) Get(ctx context.Context, key Key, fetch Fetch) (Answer, error) {
+	return c.get(ctx, key, asker{fetch: fetch})
+}
+
+func (c *Cache) get(ctx context.Context, key Key, by asker) (Answer, error) {
 	if o, ok := c.store.get(key, (*object).acquire); ok {
 		now := time.Now()
 		s := o.state(now)
@@ -89,7 +93,7 @@ func (c *Cache) Get(ctx context.Context, key Key, fetch Fetch) (Answer, error) {
 			c.stats.stale.Add(1)
 			return Answer{Result: Stale, ctx: ctx, object: o}, nil
 		case s == staleOK:
-			c.refresh(o, fetch, now)
+			c.refresh(o, by, now)
 			c.stats.stale.Add(1)
 			return Answer{Result: Stale, ctx: ctx, object: o}, nil
 		case s == staleErr && now.UnixNano() < o.nextTry.Load():
@@ -98,7 +102,7 @@ func (c *Cache) Get(ctx context.Context, key Key, fetch Fetch) (Answer, error) {
 		}
 		o.body.release()
 	}
-	return c.join(ctx, key, fetch)
+	return c.join(ctx, key, by)
 }
 
 func (o *object) acquire() { o.body.acquire() }

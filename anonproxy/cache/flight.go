@@ -39,14 +39,14 @@ type waiter struct {
 func newWaiter() *waiter { return &waiter{ready: make(chan struct{})} }
 
 // join waits for a flight under way or starts one.
-func (c *Cache) join(ctx context.Context, key Key, fetch Fetch) (Answer, error) {
-	f, w, joined, err := c.board(key, fetch)
+func (c *Cache) join(ctx context.Context, key Key, by asker) (Answer, error) {
+	f, w, joined, err := c.board(key, by)
 	if err != nil {
 		return Answer{}, err
 	}
 	a, err := f.wait(ctx, w)
 	if err == nil && w.alone {
-		if f, w, err = c.solo(key, fetch); err == nil {
+		if f, w, err = c.solo(key, by); err == nil {
 			a, err = f.wait(ctx, w)
 		}
 	}
@@ -61,7 +61,7 @@ func (c *Cache) join(ctx context.Context, key Key, fetch Fetch) (Answer, error) 
 }
 
 // board takes a place in the key's flight.
-func (c *Cache) board(key Key, fetch Fetch) (f *flight, w *waiter, joined bool, err error) {
+func (c *Cache) board(key Key, by asker) (f *flight, w *waiter, joined bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f, joined = c.flights[key]; joined {
@@ -70,24 +70,24 @@ func (c *Cache) board(key Key, fetch Fetch) (f *flight, w *waiter, joined bool, 
 		return f, w, true, nil
 	}
 	if until, ok := c.passing.Get(key); ok && time.Now().Before(until) {
-		f, w, err = c.start(key, fetch, false)
+		f, w, err = c.start(key, by, false)
 		return f, w, false, err
 	}
-	if f, w, err = c.start(key, fetch, false); err == nil {
+	if f, w, err = c.start(key, by, false); err == nil {
 		c.flights[f.key] = f
 	}
 	return f, w, false, err
 }
 
 // solo starts a flight that nobody else can join.
-func (c *Cache) solo(key Key, fetch Fetch) (*flight, *waiter, error) {
+func (c *Cache) solo(key Key, by asker) (*flight, *waiter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.start(key, fetch, false)
+	return c.start(key, by, false)
 }
 
 // refresh asks for a stale answer anew, which serves meanwhile.
-func (c *Cache) refresh(o *object, fetch Fetch, now time.Time) {
+func (c *Cache) refresh(o *object, by asker, now time.Time) {
 	if now.UnixNano() < o.nextTry.Load() {
 		return
 	}
@@ -97,14 +97,19 @@ func (c *Cache) refresh(o *object, fetch Fetch, now time.Time) {
 	if _, ok := c.flights[o.key]; ok {
 		return
 	}
-	if f, _, err := c.start(o.key, fetch, true); err == nil {
+	if f, _, err := c.start(o.key, by, true); err == nil {
 		c.flights[f.key] = f
+	} else {
+		o.nextTry.Store(0) // another may
 	}
 }
 
-func (c *Cache) start(key Key, fetch Fetch, background bool) (*flight, *waiter, error) {
+func (c *Cache) start(key Key, by asker, background bool) (*flight, *waiter, error) {
+	if err := by.admitted(); err != nil {
+		return nil, nil, err
+	}
 	w := newWaiter()
-	f, err := c.startWith(key, fetch, func(f *flight) {
+	f, err := c.startWith(key, by.fetch, func(f *flight) {
 		if f.background = background; !background {
 			f.admit(w)
 		}

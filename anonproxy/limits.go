@@ -1,0 +1,226 @@
+package anonproxy
+
+import (
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// DefaultConcurrent is how many requests one tool gets at one time.
+const DefaultConcurrent = 256
+
+// knownClients is how many clients of a tool are told apart; the one that asked for
+// nothing for longest is forgotten for a new one. That makes nobody's limit easy to
+// get round: he needs as many masks, and with a few of them he reaches the tool's own.
+const knownClients = 8 << 10
+
+// Gate is what the edge must remember about one tool to be fair to it: how often it
+// was asked, by whom, and whether it answers. How often it may be asked isn't part of
+// that, so a gate may outlive the [Proxy] that uses it and serve several; see
+// [Config.Gate]. It is safe for concurrent use and runs nothing by itself.
+type Gate struct {
+	breaker breaker
+	seed    maphash.Seed
+
+	mu      sync.Mutex
+	all     bucket
+	clients *simplelru.LRU[uint64, *gateClient]
+	slots   map[int]*slots // by their number, which sites may set apart
+}
+
+// gateClient is what a gate knows of one client.
+type gateClient struct {
+	id    uint64 // a keyed hash, 0 for those that nobody can tell apart
+	asked bucket
+	slots *slots // its part of the tool's; nil where it is no single client
+}
+
+// NewGate returns the gate of a tool that was never asked.
+func NewGate() *Gate {
+	clients, _ := simplelru.NewLRU[uint64, *gateClient](knownClients, nil) // fails for no size above 0
+	return &Gate{seed: maphash.MakeSeed(), clients: clients, slots: make(map[int]*slots)}
+}
+
+// slotsOf returns the slots of a number.
+func (g *Gate) slotsOf(size int) *slots {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.slots[size] == nil {
+		g.slots[size] = newSlots(size)
+	}
+	return g.slots[size]
+}
+
+// client returns what is known of a client, and its slots, a share of the tool's.
+func (g *Gate) client(key string, share int) (*gateClient, *slots) {
+	id := uint64(0)
+	if key != "" {
+		id = max(1, maphash.String(g.seed, key))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, ok := g.clients.Get(id)
+	if !ok {
+		c = &gateClient{id: id}
+		g.clients.Add(id, c)
+	}
+	if id != 0 && (c.slots == nil || c.slots.size != share) {
+		c.slots = newSlots(share)
+	}
+	return c, c.slots
+}
+
+// fairness is what an upstream is allowed, and its gate.
+type fairness struct {
+	gate               *Gate
+	limit, clientLimit noticeboard.Rate
+	slots              *slots
+	share              int // of one client
+}
+
+func (p *Proxy) fairness(tool *noticeboard.Tool) fairness {
+	f := fairness{limit: tool.Limit, clientLimit: tool.ClientLimit, share: max(1, p.cfg.Concurrent/4)}
+	setDefault(&f.limit, p.cfg.Limit)
+	setDefault(&f.clientLimit, p.cfg.ClientLimit)
+	if p.cfg.Gate != nil {
+		f.gate = p.cfg.Gate(tool)
+	} else {
+		f.gate = NewGate()
+	}
+	f.slots = f.gate.slotsOf(p.cfg.Concurrent)
+	return f
+}
+
+// visit is one client's request that the cache has no answer for. What it is charged
+// for is only what the tool is asked because of it.
+type visit struct {
+	up     *upstream
+	client *gateClient  // nil: clients aren't told apart at all
+	slots  *slots       // the client's, of which one is taken
+	owed   atomic.Int32 // charged for fetches that haven't begun
+	wait   atomic.Int64 // a time span, where the client is over its limit
+}
+
+// visit begins one. It waits for its turn where the client has many under way.
+func (p *Proxy) visit(r *http.Request, up *upstream) (*visit, *refusal) {
+	v := &visit{up: up}
+	if p.cfg.Reader == nil {
+		return v, nil
+	}
+	v.client, v.slots = up.gate.client(p.reader(r).Client, up.share)
+	if v.slots == nil {
+		return v, nil
+	}
+	if !v.slots.enter(r.Context()) {
+		if r.Context().Err() != nil {
+			return nil, &refusal{http.StatusBadGateway, OutcomeCanceled, errReader.Error()}
+		}
+		return nil, &refusal{http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours to the tool are under way; try again in a few seconds"}
+	}
+	return v, nil
+}
+
+// admit charges the client for a fetch that is to begin for him.
+func (v *visit) admit() error {
+	if v.client == nil {
+		return nil
+	}
+	g := v.up.gate
+	g.mu.Lock()
+	wait := v.client.asked.take(v.up.clientLimit, time.Now())
+	g.mu.Unlock()
+	if wait > 0 {
+		v.wait.Store(int64(wait))
+		return &refusal{http.StatusTooManyRequests, OutcomeLimitedClient,
+			fmt.Sprintf("you have made this wiki ask the tool too often; try again in %s", inSeconds(wait))}
+	}
+	v.owed.Add(1)
+	return nil
+}
+
+// begin is called by a fetch that begins. Its client may have gone by then, with the
+// charge given back.
+func (v *visit) begin() {
+	if v == nil || v.client == nil {
+		return
+	}
+	if n := v.owed.Load(); n > 0 && v.owed.CompareAndSwap(n, n-1) {
+		return
+	}
+	g := v.up.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v.client.asked.owe(v.up.clientLimit, time.Now())
+}
+
+// end gives back what wasn't used.
+func (v *visit) end() {
+	if v.slots != nil {
+		v.slots.leave()
+	}
+	if n := v.owed.Swap(0); n > 0 {
+		g := v.up.gate
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for range n {
+			v.client.asked.giveBack(v.up.clientLimit)
+		}
+	}
+}
+
+// who tells clients apart for the breaker; 0 is for nobody in particular.
+func (v *visit) who() uint64 {
+	if v == nil || v.client == nil {
+		return 0
+	}
+	return v.client.id
+}
+
+// putRetryAfter says when to ask again, where a refusal is for a time only. It is told
+// by the gate and not by the refusal, which others may have waited for too.
+func (v *visit) putRetryAfter(h http.Header, e *refusal) {
+	if wait := time.Duration(v.wait.Load()); wait > 0 && e.outcome == OutcomeLimitedClient {
+		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
+	}
+}
+
+// putRetryAfter is that of a visit, for what concerns all clients.
+func (f *fairness) putRetryAfter(h http.Header, e *refusal) {
+	now, wait := time.Now(), time.Duration(0)
+	switch {
+	case e.outcome == OutcomeLimitedTool:
+		f.gate.mu.Lock()
+		wait = f.gate.all.wait(f.limit, now)
+		f.gate.mu.Unlock()
+	case e.outcome == OutcomeBreakerOpen, e.outcome == OutcomeToolError && (e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable):
+		wait = f.gate.breaker.wait(now)
+	}
+	if wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
+	}
+}
+
+// seconds are at least as long as the span, and at least one.
+func seconds(span time.Duration) int {
+	return max(1, int((span+time.Second-1)/time.Second))
+}
+
+func inSeconds(span time.Duration) string {
+	if n := seconds(span); n > 1 {
+		return strconv.Itoa(n) + " seconds"
+	}
+	return "1 second"
+}
+
+// forNow tells refusals that say nothing about an answer.
+func (e *refusal) forNow() bool {
+	return e.outcome == OutcomeLimitedClient || e.outcome == OutcomeLimitedTool || e.outcome == OutcomeBreakerOpen
+}

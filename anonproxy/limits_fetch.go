@@ -1,0 +1,116 @@
+package anonproxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+)
+
+// get asks the tool, if it may be asked now, and follows its redirects. The response
+// is one whose body may be looked at.
+func (f *fetch) get(a ask) (res *http.Response, refused *refusal) {
+	probes, refused := f.enter()
+	if refused != nil {
+		return nil, refused
+	}
+	defer func() { f.settle(probes, res, refused) }() // also if it panics: a probe that doesn't end would keep the tool shut
+	return f.send(a)
+}
+
+// enter finds out whether the tool may be asked now. A slot is held until the fetch
+// is canceled, which is its end.
+func (f *fetch) enter() (probes bool, refused *refusal) {
+	up := f.up
+	if wait := up.gate.breaker.wait(time.Now()); wait > 0 { // before anybody waits for a slot
+		return false, up.gate.breaker.refusal(wait)
+	}
+	if !up.slots.enter(f.ctx) {
+		if f.ctx.Err() != nil {
+			return false, f.failure(context.Cause(f.ctx))
+		}
+		return false, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool, "too many requests to the tool are under way; try again in a few seconds"}
+	}
+	f.slot.Store(up.slots)
+	now := time.Now()
+	up.gate.mu.Lock()
+	wait := up.gate.all.take(up.limit, now)
+	up.gate.mu.Unlock()
+	if wait > 0 {
+		return false, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool,
+			"the tool gets no more requests of this wiki for now; try again in " + inSeconds(wait)}
+	}
+	if probes, wait = up.gate.breaker.begin(now, f.visit.who()); wait > 0 {
+		up.gate.mu.Lock()
+		up.gate.all.giveBack(up.limit)
+		up.gate.mu.Unlock()
+		return false, up.gate.breaker.refusal(wait)
+	}
+	f.visit.begin()
+	return probes, nil
+}
+
+// leave gives the slot back.
+func (f *fetch) leave() {
+	if s := f.slot.Swap(nil); s != nil {
+		s.leave()
+	}
+}
+
+// count counts a request that is sent. Those after redirects are charged to the tool's
+// limit and never refused, as the first would have been for nothing.
+func (f *fetch) count() {
+	if f.requests++; f.requests > 1 {
+		f.up.gate.mu.Lock()
+		defer f.up.gate.mu.Unlock()
+		f.up.gate.all.owe(f.up.limit, time.Now())
+	}
+}
+
+// settle tells the breaker how the tool did.
+func (f *fetch) settle(probes bool, res *http.Response, refused *refusal) {
+	how, pause, now := f.judge(res, refused), time.Duration(0), time.Now()
+	if res != nil && how == ailing {
+		pause = pauseAsked(res, now)
+	}
+	switch event, wait := f.up.gate.breaker.settle(probes, how, f.visit.who(), pause, now); event {
+	case opened:
+		f.p.cfg.Logger.Warn("a tool doesn't answer as it should; it gets one request in a while until it does",
+			"tool", f.up.tool.Name, "next_in", wait.Round(time.Second).String())
+	case closed:
+		f.p.cfg.Logger.Info("a tool answers again", "tool", f.up.tool.Name)
+	}
+}
+
+// judge tells how the tool did. What we refuse of an answer says that there is one.
+func (f *fetch) judge(res *http.Response, refused *refusal) health {
+	switch {
+	case res != nil && (res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500 && res.StatusCode != http.StatusNotImplemented):
+		return ailing
+	case res != nil:
+		return well
+	case refused == nil: // a panic
+		return unknown
+	}
+	switch refused.outcome {
+	case OutcomeUnreachable, OutcomeTimeout, OutcomeBlocked:
+		if f.requests == 1 && unreached(f.err) {
+			return dead
+		}
+		return ailing
+	case OutcomeRefusedResponse:
+		return well
+	}
+	return unknown
+}
+
+// unreached tells errors that come whatever is asked for.
+func unreached(err error) bool {
+	var blocked *BlockedError
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var dial *net.OpError
+	return errors.As(err, &blocked) || errors.As(err, &name) || errors.As(err, &certificate) || errors.As(err, &dial) && dial.Op == "dial"
+}

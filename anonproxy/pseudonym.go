@@ -1,0 +1,66 @@
+package anonproxy
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// PseudonymHeader is the header in which tools that declare a pseudonym get it.
+const PseudonymHeader = "Client-Pseudonym"
+
+// pseudonymSize is how much of the HMAC is sent, in bytes.
+const pseudonymSize = 16
+
+var pseudonymForm = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
+
+// Pseudonym is a client's name toward one tool for one day (UTC): 22 characters of
+// base64url, the first 128 bits of
+//
+//	HMAC-SHA-256(key, day || 0x00 || tool's name || 0x00 || tool's origin || 0x00 || client)
+//
+// with the day as in 2026-11-22. Two of them tell nothing of each other to who
+// doesn't have the key.
+func Pseudonym(key []byte, now time.Time, tool *noticeboard.Tool, client string) string {
+	mac := hmac.New(sha256.New, key)
+	// None of the parts before the last can hold a zero byte.
+	for _, part := range []string{now.UTC().Format(time.DateOnly), tool.Name, tool.Origin} {
+		mac.Write([]byte(part))
+		mac.Write([]byte{0})
+	}
+	mac.Write([]byte(client))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:pseudonymSize])
+}
+
+// name puts the reader's pseudonym into what is asked of a tool that declares one.
+func (p *Proxy) name(a *ask, up *upstream, r *http.Request) *refusal {
+	if !up.tool.Pseudonym {
+		return nil
+	}
+	if p.cfg.Pseudonym != nil {
+		a.pseudonym = p.cfg.Pseudonym(up.tool, p.reader(r), time.Now())
+	}
+	if !pseudonymForm.MatchString(a.pseudonym) { // without it the tool is never asked
+		return badRequest(http.StatusServiceUnavailable, "the pseudonym that the tool is declared to get can't be made")
+	}
+	return nil
+}
+
+// header returns the request header for an address. Only the tool's own origin gets a
+// pseudonym: its other hosts may be other people's.
+func (up *upstream) header(a ask, u *url.URL) http.Header {
+	header := up.headers[a.kind]
+	if a.pseudonym == "" || u.Host != up.origin.Host {
+		return header
+	}
+	header = maps.Clone(header)
+	header[PseudonymHeader] = []string{a.pseudonym}
+	return header
+}
