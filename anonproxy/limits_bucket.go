@@ -22,7 +22,10 @@ func step(r noticeboard.Rate) time.Duration {
 // missing is the time until the bucket is full, at most twice what it holds: a
 // rate that is raised must not leave a debt of the time before.
 func (b *bucket) missing(r noticeboard.Rate, now time.Time) time.Duration {
-	return max(0, min(b.full.Sub(now), 2*step(r)*time.Duration(r.Count)))
+	if most := now.Add(2 * step(r) * time.Duration(r.Count)); b.full.After(most) {
+		b.full = most
+	}
+	return max(0, b.full.Sub(now))
 }
 
 // wait is the time until there is one to take.

@@ -1,0 +1,404 @@
+package anonproxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
+)
+
+// script is what a breaker sees: requests that begin at a time and how they go.
+type attempt struct {
+	at    time.Duration // since the one before
+	who   uint64
+	how   health
+	pause time.Duration // that the tool asks for
+	wait  time.Duration // wanted; 0 for a request that is sent
+	event event         // wanted
+}
+
+func repeat(n int, a attempt) []attempt {
+	a2 := make([]attempt, n)
+	for i := range a2 {
+		a2[i] = a
+	}
+	return a2
+}
+
+func TestBreaker(t *testing.T) {
+	join := func(parts ...[]attempt) []attempt { return slices.Concat(parts...) }
+	one := func(a attempt) []attempt { return []attempt{a} }
+	down := join(repeat(failureRun-1, attempt{how: dead}), one(attempt{how: dead, event: opened}))
+	for _, tc := range []struct {
+		name     string
+		attempts []attempt
+		want     BreakerState
+	}{
+		{"a run of failures", down, BreakerOpen},
+		{"one fewer", repeat(failureRun-1, attempt{how: dead}), BreakerClosed},
+		{"a success between", join(repeat(failureRun-1, attempt{how: dead}), one(attempt{how: well}), repeat(failureRun-1, attempt{how: dead})), BreakerClosed},
+		{"readers who leave don't count", join(repeat(failureRun-1, attempt{how: dead}), repeat(50, attempt{how: unknown}), one(attempt{how: dead, event: opened})), BreakerOpen},
+		{"open for a while", join(down, one(attempt{at: 2 * time.Second, wait: 3 * time.Second})), BreakerOpen},
+		{"half open after", join(down, one(attempt{at: 5 * time.Second, how: unknown})), BreakerHalfOpen},
+		{"a probe that does well", join(down, one(attempt{at: 5 * time.Second, how: well, event: closed}), one(attempt{how: dead})), BreakerClosed},
+		{"probes that fail double the pause", join(down,
+			one(attempt{at: 5 * time.Second, how: dead}), one(attempt{at: 9 * time.Second, wait: time.Second}),
+			one(attempt{at: time.Second, how: dead}), one(attempt{at: 19 * time.Second, wait: time.Second}),
+			one(attempt{at: time.Second, how: dead}), one(attempt{at: 40 * time.Second, how: dead}),
+			one(attempt{at: 59 * time.Second, wait: time.Second}), one(attempt{at: time.Second, how: dead}),
+			one(attempt{at: 59 * time.Second, wait: time.Second})), BreakerOpen},
+		{"the pause starts small again", join(down, one(attempt{at: 5 * time.Second, how: dead}), one(attempt{at: 10 * time.Second, how: well, event: closed}),
+			down, one(attempt{at: 4 * time.Second, wait: time.Second})), BreakerOpen},
+		{"one client's failures", repeat(1000, attempt{who: 1, how: ailing}), BreakerClosed},
+		{"three clients' failures", join(repeat(100, attempt{who: 1, how: ailing}), repeat(100, attempt{who: 2, how: ailing}), repeat(100, attempt{who: 3, how: ailing})), BreakerClosed},
+		{"four clients' failures", join(repeat(3, attempt{who: 1, how: ailing}), repeat(3, attempt{who: 2, how: ailing}), repeat(3, attempt{who: 3, how: ailing}),
+			one(attempt{who: 4, how: ailing, event: opened})), BreakerOpen},
+		{"no connection, whoever asks", join(repeat(failureRun-1, attempt{who: 1, how: dead}), one(attempt{who: 1, how: dead, event: opened})), BreakerOpen},
+		{"clients that can't be told apart", join(repeat(failureRun-1, attempt{how: ailing}), one(attempt{how: ailing, event: opened})), BreakerOpen},
+		{"a pause that was asked for", join(one(attempt{how: ailing, pause: time.Minute, event: opened}), one(attempt{at: 59 * time.Second, wait: time.Second})), BreakerOpen},
+		{"over when it is over", join(one(attempt{how: ailing, pause: time.Minute, event: opened}), one(attempt{at: time.Minute, how: well, event: closed})), BreakerClosed},
+		{"a client whose probes fail waits longer", join(down, one(attempt{at: 5 * time.Second, who: 1, how: ailing}), one(attempt{at: 10 * time.Second, who: 1, how: ailing}),
+			one(attempt{at: 20 * time.Second, who: 1, how: ailing}), one(attempt{at: 40 * time.Second, who: 1, wait: distrust}),
+			one(attempt{who: 2, how: well, event: closed})), BreakerClosed},
+		{"and asks in the end", join(down, one(attempt{at: 5 * time.Second, who: 1, how: ailing}), one(attempt{at: 10 * time.Second, who: 1, how: ailing}),
+			one(attempt{at: 20 * time.Second, who: 1, how: ailing}), one(attempt{at: 70 * time.Second, who: 1, how: well, event: closed})), BreakerClosed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewGate()
+				for i, a := range tc.attempts {
+					time.Sleep(a.at)
+					probes, wait := g.breaker.begin(time.Now(), a.who)
+					if wait != a.wait {
+						t.Fatalf("attempt %d is to wait %v, want %v", i, wait, a.wait)
+					}
+					if wait > 0 {
+						continue
+					}
+					if event, _ := g.breaker.settle(probes, a.how, a.who, a.pause, time.Now()); event != a.event {
+						t.Fatalf("attempt %d: event %d, want %d", i, event, a.event)
+					}
+				}
+				if got := g.Breaker(); got != tc.want {
+					t.Errorf("state %d, want %d", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// What was sent before the breaker opened neither closes it nor makes the pause longer.
+func TestBreakerLateAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate()
+		for range failureRun {
+			g.breaker.settle(false, dead, 0, 0, time.Now())
+		}
+		for _, how := range []health{well, dead, ailing} {
+			g.breaker.settle(false, how, 0, 0, time.Now())
+		}
+		if wait := g.breaker.wait(time.Now()); wait != firstPause {
+			t.Errorf("to wait %v", wait)
+		}
+		g.breaker.settle(false, ailing, 0, time.Minute, time.Now())
+		if wait := g.breaker.wait(time.Now()); wait != time.Minute {
+			t.Errorf("to wait %v, though the tool has asked for a minute", wait)
+		}
+	})
+}
+
+func TestPauseAsked(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		name   string
+		status int
+		fields []string
+		want   time.Duration
+	}{
+		{"seconds", 429, []string{"30"}, 30 * time.Second},
+		{"of a 503", 503, []string{" 30 "}, 30 * time.Second},
+		{"of another status", 500, []string{"30"}, 0},
+		{"none", 429, nil, 0},
+		{"zero", 429, []string{"0"}, 0},
+		{"long", 429, []string{"86400"}, longestAsked},
+		{"absurd", 429, []string{"9223372036854775807"}, longestAsked},
+		{"too large for a number", 429, []string{"99999999999999999999"}, 0},
+		{"negative", 429, []string{"-5"}, 0},
+		{"words", 429, []string{"soon"}, 0},
+		{"two", 429, []string{"1", "2"}, 0},
+		{"date", 503, []string{"Sun, 22 Nov 2026 12:01:00 GMT"}, time.Minute},
+		{"date long ago", 503, []string{"Sun, 22 Nov 2020 12:01:00 GMT"}, 0},
+		{"date far off", 503, []string{"Sun, 22 Nov 2099 12:01:00 GMT"}, longestAsked},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			res := &http.Response{StatusCode: tc.status, Header: http.Header{"Retry-After": tc.fields}}
+			if got := pauseAsked(res, now); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// moody is a tool whose status the path says, with a header or two.
+func moody(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain")
+	if later := r.URL.Query().Get("later"); later != "" {
+		h.Set("Retry-After", later)
+	}
+	switch path := r.URL.Path[1:]; path {
+	case "type":
+		h.Set("Content-Type", "text/html")
+	case "large":
+		_, _ = io.WriteString(w, strings.Repeat("x", 5000))
+	case "elsewhere":
+		h.Set("Location", "https://elsewhere.example/")
+		w.WriteHeader(302)
+	case "loop":
+		h.Set("Location", "/loop")
+		w.WriteHeader(302)
+	case "drop":
+		panic(http.ErrAbortHandler)
+	case "hang":
+		<-r.Context().Done()
+	default:
+		if status, err := strconv.Atoi(path); err == nil {
+			w.WriteHeader(status)
+		}
+	}
+}
+
+// wake lets time pass for a tool's breaker.
+func wake(e *edge, tool string) {
+	b := &e.proxy.upstreams[tool].gate.breaker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = time.Now().Add(-time.Hour)
+}
+
+// TestWhatOpensTheBreaker asks for one thing again and again.
+func TestWhatOpensTheBreaker(t *testing.T) {
+	for _, tc := range []struct {
+		path  string
+		alone BreakerState // of what one client asks for
+		many  BreakerState // each of another client
+	}{
+		{"ok", BreakerClosed, BreakerClosed},
+		{"404", BreakerClosed, BreakerClosed},
+		{"403", BreakerClosed, BreakerClosed},
+		{"501", BreakerClosed, BreakerClosed},
+		{"type", BreakerClosed, BreakerClosed},
+		{"large", BreakerClosed, BreakerClosed},
+		{"elsewhere", BreakerClosed, BreakerClosed},
+		{"loop", BreakerClosed, BreakerClosed},
+		{"500", BreakerClosed, BreakerOpen},
+		{"502", BreakerClosed, BreakerOpen},
+		{"429", BreakerClosed, BreakerOpen},
+		{"drop", BreakerClosed, BreakerOpen},
+		{"hang", BreakerClosed, BreakerOpen},
+		{"429?later=60", BreakerOpen, BreakerOpen},
+		{"503?later=60", BreakerOpen, BreakerOpen},
+		{"404?later=60", BreakerClosed, BreakerClosed},
+	} {
+		t.Run(tc.path, func(t *testing.T) {
+			withAndWithoutCache(t, func(t *testing.T, cfg Config) {
+				b := newBackend(t, moody)
+				for _, by := range []struct {
+					name string
+					who  func(int) string
+					want BreakerState
+				}{{"alone", func(int) string { return "mallory" }, tc.alone}, {"many", func(i int) string { return fmt.Sprint("reader", i) }, tc.many}} {
+					cfg.Reader, cfg.HeaderTimeout = readers, 100*time.Millisecond
+					declared := tool("maps", b.URL)
+					declared.MaxSize = 4000
+					e := newEdge(t, cfg, declared)
+					parallel(t, e, 2*failureRun, func(i int) string {
+						return fmt.Sprintf("/.tools/maps/%s%sn=%d", tc.path, map[bool]string{true: "&", false: "?"}[strings.Contains(tc.path, "?")], i)
+					}, by.who)
+					if got := e.proxy.upstreams["maps"].gate.Breaker(); got != by.want {
+						t.Errorf("%s: state %d, want %d", by.name, got, by.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestBreakerOfADeadTool takes the server away and puts it back.
+func TestBreakerOfADeadTool(t *testing.T) {
+	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
+		b := newBackend(t, answers("text/plain", "x"))
+		address := b.Listener.Addr().String()
+		cfg.Reader = readers
+		e := newEdge(t, cfg, tool("maps", b.URL), tool("other", b.URL))
+		b.Close()
+		for i := range failureRun {
+			wantRefusal(t, e.do(t, "GET", fmt.Sprint("/.tools/maps/", i), "empty", as("alice")), 502, "the tool's host can't be reached")
+		}
+		a := e.do(t, "GET", "/.tools/maps/x", "empty", as("alice"))
+		wantRefusal(t, a, 503, "the tool doesn't answer at present; it is asked again in 5 seconds")
+		wantLater(t, a, 4, 5)
+		if got := e.observed(t, failureRun+1); got[failureRun] != "maps breaker_open" {
+			t.Errorf("observed %q", got)
+		}
+		if n := strings.Count(e.logs.String(), "a tool doesn't answer as it should"); n != 1 {
+			t.Errorf("logged %d times: %s", n, e.logs)
+		}
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := &http.Server{Handler: answers("text/plain", "back")}
+		go func() { _ = again.Serve(listener) }()
+		defer again.Close()
+		if a := e.do(t, "GET", "/.tools/maps/x", "empty", as("alice")); a.status != 503 {
+			t.Errorf("asked before its time: %d", a.status)
+		}
+		if a := e.do(t, "GET", "/.tools/other/x", "empty", as("alice")); a.status != 200 {
+			t.Errorf("another tool on the same server: %d", a.status)
+		}
+		wake(e, "maps")
+		if a := e.do(t, "GET", "/.tools/maps/x", "empty", as("alice")); a.body != "back" {
+			t.Errorf("got %d %q", a.status, a.body)
+		}
+		if !strings.Contains(e.logs.String(), "a tool answers again") {
+			t.Errorf("not logged: %s", e.logs)
+		}
+		if got := e.proxy.upstreams["maps"].gate.Breaker(); got != BreakerClosed {
+			t.Errorf("state %d", got)
+		}
+	})
+}
+
+func TestToolsPauseIsKept(t *testing.T) {
+	b := newBackend(t, moody)
+	e := newEdge(t, Config{}, tool("maps", b.URL))
+	if a := e.do(t, "GET", "/.tools/maps/429?later=90", "empty"); a.status != 429 {
+		t.Fatalf("got %d", a.status)
+	}
+	a := e.do(t, "GET", "/.tools/maps/ok", "empty")
+	wantRefusal(t, a, 503, "the tool has asked for a pause; it is asked again in ")
+	wantLater(t, a, 80, 90)
+	if b.hits.Load() != 1 {
+		t.Errorf("the tool was asked %d times", b.hits.Load())
+	}
+}
+
+// A tool that is half open gets one request at a time.
+func TestOneProbeAtATime(t *testing.T) {
+	proceed := make(chan struct{})
+	var failing atomic.Bool
+	failing.Store(true)
+	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		if failing.Load() {
+			w.WriteHeader(500)
+			return
+		}
+		select {
+		case <-proceed:
+			answers("text/plain", "x")(w, r)
+		case <-r.Context().Done():
+		}
+	})
+	e := newEdge(t, Config{}, tool("maps", b.URL))
+	parallel(t, e, failureRun, func(i int) string { return fmt.Sprint("/.tools/maps/", i) }, func(int) string { return "" })
+	failing.Store(false)
+	wake(e, "maps")
+	before := b.hits.Load()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var left sync.WaitGroup
+	left.Go(func() {
+		r, err := http.NewRequestWithContext(ctx, "GET", e.URL+"/.tools/maps/left", nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r); err == nil {
+			res.Body.Close()
+		}
+	})
+	tries(t, "the probe", func() bool { return b.hits.Load() == before+1 })
+	got := parallel(t, e, 20, func(int) string { return "/.tools/maps/x" }, func(int) string { return "" })
+	if got[503] != 20 || b.hits.Load() != before+1 {
+		t.Errorf("beside a probe: %v, and the tool was asked %d times", got, b.hits.Load()-before)
+	}
+	cancel() // its reader leaves: another's turn
+	left.Wait()
+	tries(t, "the probe to end", func() bool {
+		br := &e.proxy.upstreams["maps"].gate.breaker
+		br.mu.Lock()
+		defer br.mu.Unlock()
+		return !br.probing
+	})
+	close(proceed)
+	if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.status != 200 {
+		t.Errorf("the next probe: %d %s", a.status, a.body)
+	}
+}
+
+// While a tool is left alone the cache serves what it may.
+func TestStaleWhileTheBreakerIsOpen(t *testing.T) {
+	var failing atomic.Bool
+	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		if failing.Load() {
+			w.WriteHeader(500)
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=0, stale-if-error=600")
+		w.Header().Set("Etag", `"1"`)
+		_, _ = io.WriteString(w, "old")
+	})
+	e := newEdge(t, Config{Cache: newCache(t, cache.Config{})}, tool("maps", b.URL))
+	e.do(t, "GET", "/.tools/maps/x", "empty")
+	failing.Store(true)
+	parallel(t, e, failureRun, func(i int) string { return fmt.Sprint("/.tools/maps/", i) }, func(int) string { return "" })
+	before := b.hits.Load()
+	for range 3 {
+		if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.status != 200 || a.body != "old" {
+			t.Errorf("got %d %q", a.status, a.body)
+		}
+	}
+	if a := e.do(t, "GET", "/.tools/maps/new", "empty"); a.status != 503 || b.hits.Load() != before {
+		t.Errorf("got %d, and the tool was asked %d times", a.status, b.hits.Load()-before)
+	}
+}
+
+// Requests that we refuse, and readers who leave, say nothing about the tool.
+func TestBreakerIgnoresReaders(t *testing.T) {
+	b, release := stalled(t)
+	defer release()
+	e := newEdge(t, Config{}, tool("maps", b.URL))
+	for i := range 2 * failureRun {
+		e.do(t, "GET", "/.tools/maps/a/../b", "empty")
+		e.do(t, "GET", "/.tools/maps/x", "script")
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			tries(t, "the tool", func() bool { return b.hits.Load() > int64(i) })
+			cancel()
+		}()
+		r, err := http.NewRequestWithContext(ctx, "GET", e.URL+"/.tools/maps/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r); err == nil {
+			res.Body.Close()
+		}
+	}
+	e.observed(t, 6*failureRun)
+	if got := e.proxy.upstreams["maps"].gate.breaker.run; got != 0 {
+		t.Errorf("%d failures are counted", got)
+	}
+}
