@@ -219,7 +219,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 					who  func(int) string
 					want BreakerState
 				}{{"alone", func(int) string { return "mallory" }, tc.alone}, {"many", func(i int) string { return fmt.Sprint("reader", i) }, tc.many}} {
-					cfg.Reader, cfg.HeaderTimeout = readers, 100*time.Millisecond
+					cfg.Reader, cfg.HeaderTimeout = masksOf, 100*time.Millisecond
 					declared := tool("maps", b.URL)
 					declared.MaxSize = 4000
 					e := newEdge(t, cfg, declared)
@@ -240,13 +240,13 @@ func TestBreakerOfADeadTool(t *testing.T) {
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
 		b := newBackend(t, answers("text/plain", "x"))
 		address := b.Listener.Addr().String()
-		cfg.Reader = readers
+		cfg.Reader = masksOf
 		e := newEdge(t, cfg, tool("maps", b.URL), tool("other", b.URL))
 		b.Close()
 		for i := range failureRun {
-			wantRefusal(t, e.do(t, "GET", fmt.Sprint("/.tools/maps/", i), "empty", as("alice")), 502, "the tool's host can't be reached")
+			wantRefusal(t, e.do(t, "GET", fmt.Sprint("/.tools/maps/", i), "empty", asking("alice")), 502, "the tool's host can't be reached")
 		}
-		a := e.do(t, "GET", "/.tools/maps/x", "empty", as("alice"))
+		a := e.do(t, "GET", "/.tools/maps/x", "empty", asking("alice"))
 		wantRefusal(t, a, 503, "the tool doesn't answer at present; it is asked again in 5 seconds")
 		wantLater(t, a, 4, 5)
 		if got := e.observed(t, failureRun+1); got[failureRun] != "maps breaker_open" {
@@ -262,14 +262,14 @@ func TestBreakerOfADeadTool(t *testing.T) {
 		again := &http.Server{Handler: answers("text/plain", "back")}
 		go func() { _ = again.Serve(listener) }()
 		defer again.Close()
-		if a := e.do(t, "GET", "/.tools/maps/x", "empty", as("alice")); a.status != 503 {
+		if a := e.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")); a.status != 503 {
 			t.Errorf("asked before its time: %d", a.status)
 		}
-		if a := e.do(t, "GET", "/.tools/other/x", "empty", as("alice")); a.status != 200 {
+		if a := e.do(t, "GET", "/.tools/other/x", "empty", asking("alice")); a.status != 200 {
 			t.Errorf("another tool on the same server: %d", a.status)
 		}
 		wake(e, "maps")
-		if a := e.do(t, "GET", "/.tools/maps/x", "empty", as("alice")); a.body != "back" {
+		if a := e.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")); a.body != "back" {
 			t.Errorf("got %d %q", a.status, a.body)
 		}
 		if !strings.Contains(e.logs.String(), "a tool answers again") {

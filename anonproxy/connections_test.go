@@ -27,7 +27,8 @@ func newConnLog(t *testing.T, h2 bool) *connLog {
 		if h2 != (r.ProtoMajor == 2) {
 			t.Errorf("asked by %s", r.Proto)
 		}
-		answers("application/json", "{}")(w, r)
+		// Without a body: its connection is free before the reader has the answer.
+		w.WriteHeader(http.StatusNoContent)
 	}))
 	if l.EnableHTTP2 = h2; h2 {
 		l.StartTLS()
@@ -66,7 +67,7 @@ func TestNoConnectionIsAReaders(t *testing.T) {
 					return
 				}
 				res.Body.Close()
-				if res.StatusCode != 200 {
+				if res.StatusCode != http.StatusNoContent {
 					t.Errorf("got %s", res.Status)
 				}
 			}

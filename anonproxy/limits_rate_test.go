@@ -20,10 +20,10 @@ import (
 // readerHeader tells the tests' proxies who asks.
 const readerHeader = "X-Test-Reader"
 
-func readers(r *http.Request) Reader { return Reader{Client: r.Header.Get(readerHeader)} }
+func masksOf(r *http.Request) Reader { return Reader{Client: r.Header.Get(readerHeader)} }
 
-// as makes a request one of a client's.
-func as(client string) func(*http.Request) {
+// asking makes a request one of a client's.
+func asking(client string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set(readerHeader, client) }
 }
 
@@ -63,15 +63,15 @@ func tries(t testing.TB, what string, ok func() bool) {
 func TestClientLimit(t *testing.T) {
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
 		b := newBackend(t, cacheable("text/plain", "x"))
-		cfg.Reader, cfg.ClientLimit = readers, rate(t, "3/1h")
+		cfg.Reader, cfg.ClientLimit = masksOf, rate(t, "3/1h")
 		e := newEdge(t, cfg, tool("maps", b.URL), tool("other", b.URL))
 		for i := range 3 {
-			if a := e.do(t, "GET", fmt.Sprint("/.tools/maps/", i), "empty", as("alice")); a.status != 200 {
+			if a := e.do(t, "GET", fmt.Sprint("/.tools/maps/", i), "empty", asking("alice")); a.status != 200 {
 				t.Fatalf("request %d: %d %s", i, a.status, a.body)
 			}
 		}
 		for _, method := range []string{"GET", "HEAD"} {
-			a := e.do(t, method, "/.tools/maps/3", "empty", as("alice"))
+			a := e.do(t, method, "/.tools/maps/3", "empty", asking("alice"))
 			if method == "GET" {
 				wantRefusal(t, a, 429, "you have made this wiki ask the tool too often; try again in ")
 			}
@@ -81,7 +81,7 @@ func TestClientLimit(t *testing.T) {
 			}
 		}
 		for path, who := range map[string]string{"maps/3": "bob", "other/3": "alice"} {
-			if a := e.do(t, "GET", "/.tools/"+path, "empty", as(who)); a.status != 200 {
+			if a := e.do(t, "GET", "/.tools/"+path, "empty", asking(who)); a.status != 200 {
 				t.Errorf("%s of %s: %d %s", path, who, a.status, a.body)
 			}
 		}
@@ -89,7 +89,7 @@ func TestClientLimit(t *testing.T) {
 			t.Errorf("observed %q", got)
 		}
 		if logs := e.logs.String(); strings.Contains(logs, "refusing") {
-			t.Errorf("readers over their limit fill the log: %s", logs)
+			t.Errorf("masksOf over their limit fill the log: %s", logs)
 		}
 	})
 }
@@ -97,7 +97,7 @@ func TestClientLimit(t *testing.T) {
 // Clients whom nobody can tell apart are one.
 func TestUnknownClientsShareALimit(t *testing.T) {
 	b := newBackend(t, answers("text/plain", "x"))
-	e := newEdge(t, Config{Reader: readers, ClientLimit: rate(t, "2/1h")}, tool("maps", b.URL))
+	e := newEdge(t, Config{Reader: masksOf, ClientLimit: rate(t, "2/1h")}, tool("maps", b.URL))
 	var got []int
 	for range 3 {
 		got = append(got, e.do(t, "GET", "/.tools/maps/x", "empty").status)
@@ -111,12 +111,12 @@ func TestToolsOwnLimits(t *testing.T) {
 	b := newBackend(t, answers("text/plain", "x"))
 	strict := tool("strict", b.URL)
 	strict.ClientLimit, strict.Limit = rate(t, "1/1h"), rate(t, "2/1h")
-	e := newEdge(t, Config{Reader: readers, ClientLimit: rate(t, "3/1h"), Limit: rate(t, "3/1h")}, strict)
+	e := newEdge(t, Config{Reader: masksOf, ClientLimit: rate(t, "3/1h"), Limit: rate(t, "3/1h")}, strict)
 	for _, step := range []struct {
 		who  string
 		want int
 	}{{"a", 200}, {"a", 429}, {"b", 200}, {"c", 503}} {
-		if a := e.do(t, "GET", "/.tools/strict/x", "empty", as(step.who)); a.status != step.want {
+		if a := e.do(t, "GET", "/.tools/strict/x", "empty", asking(step.who)); a.status != step.want {
 			t.Errorf("%s: %d, want %d", step.who, a.status, step.want)
 		}
 	}
@@ -130,7 +130,7 @@ func parallel(t *testing.T, e *edge, n int, path func(int) string, who func(int)
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			a := e.do(t, "GET", path(i), "empty", as(who(i)))
+			a := e.do(t, "GET", path(i), "empty", asking(who(i)))
 			mu.Lock()
 			defer mu.Unlock()
 			got[a.status]++
@@ -144,7 +144,7 @@ func TestLimitsAreExact(t *testing.T) {
 	path := func(i int) string { return fmt.Sprint("/.tools/maps/", i) }
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
 		b := newBackend(t, cacheable("text/plain", "x"))
-		cfg.Reader, cfg.ClientLimit, cfg.Limit = readers, rate(t, "10/1h"), rate(t, "25/1h")
+		cfg.Reader, cfg.ClientLimit, cfg.Limit = masksOf, rate(t, "10/1h"), rate(t, "25/1h")
 		e := newEdge(t, cfg, tool("maps", b.URL))
 		if got := parallel(t, e, 40, path, func(int) string { return "alice" }); got[200] != 10 || got[429] != 30 || b.hits.Load() != 10 {
 			t.Errorf("one client: %v, and the tool was asked %d times", got, b.hits.Load())
@@ -153,7 +153,7 @@ func TestLimitsAreExact(t *testing.T) {
 		if got[200] != 15 || got[503] != 45 || b.hits.Load() != 25 {
 			t.Errorf("many clients: %v, and the tool was asked %d times", got, b.hits.Load())
 		}
-		a := e.do(t, "GET", path(999), "empty", as("carol"))
+		a := e.do(t, "GET", path(999), "empty", asking("carol"))
 		wantRefusal(t, a, 503, "the tool gets no more requests of this wiki for now; try again in ")
 		wantLater(t, a, 100, 150)
 		if got := e.observed(t, 101); got[100] != "maps limited_tool" {
@@ -166,7 +166,7 @@ func TestLimitsAreExact(t *testing.T) {
 // are remembered are bounded, and the tool's limit stands over all.
 func TestThousandMasks(t *testing.T) {
 	b := newBackend(t, answers("text/plain", "x"))
-	e := newEdge(t, Config{Reader: readers, ClientLimit: rate(t, "1/1h"), Limit: rate(t, "1500/1h")}, tool("maps", b.URL))
+	e := newEdge(t, Config{Reader: masksOf, ClientLimit: rate(t, "1/1h"), Limit: rate(t, "1500/1h")}, tool("maps", b.URL))
 	ask := func(i int) int {
 		r, err := http.NewRequest("GET", "/.tools/maps/x", nil)
 		if err != nil {
@@ -216,7 +216,7 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 		cacheable("text/plain", "x")(w, r)
 	})
 	c := newCache(t, cache.Config{})
-	e := newEdge(t, Config{Cache: c, Reader: readers, ClientLimit: rate(t, "1/1h"), Limit: rate(t, "2/1h")}, tool("maps", b.URL))
+	e := newEdge(t, Config{Cache: c, Reader: masksOf, ClientLimit: rate(t, "1/1h"), Limit: rate(t, "2/1h")}, tool("maps", b.URL))
 	go func() {
 		tries(t, "the fetch", func() bool { return b.hits.Load() == 1 })
 		for range 20 { // some of the others have joined by then; those that haven't have hits
@@ -235,7 +235,7 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 	if got[200] != 1 || got[429] != 1 { // one of the two began the fetch
 		t.Errorf("then %v", got)
 	}
-	if a := e.do(t, "GET", "/.tools/maps/x", "empty", as("reader0")); a.status != 200 {
+	if a := e.do(t, "GET", "/.tools/maps/x", "empty", asking("reader0")); a.status != 200 {
 		t.Errorf("a hit of who is over the limit: %d", a.status)
 	}
 }
@@ -244,8 +244,8 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 // charged for what he left behind.
 func TestOverTheLimitIsOnesOwn(t *testing.T) {
 	b := newBackend(t, answers("text/plain", "x"))
-	e := newEdge(t, Config{Cache: newCache(t, cache.Config{}), Reader: readers, ClientLimit: rate(t, "1/1h")}, tool("maps", b.URL))
-	e.do(t, "GET", "/.tools/maps/0", "empty", as("mallory"))
+	e := newEdge(t, Config{Cache: newCache(t, cache.Config{}), Reader: masksOf, ClientLimit: rate(t, "1/1h")}, tool("maps", b.URL))
+	e.do(t, "GET", "/.tools/maps/0", "empty", asking("mallory"))
 	got := parallel(t, e, 60, func(int) string { return "/.tools/maps/popular" }, func(i int) string {
 		if i%2 == 0 {
 			return "mallory"
@@ -261,16 +261,17 @@ func TestOverTheLimitIsOnesOwn(t *testing.T) {
 func TestDiskHitsAreFree(t *testing.T) {
 	b := newBackend(t, cacheable("text/plain", "x"))
 	c := newCache(t, cache.Config{Dir: t.TempDir(), MaxEntries: 1})
-	e := newEdge(t, Config{Cache: c, Reader: readers, ClientLimit: rate(t, "2/1h")}, tool("maps", b.URL))
+	e := newEdge(t, Config{Cache: c, Reader: masksOf, ClientLimit: rate(t, "2/1h")}, tool("maps", b.URL))
 	ask := func(path, who string, want int) {
 		t.Helper()
-		if a := e.do(t, "GET", "/.tools/maps/"+path, "empty", as(who)); a.status != want {
+		if a := e.do(t, "GET", "/.tools/maps/"+path, "empty", asking(who)); a.status != want {
 			t.Errorf("%s of %s: %d, want %d", path, who, a.status, want)
 		}
 	}
 	ask("x", "alice", 200)
 	tries(t, "the disk", func() bool { return c.Stats().DiskFiles == 1 })
 	ask("y", "bob", 200) // pushes x out of memory
+	tries(t, "the disk", func() bool { return c.Stats().DiskFiles == 2 })
 	for range 3 {
 		ask("x", "alice", 200)
 		ask("y", "bob", 200)
@@ -332,7 +333,7 @@ func TestStaleInPlaceOfTheToolsLimit(t *testing.T) {
 	}
 }
 
-// stalled is a tool that keeps its readers waiting until release.
+// stalled is a tool that keeps its masksOf waiting until release.
 func stalled(t *testing.T) (b *backend, release func()) {
 	proceed := make(chan struct{})
 	release = sync.OnceFunc(func() { close(proceed) })
@@ -347,7 +348,7 @@ func stalled(t *testing.T) (b *backend, release func()) {
 	return b, release
 }
 
-// A tool that stalls keeps so many readers and no more, and no other tool's.
+// A tool that stalls keeps so many masksOf and no more, and no other tool's.
 func TestConcurrentRequestsToATool(t *testing.T) {
 	b, release := stalled(t)
 	quick := newBackend(t, answers("text/plain", "x"))
@@ -386,7 +387,7 @@ func TestOneClientsShare(t *testing.T) {
 	b, release := stalled(t)
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
 		b.hits.Store(0)
-		cfg.Reader, cfg.Concurrent = readers, 8
+		cfg.Reader, cfg.Concurrent = masksOf, 8
 		e := newEdge(t, cfg, tool("slow", b.URL))
 		var path atomic.Int32
 		var wg sync.WaitGroup
@@ -456,7 +457,7 @@ func TestSlotsAreGivenBack(t *testing.T) {
 		}
 	})
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
-		cfg.Reader, cfg.Concurrent = readers, 400
+		cfg.Reader, cfg.Concurrent = masksOf, 400
 		cfg.HeaderTimeout, cfg.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond
 		declared := tool("maps", b.URL)
 		declared.MaxSize = 4000
@@ -504,12 +505,12 @@ func TestGateOutlivesTheProxy(t *testing.T) {
 	gate := NewGate()
 	proxy := func(limit string) *edge {
 		return newEdge(t, Config{
-			Reader: readers, ClientLimit: rate(t, limit), Gate: func(*noticeboard.Tool) *Gate { return gate },
+			Reader: masksOf, ClientLimit: rate(t, limit), Gate: func(*noticeboard.Tool) *Gate { return gate },
 		}, tool("maps", b.URL))
 	}
 	ask := func(e *edge, want int) {
 		t.Helper()
-		if a := e.do(t, "GET", "/.tools/maps/x", "empty", as("alice")); a.status != want {
+		if a := e.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")); a.status != want {
 			t.Errorf("got %d %s, want %d", a.status, a.body, want)
 		}
 	}
@@ -520,7 +521,7 @@ func TestGateOutlivesTheProxy(t *testing.T) {
 	ask(second, 429)
 	ask(first, 429)
 	raised := proxy("1000/1s")
-	tries(t, "the new rate to refill", func() bool { return raised.do(t, "GET", "/.tools/maps/x", "empty", as("alice")).status == 200 })
+	tries(t, "the new rate to refill", func() bool { return raised.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")).status == 200 })
 }
 
 func TestBadLimits(t *testing.T) {
@@ -534,7 +535,7 @@ func TestBadLimits(t *testing.T) {
 }
 
 func BenchmarkVisit(b *testing.B) {
-	e := &Proxy{cfg: Config{Reader: readers, Concurrent: DefaultConcurrent, Limit: rate(b, "1000000/1s"), ClientLimit: rate(b, "1000000/1s")}}
+	e := &Proxy{cfg: Config{Reader: masksOf, Concurrent: DefaultConcurrent, Limit: rate(b, "1000000/1s"), ClientLimit: rate(b, "1000000/1s")}}
 	up := &upstream{fairness: e.fairness(&noticeboard.Tool{})}
 	r, err := http.NewRequest("GET", "/", nil)
 	if err != nil {

@@ -55,7 +55,7 @@ func TestPseudonym(t *testing.T) {
 
 // named is a config that gives pseudonyms.
 func named(cfg Config) Config {
-	cfg.Reader = readers
+	cfg.Reader = masksOf
 	cfg.Pseudonym = func(tool *noticeboard.Tool, reader Reader, now time.Time) string {
 		if reader.Client == "" {
 			return ""
@@ -123,7 +123,7 @@ func TestPseudonymIsSent(t *testing.T) {
 		})
 		for i := range 2 {
 			for _, who := range []string{"alice", "bob"} {
-				a := e.do(t, "GET", "/.tools/maps/x", "empty", as(who), func(r *http.Request) { r.Header.Set(PseudonymHeader, "forged-by-the-page-itself") })
+				a := e.do(t, "GET", "/.tools/maps/x", "empty", asking(who), func(r *http.Request) { r.Header.Set(PseudonymHeader, "forged-by-the-page-itself") })
 				if a.status != 200 || !strings.Contains(a.header.Get("Cache-Control"), "private") && a.header.Get("Cache-Control") != "no-store" {
 					t.Errorf("request %d of %s: %d, Cache-Control %q", i, who, a.status, a.header.Get("Cache-Control"))
 				}
@@ -149,10 +149,10 @@ func TestPseudonymIsSent(t *testing.T) {
 				t.Errorf("a mask is sent: %q", request)
 			}
 		}
-		// Without the declaration nothing of it shows, and two readers are one.
+		// Without the declaration nothing of it shows, and two masksOf are one.
 		bare := strings.Replace(sent[0], PseudonymHeader+": "+line(sent[0])+"\r\n", "", 1)
 		for _, who := range []string{"alice", "bob"} {
-			e.do(t, "HEAD", "/.tools/plain/x", "empty", as(who))
+			e.do(t, "HEAD", "/.tools/plain/x", "empty", asking(who))
 		}
 		for _, request := range requests()[4:] {
 			if request != strings.Replace(bare, "GET", "HEAD", 1) {
@@ -221,7 +221,7 @@ func TestPseudonymStaysOnTheOrigin(t *testing.T) {
 	declared.Pseudonym, declared.Hosts = true, []string{strings.TrimPrefix(second.URL, "http://")}
 	e := newEdge(t, named(Config{}), declared)
 	for _, query := range []string{"far", "near"} {
-		if a := e.do(t, "GET", "/.tools/maps/a?"+query, "empty", as("alice")); a.status != 200 {
+		if a := e.do(t, "GET", "/.tools/maps/a?"+query, "empty", asking("alice")); a.status != 200 {
 			t.Fatalf("%s: %d %s", query, a.status, a.body)
 		}
 	}

@@ -90,6 +90,14 @@ func newAttack(t *testing.T, hosts ...string) *attack {
 	return s
 }
 
+// do asks as if nothing had been asked before: after some failures the breaker would
+// answer in place of what is tried here.
+func (s *attack) do(t testing.TB, method, path, dest string, change ...func(*http.Request)) answer {
+	t.Helper()
+	s.proxy.upstreams["maps"].gate = NewGate()
+	return s.edge.do(t, method, path, dest, change...)
+}
+
 // wantNoHits checks that nothing connected to the victim, and that it would have known.
 func (s *attack) wantNoHits(t *testing.T) {
 	t.Helper()
