@@ -19,6 +19,7 @@ const maxAge = time.Hour
 // serve asks the tool and passes its answer on.
 func (f *fetch) serve(w http.ResponseWriter, a ask) (string, *refusal) {
 	res, refused := f.get(a)
+	a.body.done() // a reader who takes the answer slowly must not hold it
 	if refused != nil {
 		return "", refused
 	}
@@ -37,6 +38,9 @@ func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, c
 	outcome, lifetime := OutcomeOK, cacheControl(res.Header)
 	if res.StatusCode >= 400 {
 		outcome, lifetime = OutcomeToolError, "no-store"
+	}
+	if method == http.MethodPost {
+		lifetime = "no-store"
 	}
 	length := res.ContentLength
 	if res.StatusCode == http.StatusNoContent {

@@ -15,6 +15,10 @@ type ask struct {
 
 	// pseudonym is the one thing of the reader's, where the tool is declared to get it.
 	pseudonym string
+
+	// Of a POST: the type in our own spelling, and the whole body.
+	contentType string
+	body        *requestBody
 }
 
 // Reader is what the proxy may know of who asks. No tool gets any of it.
@@ -28,9 +32,12 @@ type Reader struct {
 
 // Secret is something that belongs to the reader and that no tool may get.
 type Secret struct {
-	// Field says what it is, in words that the reader is shown and that may stand
-	// in a metric: "address", "mask", "user name", "session", "cookie NAME".
+	// Field says what it is, in words that the reader is shown: FieldAddress and
+	// the like. It also says how the leak guard looks for the value.
 	Field string
+	// Name tells secrets of one field apart, for the reader: a cookie's name.
+	// Default: none.
+	Name string
 	// Value is the secret itself.
 	Value string
 }

@@ -3,6 +3,7 @@ package anonproxy
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -65,9 +66,9 @@ func (b *batch) release() {
 
 // sharing is the cache that makes equal requests one, or nil: the proxy's, and
 // where it has none, for batches one that keeps nothing. Those with a pseudonym are
-// each reader's own.
+// each reader's own, and a POST may do something.
 func (p *Proxy) sharing(up *upstream, a ask) *cache.Cache {
-	if a.pseudonym != "" {
+	if a.pseudonym != "" || a.method == http.MethodPost {
 		return nil
 	}
 	if p.cfg.Cache == nil && up.hold.batched(a) {

@@ -39,6 +39,10 @@ type Config struct {
 	// Default: DefaultMaxSize.
 	MaxSize int64
 
+	// MaxRequestSize bounds the body of a POST in bytes where the tool sets no bound.
+	// Default: DefaultMaxRequestSize.
+	MaxRequestSize int64
+
 	// Timeout bounds a request, redirects and body included, where the tool sets
 	// no bound. Default: DefaultTimeout.
 	Timeout time.Duration
@@ -116,6 +120,7 @@ var (
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Prefix, DefaultPrefix)
 	setDefault(&c.MaxSize, DefaultMaxSize)
+	setDefault(&c.MaxRequestSize, DefaultMaxRequestSize)
 	setDefault(&c.Timeout, DefaultTimeout)
 	setDefault(&c.HeaderTimeout, DefaultHeaderTimeout)
 	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
@@ -130,6 +135,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("contact %q must be an e-mail or web address", c.Contact)
 	case c.MaxSize < 0:
 		return c, errors.New("the size limit must not be negative")
+	case c.MaxRequestSize < 0 || c.MaxRequestSize > maxRequestSize:
+		return c, fmt.Errorf("the size limit of requests must be at most %d bytes, and not negative", maxRequestSize)
 	case c.Timeout < 0 || c.HeaderTimeout < 0 || c.IdleTimeout < 0:
 		return c, errors.New("timeouts must not be negative")
 	case c.Concurrent < 0:

@@ -68,6 +68,7 @@ func (f *fetch) send(a ask) (*http.Response, *refusal) {
 	}
 	for range maxRedirects + 1 {
 		req := &http.Request{Method: a.method, URL: u, Host: u.Host, Header: f.withValidators(f.up.header(a, u), u)}
+		a.putBody(req)
 		f.count()
 		f.watch(f.p.cfg.HeaderTimeout)
 		res, err := f.up.transport.http.RoundTrip(req.WithContext(f.ctx))
@@ -87,6 +88,9 @@ func (f *fetch) send(a ask) (*http.Response, *refusal) {
 		var refused *refusal
 		if u, refused = f.up.follow(u, location); refused == nil {
 			refused = f.p.refuseHop(f.up, u)
+		}
+		if refused == nil {
+			refused = a.redirect(f.up, res.StatusCode)
 		}
 		if refused != nil {
 			return nil, refused

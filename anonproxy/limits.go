@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"context"
 	"fmt"
 	"hash/maphash"
 	"net/http"
@@ -110,17 +111,17 @@ type visit struct {
 }
 
 // visit begins one. It waits for its turn where the client has many under way.
-func (p *Proxy) visit(r *http.Request, up *upstream) (*visit, *refusal) {
+func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit, *refusal) {
 	v := &visit{up: up}
 	if p.cfg.Reader == nil {
 		return v, nil
 	}
-	v.client, v.slots = up.gate.client(p.reader(r).Client, up.share)
+	v.client, v.slots = up.gate.client(client, up.share)
 	if v.slots == nil {
 		return v, nil
 	}
-	if !v.slots.enter(r.Context()) {
-		if r.Context().Err() != nil {
+	if !v.slots.enter(ctx) {
+		if ctx.Err() != nil {
 			return nil, &refusal{http.StatusBadGateway, OutcomeCanceled, errReader.Error()}
 		}
 		return nil, &refusal{http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours to the tool are under way; try again in a few seconds"}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -19,6 +20,7 @@ type Proxy struct {
 	upstreams map[string]*upstream
 	own       []*Transport
 	flights   *cache.Cache // of batches, where there is no cache; nil if there are none
+	bodies    atomic.Int64 // bytes of the bodies that are being read
 }
 
 // New returns a proxy for the board's tools. Close it when done.
@@ -116,7 +118,7 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 		return "", badRequest(http.StatusMethodNotAllowed, "the tool isn't declared for this method")
 	}
 	// HTTP/3 tells no length for GET, and no such body is ever read.
-	if r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3 {
+	if r.Method != http.MethodPost && (r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3) {
 		return "", badRequest(http.StatusBadRequest, "the request must not have a body")
 	}
 	kind, refused := p.requestKind(r)
@@ -127,22 +129,32 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
 	}
 	a := ask{target: t, method: r.Method, kind: kind}
-	if refused := p.name(&a, up, r); refused != nil {
+	reader := p.reader(r)
+	if refused := reader.leaksURL(&a.target); refused != nil { // also for answers that are kept
+		return "", refused
+	}
+	if r.Method == http.MethodPost {
+		if refused := p.takeBody(w, r, up, &reader, &a); refused != nil {
+			return "", refused
+		}
+		defer a.body.done()
+	}
+	if refused := p.name(&a, up, reader); refused != nil {
 		return "", refused
 	}
 	serve := p.serveUncached
 	if p.sharing(up, a) != nil {
 		serve = p.serveCached
 	}
-	outcome, refused := serve(w, r, up, a)
+	outcome, refused := serve(w, r, reader.Client, up, a)
 	if refused != nil && (a.method != http.MethodGet || p.sharing(up, a) == nil) { // else fetches that many share tell once
 		p.logRefusal(up.tool.Name, refused)
 	}
 	return outcome, refused
 }
 
-func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, up *upstream, a ask) (string, *refusal) {
-	v, refused := p.visit(r, up)
+func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, client string, up *upstream, a ask) (string, *refusal) {
+	v, refused := p.visit(r.Context(), client, up)
 	if refused != nil {
 		return "", refused
 	}

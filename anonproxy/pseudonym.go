@@ -4,9 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"maps"
 	"net/http"
-	"net/url"
 	"regexp"
 	"time"
 
@@ -40,27 +38,15 @@ func Pseudonym(key []byte, now time.Time, tool *noticeboard.Tool, client string)
 }
 
 // name puts the reader's pseudonym into what is asked of a tool that declares one.
-func (p *Proxy) name(a *ask, up *upstream, r *http.Request) *refusal {
+func (p *Proxy) name(a *ask, up *upstream, reader Reader) *refusal {
 	if !up.tool.Pseudonym {
 		return nil
 	}
 	if p.cfg.Pseudonym != nil {
-		a.pseudonym = p.cfg.Pseudonym(up.tool, p.reader(r), time.Now())
+		a.pseudonym = p.cfg.Pseudonym(up.tool, reader, time.Now())
 	}
 	if !pseudonymForm.MatchString(a.pseudonym) { // without it the tool is never asked
 		return badRequest(http.StatusServiceUnavailable, "the pseudonym that the tool is declared to get can't be made")
 	}
 	return nil
-}
-
-// header returns the request header for an address. Only the tool's own origin gets a
-// pseudonym: its other hosts may be other people's.
-func (up *upstream) header(a ask, u *url.URL) http.Header {
-	header := up.headers[a.kind]
-	if a.pseudonym == "" || u.Host != up.origin.Host {
-		return header
-	}
-	header = maps.Clone(header)
-	header[PseudonymHeader] = []string{a.pseudonym}
-	return header
 }

@@ -2,6 +2,7 @@ package anonproxy
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,6 +24,7 @@ type upstream struct {
 	transport *Transport
 	hold      *hold
 	maxSize   int64
+	bodyLimit int64 // of a POST
 	timeout   time.Duration
 	fairness
 }
@@ -40,6 +42,8 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 		up.origins[o] = true
 	}
 	setDefault(&up.maxSize, p.cfg.MaxSize)
+	up.bodyLimit = tool.MaxRequestSize
+	setDefault(&up.bodyLimit, p.cfg.MaxRequestSize)
 	setDefault(&up.timeout, p.cfg.Timeout)
 	up.scopes, up.fairness = scopes(up), p.fairness(tool)
 	if up.hold.batch != nil {
@@ -54,6 +58,24 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 		p.own = append(p.own, up.transport)
 	}
 	return up, nil
+}
+
+// header returns the request header of an ask for an address. Only the tool's own origin
+// gets a pseudonym: its other hosts may be other people's.
+func (up *upstream) header(a ask, u *url.URL) http.Header {
+	header := up.headers[a.kind]
+	named := a.pseudonym != "" && u.Host == up.origin.Host
+	if !named && a.contentType == "" {
+		return header
+	}
+	header = maps.Clone(header)
+	if named {
+		header[PseudonymHeader] = []string{a.pseudonym}
+	}
+	if a.contentType != "" {
+		header["Content-Type"] = []string{a.contentType}
+	}
+	return header
 }
 
 // requestHeaders are the headers of all requests to a tool, by kind. They are

@@ -1,0 +1,228 @@
+package anonproxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultMaxRequestSize bounds the body of a POST where nothing else does, in bytes.
+const DefaultMaxRequestSize = 64 << 10
+
+// maxRequestSize is the largest bound that a tool may be given, in bytes.
+const maxRequestSize = 64 << 20
+
+// Bounds of bodies that are being read.
+const (
+	bodyMemory   = 64 << 20 // bytes of all bodies at once, that of the largest tool at least
+	bodyTimeout  = 15 * time.Second
+	bodyRate     = 64 << 10 // bytes a second, on top of the time above
+	firstBodyBuf = 2 << 10
+)
+
+// requestTypes are the types of bodies that tools may get, in the one spelling that they are
+// sent in. Multipart is left out: its boundary is the browser's own.
+var requestTypes = map[string]string{
+	"application/geo+json":              "application/geo+json",
+	"application/graphql":               "application/graphql",
+	"application/graphql+json":          "application/graphql+json",
+	"application/json":                  "application/json",
+	"application/ld+json":               "application/ld+json",
+	"application/sparql-query":          "application/sparql-query",
+	"application/vnd.api+json":          "application/vnd.api+json",
+	"application/x-ndjson":              "application/x-ndjson",
+	"application/x-www-form-urlencoded": "application/x-www-form-urlencoded",
+	"text/csv":                          "text/csv; charset=utf-8",
+	"text/plain":                        "text/plain; charset=utf-8",
+}
+
+// takeBody reads the body of a POST into the ask. What can be refused without the body is, and
+// the tool is not asked before all of it is here: how it arrives is the reader's.
+func (p *Proxy) takeBody(w http.ResponseWriter, r *http.Request, up *upstream, reader *Reader, a *ask) *refusal {
+	if refused := p.checkPost(r, up, a); refused != nil {
+		return refused
+	}
+	body := &requestBody{memory: &p.bodies, limit: up.bodyLimit}
+	limit := min(bodyTimeout+time.Duration(up.bodyLimit)*time.Second/bodyRate, up.timeout)
+	refused := body.readFrom(w, r, limit)
+	if refused == nil {
+		refused = reader.leaks(body.data)
+	}
+	if refused != nil {
+		body.done()
+		return refused
+	}
+	a.body = body
+	return nil
+}
+
+// putBody gives a request its body, whose length is told. The transport takes it from GetBody again
+// only where nothing of the request was sent, as a POST must not be made twice.
+func (a *ask) putBody(r *http.Request) {
+	if a.body == nil {
+		return
+	}
+	data := a.body.data
+	r.ContentLength, r.Body = int64(len(data)), http.NoBody
+	if len(data) > 0 {
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+		r.Body, _ = r.GetBody()
+	}
+}
+
+// redirect makes the ask what a redirect with the status asks for: as browsers do, 307 and 308 send
+// a body again, and the others turn a POST into a GET.
+func (a *ask) redirect(up *upstream, status int) *refusal {
+	if a.method != http.MethodPost || status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect {
+		return nil
+	}
+	a.method, a.body, a.contentType = http.MethodGet, nil, ""
+	if !slices.Contains(up.tool.Methods, a.method) {
+		return badResponse("the tool redirects a POST to a GET, which it isn't declared for")
+	}
+	return nil
+}
+
+// checkPost refuses a POST by its head alone.
+func (p *Proxy) checkPost(r *http.Request, up *upstream, a *ask) *refusal {
+	if a.kind == anyKind && !fromOwnPage(r) { // without Fetch metadata
+		return badRequest(http.StatusForbidden, "only pages of this wiki may send to tools: the Origin header is missing or another's")
+	}
+	if len(r.Header["Content-Encoding"]) > 0 {
+		return badRequest(http.StatusUnsupportedMediaType, "the request's body must not be compressed: it can't be checked then")
+	}
+	var reason string
+	if a.contentType, reason = requestType(r.Header["Content-Type"]); reason != "" && (r.ContentLength != 0 || len(r.Header["Content-Type"]) > 0) {
+		return badRequest(http.StatusUnsupportedMediaType, reason)
+	}
+	if r.ContentLength > up.bodyLimit {
+		return errBodyTooLarge
+	}
+	return nil
+}
+
+// fromOwnPage tells by the Origin header, which every browser sends with a POST, whether a page of this
+// host does. (Over TLS there is better: see requestKind.)
+func fromOwnPage(r *http.Request) bool {
+	text, ok := single(r.Header, "Origin")
+	origin, err := url.Parse(text)
+	return ok && err == nil && origin.Host != "" && (origin.Scheme == "http" || origin.Scheme == "https") &&
+		strings.EqualFold(origin.Host, r.Host)
+}
+
+// requestType reads a request's Content-Type fields. It returns the type as it is sent; the reason
+// is "" unless the type is refused.
+func requestType(fields []string) (contentType, reason string) {
+	if len(fields) != 1 {
+		return "", "the request must have one content type"
+	}
+	mediaType, params, err := mime.ParseMediaType(fields[0])
+	if err != nil {
+		return "", "the request has a malformed content type"
+	}
+	contentType, ok := requestTypes[mediaType]
+	if !ok {
+		return "", "the request has a content type that isn't allowed: JSON, plain text, forms (not multipart), SPARQL and GraphQL are"
+	}
+	for name, value := range params {
+		if name != "charset" || !strings.EqualFold(value, "utf-8") && !strings.EqualFold(value, "us-ascii") {
+			return "", "the request's content type may have the parameter charset=utf-8 and no other"
+		}
+	}
+	return contentType, ""
+}
+
+var (
+	errBodyTooLarge = badRequest(http.StatusRequestEntityTooLarge, "the request's body is too large for this tool")
+	errBodySlow     = badRequest(http.StatusRequestTimeout, "the request's body comes too slowly")
+	errBodyBroken   = badRequest(http.StatusBadRequest, "the request's body broke off")
+	errBodyMemory   = badRequest(http.StatusServiceUnavailable, "too many requests with a body are on their way: try again in a moment")
+)
+
+// requestBody is a body as it is read. It takes memory as it arrives, so that those who
+// send nothing hold nothing.
+type requestBody struct {
+	memory *atomic.Int64 // held by all bodies
+	held   int64
+	limit  int64
+	data   []byte
+}
+
+// readFrom reads the whole body within a time limit.
+func (b *requestBody) readFrom(w http.ResponseWriter, r *http.Request, limit time.Duration) *refusal {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return nil
+	}
+	control := http.NewResponseController(w)
+	if control.SetReadDeadline(time.Now().Add(limit)) == nil {
+		// The server goes on to watch the connection for a reader who leaves.
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	}
+	for {
+		if len(b.data) == cap(b.data) && !b.grow(r.ContentLength) {
+			return errBodyMemory
+		}
+		n, err := r.Body.Read(b.data[len(b.data):cap(b.data)])
+		b.data = b.data[:len(b.data)+n]
+		switch {
+		case int64(len(b.data)) > b.limit:
+			return errBodyTooLarge
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return bodyRefusal(r.Context(), err)
+		}
+	}
+}
+
+// bodyRefusal says why a body couldn't be read.
+func bodyRefusal(ctx context.Context, err error) *refusal {
+	var tooLarge *http.MaxBytesError // of an outer handler
+	switch {
+	case errors.As(err, &tooLarge):
+		return errBodyTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errBodySlow
+	case ctx.Err() != nil:
+		return &refusal{http.StatusBadRequest, OutcomeCanceled, errReader.Error()}
+	}
+	return errBodyBroken
+}
+
+// grow makes room for more, twice what there is, if there is memory for it. One byte over
+// the limit shows that there is more.
+func (b *requestBody) grow(length int64) bool {
+	size := max(firstBodyBuf, 2*int64(cap(b.data)))
+	if length > 0 && size > length {
+		size = max(length, int64(cap(b.data))) + 1
+	}
+	size = min(size, b.limit+1)
+	more := size - int64(cap(b.data))
+	if b.memory.Add(more) > max(bodyMemory, 2*b.limit) {
+		b.memory.Add(-more)
+		return false
+	}
+	b.held += more
+	data := make([]byte, len(b.data), size)
+	copy(data, b.data)
+	b.data = data
+	return true
+}
+
+// done gives the memory back. It may be called twice, and on nil.
+func (b *requestBody) done() {
+	if b == nil {
+		return
+	}
+	b.memory.Add(-b.held)
+	b.held, b.data = 0, nil
+}
