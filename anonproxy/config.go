@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/mirror"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -80,6 +81,13 @@ type Config struct {
 	// Default: none, each request asks the tool.
 	Cache *cache.Cache
 
+	// Mirrors keeps the files of mirrors, for the caller to close; several proxies may
+	// share it. See [Proxy.FillMirrors]. Default: one in memory.
+	Mirrors *mirror.Store
+
+	// ObserveMirror is told of each attempt to fetch a mirrored file. Default: nobody is.
+	ObserveMirror func(tool, outcome string)
+
 	// Reader tells who asks, for the leak guard and for the limits of each client.
 	// Default: nobody is known.
 	Reader func(*http.Request) Reader
@@ -125,6 +133,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.HeaderTimeout, DefaultHeaderTimeout)
 	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
 	setDefault(&c.Concurrent, DefaultConcurrent)
+	if c.Mirrors == nil {
+		c.Mirrors = mirror.New(mirror.Config{})
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -31,6 +31,20 @@ var destinations = map[string]noticeboard.Kind{
 // tools; there the type list, nosniff and the sandbox still hold. An edge
 // behind a TLS terminator should set Config.RequireFetchMetadata.
 func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal) {
+	dest, refused := p.destination(r)
+	if refused != nil || dest == "" {
+		return anyKind, refused
+	}
+	kind, ok := destinations[dest]
+	if !ok {
+		return "", badRequest(http.StatusForbidden, "the proxy serves no scripts, workers, frames or documents")
+	}
+	return kind, nil
+}
+
+// destination is the Fetch metadata's destination of a request that pages of the wiki
+// may make, "" where there is no metadata.
+func (p *Proxy) destination(r *http.Request) (string, *refusal) {
 	if _, worker := r.Header["Service-Worker"]; worker {
 		return "", badRequest(http.StatusForbidden, "service workers can't be loaded through the proxy")
 	}
@@ -44,19 +58,17 @@ func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal) {
 		if r.TLS != nil || p.cfg.RequireFetchMetadata {
 			return "", badRequest(http.StatusForbidden, "the request has no Sec-Fetch headers: use a current browser")
 		}
-		return anyKind, nil
+		return "", nil
 	}
 	switch {
 	case site != "same-origin":
 		return "", badRequest(http.StatusForbidden, "only pages of this wiki may use the proxy")
 	case mode != "cors" && mode != "no-cors" && mode != "same-origin":
 		return "", badRequest(http.StatusForbidden, "the proxy can't be navigated to")
-	}
-	kind, ok := destinations[dest]
-	if !ok {
+	case dest == "":
 		return "", badRequest(http.StatusForbidden, "the proxy serves no scripts, workers, frames or documents")
 	}
-	return kind, nil
+	return dest, nil
 }
 
 // single returns a field's one value or "", and false where it has several.

@@ -51,8 +51,14 @@ func New(board *noticeboard.Board, cfg Config) (*Proxy, error) {
 	return p, nil
 }
 
-// Close closes the connections of the transports that the proxy made itself.
+// Close closes the connections of the transports that the proxy made itself, and lets
+// go of mirrored files.
 func (p *Proxy) Close() error {
+	for _, up := range p.upstreams {
+		if up.mirror != nil {
+			up.mirror.release()
+		}
+	}
 	for _, t := range p.own {
 		t.Close()
 	}
@@ -120,6 +126,9 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	// HTTP/3 tells no length for GET, and no such body is ever read.
 	if r.Method != http.MethodPost && (r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3) {
 		return "", badRequest(http.StatusBadRequest, "the request must not have a body")
+	}
+	if up.mirror != nil {
+		return p.serveMirror(w, r, up, t)
 	}
 	kind, refused := p.requestKind(r)
 	if refused != nil {

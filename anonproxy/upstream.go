@@ -23,6 +23,7 @@ type upstream struct {
 	scopes    map[noticeboard.Kind]unique.Handle[cache.Scope]
 	transport *Transport
 	hold      *hold
+	mirror    *mirrored // nil: no mirror
 	maxSize   int64
 	bodyLimit int64 // of a POST
 	timeout   time.Duration
@@ -57,6 +58,7 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 		up.transport = NewTransport(tool, WithResolver(p.cfg.Resolver))
 		p.own = append(p.own, up.transport)
 	}
+	up.mirror = p.newMirrored(up)
 	return up, nil
 }
 

@@ -73,6 +73,14 @@ func (t *Tool) Label(now time.Time) (label Label, unmet []Criterion) {
 }
 
 func (t *Tool) meets(c Criterion, now time.Time) bool {
+	if t.IsMirror() { // it gets nothing of anybody, so there is nothing to say or keep
+		switch c {
+		case explained:
+			return t.Purpose != "" && t.Contact != ""
+		case impersonal, retention, privacy:
+			return true
+		}
+	}
 	switch c {
 	case proxyOnly:
 		return t.Access == ByProxy

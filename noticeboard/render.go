@@ -45,6 +45,8 @@ type toolView struct {
 	UnmetIDs []string    `json:"unmet,omitempty"`
 	Stopped  []stopView  `json:"stopped,omitempty"`
 	Declared string      `json:"declaration_hash,omitempty"`
+
+	Files []MirrorAddress `json:"files,omitempty"`
 }
 
 // stopView is a path that is stopped. Who stopped it isn't for the public.
@@ -64,7 +66,7 @@ func renderPage(prefix, withdraw string, listings []Listing, changes []Change, n
 			view.Pending = append(view.Pending, newToolView(l, now))
 			continue
 		}
-		view.Tools = append(view.Tools, newToolView(l, now))
+		view.Tools = append(view.Tools, newToolView(l, now).withFiles(prefix))
 		view.Direct = view.Direct || l.Tool.Consentable()
 	}
 	var list bytes.Buffer
@@ -101,6 +103,12 @@ func newToolView(l Listing, now time.Time) toolView {
 			v.Stopped = append(v.Stopped, stopView{k.Prefix, k.Why, k.At})
 		}
 	}
+	return v
+}
+
+// withFiles adds where a mirror's files are.
+func (v toolView) withFiles(prefix string) toolView {
+	v.Files = v.MirrorAddresses(prefix)
 	return v
 }
 

@@ -163,6 +163,8 @@ func (t *Tool) checkMirror() *Error {
 		switch {
 		case err != nil:
 			return wrong("mirror", "mirror %q %v", file.Path, err)
+		case !isMirrorPath(address):
+			return wrong("mirror", "mirror %q can't be asked for in one way only: write it without empty or dot segments and their escapes", file.Path)
 		case !isIntegrity(file.Integrity):
 			return wrong("mirror", "mirror %q: %q isn't a hash such as sha384-… in base64", file.Path, file.Integrity)
 		case seen[address.String()]:
