@@ -105,7 +105,10 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 		return anonproxy.Reader{}
 	}
 	h.told.Pseudonym = (&pseudonyms{keys: app.keys}).of
+	h.told.Mirrors = app.mirrors.store
+	h.told.ObserveMirror = func(tool, outcome string) { app.metrics.mirrors.WithLabelValues(tool, outcome).Inc() }
 	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
+	app.mirrors.add(h.fillMirrors)
 	return h.open()
 }
 

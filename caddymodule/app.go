@@ -64,6 +64,9 @@ type App struct {
 	// ToolsCache is about the shared cache of the tools' answers. Default: one in memory.
 	ToolsCache *ToolsCacheConfig `json:"tools_cache,omitempty"`
 
+	// MirrorDir is the directory of the files of tools that are mirrors. Default: `mirrors` in DataDir.
+	MirrorDir string `json:"mirror_dir,omitempty"`
+
 	// DataDir is the directory of the app's own files: records of sightings, the audit log and
 	// quotas. Default: `wikiveil` in Caddy's data directory.
 	DataDir string `json:"data_dir,omitempty"`
@@ -98,6 +101,8 @@ type App struct {
 	logs, logsBefore *logMasker
 	retention        *auditRetention // nil: not started, or without a desk
 
+	mirrors appMirrors
+
 	toolCache    *cache.Cache // nil: each request asks the tool
 	toolCacheKey string       // in toolCaches
 
@@ -126,6 +131,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	a.openMirrors()
 	if err = a.openToolCache(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
@@ -236,6 +242,7 @@ func (a *App) Start() error {
 			"set `log { format masked json }` in the global options, and in each site's log")
 	}
 	a.startBoard()
+	a.mirrors.start()
 	return nil
 }
 
@@ -245,6 +252,7 @@ func (a *App) Stop() error {
 	logMasks.CompareAndSwap(a.logs, a.logsBefore)
 	a.logsBefore = nil
 	a.cspSites.stop()
+	a.mirrors.stop()
 	a.stopBoard()
 	if a.retention == nil {
 		return nil
@@ -255,7 +263,7 @@ func (a *App) Stop() error {
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {
 	a.stopBoard()
-	var errs []error
+	errs := []error{a.mirrors.close()}
 	if a.boardKey != "" {
 		_, err := boardStates.Delete(a.boardKey)
 		errs = append(errs, err)

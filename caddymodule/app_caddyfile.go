@@ -29,6 +29,7 @@ import (
 //	    tools_cache {
 //	        ...
 //	    }
+//	    mirror_dir <path>
 //	    data_dir <path>
 //	    sightings {
 //	        ...
@@ -109,6 +110,12 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 		if err := a.parseToolsCache(d); err != nil {
 			return err
 		}
+	case "mirror_dir":
+		dir, err := oneArg(d)
+		if err != nil {
+			return err
+		}
+		a.MirrorDir = dir
 	case "data_dir":
 		dir, err := oneArg(d)
 		if err != nil {
@@ -126,7 +133,7 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 			return err
 		}
 	default:
-		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, tools_file, tools_cache, data_dir, sightings, audit, quota)", option)
+		return d.Errf("unknown wikiveil option %q (known: secret, rotate, keep, site, v6_prefix, ranges, network, tool, tools_file, tools_cache, mirror_dir, data_dir, sightings, audit, quota)", option)
 	}
 	if err := a.validate(true); err != nil {
 		return d.WrapErr(err)

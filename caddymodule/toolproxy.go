@@ -73,6 +73,9 @@ func (p *toolProxy) release() error {
 		return nil
 	}
 	errs := []error{p.releaseGates()}
+	if p.Proxy != nil {
+		errs = append(errs, p.Proxy.Close())
+	}
 	for _, key := range p.keys {
 		_, err := toolTransports.Delete(key)
 		errs = append(errs, err)

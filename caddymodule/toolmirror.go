@@ -1,0 +1,104 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+)
+
+// mirrorPoll is how long a change of the noticeboard waits at most to have its mirrored
+// files fetched.
+const mirrorPoll = 2 * time.Second
+
+// mirrorStores keep mirrored files over config reloads, by directory.
+var mirrorStores = caddy.NewUsagePool()
+
+// mirrorStore gives a store the method that the pool asks for.
+type mirrorStore struct{ *mirror.Store }
+
+// Destruct implements caddy.Destructor.
+func (s mirrorStore) Destruct() error { return s.Close() }
+
+// appMirrors is what the app has of mirrors.
+type appMirrors struct {
+	store *mirror.Store
+	dir   string // in mirrorStores; empty before the store is there
+
+	mu   sync.Mutex
+	fill []func(context.Context) // of each site
+	ends []func()                // of those that run
+}
+
+// openMirrors takes the store of mirrored files into use. No file is touched yet, as the
+// config may only be validated.
+func (a *App) openMirrors() {
+	dir := cmp.Or(caddy.NewReplacer().ReplaceAll(a.MirrorDir, ""), filepath.Join(a.dataDir(), "mirrors"))
+	pooled, _, _ := mirrorStores.LoadOrNew(dir, func() (caddy.Destructor, error) { // never an error
+		return mirrorStore{mirror.New(mirror.Config{Dir: dir})}, nil
+	})
+	a.mirrors.store, a.mirrors.dir = pooled.(mirrorStore).Store, dir
+}
+
+// add has something done while the app runs.
+func (m *appMirrors) add(fill func(context.Context)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fill = append(m.fill, fill)
+}
+
+func (m *appMirrors) start() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, fill := range m.fill {
+		m.ends = append(m.ends, inBackground(fill))
+	}
+}
+
+// stop ends what start began, if it did.
+func (m *appMirrors) stop() {
+	m.mu.Lock()
+	ends := m.ends
+	m.ends = nil
+	m.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+}
+
+// close lets go of the store.
+func (m *appMirrors) close() error {
+	m.stop()
+	if m.dir == "" {
+		return nil
+	}
+	_, err := mirrorStores.Delete(m.dir)
+	return err
+}
+
+// fillMirrors has mirrored files fetched that aren't there, and those of tools that come.
+func (h *AnonProxy) fillMirrors(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		wait := mirrorPoll
+		if proxy, err := h.present(); err == nil { // it is an error for requests too
+			wait = min(wait, proxy.FillMirrors(ctx))
+			_ = proxy.release() // closing transports gives no error
+		}
+		timer.Reset(wait)
+	}
+}
+
+// Interface guard
+var _ caddy.Destructor = mirrorStore{}
