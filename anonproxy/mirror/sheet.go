@@ -17,9 +17,10 @@ const (
 	maxRewritten = 8 << 20
 )
 
-// Nowhere is the address in the place of those that aren't mirrored: no browser
-// asks anybody for it (CSS Values and Units).
-const Nowhere = "about:invalid"
+// Nowhere is the address in the place of those that aren't mirrored. Browsers ask
+// nobody for the empty one (CSS Values and Units, 4.5), nor report it as a violation of
+// a policy, as they do with about:invalid; old ones ask for the sheet itself.
+const Nowhere = ""
 
 // Errors of a style sheet that isn't served.
 var (
