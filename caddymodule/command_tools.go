@@ -17,7 +17,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "tools",
-		Usage: "list|disable|enable [<name>] [--url <address>] [--reason <text>] [--address <interface>] [--config <path> [--adapter <name>]]",
+		Usage: "list|pin|disable|enable [<name>] [--url <address>] [--reason <text>] [--address <interface>] [--config <path> [--adapter <name>]]",
 		Short: "Shows the tools of the noticeboard, and disables them at once",
 		Long: `
 Asks the running server, through its admin API, how the declared tools stand, or to disable
@@ -31,6 +31,7 @@ on the noticeboard and to who asks for the tool; who acted is not.`,
 			cmd.AddCommand(
 				toolsCommand("list", "Prints how the tools stand", 0, runToolsList),
 				switchCommand("disable <name>", "Disables a tool, or what begins with an address", runToolsDisable),
+				pinCommand(),
 				switchCommand("enable <name>", "Takes back what disable did for the same tool and address", runToolsEnable),
 			)
 		},
