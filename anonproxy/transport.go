@@ -36,6 +36,9 @@ type Transport struct {
 
 	// loopback turns the address check round: nothing but loopback may be dialled.
 	loopback bool
+
+	// echo is dialled in place of the tool; see NewEchoTransport.
+	echo string
 }
 
 // BlockedError tells why a connection was not made.
@@ -99,6 +102,9 @@ func (t *Transport) Close() {
 func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !t.hosts[address] {
 		return nil, &BlockedError{"the host isn't declared"}
+	}
+	if t.echo != "" {
+		address = t.echo
 	}
 	return t.dialer.DialContext(ctx, network, address)
 }

@@ -1,0 +1,302 @@
+package anonproxy
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"errors"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// canaryTool is a tool that is nowhere, as none is asked.
+func canaryTool(origin string, methods ...string) *noticeboard.Tool {
+	return &noticeboard.Tool{
+		Name: "maps", Origin: origin, Kinds: noticeboard.Kinds(), Methods: methods, AllowLoopback: strings.Contains(origin, "//127."),
+	}
+}
+
+// echoed makes the real proxy that ends at the echo; change may spoil it.
+func echoed(t testing.TB, board *noticeboard.Board, cfg Config, change func(*Proxy, http.ResponseWriter, *http.Request)) func(string, *x509.CertPool, *canary.Reader) (http.Handler, func(), error) {
+	return func(echo string, roots *x509.CertPool, who *canary.Reader) (http.Handler, func(), error) {
+		var transports []*Transport
+		cfg := cfg
+		cfg.Transport = func(tool *noticeboard.Tool) *Transport {
+			transports = append(transports, NewEchoTransport(tool, echo, roots))
+			return transports[0]
+		}
+		cfg.Reader = func(*http.Request) Reader { return Reader{Client: who.Client} }
+		if cfg.Cache != nil {
+			cfg.Cache = newCache(t, cache.Config{})
+		}
+		proxy, err := New(board, cfg)
+		if err != nil {
+			return nil, nil, err
+		}
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if change != nil {
+				change(proxy, w, r)
+			}
+			proxy.ServeHTTP(w, r)
+		})
+		return handler, func() {
+			for _, t := range transports {
+				t.Close()
+			}
+			_ = proxy.Close()
+		}, nil
+	}
+}
+
+func runCanary(t testing.TB, tool *noticeboard.Tool, cfg Config, change func(*Proxy, http.ResponseWriter, *http.Request)) (*noticeboard.Tool, *canary.Result) {
+	t.Helper()
+	board, err := noticeboard.New([]*noticeboard.Tool{tool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool, _ = board.Lookup(tool.Name)
+	result, err := canary.Run(t.Context(), canary.Config{Tool: tool, Prefix: DefaultPrefix, Proxy: echoed(t, board, cfg, change)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tool, result
+}
+
+// signed makes a transcript that is opened again, as anybody gets it.
+func signed(t testing.TB, tool *noticeboard.Tool, result *canary.Result) *canary.Transcript {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := &canary.Transcript{
+		Format: canary.Format, Prefix: DefaultPrefix, Tool: tool.Name, Origin: tool.Origin, Declaration: tool.Hash(), Sequence: 1,
+		Time: time.Now().UTC().Truncate(time.Second), Every: 3600,
+	}
+	made.Put(result)
+	data, err := canary.Sign(made, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := canary.Open(data, public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(opened, made) {
+		t.Errorf("opened, it is another: %+v, not %+v", opened, made)
+	}
+	return opened
+}
+
+// What the canary shows of the real proxy passes its own verification, over HTTP/1.1.
+func TestCanaryShowsTheRequests(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"plain":      {},
+		"contact":    {Contact: "admin@wiki.example.org"},
+		"with cache": {Cache: new(cache.Cache)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tool, result := runCanary(t, canaryTool("http://127.0.0.1:1", "GET", "HEAD"), cfg, nil)
+			opened := signed(t, tool, result)
+			if err := opened.Verify(canary.Expect{Now: time.Now(), Declaration: tool.Hash()}); err != nil {
+				t.Error(err)
+			}
+			if len(result.Requests) != 7 || result.TLS != nil {
+				t.Fatalf("%d requests, TLS %v", len(result.Requests), result.TLS)
+			}
+			contact := ""
+			if cfg.Contact != "" {
+				contact = "; " + cfg.Contact
+			}
+			want := "GET /wikiveil-canary?x=1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUser-Agent: " + product + contact +
+				")\r\nAccept: " + accepts[noticeboard.Img] + "\r\nAccept-Encoding: identity\r\n\r\n"
+			if got := result.Requests[0].Text; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// Over TLS the ClientHello of all connections is the same, and both protocols are shown.
+// The requests over HTTP/2 are equal since their header has one order.
+func TestCanaryOverTLS(t *testing.T) {
+	tool, result := runCanary(t, canaryTool("https://maps.example.org", "GET", "HEAD"), Config{}, nil)
+	if err := signed(t, tool, result).Verify(canary.Expect{Now: time.Now(), Declaration: tool.Hash()}); err != nil {
+		t.Error(err)
+	}
+	if len(result.Differences) > 0 {
+		t.Errorf("the readers differ: %q", result.Differences)
+	}
+	if result.TLS == nil || result.TLS.ServerName != "maps.example.org" || !slices.Equal(result.TLS.Protocols, []string{"h2", "http/1.1"}) ||
+		!slices.Contains(result.TLS.Groups, "X25519") || len(result.TLS.KeyShares) == 0 || !slices.Contains(result.TLS.Versions, "TLS 1.3") {
+		t.Fatalf("TLS %+v", result.TLS)
+	}
+	for i, r := range result.Requests {
+		if want := []string{canary.HTTP2, canary.HTTP1}[i%2]; r.Protocol != want || r.Refused != "" && r.Kind != "" {
+			t.Errorf("request %d over %s: %s", i, r.Protocol, r.Refused)
+		}
+	}
+}
+
+// A proxy that lets anything of a reader through is found out.
+func TestCanaryFindsLeaks(t *testing.T) {
+	header := func(name string, value func(*http.Request) string) func(*Proxy, http.ResponseWriter, *http.Request) {
+		return func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
+			up := p.upstreams["maps"]
+			for kind, h := range up.headers {
+				h = maps.Clone(h)
+				if v := value(r); v != "" {
+					h.Set(name, v)
+				}
+				up.headers[kind] = h
+			}
+		}
+	}
+	for name, tc := range map[string]struct {
+		change     func(*Proxy, http.ResponseWriter, *http.Request)
+		difference string
+	}{
+		"languages":    {header("Accept-Language", func(r *http.Request) string { return r.Header.Get("Accept-Language") }), "the header fields Accept-Language"},
+		"a cookie":     {header("Cookie", func(r *http.Request) string { return r.Header.Get("Cookie") }), "the header fields Cookie"},
+		"the address":  {header("X-Forwarded-For", func(r *http.Request) string { return r.RemoteAddr }), "the header fields X-Forwarded-For"},
+		"the host":     {header("Referer", func(r *http.Request) string { return r.Host }), "the header fields Referer"},
+		"only that":    {header("Dnt", func(r *http.Request) string { return r.Header.Get("Dnt") }), "the header fields Dnt"},
+		"the protocol": {header("Via", func(r *http.Request) string { return r.Proto }), "the header fields Via"},
+		"a user agent": {header("User-Agent", func(r *http.Request) string { return r.Header.Get("User-Agent") }), "the header fields User-Agent"},
+		"a range":      {header("Range", func(r *http.Request) string { return r.Header.Get("Range") }), "the header fields Range"},
+		"the query":    {func(_ *Proxy, _ http.ResponseWriter, r *http.Request) { r.URL.RawQuery += r.Header.Get("Dnt") }, "differ in the "},
+		"the ClientHello": {func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.UserAgent(), "Mobile") {
+				p.upstreams["maps"].transport.http.TLSClientConfig.MaxVersion = 0x0303
+			}
+		}, "the ClientHello is another"},
+		"a refusal": {func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.UserAgent(), "Mobile") {
+				clear(p.upstreams)
+			}
+		}, "the edge refuses one reader and not the other: 404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tool, result := runCanary(t, canaryTool("https://maps.example.org"), Config{}, tc.change)
+			for _, protocol := range []string{canary.HTTP1, canary.HTTP2} {
+				if !slices.ContainsFunc(result.Differences, func(d string) bool {
+					return strings.Contains(d, protocol) && strings.Contains(strings.ToLower(d), strings.ToLower(tc.difference))
+				}) {
+					t.Errorf("over %s: got %q, want %q", protocol, result.Differences, tc.difference)
+				}
+			}
+			if err := signed(t, tool, result).Verify(canary.Expect{Now: time.Now()}); !errors.Is(err, canary.ErrUnequal) {
+				t.Errorf("verified: %v", err)
+			}
+		})
+	}
+}
+
+// What is the same for all readers and yet no constant that is known doesn't pass either.
+func TestCanaryFindsStrangeFields(t *testing.T) {
+	tool, result := runCanary(t, canaryTool("http://127.0.0.1:1"), Config{}, func(p *Proxy, _ http.ResponseWriter, _ *http.Request) {
+		for _, h := range p.upstreams["maps"].headers {
+			h.Set("X-Wiki", "example")
+		}
+	})
+	if len(result.Differences) > 0 {
+		t.Errorf("the readers differ: %q", result.Differences)
+	}
+	err := signed(t, tool, result).Verify(canary.Expect{Now: time.Now()})
+	if !errors.Is(err, canary.ErrForeign) || !strings.Contains(err.Error(), `the header field "X-Wiki"`) {
+		t.Errorf("verified: %v", err)
+	}
+}
+
+// The canary's transport is the real one in all but where it connects and whom it trusts.
+func TestEchoTransportIsTheRealOne(t *testing.T) {
+	tool := canaryTool("https://maps.example.org")
+	roots := x509.NewCertPool()
+	real, echo := NewTransport(tool), NewEchoTransport(tool, "127.0.0.1:1", roots)
+	defer real.Close()
+	defer echo.Close()
+	if echo.http.TLSClientConfig.RootCAs != roots || real.http.TLSClientConfig.RootCAs != nil {
+		t.Error("they trust others")
+	}
+	echo.http.TLSClientConfig.RootCAs = nil
+	for name, pair := range map[string][2]any{
+		"HTTP": {real.http, echo.http}, "TLS": {real.http.TLSClientConfig, echo.http.TLSClientConfig}, "dialer": {&real.dialer, &echo.dialer},
+	} {
+		a, b := reflect.ValueOf(pair[0]).Elem(), reflect.ValueOf(pair[1]).Elem()
+		for i := range a.NumField() {
+			field := a.Type().Field(i)
+			if !field.IsExported() || name == "HTTP" && field.Name == "TLSClientConfig" {
+				continue
+			}
+			x, y := a.Field(i), b.Field(i)
+			same := reflect.DeepEqual(x.Interface(), y.Interface())
+			if x.Kind() == reflect.Func {
+				same = x.Pointer() == y.Pointer() // of the code
+			}
+			if !same {
+				t.Errorf("%s: %s is %v, and %v for the echo", name, field.Name, x, y)
+			}
+		}
+	}
+	for name, pair := range map[string][2]Transport{"transport": {*real, *echo}} {
+		a, b := reflect.ValueOf(pair[0]), reflect.ValueOf(pair[1])
+		for i := range a.NumField() {
+			if field := a.Type().Field(i).Name; a.Field(i).Kind() == reflect.Bool && a.Field(i).Bool() != b.Field(i).Bool() && field != "loopback" {
+				t.Errorf("%s: %s differs", name, field)
+			}
+		}
+	}
+	if real.loopback || real.echo != "" || !echo.loopback {
+		t.Error("the echo isn't bound to loopback, or the real one is")
+	}
+}
+
+// The echo's transport reaches nothing but loopback, and no host that isn't declared.
+func TestEchoTransportReachesNothingElse(t *testing.T) {
+	b := newBackend(t, answers("application/json", "{}"))
+	tool := canaryTool("http://127.0.0.1:1")
+	for name, tc := range map[string]struct{ echo, url, reason string }{
+		"public echo":     {"192.0.2.1:80", "http://127.0.0.1:1/", "the tool may only be on loopback"},
+		"undeclared host": {b.Listener.Addr().String(), "http://127.0.0.1:2/", "the host isn't declared"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := NewEchoTransport(tool, tc.echo, nil)
+			defer e.Close()
+			r, err := http.NewRequest("GET", tc.url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = e.http.RoundTrip(r) //nolint:bodyclose // there is none
+			var blocked *BlockedError
+			if !errors.As(err, &blocked) || blocked.Reason != tc.reason {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	if b.hits.Load() != 0 {
+		t.Error("the tool was asked")
+	}
+}
+
+func TestCanaryRefusesWhatHasNone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		tool   noticeboard.Tool
+		reason string
+	}{
+		"consent": {noticeboard.Tool{Name: "maps", Origin: "https://maps.example.org", Access: noticeboard.ByConsent}, "by consent alone"},
+		"mirror": {noticeboard.Tool{Name: "maps", Origin: "https://maps.example.org", Access: noticeboard.ByProxy,
+			Mirror: []noticeboard.MirrorFile{{Path: "/a"}}}, "is a mirror"},
+	} {
+		if _, err := canary.Run(t.Context(), canary.Config{Tool: &tc.tool}); err == nil || !strings.Contains(err.Error(), tc.reason) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
