@@ -26,6 +26,8 @@ func init() {
 //	GET  /wikiveil/tools         how the tools of the noticeboard stand
 //	POST /wikiveil/tools/disable disables a tool or a part of it {tool, url, by, why}
 //	POST /wikiveil/tools/enable  takes that back
+//	GET  /wikiveil/tools/canary  how the tools' canaries fare {?tool: with all kept transcripts}
+//	POST /wikiveil/tools/canary  runs a tool's canary now {tool}
 //	GET  /wikiveil/csp/rollout   how far policies are rolled out, as a page for browsers
 //	POST /wikiveil/csp/rollout   changes that {site, rollout, reset, by}, and answers as above
 //	GET  /wikiveil/csp/reports   what a site collected {?site, first, last}, with its policies and tools
@@ -64,6 +66,7 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: adminTools, Handler: caddy.AdminHandlerFunc(a.listTools)},
 		{Pattern: adminDisableTools, Handler: caddy.AdminHandlerFunc(a.disableTool)},
 		{Pattern: adminEnableTools, Handler: caddy.AdminHandlerFunc(a.enableTool)},
+		{Pattern: adminCanary, Handler: caddy.AdminHandlerFunc(a.serveCanary)},
 		{Pattern: adminRollout, Handler: caddy.AdminHandlerFunc(a.serveRollout)},
 		{Pattern: adminReports, Handler: caddy.AdminHandlerFunc(a.serveReports)},
 		{Pattern: adminForecast, Handler: caddy.AdminHandlerFunc(a.serveForecast)},

@@ -70,7 +70,12 @@ type AnonProxy struct {
 	// noticeboard links to it. Default: none.
 	Withdraw string `json:"withdraw,omitempty"`
 
+	// How the edge finds out and publishes what tools get. Default: each hour, and tools that
+	// could tell readers apart are out of reach.
+	Canary *CanaryConfig `json:"canary,omitempty"`
+
 	app      *App
+	canaries *canaryBook // nil: they are off
 	page     *noticeboard.Page
 	told     anonproxy.Config          // what each new proxy is told
 	current  atomic.Pointer[toolProxy] // nil until it is made
@@ -86,7 +91,7 @@ func (*AnonProxy) CaddyModule() caddy.ModuleInfo {
 // Provision makes the page and the proxy for the app's tools.
 func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.told = h.config()
-	if err := errors.Join(h.told.Validate(), h.pageOptions().Validate()); err != nil {
+	if err := errors.Join(h.told.Validate(), h.pageOptions().Validate(), h.Canary.validate()); err != nil {
 		return err
 	}
 	app, err := loadApp(ctx)
@@ -109,6 +114,9 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.told.ObserveMirror = func(tool, outcome string) { app.metrics.mirrors.WithLabelValues(tool, outcome).Inc() }
 	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
 	app.mirrors.add(h.fillMirrors)
+	if !h.Canary.off() {
+		h.canaries = app.openCanary(ctx, h)
+	}
 	return h.open()
 }
 
@@ -125,7 +133,7 @@ func (h *AnonProxy) open() (err error) {
 }
 
 func (h *AnonProxy) pageOptions() noticeboard.PageOptions {
-	return noticeboard.PageOptions{Prefix: cmp.Or(h.Path, anonproxy.DefaultPrefix), Withdraw: h.Withdraw}
+	return noticeboard.PageOptions{Prefix: cmp.Or(h.Path, anonproxy.DefaultPrefix), Withdraw: h.Withdraw, Transcripts: !h.Canary.off()}
 }
 
 // config is what the library is told; the zero values are its defaults.
@@ -158,6 +166,9 @@ func (h *AnonProxy) Cleanup() error {
 
 // ServeHTTP answers what is under the path and passes on the rest.
 func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.serveCanary(w, r) {
+		return nil
+	}
 	if !h.current.Load().Handles(r) {
 		return next.ServeHTTP(w, r)
 	}

@@ -33,6 +33,7 @@ func init() {
 //	    limit              <number>/<duration>
 //	    concurrent         <number>
 //	    withdraw           <path or address>
+//	    canary             off | [every <duration>] [report_only]
 //	}
 func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(AnonProxy)
@@ -68,7 +69,7 @@ func (h *AnonProxy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := h.parseOption(d, option); err != nil {
 			return err
 		}
-		if err := errors.Join(h.config().Validate(), h.pageOptions().Validate()); err != nil {
+		if err := errors.Join(h.config().Validate(), h.pageOptions().Validate(), h.Canary.validate()); err != nil {
 			return d.WrapErr(err)
 		}
 	}
@@ -100,11 +101,13 @@ func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err erro
 		h.Limit, err = oneRate(d)
 	case "concurrent":
 		h.Concurrent, err = oneCount(d)
+	case "canary":
+		h.Canary, err = parseCanary(d)
 	case "withdraw":
 		h.Withdraw, err = oneArg(d)
 	default:
 		err = d.Errf("unknown anonproxy option %q (known: path, user_agent_contact, max_size, timeout, header_timeout, "+
-			"idle_timeout, require_fetch_metadata, client_limit, limit, concurrent, withdraw)", option)
+			"idle_timeout, require_fetch_metadata, client_limit, limit, concurrent, withdraw, canary)", option)
 	}
 	return err
 }

@@ -92,6 +92,7 @@ type App struct {
 	inUse    atomic.Pointer[error] // see unlessInUse
 	cspSites cspSites
 	consents appConsents
+	canaries toolCanaries
 	networks []*masking.Network
 	live     *noticeboard.Live
 	metrics  *metrics
@@ -152,6 +153,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("opening the block list: %w", err)
 	}
 	if err := errors.Join(ctx.GetMetricsRegistry().Register(boardCollector{a.live}), ctx.GetMetricsRegistry().Register(gateCollector{})); err != nil {
+		return err
+	}
+	if err := ctx.GetMetricsRegistry().Register(canaryCollector{&a.canaries}); err != nil {
 		return err
 	}
 	if a.Sightings == nil {
@@ -243,6 +247,7 @@ func (a *App) Start() error {
 	}
 	a.startBoard()
 	a.mirrors.start()
+	a.canaries.start()
 	return nil
 }
 
@@ -253,6 +258,7 @@ func (a *App) Stop() error {
 	a.logsBefore = nil
 	a.cspSites.stop()
 	a.mirrors.stop()
+	a.canaries.stop()
 	a.stopBoard()
 	if a.retention == nil {
 		return nil
@@ -262,8 +268,9 @@ func (a *App) Stop() error {
 
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {
+	errs := []error{a.canaries.close()}
 	a.stopBoard()
-	errs := []error{a.mirrors.close()}
+	errs = append(errs, a.mirrors.close())
 	if a.boardKey != "" {
 		_, err := boardStates.Delete(a.boardKey)
 		errs = append(errs, err)

@@ -17,8 +17,8 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "tools",
-		Usage: "list|pin|disable|enable [<name>] [--url <address>] [--reason <text>] [--address <interface>] [--config <path> [--adapter <name>]]",
-		Short: "Shows the tools of the noticeboard, and disables them at once",
+		Usage: "list|pin|disable|enable|verify [<name>] [--url <address>] [--reason <text>] [--key <key>] [--max-age <duration>] [--json] [--address <interface>] [--config <path> [--adapter <name>]]",
+		Short: "Shows the tools of the noticeboard, disables them at once, and verifies what they get",
 		Long: `
 Asks the running server, through its admin API, how the declared tools stand, or to disable
 one: the kill switch. It acts at once on this node and within seconds on others that share
@@ -26,13 +26,16 @@ the storage, needs no reload, survives restarts, and holds until it is taken bac
 whatever becomes of the declaration. Consents to the tool are of no use meanwhile.
 
 With --url, only what begins with that address or path is disabled. The reason is shown
-on the noticeboard and to who asks for the tool; who acted is not.`,
+on the noticeboard and to who asks for the tool; who acted is not.
+
+verify needs no server: it checks a wiki's transcript of what a tool gets.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddCommand(
 				toolsCommand("list", "Prints how the tools stand", 0, runToolsList),
 				switchCommand("disable <name>", "Disables a tool, or what begins with an address", runToolsDisable),
 				pinCommand(),
 				switchCommand("enable <name>", "Takes back what disable did for the same tool and address", runToolsEnable),
+				toolsVerifyCommand(),
 			)
 		},
 	})

@@ -120,7 +120,7 @@ func (h *AnonProxy) renew() (ended bool, err error) {
 func (h *AnonProxy) refuse(tool, path string) (status int, reason string) {
 	_, err := h.app.live.ForProxy(tool, path)
 	if err == nil {
-		return 0, ""
+		return h.failing(tool)
 	}
 	refused, ok := errors.AsType[*noticeboard.Refusal](err)
 	if !ok {

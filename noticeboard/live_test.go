@@ -452,7 +452,7 @@ func BenchmarkLargeBoard(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			now := time.Now()
-			if _, err := renderPage("/.tools/", "", l.Listings(now), l.state.Changes(), now); err != nil {
+			if _, err := renderPage(PageOptions{Prefix: "/.tools/", Withdraw: ""}, l.Listings(now), l.state.Changes(), now); err != nil {
 				b.Fatal(err)
 			}
 		}

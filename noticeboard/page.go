@@ -34,8 +34,9 @@ const pagePolicy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'
 // "label", "unmet" (criteria), "stopped" (paths) and "declaration_hash". What a
 // page shows is rendered when it is first asked for and when it has changed.
 type Page struct {
-	prefix, withdraw string
-	source           func(now time.Time) (version any, list func() ([]Listing, []Change))
+	opt    PageOptions
+	prefix string
+	source func(now time.Time) (version any, list func() ([]Listing, []Change))
 
 	rendering sync.Mutex
 	last      atomic.Pointer[rendered]
@@ -66,7 +67,17 @@ type PageOptions struct {
 	// Withdraw is where readers withdraw their consent, a path or an https
 	// address. Default: none, and the page says that there is nothing to withdraw.
 	Withdraw string
+	// Transcripts is whether there are transcripts of what tools get, at the tool's
+	// path and TranscriptPath. Default: there are none.
+	Transcripts bool
 }
+
+// TranscriptPath is the path below a tool's of what shows what it gets.
+const TranscriptPath = "/transcript"
+
+// HasTranscript tells whether there can be a transcript of what a tool gets: it gets
+// requests of the proxy. Call it on a board's tool.
+func HasTranscript(t *Tool) bool { return t.Proxied() && !t.IsMirror() }
 
 // Validate tells what is wrong with the options, if anything.
 func (opt PageOptions) Validate() error {
@@ -80,7 +91,7 @@ func (opt PageOptions) Validate() error {
 // NewPage returns the page of a board without a state. The prefix is the path of
 // the proxy, such as "/.tools/".
 func NewPage(b *Board, prefix string) (*Page, error) {
-	p := &Page{prefix: prefix, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
+	p := &Page{opt: PageOptions{Prefix: prefix}, prefix: prefix, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
 		return b, func() ([]Listing, []Change) { return b.listings(now), nil }
 	}}
 	_, err := p.render(time.Now())
@@ -92,7 +103,7 @@ func (l *Live) Page(opt PageOptions) (*Page, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Page{prefix: opt.Prefix, withdraw: opt.Withdraw, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
+	p := &Page{opt: opt, prefix: opt.Prefix, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
 		v := l.view()
 		return v, func() ([]Listing, []Change) { return v.listings(now), v.state.changes() }
 	}}
@@ -112,7 +123,7 @@ func (p *Page) render(now time.Time) (*rendered, error) {
 		return r, nil
 	}
 	listings, changes := list()
-	r, err := renderPage(p.prefix, p.withdraw, listings, changes, now)
+	r, err := renderPage(p.opt, listings, changes, now)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +140,13 @@ func (r *rendered) holds(version any, now time.Time) bool {
 func (p *Page) Handles(path string) bool {
 	below, ok := strings.CutPrefix(path, p.prefix)
 	return ok && (below == "" || below == stylePath)
+}
+
+// StyleSheet is the address of the style sheet, which other pages of the prefix may use.
+func (p *Page) StyleSheet() string { return styleAddress(p.prefix) }
+
+func styleAddress(prefix string) string {
+	return prefix + stylePath + "?" + strings.Trim(styleSheet.etag, `"`)[:12]
 }
 
 // ServeHTTP answers GET and HEAD.

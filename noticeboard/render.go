@@ -47,6 +47,8 @@ type toolView struct {
 	Declared string      `json:"declaration_hash,omitempty"`
 
 	Files []MirrorAddress `json:"files,omitempty"`
+
+	Transcript string `json:"transcript,omitempty"` // the path of what shows what it gets
 }
 
 // stopView is a path that is stopped. Who stopped it isn't for the public.
@@ -56,9 +58,10 @@ type stopView struct {
 	At     time.Time `json:"at"`
 }
 
-func renderPage(prefix, withdraw string, listings []Listing, changes []Change, now time.Time) (*rendered, error) {
+func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.Time) (*rendered, error) {
+	prefix, withdraw := opt.Prefix, opt.Withdraw
 	view := pageView{
-		Style: prefix + stylePath + "?" + strings.Trim(styleSheet.etag, `"`)[:12], Prefix: prefix, Withdraw: withdraw,
+		Style: styleAddress(prefix), Prefix: prefix, Withdraw: withdraw,
 		Tools: []toolView{}, Pending: []toolView{}, Changes: publicChanges(changes), Criteria: Criteria(),
 	}
 	for _, l := range listings {
@@ -66,7 +69,11 @@ func renderPage(prefix, withdraw string, listings []Listing, changes []Change, n
 			view.Pending = append(view.Pending, newToolView(l, now))
 			continue
 		}
-		view.Tools = append(view.Tools, newToolView(l, now).withFiles(prefix))
+		shown := newToolView(l, now).withFiles(prefix)
+		if opt.Transcripts && HasTranscript(l.Tool) {
+			shown.Transcript = prefix + l.Tool.Name + TranscriptPath
+		}
+		view.Tools = append(view.Tools, shown)
 		view.Direct = view.Direct || l.Tool.Consentable()
 	}
 	var list bytes.Buffer

@@ -114,9 +114,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, fmt.Errorf("running the canary: %w", err)
 	}
 	r := &run{Config: cfg, result: new(Result), readers: Readers()}
-	protocols := []string{HTTP1}
+	protocols := protocolsOf(cfg.Tool.Origin)
 	if origin.Scheme == "https" {
-		protocols = []string{HTTP2, HTTP1}
 		if r.certificate, r.roots, err = throwAway(origin.Hostname()); err != nil {
 			return nil, fmt.Errorf("running the canary: making a certificate: %w", err)
 		}

@@ -50,6 +50,10 @@ type Expect struct {
 
 	// Declaration is the declaration hash on the noticeboard. Default: any.
 	Declaration string
+
+	// Declared is the declaration itself: the transcript must be of its origin and have
+	// all kinds of requests that it permits. Default: any.
+	Declared *noticeboard.Tool
 }
 
 // Verify tells what is wrong with what an opened transcript says, all of it: that
@@ -73,7 +77,39 @@ func (t *Transcript) Verify(x Expect) error {
 	if sent == 0 || len(t.Requests) > maxRequests {
 		errs = append(errs, fmt.Errorf("%w: it has no requests, or too many", ErrContradicts))
 	}
-	return errors.Join(append(errs, t.checkTLS())...)
+	return errors.Join(append(errs, t.checkTLS(), t.checkDeclared(x.Declared))...)
+}
+
+// checkDeclared checks that the transcript leaves nothing out and claims no more than is declared.
+func (t *Transcript) checkDeclared(tool *noticeboard.Tool) error {
+	switch {
+	case tool == nil:
+		return nil
+	case t.Tool != tool.Name || t.Origin != tool.Origin:
+		return fmt.Errorf("%w: it is of %s at %s", ErrDeclaration, t.Tool, t.Origin)
+	case tool.Pseudonym != (t.Pseudonym != ""):
+		return fmt.Errorf("%w: one of them has a pseudonym", ErrDeclaration)
+	}
+	var errs []error
+	for _, s := range samples(tool) {
+		for _, protocol := range protocolsOf(t.Origin) {
+			q := Request{Kind: s.kind, Method: s.method, Protocol: protocol, Stream: s.stream}
+			if !slices.ContainsFunc(t.Requests, func(has Request) bool {
+				return has.Kind == q.Kind && has.Method == q.Method && has.Protocol == q.Protocol && has.Stream == q.Stream
+			}) {
+				errs = append(errs, fmt.Errorf("%w: it lacks %v", ErrContradicts, q))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// protocolsOf are those that a tool may speak.
+func protocolsOf(origin string) []string {
+	if strings.HasPrefix(origin, "https://") {
+		return []string{HTTP2, HTTP1}
+	}
+	return []string{HTTP1}
 }
 
 func (t *Transcript) checkTime(x Expect) error {

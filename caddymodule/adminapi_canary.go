@@ -1,0 +1,103 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+const adminCanary = "/wikiveil/tools/canary"
+
+// canaryRequest is the body that has a canary run now.
+type canaryRequest struct {
+	Tool string `json:"tool"`
+}
+
+// canaryReport is how a tool's canary fares, once for each different way in which sites ask tools.
+type canaryReport struct {
+	Tool   string `json:"tool"`
+	Prefix string `json:"prefix"`
+	// Ran is the last run that found out what the tool gets; missing if none has.
+	Ran         time.Time `json:"ran,omitzero"`
+	Differences []string  `json:"differences,omitempty"`
+	// Error is why the last run found nothing out, or wasn't published.
+	Error string `json:"error,omitempty"`
+	// Sequence is the number of the transcript that is shown; 0 is none.
+	Sequence uint64 `json:"sequence,omitempty"`
+	// Kept are the signed transcripts that are kept, the newest last, where one tool was asked for.
+	Kept []json.RawMessage `json:"kept,omitempty"`
+}
+
+// serveCanary tells how canaries fare, and runs one.
+func (a *adminAPI) serveCanary(w http.ResponseWriter, r *http.Request) error {
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	switch r.Method {
+	case http.MethodGet:
+		reports := []canaryReport{}
+		tool := r.URL.Query().Get("tool")
+		for _, runner := range app.canaries.all() {
+			for name := range *runner.book.tools.Load() {
+				if tool != "" && tool != name {
+					continue
+				}
+				report := runner.report(name)
+				if tool != "" {
+					if report.Kept, err = runner.book.kept(r.Context(), name); err != nil {
+						return err
+					}
+				}
+				reports = append(reports, report)
+			}
+		}
+		return answerJSON(w, reports)
+	case http.MethodPost:
+		var body canaryRequest
+		if err := readStrictly(w, r, &body, "tool"); err != nil {
+			return err
+		}
+		return app.runCanaries(w, r, body.Tool)
+	default:
+		return methodNotAllowed(r)
+	}
+}
+
+// runCanaries runs the canaries of a tool, for all sites that ask it in different ways.
+func (a *App) runCanaries(w http.ResponseWriter, r *http.Request, name string) error {
+	entry, err := a.live.ForProxy(name, canaryPath)
+	if err == nil && !noticeboard.HasTranscript(entry.Tool) {
+		err = errors.New("the tool is a mirror, which has no canary")
+	}
+	runners := a.canaries.all()
+	if err == nil && len(runners) == 0 {
+		err = errors.New("no site has a canary")
+	}
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+	}
+	var reports []canaryReport
+	for _, runner := range runners {
+		runner.run(r.Context(), entry.Tool, entry.Hash)
+		reports = append(reports, runner.report(name))
+	}
+	return answerJSON(w, reports)
+}
+
+func (r *canaryRunner) report(tool string) canaryReport {
+	s := r.book.standing(tool)
+	report := canaryReport{Tool: tool, Prefix: r.handler.pageOptions().Prefix, Ran: s.ran, Differences: s.differences}
+	if s.err != nil {
+		report.Error = s.err.Error()
+	}
+	if s.shown != nil {
+		report.Sequence = s.shown.Sequence
+	}
+	return report
+}
