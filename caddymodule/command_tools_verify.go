@@ -323,13 +323,13 @@ func (v *verdict) print(out *bytes.Buffer) {
 		return
 	}
 	t := v.Transcript
-	fmt.Fprintf(out, "OK: %s: the tool %s can't tell readers apart by its requests.\n", v.From, t.Tool)
+	fmt.Fprintf(out, "OK: %s: the tool %q can't tell readers apart by its requests.\n", v.From, t.Tool)
 	fmt.Fprintf(out, "transcript:   number %d, of %s, by %q\n", t.Sequence, t.Time.UTC().Format(time.RFC3339), t.Edge.Version)
 	declaration := "not compared with the noticeboard: give the address of the transcript for that"
 	if v.Noticeboard {
 		declaration = "as on the noticeboard"
 	}
-	fmt.Fprintf(out, "declaration:  %s, %s\n", t.Declaration, declaration)
+	fmt.Fprintf(out, "declaration:  %q, %s\n", t.Declaration, declaration)
 	key := "the site's own word: keep it, and give it by --key from now on"
 	if v.Pinned {
 		key = "as given"
@@ -339,7 +339,7 @@ func (v *verdict) print(out *bytes.Buffer) {
 		fmt.Fprintf(out, "pseudonym:    %s has a name for the client, another one each day\n", t.Pseudonym)
 	}
 	if t.TLS != nil {
-		fmt.Fprintf(out, "connection:   %s, with the same ClientHello each time\n", strings.Join(t.TLS.Protocols, " or "))
+		fmt.Fprintf(out, "connection:   %s, with the same ClientHello each time\n", strings.Join(t.TLS.Versions, " or "))
 	}
 	for i := range t.Requests {
 		q := &t.Requests[i]

@@ -23,6 +23,9 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
+// runCanary is replaced in tests, as no proxy of ours fails.
+var runCanary = canary.Run
+
 const (
 	// canaryTick is how soon a declaration's change is noticed.
 	canaryTick = 2 * time.Second
@@ -219,7 +222,7 @@ var canaryPath, _, _ = strings.Cut(canary.Path, "?")
 func (r *canaryRunner) run(ctx context.Context, tool *noticeboard.Tool, declaration string) {
 	r.book.running.Lock()
 	defer r.book.running.Unlock()
-	result, err := canary.Run(ctx, r.config(tool))
+	result, err := runCanary(ctx, r.config(tool))
 	if ctx.Err() != nil {
 		return
 	}

@@ -11,13 +11,10 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// pseudonymHeader is how a tool that declares a pseudonym gets it.
-const pseudonymHeader = "Client-Pseudonym"
-
 // config is for a tool's canary: the proxy is made as the handler makes it for readers,
 // but for where its connections end and who asks.
 func (r *canaryRunner) config(tool *noticeboard.Tool) canary.Config {
-	return canary.Config{Tool: tool, Prefix: r.handler.pageOptions().Prefix, Pseudonym: pseudonymHeader,
+	return canary.Config{Tool: tool, Prefix: r.handler.pageOptions().Prefix, Pseudonym: canary.PseudonymHeader,
 		Proxy: func(echo string, roots *x509.CertPool, who *canary.Reader) (http.Handler, func(), error) {
 			return r.handler.echoed(tool, echo, roots, who)
 		}}

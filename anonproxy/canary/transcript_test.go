@@ -191,7 +191,11 @@ func TestVerifyFindsFault(t *testing.T) {
 		"another method over HTTP/2": {func(t *Transcript) { t.Requests[h2].Method = "HEAD" }, ErrForeign, `":method"`},
 		"another kind":               {func(t *Transcript) { t.Requests[h1].Kind = noticeboard.Font }, ErrForeign, "accept"},
 		"another protocol":           {func(t *Transcript) { t.Requests[h1].Protocol = HTTP2 }, ErrContradicts, "no preface"},
-		"an unknown protocol":        {func(t *Transcript) { t.Requests[h1].Protocol = "h3" }, ErrContradicts, "unknown protocol"},
+		"an unknown protocol":        {func(t *Transcript) { t.Requests[h1].Protocol = "h3" }, ErrContradicts, "of an unknown kind"},
+		"an unknown kind":            {func(t *Transcript) { t.Requests[h1].Kind = "\x1b" }, ErrContradicts, "of an unknown kind"},
+		"an unknown method":          {func(t *Transcript) { t.Requests[h1].Method = "PUT" }, ErrContradicts, "of an unknown kind"},
+		"an unknown stream":          {func(t *Transcript) { t.Requests[h1].Stream = "websocket" }, ErrContradicts, "of an unknown kind"},
+		"a cookie for a pseudonym":   {func(t *Transcript) { t.Pseudonym = "Cookie" }, ErrForeign, `in the header field "Cookie"`},
 		"no bytes":                   {func(t *Transcript) { t.Requests[h1].Bytes = nil }, ErrContradicts, "no head"},
 		"a cookie":                   {func(t *Transcript) { again(t, h1, replace("\r\n\r\n", "\r\nCookie: a=b\r\n\r\n")) }, ErrForeign, `the header field "Cookie"`},
 		"a cookie over HTTP/2": {func(t *Transcript) {
@@ -405,4 +409,60 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What the declaration permits must all be shown, and nothing that it doesn't.
+func TestVerifyDeclared(t *testing.T) {
+	made := full(t)
+	tool := declared(t, noticeboard.Tool{Origin: "https://maps.example.org", Kinds: noticeboard.Kinds(), Methods: []string{"GET", "HEAD", "POST"},
+		Streams: []noticeboard.Stream{noticeboard.Events}, Pseudonym: true})
+	for name, tc := range map[string]struct {
+		change func(*Transcript, *noticeboard.Tool)
+		want   error
+		text   string
+	}{
+		"all of it":      {func(*Transcript, *noticeboard.Tool) {}, nil, ""},
+		"a request less": {func(t *Transcript, _ *noticeboard.Tool) { t.Requests = t.Requests[1:] }, ErrContradicts, "lacks GET img over h2"},
+		"one protocol": {func(t *Transcript, _ *noticeboard.Tool) {
+			t.Requests = slices.DeleteFunc(slices.Clone(t.Requests), func(q Request) bool { return q.Protocol == HTTP2 })
+		}, ErrContradicts, "lacks POST data over h2"},
+		"another origin":  {func(_ *Transcript, d *noticeboard.Tool) { d.Origin = "https://maps.example.com" }, ErrDeclaration, "maps.example.org"},
+		"another tool":    {func(_ *Transcript, d *noticeboard.Tool) { d.Name = "stats" }, ErrDeclaration, "it is of maps"},
+		"no pseudonym":    {func(_ *Transcript, d *noticeboard.Tool) { d.Pseudonym = false }, ErrDeclaration, "pseudonym"},
+		"an hidden one":   {func(t *Transcript, _ *noticeboard.Tool) { t.Pseudonym = "" }, ErrDeclaration, "pseudonym"},
+		"fewer are asked": {func(_ *Transcript, d *noticeboard.Tool) { d.Methods, d.Streams = []string{"GET"}, nil }, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			own, declaration := *made, *tool
+			tc.change(&own, &declaration)
+			x := expect(&own)
+			x.Declared = &declaration
+			err := own.Verify(x)
+			if tc.want == nil && err != nil || tc.want != nil && (!errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.text)) {
+				t.Errorf("got %v, want %v with %q", err, tc.want, tc.text)
+			}
+		})
+	}
+}
+
+// The page shows the transcript, escaped.
+func TestPage(t *testing.T) {
+	made := full(t)
+	made.Differences = []string{"<script>alert(1)</script>"}
+	made.Equal = false
+	page, err := Page(made, public, "/.tools/style.css?1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"The tool could tell readers apart", "&lt;script&gt;", `<link rel="stylesheet" href="/.tools/style.css?1">`, "GET /wikiveil-canary?x=1 HTTP/1.1",
+		":path: /wikiveil-canary?x=1", "2026-11-22 21:00 UTC", "X25519", fmt.Sprintf("%x", []byte(public)), "Client-Pseudonym: " + Placeholder,
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("it lacks %q", want)
+		}
+	}
+	if strings.Contains(string(page), "<script") {
+		t.Error("it has a script")
+	}
 }

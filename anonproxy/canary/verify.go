@@ -65,13 +65,16 @@ func (t *Transcript) Verify(x Expect) error {
 	if !t.Equal || len(t.Differences) > 0 {
 		errs = append(errs, fmt.Errorf("%w: %s", ErrUnequal, cmp.Or(strings.Join(t.Differences, "; "), "it doesn't say how")))
 	}
+	if t.Pseudonym != "" && t.Pseudonym != PseudonymHeader {
+		errs = append(errs, fmt.Errorf("%w: a pseudonym in the header field %q", ErrForeign, t.Pseudonym))
+	}
 	sent := 0
 	for i := range t.Requests {
 		if t.Requests[i].Refused == "" {
 			sent++
 		}
 		if err := t.Requests[i].verify(t); err != nil {
-			errs = append(errs, fmt.Errorf("%v: %w", t.Requests[i], err))
+			errs = append(errs, fmt.Errorf("%q: %w", t.Requests[i], err))
 		}
 	}
 	if sent == 0 || len(t.Requests) > maxRequests {
@@ -166,9 +169,23 @@ func (t *Transcript) checkTLS() error {
 	return nil
 }
 
+// check checks that a request is one of those that there can be: what names it is shown to people.
+func (q *Request) check() error {
+	_, kind := accepts[q.Kind]
+	known := kind && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost}, q.Method) &&
+		(q.Protocol == HTTP1 || q.Protocol == HTTP2) && (q.Stream == "" || q.Stream == noticeboard.Events)
+	if !known {
+		return fmt.Errorf("%w: a request of an unknown kind", ErrContradicts)
+	}
+	return nil
+}
+
 // verify checks a request: that both readers' bytes are the same and say what is
 // described, and that nothing is in it but constants.
 func (q *Request) verify(t *Transcript) error {
+	if err := q.check(); err != nil {
+		return err
+	}
 	if q.Refused != "" {
 		if !reflect.DeepEqual(*q, Request{Kind: q.Kind, Method: q.Method, Protocol: q.Protocol, Stream: q.Stream, Refused: q.Refused}) {
 			return fmt.Errorf("%w: refused and sent", ErrContradicts)
@@ -275,6 +292,9 @@ func (q *Request) checkFrames() error {
 	}
 	return nil
 }
+
+// PseudonymHeader is the one header that a pseudonym may stand in.
+const PseudonymHeader = "Client-Pseudonym"
 
 // What stands in every request, written down here a second time: a proxy that begins to
 // send something else doesn't pass by changing what it is compared with.

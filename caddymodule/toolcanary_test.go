@@ -1,0 +1,474 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/goleak"
+
+	"github.com/wikiveil/wikiveil/anonproxy/canary"
+)
+
+// transcript asks for a tool's transcript until there is one.
+func (e *edge) transcript(t *testing.T, tool string) (*http.Response, string) {
+	t.Helper()
+	var resp *http.Response
+	var body string
+	eventually(t, "a transcript of "+tool, func() bool {
+		resp, body = e.anyone(t, http.MethodGet, "/.tools/"+tool+"/transcript", nil)
+		return resp.StatusCode == 200
+	})
+	return resp, body
+}
+
+func (e *edge) anyone(t *testing.T, method, path string, header http.Header) (*http.Response, string) {
+	t.Helper()
+	return send(t, from(t, "127.0.0.2"), method, "http://"+e.site+path, header)
+}
+
+// saved writes what was fetched to a file.
+func saved(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "saved.json")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestTranscripts(t *testing.T) {
+	tool := jsonTool(t)
+	e := boardEdge(t,
+		fileTool("maps", tool, ""),
+		fileTool("direct", tool, `, "access": "consent"`),
+		fileTool("off", tool, `, "disabled": true`),
+		fileTool("font", tool, `, "mirror": [{"path": "/a.woff2", "integrity": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}]`),
+		`{"name": "listed", "title": "Only listed"}`,
+	)
+	resp, signed := e.transcript(t, "maps")
+	want := map[string]string{
+		"Content-Type": "application/json", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff", "Vary": "Accept",
+		"Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "DENY",
+	}
+	for name, value := range want {
+		if got := resp.Header.Get(name); got != value {
+			t.Errorf("%s is %q, want %q", name, got, value)
+		}
+	}
+	if !slices.Contains(resp.Header["Content-Security-Policy"], canary.PagePolicy) {
+		t.Errorf("policies %q", resp.Header["Content-Security-Policy"])
+	}
+	resp, page := e.anyone(t, http.MethodGet, "/.tools/maps/transcript", http.Header{"Accept": {"text/html"}})
+	if resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("got %q", resp.Header.Get("Content-Type"))
+	}
+	wantWords(t, "the page", page, "The tool can’t tell readers apart", "GET /wikiveil-canary?x=1 HTTP/1.1", "User-Agent: Wikiveil/1", "How to check this")
+	html, list := e.page(t)
+	wantWords(t, "the noticeboard", html, `<a href="/.tools/maps/transcript">`)
+	wantWords(t, "the noticeboard's JSON", list, `"transcript": "/.tools/maps/transcript"`)
+	for _, none := range []string{"direct", "font"} {
+		if strings.Contains(html, "/.tools/"+none+"/transcript") {
+			t.Errorf("the noticeboard links to a transcript of %s", none)
+		}
+	}
+	if resp, body := e.anyone(t, http.MethodHead, "/.tools/maps/transcript", nil); resp.StatusCode != 200 || body != "" || resp.ContentLength != int64(len(signed)) {
+		t.Errorf("HEAD: %d, %q, length %d", resp.StatusCode, body, resp.ContentLength)
+	}
+	if resp, _ := e.anyone(t, http.MethodGet, "/.tools/maps/transcript", http.Header{"If-None-Match": {e.etag(t)}}); resp.StatusCode != 304 {
+		t.Errorf("with its ETag: %d", resp.StatusCode)
+	}
+	for name, tc := range map[string]struct {
+		method, path string
+		status       int
+		reason       string
+	}{
+		"unknown":          {"GET", "nothing/transcript", 404, "no tool of that name"},
+		"by consent":       {"GET", "direct/transcript", 404, "by consent alone"},
+		"mirror":           {"GET", "font/transcript", 404, "is a mirror"},
+		"listed":           {"GET", "listed/transcript", 404, "no tool of that name"},
+		"out of use":       {"GET", "off/transcript", 503, "no transcript yet"},
+		"unknown format":   {"GET", "maps/transcript?format=xml", 400, "unknown format"},
+		"POST":             {"POST", "maps/transcript", 405, "only read"},
+		"another spelling": {"GET", "maps/%74ranscript", 200, `"payload"`},
+	} {
+		resp, body := e.anyone(t, tc.method, "/.tools/"+tc.path, nil)
+		if resp.StatusCode != tc.status || !strings.Contains(body, tc.reason) {
+			t.Errorf("%s: got %d %q", name, resp.StatusCode, body)
+		}
+		if (resp.Header.Get("Retry-After") != "") != (tc.status == 503) {
+			t.Errorf("%s: Retry-After %q", name, resp.Header.Get("Retry-After"))
+		}
+	}
+	if n := len(tool.take()); n != 0 {
+		t.Errorf("the tool itself got %d requests", n)
+	}
+	e.wantAnswer(t, "maps/transcript/", tool) // only the one address is the edge's
+	series := metricsOf(t, e)
+	if v, ok := series[`wikiveil_tool_canary_failed{tool="maps"}`]; !ok || v != 0 || series[`wikiveil_tool_canary_time_seconds{tool="maps"}`] < 1e9 {
+		t.Errorf("metrics: %v", series)
+	}
+	for _, private := range []string{"ada", "bob", "192.0.2.17", "2001:db8:b0b"} {
+		if strings.Contains(e.readLog(t), private) {
+			t.Errorf("the log holds %q of an invented reader", private)
+		}
+	}
+}
+
+func (e *edge) etag(t *testing.T) string {
+	t.Helper()
+	resp, _ := e.anyone(t, http.MethodGet, "/.tools/maps/transcript", nil)
+	return resp.Header.Get("Etag")
+}
+
+func TestToolsVerifyCommand(t *testing.T) {
+	tool := jsonTool(t)
+	e := boardEdge(t, fileTool("maps", tool, `, "kinds": ["data", "img"]`))
+	_, first := e.transcript(t, "maps")
+	_, published := e.anyone(t, http.MethodGet, transcriptsPath, nil)
+	var shown publishedTranscripts
+	if err := json.Unmarshal([]byte(published), &shown); err != nil || shown.Transcripts["maps"] != "/.tools/maps/transcript" || shown.Noticeboard != "/.tools/" {
+		t.Fatalf("%v: %s", err, published)
+	}
+	at := "http://" + e.site + "/.tools/maps/transcript"
+	firstFile, keyFile := saved(t, first), saved(t, published)
+	otherKey := strings.Repeat("ab", 32)
+	tampered := saved(t, strings.Replace(first, `"payload":"`, `"payload":"AAAA`, 1))
+
+	out, err := run(t, "", "tools", "verify", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, "the verdict", out, "OK: "+at, "number 1", "as on the noticeboard", shown.PublicKey+", the site's own word", "GET data over http/1.1:",
+		"  GET /wikiveil-canary?x=1 HTTP/1.1\n  Host: "+strings.TrimPrefix(tool.URL, "http://")+"\n  User-Agent: Wikiveil/1", "Accept-Encoding: identity")
+	for _, key := range []string{shown.PublicKey, keyFile} {
+		if out, err = run(t, "", "tools", "verify", firstFile, "--key", key); err != nil || !strings.Contains(out, "as given") || !strings.Contains(out, "not compared with the noticeboard") {
+			t.Errorf("with the key %s: %v: %s", key, err, out)
+		}
+	}
+	out, err = run(t, "", "tools", "verify", at, "--json", "--key", keyFile)
+	var verdicts []verdict
+	if jsonErr := json.Unmarshal([]byte(out), &verdicts); err != nil || jsonErr != nil || len(verdicts) != 1 || !verdicts[0].OK || !verdicts[0].Pinned || !verdicts[0].Noticeboard {
+		t.Errorf("as JSON: %v, %v: %s", err, jsonErr, out)
+	}
+	for name, tc := range map[string]struct {
+		args   []string
+		reason string
+	}{
+		"another key":           {[]string{at, "--key", otherKey}, "signed with another key"},
+		"another key, as JSON":  {[]string{at, "--json", "--key", otherKey}, "signed with another key"},
+		"tampered":              {[]string{tampered, "--key", keyFile}, "the transcript's signature is wrong"},
+		"one of two":            {[]string{at, tampered, "--key", keyFile}, "the transcript's signature is wrong"},
+		"a file without a key":  {[]string{firstFile}, "a file can't vouch for itself"},
+		"no file":               {[]string{"/nonexistent", "--key", keyFile}, "no such file"},
+		"no transcript":         {[]string{keyFile, "--key", keyFile}, "not a transcript of its form"},
+		"too old":               {[]string{at, "--max-age", "1ns"}, "too old"},
+		"negative age":          {[]string{at, "--max-age", "-1s"}, "must not be negative"},
+		"no key":                {[]string{at, "--key", "abc"}, "neither a key"},
+		"a file that is no key": {[]string{at, "--key", tampered}, "not the 32 bytes"},
+		"the noticeboard":       {[]string{"http://" + e.site + "/.tools/"}, "not the address of a transcript"},
+		"an unknown tool":       {[]string{"http://" + e.site + "/.tools/stats/transcript"}, `with 404: "no tool of that name`},
+		"nobody there":          {[]string{"http://" + freePort(t) + "/.tools/maps/transcript"}, "asking the site"},
+	} {
+		if out, err := run(t, "", append([]string{"tools", "verify"}, tc.args...)...); err == nil || !strings.Contains(err.Error(), tc.reason) {
+			t.Errorf("%s: got %v: %s", name, err, out)
+		}
+	}
+
+	// A declaration that changes has a transcript of its own, which continues the chain.
+	writeTools(t, e.dir, fileTool("maps", tool, `, "kinds": ["data"]`))
+	var second string
+	eventually(t, "the second transcript", func() bool {
+		_, second = e.transcript(t, "maps")
+		return second != first
+	})
+	if out, err = run(t, "", "tools", "verify", at, firstFile, "--key", keyFile); err != nil || !strings.Contains(out, "number 2") {
+		t.Errorf("the chain: %v: %s", err, out)
+	}
+	// One who serves the old one for the new declaration is found out.
+	stale := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/.tools/maps/transcript":
+			fmt.Fprint(w, first)
+		default:
+			_, body := e.anyone(t, http.MethodGet, r.URL.RequestURI(), nil)
+			fmt.Fprint(w, body)
+		}
+	})
+	if out, err = run(t, "", "tools", "verify", stale.URL+"/.tools/maps/transcript"); err == nil || !strings.Contains(err.Error(), "of another declaration than the noticeboard's") {
+		t.Errorf("a replaced declaration: %v: %s", err, out)
+	}
+	// So is one whose noticeboard shows what its hash isn't of.
+	lying := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+		_, body := e.anyone(t, http.MethodGet, r.URL.RequestURI(), nil)
+		fmt.Fprint(w, strings.Replace(body, `"title": "The maps"`, `"title": "The best maps"`, 1))
+	})
+	if out, err = run(t, "", "tools", "verify", lying.URL+"/.tools/maps/transcript"); err == nil || !strings.Contains(err.Error(), "isn't what its hash is of") {
+		t.Errorf("another declaration under its hash: %v: %s", err, out)
+	}
+}
+
+// A tool whose canary fails is out of reach, and everybody is told.
+func TestCanaryFailsClosed(t *testing.T) {
+	var differences []string
+	runCanary = func(ctx context.Context, cfg canary.Config) (*canary.Result, error) {
+		result, err := canary.Run(ctx, cfg)
+		if err == nil {
+			result.Differences = append(result.Differences, differences...)
+		}
+		return result, err
+	}
+	t.Cleanup(func() { runCanary = canary.Run }) // after the edge has stopped
+	differences = []string{"GET data over h2: the requests differ in the header fields Accept-Language"}
+	tool := jsonTool(t)
+	e := boardEdge(t, fileTool("maps", tool, ""))
+	_, signed := e.transcript(t, "maps")
+	e.wantRefused(t, "maps/x", 503, "the edge found that it could tell readers apart", tool)
+	if got := metricsOf(t, e)[`wikiveil_tool_canary_failed{tool="maps"}`]; got != 1 {
+		t.Errorf("the metric is %v", got)
+	}
+	wantWords(t, "the log", e.readLog(t), "CANARY FAILED", "Accept-Language", `"stopped":true`)
+	_, page := e.anyone(t, http.MethodGet, "/.tools/maps/transcript?format=html", nil)
+	wantWords(t, "the page", page, "The tool could tell readers apart", "Accept-Language")
+	if out, err := run(t, "", "tools", "verify", "http://"+e.site+"/.tools/maps/transcript"); err == nil ||
+		!strings.Contains(err.Error(), "the tool can tell readers apart") || !strings.Contains(out, "FAILED") {
+		t.Errorf("verified: %v: %s", err, out)
+	}
+
+	// A reload doesn't let it through, nor run the canary again.
+	e.reloadSite(t, "\n# again\n"+boardSite)
+	e.wantRefused(t, "maps/x", 503, "could tell readers apart", tool)
+	if _, again := e.transcript(t, "maps"); again != signed {
+		t.Error("a reload made another transcript")
+	}
+	// Who only wants to be told says so.
+	e.reloadSite(t, strings.Replace(boardSite, "anonproxy", "anonproxy {\ncanary report_only\n}", 1))
+	e.wantAnswer(t, "maps/x", tool)
+	e.reloadSite(t, boardSite)
+	e.wantRefused(t, "maps/x", 503, "could tell readers apart", tool)
+
+	// When it succeeds the tool is back.
+	differences = nil
+	status, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"})
+	var reports []canaryReport
+	if err := json.Unmarshal([]byte(body), &reports); err != nil || status != 200 || len(reports) != 1 || reports[0].Sequence != 2 || len(reports[0].Differences) > 0 {
+		t.Fatalf("running it: %d, %v: %s", status, err, body)
+	}
+	e.wantAnswer(t, "maps/x", tool)
+	_, body = send(t, http.DefaultClient, http.MethodGet, "http://"+e.admin+adminCanary+"?tool=maps", nil)
+	if err := json.Unmarshal([]byte(body), &reports); err != nil || len(reports) != 1 || len(reports[0].Kept) != 2 || string(reports[0].Kept[0]) != signed {
+		t.Errorf("what is kept: %v: %s", err, body)
+	}
+	for name, tc := range map[string]struct {
+		body   any
+		status int
+		reason string
+	}{
+		"unknown tool":  {canaryRequest{Tool: "stats"}, 404, "no tool of that name"},
+		"unknown field": {map[string]string{"name": "maps"}, 400, "with the fields tool"},
+	} {
+		if status, body := e.post(t, adminCanary, tc.body); status != tc.status || !strings.Contains(body, tc.reason) {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+}
+
+// reloadSite reloads with the tools in use all the time, so that what is pooled stays.
+func (e *edge) reloadSite(t *testing.T, caddyfile string) {
+	t.Helper()
+	e.load(t, caddyfile)
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// Two sites share a canary unless tools could tell them apart; a restart continues the
+// chain; many reloads leave nothing behind.
+func TestCanaryOverReloads(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		goleak.VerifyNone(t, ignore,
+			goleak.IgnoreTopFunction("github.com/DeRuina/timberjack.(*Logger).millRun"),
+			goleak.IgnoreTopFunction("github.com/caddyserver/certmagic.(*Cache).maintainAssets"),
+			goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
+		)
+	})
+	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
+	e.log = filepath.Join(e.dir, "edge.log")
+	config := func(contact string) string {
+		site := func(host, option string) string {
+			return "http://" + host + ":{PORT} {\nanonproxy {\nrequire_fetch_metadata\n" + option + "\n}\n}\n"
+		}
+		return "{\n{GLOBAL}\nwikiveil {\ntool maps https://maps.example.org {\nkinds style\n}\n}\n}\n" +
+			site("a.test", "timeout 1m") + site("b.test", "timeout 2m") + site("c.test", "user_agent_contact "+contact)
+	}
+	stop := func() {
+		http.DefaultClient.CloseIdleConnections()
+		e.load(t, "{\nadmin off\n}")
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	ask := func(host string) (t1 *canary.Transcript) {
+		t.Helper()
+		var signed string
+		eventually(t, "the transcript at "+host, func() bool {
+			r, err := http.NewRequest(http.MethodGet, "http://"+e.site+"/.tools/maps/transcript", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			client := from(t, "127.0.0.2")
+			resp, err := client.Do(r)
+			if err != nil {
+				return false
+			}
+			defer resp.Body.Close()
+			var envelope struct{ Payload []byte }
+			if resp.StatusCode != 200 || json.NewDecoder(resp.Body).Decode(&envelope) != nil {
+				return false
+			}
+			t1 = new(canary.Transcript)
+			signed = string(envelope.Payload)
+			return json.Unmarshal(envelope.Payload, t1) == nil
+		})
+		if signed == "" {
+			t.Fatal("nothing")
+		}
+		return t1
+	}
+	e.load(t, config("one@wiki.example"))
+	a, b, c := ask("a.test"), ask("b.test"), ask("c.test")
+	if a.Sequence != b.Sequence || !a.Time.Equal(b.Time) || c.Tool != "maps" {
+		t.Errorf("two sites have number %d and %d", a.Sequence, b.Sequence)
+	}
+	agent := func(t *canary.Transcript) string {
+		for _, f := range t.Requests[len(t.Requests)-1].Fields {
+			if strings.EqualFold(f.Name, "user-agent") {
+				return f.Value
+			}
+		}
+		for _, f := range t.Requests[0].Fields {
+			if strings.EqualFold(f.Name, "user-agent") {
+				return f.Value
+			}
+		}
+		return ""
+	}
+	if strings.Contains(agent(a), "one@wiki.example") || !strings.Contains(agent(c), "one@wiki.example") {
+		t.Errorf("the sites' agents are %q and %q", agent(a), agent(c))
+	}
+	books := 0
+	canaryBooks.Range(func(any, any) bool { books++; return true })
+	if books != 2 {
+		t.Errorf("%d books are held, want 2", books)
+	}
+	for i := range 20 {
+		e.load(t, config(fmt.Sprintf("two%d@wiki.example", i%2)))
+	}
+	if again := ask("a.test"); again.Sequence != a.Sequence {
+		t.Errorf("reloads made number %d", again.Sequence)
+	}
+	stop()
+	canaryBooks.Range(func(key, _ any) bool {
+		t.Errorf("still held: %v", key)
+		return true
+	})
+	// The same edge says the same within the interval: nothing new is published.
+	e.load(t, config("one@wiki.example"))
+	again := ask("a.test")
+	stop()
+	if again.Sequence < a.Sequence {
+		t.Errorf("after a restart the number is %d, and was %d", again.Sequence, a.Sequence)
+	}
+}
+
+func TestCanaryOff(t *testing.T) {
+	tool := jsonTool(t)
+	e := boardEdge(t, fileTool("maps", tool, ""))
+	e.load(t, strings.Replace(boardSite, "anonproxy", "anonproxy {\ncanary off\n}", 1))
+	for _, path := range []string{"/.tools/maps/transcript", transcriptsPath} {
+		if resp, body := e.anyone(t, http.MethodGet, path, nil); resp.StatusCode != 404 || !strings.Contains(body, "switched the canary off") {
+			t.Errorf("%s: got %d %s", path, resp.StatusCode, body)
+		}
+	}
+	if html, list := e.page(t); strings.Contains(html+list, "/transcript") {
+		t.Error("the noticeboard links to a transcript")
+	}
+	if status, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"}); status != 404 || !strings.Contains(body, "no site has a canary") {
+		t.Errorf("running it: %d %s", status, body)
+	}
+	e.wantAnswer(t, "maps/x", tool)
+}
+
+func TestCanaryConfig(t *testing.T) {
+	for name, tt := range map[string]struct{ option, reason string }{
+		"nothing":      {"canary", "wrong argument count"},
+		"unknown":      {"canary never", `"never" is not expected`},
+		"off and more": {"canary off report_only", "off has no other options"},
+		"off, every":   {"canary off every 1h", "off has no other options"},
+		"twice":        {"canary report_only report_only", `"report_only" is not expected`},
+		"no duration":  {"canary every", `"every" is not expected`},
+		"bad duration": {"canary every soon", `"soon" is not a duration`},
+		"too often":    {"canary every 59s", `"59s" is not a duration`},
+		"too seldom":   {"canary every 25h", "not from a minute to a day"},
+		"given twice":  {"canary off\ncanary off", "canary is given twice"},
+		"block":        {"canary {\n}", "wrong argument count"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantRefusedConfig(t, validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy {\n"+tt.option+"\n}\n}\n"), tt.reason)
+		})
+	}
+	for _, c := range []CanaryConfig{{Off: true, ReportOnly: true}, {Every: caddy.Duration(time.Second)}, {Every: -1}} {
+		if c.validate() == nil { // what comes by JSON
+			t.Errorf("%+v is accepted", c)
+		}
+	}
+	if err := validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy {\ncanary every 10m report_only\n}\n}\n"); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is damaged in the storage is left behind: the numbers begin anew, and the log tells.
+func TestCanaryDamagedStore(t *testing.T) {
+	tool := jsonTool(t)
+	e := boardEdge(t, fileTool("maps", tool, ""))
+	e.transcript(t, "maps")
+	files, err := filepath.Glob(filepath.Join(e.dir, "storage", canaryDir, "*", "maps.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v: %v", files, err)
+	}
+	for name, damage := range map[string]string{"cut": `{"version":1,"transcripts":[`, "empty": `{"version":1}`, "another version": `{"version":2}`} {
+		replaceFile(t, files[0], damage)
+		status, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"})
+		var reports []canaryReport
+		if err := json.Unmarshal([]byte(body), &reports); err != nil || status != 200 || reports[0].Sequence != 1 || reports[0].Error != "" {
+			t.Errorf("%s: %d, %v: %s", name, status, err, body)
+		}
+	}
+	wantWords(t, "the log", e.readLog(t), "the kept transcripts can't be used")
+	// Where the storage doesn't take it, what was shown stays, and the trouble is told.
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(files[0], "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, before := e.transcript(t, "maps")
+	if _, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"}); !strings.Contains(body, `"error":"loading the transcripts`) {
+		t.Errorf("got %s", body)
+	}
+	if _, after := e.transcript(t, "maps"); after != before {
+		t.Error("another transcript is shown than is stored")
+	}
+	if got := metricsOf(t, e)[`wikiveil_tool_canary_broken{tool="maps"}`]; got != 1 {
+		t.Errorf("the metric is %v", got)
+	}
+	e.wantAnswer(t, "maps/x", tool)
+}
