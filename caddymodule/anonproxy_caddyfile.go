@@ -23,6 +23,7 @@ func init() {
 //
 //	anonproxy [<matcher>] {
 //	    path               <prefix>
+//	    canary             off | [every <duration>] [report_only]
 //	    user_agent_contact <address>
 //	    max_size           <size>
 //	    timeout            <duration>
@@ -33,7 +34,6 @@ func init() {
 //	    limit              <number>/<duration>
 //	    concurrent         <number>
 //	    withdraw           <path or address>
-//	    canary             off | [every <duration>] [report_only]
 //	}
 func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(AnonProxy)
@@ -80,6 +80,8 @@ func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err erro
 	switch option {
 	case "path":
 		h.Path, err = oneArg(d)
+	case "canary":
+		h.Canary, err = parseCanary(d)
 	case "user_agent_contact":
 		h.UserAgentContact, err = oneArg(d)
 	case "max_size":
@@ -101,13 +103,11 @@ func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err erro
 		h.Limit, err = oneRate(d)
 	case "concurrent":
 		h.Concurrent, err = oneCount(d)
-	case "canary":
-		h.Canary, err = parseCanary(d)
 	case "withdraw":
 		h.Withdraw, err = oneArg(d)
 	default:
-		err = d.Errf("unknown anonproxy option %q (known: path, user_agent_contact, max_size, timeout, header_timeout, "+
-			"idle_timeout, require_fetch_metadata, client_limit, limit, concurrent, withdraw, canary)", option)
+		err = d.Errf("unknown anonproxy option %q (known: path, canary, user_agent_contact, max_size, timeout, header_timeout, "+
+			"idle_timeout, require_fetch_metadata, client_limit, limit, concurrent, withdraw)", option)
 	}
 	return err
 }
