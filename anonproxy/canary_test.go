@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
@@ -219,44 +220,65 @@ func TestCanaryFindsStrangeFields(t *testing.T) {
 // The canary's transport is the real one in all but where it connects and whom it trusts.
 func TestEchoTransportIsTheRealOne(t *testing.T) {
 	tool := canaryTool("https://maps.example.org")
-	roots := x509.NewCertPool()
-	real, echo := NewTransport(tool), NewEchoTransport(tool, "127.0.0.1:1", roots)
+	real, echo := NewTransport(tool), NewEchoTransport(tool, "127.0.0.1:1", x509.NewCertPool())
 	defer real.Close()
 	defer echo.Close()
-	if echo.http.TLSClientConfig.RootCAs != roots || real.http.TLSClientConfig.RootCAs != nil {
-		t.Error("they trust others")
+	got := slices.Sorted(maps.Keys(unlike("", reflect.ValueOf(real), reflect.ValueOf(echo), make(map[[2]uintptr]bool))))
+	if want := []string{".echo", ".http.TLSClientConfig.RootCAs", ".loopback"}; !slices.Equal(got, want) {
+		t.Errorf("they differ in %q, want %q", got, want)
 	}
-	echo.http.TLSClientConfig.RootCAs = nil
-	for name, pair := range map[string][2]any{
-		"HTTP": {real.http, echo.http}, "TLS": {real.http.TLSClientConfig, echo.http.TLSClientConfig}, "dialer": {&real.dialer, &echo.dialer},
-	} {
-		a, b := reflect.ValueOf(pair[0]).Elem(), reflect.ValueOf(pair[1]).Elem()
+	if real.loopback || real.echo != "" || real.http.TLSClientConfig.RootCAs != nil {
+		t.Error("the real one has what is the echo's")
+	}
+}
+
+// unlike are the paths of the fields in which two values differ: of our types all fields,
+// of others those that are exported. Functions are the same if their code is.
+func unlike(path string, a, b reflect.Value, seen map[[2]uintptr]bool) map[string]bool {
+	found := make(map[string]bool)
+	differ := func(paths map[string]bool) { maps.Copy(found, paths) }
+	if a.IsValid() != b.IsValid() || a.IsValid() && a.Type() != b.Type() {
+		return map[string]bool{path: true}
+	}
+	switch a.Kind() {
+	case reflect.Invalid, reflect.Chan, reflect.UnsafePointer:
+	case reflect.Func:
+		found[path] = a.Pointer() != b.Pointer()
+	case reflect.Pointer, reflect.Interface:
+		if a.IsNil() || b.IsNil() {
+			found[path] = a.IsNil() != b.IsNil()
+			break
+		}
+		if a.Kind() == reflect.Pointer {
+			pair := [2]uintptr{a.Pointer(), b.Pointer()}
+			if seen[pair] {
+				break
+			}
+			seen[pair] = true
+		}
+		differ(unlike(path, a.Elem(), b.Elem(), seen))
+	case reflect.Struct:
 		for i := range a.NumField() {
 			field := a.Type().Field(i)
-			if !field.IsExported() || name == "HTTP" && field.Name == "TLSClientConfig" {
-				continue
-			}
-			x, y := a.Field(i), b.Field(i)
-			same := reflect.DeepEqual(x.Interface(), y.Interface())
-			if x.Kind() == reflect.Func {
-				same = x.Pointer() == y.Pointer() // of the code
-			}
-			if !same {
-				t.Errorf("%s: %s is %v, and %v for the echo", name, field.Name, x, y)
+			if field.IsExported() || strings.Contains(a.Type().PkgPath(), "wikiveil") {
+				differ(unlike(path+"."+field.Name, a.Field(i), b.Field(i), seen))
 			}
 		}
-	}
-	for name, pair := range map[string][2]Transport{"transport": {*real, *echo}} {
-		a, b := reflect.ValueOf(pair[0]), reflect.ValueOf(pair[1])
-		for i := range a.NumField() {
-			if field := a.Type().Field(i).Name; a.Field(i).Kind() == reflect.Bool && a.Field(i).Bool() != b.Field(i).Bool() && field != "loopback" {
-				t.Errorf("%s: %s differs", name, field)
-			}
+	case reflect.Map:
+		found[path] = a.Len() != b.Len()
+		for _, key := range a.MapKeys() {
+			differ(unlike(fmt.Sprintf("%s[%v]", path, key), a.MapIndex(key), b.MapIndex(key), seen))
 		}
+	case reflect.Slice, reflect.Array:
+		found[path] = a.Len() != b.Len()
+		for i := range min(a.Len(), b.Len()) {
+			differ(unlike(fmt.Sprintf("%s[%d]", path, i), a.Index(i), b.Index(i), seen))
+		}
+	default:
+		found[path] = !a.Equal(b)
 	}
-	if real.loopback || real.echo != "" || !echo.loopback {
-		t.Error("the echo isn't bound to loopback, or the real one is")
-	}
+	maps.DeleteFunc(found, func(_ string, differs bool) bool { return !differs })
+	return found
 }
 
 // The echo's transport reaches nothing but loopback, and no host that isn't declared.
