@@ -64,7 +64,7 @@ func runCanary(t testing.TB, tool *noticeboard.Tool, cfg Config, change func(*Pr
 		t.Fatal(err)
 	}
 	tool, _ = board.Lookup(tool.Name)
-	result, err := canary.Run(t.Context(), canary.Config{Tool: tool, Prefix: DefaultPrefix, Proxy: echoed(t, board, cfg, change)})
+	result, err := canary.Run(t.Context(), canary.Config{Tool: tool, Prefix: DefaultPrefix, Pseudonym: canary.PseudonymHeader, Proxy: echoed(t, board, cfg, change)})
 	if err != nil {
 		t.Fatal(err)
 	}
