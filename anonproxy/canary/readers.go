@@ -81,7 +81,7 @@ func (s sample) typeOf(tool *noticeboard.Tool) string {
 type Reader struct {
 	// Client is an invented mask.
 	Client string
-	// Marks are texts of which at least one stands in all that tells of the reader.
+	// Marks are texts that tell who the reader is, too long to be met by chance.
 	Marks []string
 
 	host, address, protocol string
@@ -91,7 +91,7 @@ type Reader struct {
 // Readers are two who differ in all that a browser, a network or a gadget could tell of
 // them. Their addresses are of the ranges for documentation.
 func Readers() [2]*Reader {
-	ada := &Reader{Client: "2001:2f:ada:ada:ada:ada:ada:ada", Marks: []string{"ada", "192.0.2.17"},
+	ada := &Reader{Client: "2001:2f:ada:ada:ada:ada:ada:ada", Marks: []string{"192.0.2.17", "ada-lovelace", "ada0123456789abcdef"},
 		host: "wiki.example", address: "192.0.2.17:40001", protocol: "HTTP/1.1"}
 	ada.header = http.Header{
 		"User-Agent":                {"ada/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"},
@@ -117,7 +117,7 @@ func Readers() [2]*Reader {
 		"Connection":                {"keep-alive"},
 		"Upgrade-Insecure-Requests": {"1"},
 	}
-	bob := &Reader{Client: "2001:2f:b0b:b0b:b0b:b0b:b0b:b0b", Marks: []string{"bob", "b0b", "2001:db8:"},
+	bob := &Reader{Client: "2001:2f:b0b:b0b:b0b:b0b:b0b:b0b", Marks: []string{"2001:db8:b0b::1", "bob-the-builder", "bob9876543210fedcba"},
 		host: "m.wiki.example:8443", address: "[2001:db8:b0b::1]:50002", protocol: "HTTP/2.0"}
 	bob.header = http.Header{
 		"User-Agent":          {"bob/5.0 (Linux; Android 16) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36"},
