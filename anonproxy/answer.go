@@ -35,6 +35,9 @@ func (f *fetch) serve(w http.ResponseWriter, a ask) (string, *refusal) {
 // and body. Validators are dropped, as an ETag or a date of the tool's choice
 // would mark the browser that keeps it.
 func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, contentType string) (string, *refusal) {
+	if refused := f.cut(w, res); refused != nil {
+		return "", refused
+	}
 	outcome, lifetime := OutcomeOK, cacheControl(res.Header)
 	if res.StatusCode >= 400 {
 		outcome, lifetime = OutcomeToolError, "no-store"
@@ -47,6 +50,9 @@ func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, c
 		length = -1
 	}
 	forceHeaders(w.Header(), contentType, lifetime, length)
+	if res.StatusCode == http.StatusPartialContent {
+		w.Header().Set("Accept-Ranges", "bytes")
+	}
 	w.WriteHeader(res.StatusCode)
 	if method == http.MethodHead || res.StatusCode == http.StatusNoContent {
 		return outcome, nil
@@ -64,9 +70,6 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 		return "", nil
 	case status < 200 || status > 204 && status < 400 || status == http.StatusProxyAuthRequired || status > 599:
 		return "", badResponse("the tool answers with a status that isn't passed on")
-	}
-	if coding := res.Header["Content-Encoding"]; len(coding) > 0 && (len(coding) > 1 || !strings.EqualFold(coding[0], "identity")) {
-		return "", badResponse("the tool compresses what was asked for plain")
 	}
 	own, contentType, reason := classify(res.Header["Content-Type"])
 	if reason == "" && own != kind && (kind != anyKind || !f.up.tool.Has(own)) {

@@ -187,7 +187,7 @@ func TestStatuses(t *testing.T) {
 		{"switch", "101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
 		{"proxy log in", "407 No\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
 		{"unheard-of", "999 Denied\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
-		{"compressed", "200 OK\r\n" + head + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
+		{"compressed", "200 OK\r\n" + head + "Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
 		{"compressed twice", "200 OK\r\n" + head + "Content-Encoding: identity\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 502, "", "compresses", OutcomeRefusedResponse},
 		{"said to be plain", "200 OK\r\n" + head + "Content-Encoding: Identity\r\nContent-Length: 2\r\n\r\n{}", 200, "{}", "", OutcomeOK},
 		{"no type", "200 OK\r\nContent-Length: 2\r\n\r\n{}", 502, "", "has no content type", OutcomeRefusedResponse},

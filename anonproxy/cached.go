@@ -177,7 +177,7 @@ func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Resp
 	answer := &cache.Response{
 		Status: res.StatusCode, Header: res.Header, Hops: f.hops, URL: f.url, Length: res.ContentLength, Control: "no-store",
 		Body:     &limitedBody{f: f, body: res.Body},
-		Unframed: res.ProtoMajor < 2 && res.ContentLength < 0 && len(res.TransferEncoding) == 0,
+		Unframed: res.ProtoMajor < 2 && res.ContentLength < 0 && len(res.TransferEncoding) == 0 && !res.Uncompressed,
 	}
 	if res.StatusCode == http.StatusNotModified && f.sent {
 		return answer, nil

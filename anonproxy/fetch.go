@@ -26,6 +26,7 @@ type fetch struct {
 	cancel   context.CancelCauseFunc
 	watchdog *time.Timer
 	deadline time.Time
+	want     cache.Ranges // where no cache looks after them
 
 	// For the cache.
 	validators *cache.Validators // to send
@@ -78,6 +79,10 @@ func (f *fetch) send(a ask) (*http.Response, *refusal) {
 			return nil, f.failure(err)
 		}
 		if !isRedirect(res.StatusCode) {
+			if refused := f.unpack(res, a.method); refused != nil {
+				res.Body.Close()
+				return nil, refused
+			}
 			return res, nil
 		}
 		location := res.Header["Location"]

@@ -129,6 +129,21 @@ func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit,
 	return v, nil
 }
 
+// admitted is a visit that is charged for a fetch.
+func (p *Proxy) admitted(w http.ResponseWriter, r *http.Request, client string, up *upstream) (*visit, *refusal) {
+	v, refused := p.visit(r.Context(), client, up)
+	if refused != nil {
+		return nil, refused
+	}
+	if err := v.admit(); err != nil {
+		refused = fetchRefusal(r.Context(), err, http.StatusBadGateway)
+		v.putRetryAfter(w.Header(), refused)
+		v.end()
+		return nil, refused
+	}
+	return v, nil
+}
+
 // admit charges the client for a fetch that is to begin for him.
 func (v *visit) admit() error {
 	if v.client == nil {

@@ -59,6 +59,13 @@ func (f *fetch) leave() {
 	}
 }
 
+// freeSlots gives the tool's slot and the client's back: they are for requests that end
+// soon, and streams have bounds of their own.
+func (f *fetch) freeSlots() {
+	f.leave()
+	f.visit.end()
+}
+
 // count counts a request that is sent. Those after redirects are charged to the tool's
 // limit and never refused, as the first would have been for nothing.
 func (f *fetch) count() {

@@ -51,9 +51,10 @@ func New(board *noticeboard.Board, cfg Config) (*Proxy, error) {
 	return p, nil
 }
 
-// Close closes the connections of the transports that the proxy made itself, and lets
-// go of mirrored files.
+// Close ends the streams, closes the connections of the transports that the proxy made
+// itself, and lets go of mirrored files.
 func (p *Proxy) Close() error {
+	p.EndStreams(nil)
 	for _, up := range p.upstreams {
 		if up.mirror != nil {
 			up.mirror.release()
@@ -130,6 +131,9 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	if up.mirror != nil {
 		return p.serveMirror(w, r, up, t)
 	}
+	if wantsWebSocket(r) {
+		return p.serveWebSocket(w, r, up, t)
+	}
 	kind, refused := p.requestKind(r)
 	if refused != nil {
 		return "", refused
@@ -152,7 +156,10 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 		return "", refused
 	}
 	serve := p.serveUncached
-	if p.sharing(up, a) != nil {
+	switch {
+	case wantsEvents(r, kind):
+		serve = p.serveEvents
+	case p.sharing(up, a) != nil:
 		serve = p.serveCached
 	}
 	outcome, refused := serve(w, r, reader.Client, up, a)
@@ -163,22 +170,22 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 }
 
 func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, client string, up *upstream, a ask) (string, *refusal) {
-	v, refused := p.visit(r.Context(), client, up)
+	want, refused := wantedRange(r)
+	if refused != nil {
+		return "", refused
+	}
+	v, refused := p.admitted(w, r, client, up)
 	if refused != nil {
 		return "", refused
 	}
 	defer v.end()
-	if err := v.admit(); err != nil {
-		refused = fetchRefusal(r.Context(), err, http.StatusBadGateway)
-		v.putRetryAfter(w.Header(), refused)
-		return "", refused
-	}
 	if refused := p.held(r.Context(), up, a, up.hold.delayed()); refused != nil {
 		return "", refused
 	}
 	f := newFetch(r.Context(), p, up)
 	f.visit = v
 	defer f.cancel(nil)
+	f.want = want
 	return f.serve(w, a)
 }
 

@@ -72,6 +72,7 @@ func hostileHeaders(who string) func(*http.Request) {
 		} {
 			r.Header.Set(name, who)
 		}
+		r.Header.Set("Range", "bytes=0-"+map[string]string{"first": "0", "second": "1"}[who])
 		if who == "second" {
 			r.Header.Add("Cookie", "another=1")
 			r.Host = "another.wiki.example"

@@ -34,6 +34,9 @@ type Transport struct {
 	dialer net.Dialer
 	hosts  map[string]bool // host:port that may be dialled
 
+	upgrades *http.Transport // for websockets
+	streams  openStreams
+
 	// loopback turns the address check round: nothing but loopback may be dialled.
 	loopback bool
 
@@ -83,6 +86,7 @@ func NewTransport(tool *noticeboard.Tool, options ...TransportOption) *Transport
 	for _, option := range options {
 		option(t)
 	}
+	t.upgrades = t.newUpgrades()
 	return t
 }
 

@@ -46,6 +46,7 @@ var accepts = map[noticeboard.Kind]string{
 	noticeboard.Media: "audio/*,video/*,text/vtt",
 	noticeboard.Data:  "application/json,text/csv;q=0.9,text/plain;q=0.8,*/*;q=0.1",
 	anyKind:           "*/*",
+	eventsKind:        eventStream,
 }
 
 // typeKinds tells which kind a media type belongs to; no type has two.

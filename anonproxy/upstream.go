@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -28,6 +29,9 @@ type upstream struct {
 	bodyLimit int64 // of a POST
 	timeout   time.Duration
 	fairness
+
+	serving    context.Context // done when streams must end
+	endServing context.CancelFunc
 }
 
 func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
@@ -47,6 +51,7 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	setDefault(&up.bodyLimit, p.cfg.MaxRequestSize)
 	setDefault(&up.timeout, p.cfg.Timeout)
 	up.scopes, up.fairness = scopes(up), p.fairness(tool)
+	up.serving, up.endServing = context.WithCancel(context.Background())
 	if up.hold.batch != nil {
 		if err := p.makeFlights(); err != nil {
 			return nil, err

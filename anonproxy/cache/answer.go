@@ -84,6 +84,7 @@ type Reply struct {
 	text   string // of Content-Range
 	ranges bool   // may be asked for
 	bare   bool   // no body
+	part   *Part  // of the tool's own body
 	multi  *multipartReply
 }
 
@@ -96,6 +97,7 @@ func (a *Answer) Reply(method string, h http.Header, want Ranges) Reply {
 	r := Reply{Status: o.status, ContentType: o.contentType, CacheControl: o.control, Length: o.lengthSaid, answer: a, age: -1}
 	r.bare = method == http.MethodHead || o.status == http.StatusNoContent
 	if o.body == nil || a.Result == Pass {
+		r.cutDirect(method, h, want)
 		return r.withoutLength(o.status)
 	}
 	r.age = o.browserAge(time.Now())

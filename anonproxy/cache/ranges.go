@@ -115,8 +115,7 @@ func (r *Reply) cut(want Ranges, whole bool) {
 	}
 	switch {
 	case len(r.spans) == 0:
-		r.Status, r.ContentType, r.Length, r.bare = http.StatusRequestedRangeNotSatisfiable, "", 0, true
-		r.CacheControl, r.etag, r.text = "no-store", "", fmt.Sprintf("bytes */%d", size)
+		r.pastEnd(size)
 	case len(r.spans) == 1:
 		r.Status, r.Length, r.text = http.StatusPartialContent, total, r.spans[0].text(size)
 	case total > size || !whole:
@@ -127,6 +126,14 @@ func (r *Reply) cut(want Ranges, whole bool) {
 		r.ContentType, r.Length = "multipart/byteranges; boundary="+r.multi.boundary, r.multi.length
 	}
 }
+
+func (r *Reply) pastEnd(size int64) {
+	r.Status, r.ContentType, r.Length, r.bare = http.StatusRequestedRangeNotSatisfiable, "", 0, true
+	r.CacheControl, r.etag, r.text = "no-store", "", pastEnd(size)
+}
+
+// pastEnd is the Content-Range of what has nothing of the range.
+func pastEnd(size int64) string { return fmt.Sprintf("bytes */%d", size) }
 
 func (s span) text(size int64) string {
 	return fmt.Sprintf("bytes %d-%d/%d", s.start, s.start+s.length-1, size)

@@ -13,9 +13,13 @@ var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 func (r *Reply) stream(w http.ResponseWriter) error {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
+	var body io.Reader = r.answer.direct
+	if r.part != nil {
+		body = r.part.Of(body)
+	}
 	var flusher *http.ResponseController
 	for size := int64(0); ; {
-		n, err := r.answer.direct.Read(buf[:])
+		n, err := body.Read(buf[:])
 		size += int64(n)
 		if n > 0 {
 			if _, err := w.Write(buf[:n]); err != nil {

@@ -1,0 +1,133 @@
+package anonproxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// eventsKind is the use of an EventSource; to the board it is a stream of data.
+const eventsKind noticeboard.Kind = "events"
+
+const eventStream = "text/event-stream"
+
+// wantsEvents tells what EventSource sends from other requests for data.
+func wantsEvents(r *http.Request, kind noticeboard.Kind) bool {
+	accept, _ := single(r.Header, "Accept")
+	return accept == eventStream && r.Method == http.MethodGet && (kind == noticeboard.Data || kind == anyKind)
+}
+
+// serveEvents passes on a stream of events (HTML, section "Server-sent events")
+// for as long as it lasts. Last-Event-ID is not sent: the tool chose it for this
+// reader, so it would be his cookie.
+func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, client string, up *upstream, a ask) (string, *refusal) {
+	if !up.tool.Opens(noticeboard.Events) {
+		return "", badRequest(http.StatusForbidden, "the tool isn't declared for event streams")
+	}
+	a.kind = eventsKind
+	s, refused := p.openStream(r.Context(), client, up, a.target)
+	if refused != nil {
+		return "", refused
+	}
+	defer s.close()
+	f := newFetch(s.ctx, p, up)
+	defer f.cancel(nil)
+	if f.visit, refused = p.admitted(w, r, client, up); refused != nil {
+		return "", refused
+	}
+	res, refused := f.get(a)
+	f.freeSlots()
+	if refused != nil {
+		if ended := s.ended(); ended != nil {
+			refused = ended
+		}
+		return "", refused
+	}
+	defer res.Body.Close()
+	if refused := checkEvents(res); refused != nil {
+		return "", refused
+	}
+	if res.StatusCode == http.StatusNoContent { // tells EventSource not to come again
+		forceHeaders(w.Header(), "", "no-store", -1)
+		w.WriteHeader(http.StatusNoContent)
+		return OutcomeOK, nil
+	}
+	forceHeaders(w.Header(), eventStream, "no-store", -1)
+	w.WriteHeader(http.StatusOK)
+	return f.passEvents(w, s, res.Body), nil
+}
+
+// checkEvents tells why a response isn't a stream of events to pass on.
+func checkEvents(res *http.Response) *refusal {
+	switch status := res.StatusCode; {
+	case status == http.StatusNoContent:
+		return nil
+	case status >= 400 && status <= 599 && status != http.StatusProxyAuthRequired:
+		return &refusal{status, OutcomeToolError, "the tool answers with status " + strconv.Itoa(status)}
+	case status != http.StatusOK:
+		return badResponse("the tool answers with a status that isn't passed on")
+	}
+	if fields := res.Header["Content-Type"]; len(fields) == 1 {
+		mediaType, params, err := mime.ParseMediaType(fields[0])
+		charset, told := params["charset"]
+		if err == nil && mediaType == eventStream && (!told || strings.EqualFold(charset, "utf-8")) {
+			return nil
+		}
+	}
+	return badResponse("the tool's answer isn't a stream of events")
+}
+
+// passEvents copies events as they come and says how that ended. An end is never a
+// broken answer: EventSource drops an event that isn't whole, and connects anew.
+//
+// Nothing bounds the time but the silence: of the tool, and of a reader who takes
+// nothing. The size limit is the whole stream's.
+func (f *fetch) passEvents(w http.ResponseWriter, s *stream, body io.Reader) string {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	out := http.NewResponseController(w)
+	defer func() { _ = out.SetWriteDeadline(time.Time{}) }() // the connection may serve on
+	_ = out.Flush()                                          // EventSource is open from here on
+	for size := int64(0); ; {
+		f.deadline = time.Now().Add(f.up.timeout)
+		f.watch(f.up.timeout)
+		n, err := body.Read(buf[:])
+		f.watchdog.Stop()
+		if size += int64(n); size > f.up.maxSize {
+			return OutcomeTooLarge
+		}
+		if n > 0 {
+			_ = out.SetWriteDeadline(time.Now().Add(f.up.timeout)) // not every writer can
+			if _, err := w.Write(buf[:n]); err != nil {
+				return OutcomeCanceled
+			}
+			if err := out.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+				return OutcomeCanceled
+			}
+		}
+		if err != nil {
+			return f.eventsEnded(s, err)
+		}
+	}
+}
+
+func (f *fetch) eventsEnded(s *stream, err error) string {
+	switch refused := s.ended(); {
+	case refused != nil:
+		return refused.outcome
+	case err == io.EOF:
+		return OutcomeOK
+	case s.ctx.Err() != nil:
+		return OutcomeCanceled
+	case errors.Is(context.Cause(f.ctx), errTimeout):
+		return OutcomeTimeout
+	}
+	return OutcomeUnreachable
+}

@@ -1,0 +1,134 @@
+package anonproxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+)
+
+// Bounds of connections that stay open.
+const (
+	maxStreams       = 1000 // to one tool at one time
+	maxClientStreams = 50   // of these, for one client; many readers may share an address
+	recheckStreams   = time.Second
+)
+
+var errRestart = errors.New("the proxy is restarting: connect again")
+
+// openStreams counts what is open to one tool. It belongs to the tool's transport,
+// so the bounds hold over all sites and changes of configuration.
+type openStreams struct {
+	mu      sync.Mutex
+	total   int
+	clients map[string]int
+}
+
+// take counts one more, unless that is too many. A client of no name is only
+// counted in the total.
+func (o *openStreams) take(client string) *refusal {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.total >= maxStreams:
+		return badRequest(http.StatusServiceUnavailable, "too many streams to the tool are open")
+	case client != "" && o.clients[client] >= maxClientStreams:
+		return badRequest(http.StatusTooManyRequests, "too many of your streams to the tool are open")
+	}
+	o.total++
+	if client != "" {
+		if o.clients == nil {
+			o.clients = make(map[string]int)
+		}
+		o.clients[client]++
+	}
+	return nil
+}
+
+func (o *openStreams) giveBack(client string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.total--
+	if client == "" {
+		return
+	}
+	if o.clients[client]--; o.clients[client] == 0 {
+		delete(o.clients, client)
+	}
+}
+
+// stream is a connection that stays open, at work.
+type stream struct {
+	ctx   context.Context // done when the stream must end; the cause is why
+	end   context.CancelCauseFunc
+	close func()
+}
+
+// openStream takes a place for a stream and watches over it: what was permitted
+// when it began may be refused since. Close it when done.
+func (p *Proxy) openStream(ctx context.Context, client string, up *upstream, t target) (*stream, *refusal) {
+	if up.serving.Err() != nil {
+		return nil, badRequest(http.StatusServiceUnavailable, errRestart.Error())
+	}
+	open := &up.transport.streams
+	if refused := open.take(client); refused != nil {
+		return nil, refused
+	}
+	s := new(stream)
+	s.ctx, s.end = context.WithCancelCause(ctx)
+	stop := context.AfterFunc(up.serving, func() { s.end(errRestart) })
+	s.close = func() {
+		stop()
+		s.end(nil)
+		open.giveBack(client)
+	}
+	go s.watch(func() *refusal { return p.refuse(up, t.path) })
+	return s, nil
+}
+
+// watch ends the stream once it is refused.
+func (s *stream) watch(refuse func() *refusal) {
+	tick := time.NewTicker(recheckStreams)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+			if refused := refuse(); refused != nil {
+				s.end(refused)
+			}
+		}
+	}
+}
+
+// ended says why a stream had to end, or nil where it hadn't, or the reader left.
+func (s *stream) ended() *refusal {
+	if s.ctx.Err() == nil {
+		return nil
+	}
+	var refused *refusal
+	switch cause := context.Cause(s.ctx); {
+	case errors.As(cause, &refused):
+		return refused
+	case errors.Is(cause, errRestart):
+		return badRequest(http.StatusServiceUnavailable, errRestart.Error())
+	}
+	return nil
+}
+
+// EndStreams ends what is open through this proxy, and opens nothing more, except
+// to tools whose declarations are the same in the proxy that takes its place, if
+// any. Readers' browsers connect anew by themselves, or see their websockets close.
+func (p *Proxy) EndStreams(next *Proxy) {
+	for name, up := range p.upstreams {
+		if next != nil {
+			if same, ok := next.upstreams[name]; ok && reflect.DeepEqual(up.tool, same.tool) {
+				continue
+			}
+		}
+		up.endServing()
+	}
+}

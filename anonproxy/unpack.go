@@ -1,0 +1,109 @@
+package anonproxy
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// A body that grows by more than this while it is unpacked is a bomb. The first
+// part is let off: what is small and even may be packed that well.
+const (
+	maxRatio     = 100
+	maxRatioFrom = 1 << 20 // bytes unpacked
+)
+
+// unpack takes off a compression that nobody asked for. We ask for none, but there
+// are tools that store their answers packed. Only gzip is unpacked, once.
+//
+// The reader gets what was inside, so types and sizes are checked on that.
+func (f *fetch) unpack(res *http.Response, method string) *refusal {
+	coding := res.Header["Content-Encoding"]
+	switch {
+	case res.StatusCode == http.StatusNotModified || len(coding) == 0 || len(coding) == 1 && strings.EqualFold(coding[0], "identity"):
+		return nil
+	case len(coding) > 1 || !strings.EqualFold(coding[0], "gzip") && !strings.EqualFold(coding[0], "x-gzip"):
+		return badResponse("the tool compresses what was asked for plain")
+	case res.ContentLength > f.up.maxSize:
+		return &refusal{http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error()}
+	}
+	hasBody := method != http.MethodHead && res.ContentLength != 0 && res.StatusCode != http.StatusNoContent
+	res.Header.Del("Content-Encoding")
+	if !hasBody {
+		if res.ContentLength > 0 { // of what HEAD tells
+			res.ContentLength = -1
+		}
+		return nil
+	}
+	u := &unpacked{packed: res.Body, limit: f.up.maxSize}
+	f.watch(f.p.cfg.IdleTimeout)
+	err := u.begin()
+	f.watchdog.Stop()
+	switch {
+	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF):
+		return badResponse("the tool's answer isn't compressed as it says")
+	case err != nil:
+		refused := f.broken(err)
+		refused.status = http.StatusBadGateway
+		if refused.outcome == OutcomeTimeout {
+			refused.status = http.StatusGatewayTimeout
+		}
+		return refused
+	}
+	res.Body, res.ContentLength, res.Uncompressed = u, -1, true
+	return nil
+}
+
+// unpacked reads what is inside a gzip body, within limits.
+type unpacked struct {
+	packed  io.ReadCloser
+	gzip    *gzip.Reader // nil where there is nothing
+	limit   int64        // of the packed bytes; who reads limits the others
+	in, out int64
+}
+
+// begin reads the header.
+func (u *unpacked) begin() error {
+	// With a bufio.Reader nothing behind the end is lost.
+	in := bufio.NewReader(readerFunc(u.readPacked))
+	if _, err := in.Peek(1); err == io.EOF {
+		return nil // no body at all
+	}
+	var err error
+	u.gzip, err = gzip.NewReader(in)
+	return err
+}
+
+func (u *unpacked) readPacked(p []byte) (int, error) {
+	n, err := u.packed.Read(p)
+	if u.in += int64(n); u.in > u.limit {
+		return 0, errTooLarge
+	}
+	return n, err
+}
+
+// Read implements io.Reader. It ends where the body does: what follows a gzip
+// member must be another.
+func (u *unpacked) Read(p []byte) (int, error) {
+	if u.gzip == nil {
+		return 0, io.EOF
+	}
+	n, err := u.gzip.Read(p)
+	if u.out += int64(n); u.out > maxRatioFrom && u.out/maxRatio > u.in {
+		return 0, errTooLarge
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (u *unpacked) Close() error { return u.packed.Close() }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// Interface guard
+var _ io.ReadCloser = (*unpacked)(nil)

@@ -1,0 +1,78 @@
+package anonproxy
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/coder/websocket"
+)
+
+// newUpgrades makes the transport for websockets, which begin with an Upgrade of
+// HTTP/1.1. It dials as the other does: the same hosts, the same addresses, the same
+// TLS but for the protocol that is offered.
+func (t *Transport) newUpgrades() *http.Transport {
+	upgrades := &http.Transport{
+		DialContext:            t.http.DialContext,
+		TLSClientConfig:        t.http.TLSClientConfig.Clone(),
+		TLSHandshakeTimeout:    t.http.TLSHandshakeTimeout,
+		DisableKeepAlives:      true, // each websocket has a connection of its own
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: t.http.MaxResponseHeaderBytes,
+		Protocols:              new(http.Protocols),
+	}
+	upgrades.Protocols.SetHTTP1(true)
+	return upgrades
+}
+
+// dialWebSocket opens a websocket to the tool, if it may be asked now.
+func (f *fetch) dialWebSocket(a ask) (conn *websocket.Conn, refused *refusal) {
+	probes, refused := f.enter()
+	if refused != nil {
+		return nil, refused
+	}
+	var res *http.Response
+	defer func() { f.settle(probes, res, refused) }()
+	f.count()
+	conn, res, refused = f.upgrade(a)
+	return conn, refused
+}
+
+// upgrade asks for a websocket. The handshake is built from
+// constants, but for its key, which is random: no Origin, no subprotocol, no
+// extension. Redirects are not followed, as browsers follow none.
+func (f *fetch) upgrade(a ask) (*websocket.Conn, *http.Response, *refusal) {
+	u := url.URL{
+		Scheme: f.up.origin.Scheme, Host: f.up.origin.Host,
+		Path: a.path, RawPath: a.escaped, RawQuery: a.rawQuery, ForceQuery: a.anyQuery,
+	}
+	client := &http.Client{
+		Transport:     f.up.transport.upgrades,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	header := http.Header{"User-Agent": f.up.headers[anyKind]["User-Agent"]}
+	if a.pseudonym != "" {
+		header[PseudonymHeader] = []string{a.pseudonym}
+	}
+	f.watch(f.p.cfg.HeaderTimeout)
+	conn, res, err := websocket.Dial(f.ctx, u.String(), &websocket.DialOptions{
+		HTTPClient:      client,
+		HTTPHeader:      header,
+		CompressionMode: websocket.CompressionDisabled,
+	})
+	f.watchdog.Stop()
+	switch {
+	case err == nil:
+		return conn, res, nil
+	case res == nil:
+		f.err = err
+		return nil, nil, f.failure(err)
+	case res.StatusCode == http.StatusSwitchingProtocols:
+		return nil, res, badResponse("the tool's websocket handshake is wrong")
+	case isRedirect(res.StatusCode):
+		return nil, res, badResponse("the tool redirects a websocket")
+	case res.StatusCode >= 400 && res.StatusCode <= 599 && res.StatusCode != http.StatusProxyAuthRequired:
+		return nil, res, &refusal{res.StatusCode, OutcomeToolError, "the tool answers with status " + strconv.Itoa(res.StatusCode)}
+	}
+	return nil, res, badResponse("the tool opens no websocket")
+}
