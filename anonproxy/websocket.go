@@ -102,7 +102,7 @@ func (p *Proxy) checkWebSocket(r *http.Request, up *upstream) *refusal {
 	}
 	key, err := base64.StdEncoding.DecodeString(values["Sec-Websocket-Key"])
 	switch {
-	case !strings.EqualFold(values["Upgrade"], "websocket") || !hasToken(values["Connection"], "upgrade") ||
+	case r.Method != http.MethodGet || !strings.EqualFold(values["Upgrade"], "websocket") || !hasToken(values["Connection"], "upgrade") ||
 		values["Sec-Websocket-Version"] != "13" || err != nil || len(key) != 16:
 		return badRequest(http.StatusBadRequest, "the websocket handshake is malformed")
 	case r.Header["Sec-Websocket-Protocol"] != nil:
