@@ -62,10 +62,9 @@ func (p *Proxy) newMirrored(up *upstream) *mirrored {
 
 // at is the tool at another of its hosts.
 func (up *upstream) at(u *url.URL) *upstream {
-	return &upstream{
-		tool: up.tool, origin: &url.URL{Scheme: u.Scheme, Host: u.Host}, origins: up.origins, headers: up.headers,
-		transport: up.transport, maxSize: up.maxSize, timeout: up.timeout,
-	}
+	other := *up
+	other.origin = &url.URL{Scheme: u.Scheme, Host: u.Host}
+	return &other
 }
 
 // find returns the file that is asked for, and whether the address names the version

@@ -435,12 +435,6 @@ func TestToolsThatOpenNoWebSocket(t *testing.T) {
 
 func TestHowWebSocketsEnd(t *testing.T) {
 	invalid := []byte("\xff\xfe")
-	forbidden := func(message []byte) *refusal {
-		if bytes.Contains(message, []byte("secret")) {
-			return badRequest(403, "the request holds your session")
-		}
-		return nil
-	}
 	for _, tc := range []struct {
 		name    string
 		tool    func(context.Context, *websocket.Conn)
@@ -469,8 +463,8 @@ func TestHowWebSocketsEnd(t *testing.T) {
 			return c.Write(ctx, websocket.MessageText, invalid)
 		}, 1007, "isn't UTF-8", OutcomeRefusedRequest},
 		{"the reader gives himself away", echo, func(ctx context.Context, c *websocket.Conn) error {
-			return c.Write(ctx, websocket.MessageText, []byte("my secret"))
-		}, 1008, "holds your session", OutcomeRefusedRequest},
+			return c.Write(ctx, websocket.MessageText, []byte("my session is 0123456789abcdef0123"))
+		}, 1008, "carries your session", OutcomeLeak},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var heard atomic.Int64
@@ -482,8 +476,9 @@ func TestHowWebSocketsEnd(t *testing.T) {
 			})
 			declared := streaming("chat", b.URL, noticeboard.WebSocket)
 			declared.MaxRequestSize = 2000
-			e := newEdge(t, Config{}, declared)
-			e.proxy.inspect = func(*http.Request) func([]byte) *refusal { return forbidden }
+			e := newEdge(t, Config{Reader: func(*http.Request) Reader {
+				return Reader{Secrets: []Secret{{Field: "session", Value: "0123456789abcdef0123"}}}
+			}}, declared)
 			conn := e.dial(t, "/.tools/chat/x")
 			if tc.reader != nil {
 				if err := tc.reader(t.Context(), conn); err != nil {
