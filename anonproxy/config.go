@@ -114,6 +114,10 @@ type Config struct {
 	// Observe is told of each request to a declared tool. Default: nobody is.
 	Observe func(tool, outcome string)
 
+	// ObserveRefresh is told of each request that a [Refresher] makes for a declared
+	// tool. Default: nobody is.
+	ObserveRefresh func(tool, outcome string)
+
 	// Logger gets errors of tools and warnings about the configuration, nothing
 	// about readers. Default: none.
 	Logger *slog.Logger

@@ -2,40 +2,29 @@ package anonproxy
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"sync"
+	"time"
 	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 )
 
-// Outcomes of a refresh beside those of a request, as given to [RefresherConfig.Observe].
+// Outcomes of a refresh beside those of a request, as given to [Config.ObserveRefresh].
 const (
 	OutcomeNotKept = "not_kept" // the tool's answer must not be kept, so nothing was won
 	OutcomeStopped = "stopped"  // the tool or the path may not be asked for now, nothing was sent
 )
-
-// RefresherConfig says whom a [Refresher] tells. The zero value is ready to use.
-type RefresherConfig struct {
-	// Observe is told of each refresh. Default: nobody is.
-	Observe func(tool, outcome string)
-
-	// Logger gets errors of tools and of their files of paths. Default: none.
-	Logger *slog.Logger
-}
 
 // Refresher asks tools for the paths that their declarations name, on a schedule, so
 // that the shared cache has them before any reader asks. A tool sees requests that
 // come evenly, in random order, and whose times depend on nothing that a reader does:
 // only on when the schedule began, on the tool's own answers, and on chance.
 //
-// Make one for each [cache.Cache], with [NewRefresher], and [Refresher.Attach] the
-// proxies that use the cache. A schedule goes on while any proxy with the same
+// Make one with [NewRefresher], and [Refresher.Attach] the proxies that have a cache. A schedule goes on while any proxy with the same
 // declaration is attached, so one that takes another's place must be attached before
 // that is detached. It is safe for concurrent use.
 type Refresher struct {
-	cfg     RefresherConfig
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -52,14 +41,8 @@ type rotaKey struct {
 
 // NewRefresher returns a refresher that has nothing to do yet. Close it before the
 // cache.
-func NewRefresher(cfg RefresherConfig) *Refresher {
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Observe == nil {
-		cfg.Observe = func(string, string) {}
-	}
-	r := &Refresher{cfg: cfg, rotas: make(map[rotaKey]*rota)}
+func NewRefresher() *Refresher {
+	r := &Refresher{rotas: make(map[rotaKey]*rota)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
@@ -97,7 +80,7 @@ func (r *Refresher) Attach(p *Proxy) (detach func()) {
 func (r *Refresher) join(key rotaKey, p *Proxy, up *upstream) {
 	o := r.rotas[key]
 	if o == nil {
-		o = newRota(r, up.tool.Name)
+		o = newRota(up.tool.Name)
 		r.rotas[key] = o
 		ctx, stop := context.WithCancel(r.ctx)
 		o.stop = stop
@@ -116,6 +99,27 @@ func (r *Refresher) detach(keys []rotaKey, p *Proxy) {
 			o.stop()
 			delete(r.rotas, key)
 		}
+	}
+}
+
+// Restart has all of a tool's paths asked for as at the start. Call it when the cache
+// was purged of the tool's answers.
+func (r *Refresher) Restart(tool string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range r.rotas {
+		if o.tool == tool {
+			o.restart()
+		}
+	}
+}
+
+func (o *rota) restart() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if u := o.user(); u.p != nil {
+		o.queue.restart(time.Now(), o.gap(u))
+		o.wake()
 	}
 }
 

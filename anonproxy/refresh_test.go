@@ -34,14 +34,7 @@ func newRefreshScene(t *testing.T, answer http.HandlerFunc) *refreshScene {
 	s := &refreshScene{logs: new(lockedBuffer), outcomes: make(map[string]int)}
 	s.cache = newCache(t, cache.Config{})
 	s.tool = newMemoryTool(t, answer)
-	s.Refresher = NewRefresher(RefresherConfig{
-		Logger: slog.New(slog.NewTextHandler(s.logs, nil)),
-		Observe: func(tool, outcome string) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.outcomes[outcome]++
-		},
-	})
+	s.Refresher = NewRefresher()
 	t.Cleanup(s.Close)
 	return s
 }
@@ -55,7 +48,17 @@ func (s *refreshScene) saw(outcome string) int {
 // edge attaches a proxy.
 func (s *refreshScene) edge(t *testing.T, change func(*Config), tools ...*noticeboard.Tool) (*memoryEdge, func()) {
 	t.Helper()
-	e := newMemoryEdge(t, s.tool, s.cache, change, tools...)
+	e := newMemoryEdge(t, s.tool, s.cache, func(c *Config) {
+		c.Logger = slog.New(slog.NewTextHandler(s.logs, nil))
+		c.ObserveRefresh = func(_, outcome string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.outcomes[outcome]++
+		}
+		if change != nil {
+			change(c)
+		}
+	}, tools...)
 	detach := s.Attach(e.Proxy)
 	t.Cleanup(detach)
 	return e, detach
@@ -383,7 +386,7 @@ func TestRefreshOfBrokenTool(t *testing.T) {
 				if n := failed.Load(); n < 20 || n > 120 {
 					t.Errorf("a broken tool was asked %d times in 50 minutes", n)
 				}
-				if n := strings.Count(s.logs.String(), "level=WARN"); n != 1 {
+				if n := strings.Count(s.logs.String(), "refreshing a tool's path fails"); n != 1 {
 					t.Errorf("logged %d times: %s", n, s.logs)
 				}
 				works.Store(true)
@@ -446,6 +449,29 @@ func TestRefreshFile(t *testing.T) {
 		times := byPath(s.tool.entries())
 		if len(times["/new"]) < 3 || len(times["/declared"]) < 3 || len(times["/a"]) > 2 {
 			t.Errorf("after the file's change: %v", times)
+		}
+	})
+}
+
+// TestRefreshRestarts: what was purged is asked for anew at once, and not only in its turn.
+func TestRefreshRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRefreshScene(t, nil)
+		e, _ := s.edge(t, nil, refreshOf(50, 12*time.Hour))
+		time.Sleep(time.Minute)
+		s.cache.Purge("pages", "")
+		s.Restart("others")
+		s.Restart("pages")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		before := s.tool.count()
+		for i := range 50 {
+			if got := e.get(fmt.Sprint("/.tools/pages/page/", i)); got.status != 200 {
+				t.Errorf("a reader got %+v", got)
+			}
+		}
+		if n := s.tool.count(); n != before || n < 100 {
+			t.Errorf("%d requests after the purge, %d for readers", before-50, n-before)
 		}
 	})
 }

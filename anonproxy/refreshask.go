@@ -24,7 +24,9 @@ func (o *rota) ask(ctx context.Context, t *turn, u rotaUser) {
 	if ctx.Err() != nil {
 		return
 	}
-	o.r.cfg.Observe(o.tool, got.outcome)
+	if u.p.cfg.ObserveRefresh != nil {
+		u.p.cfg.ObserveRefresh(o.tool, got.outcome)
+	}
 	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -55,7 +57,7 @@ func (o *rota) refresh(ctx context.Context, t *turn, u rotaUser) refreshed {
 	a, refused := refreshAsk(u.up.tool, t.entry)
 	switch {
 	case refused != nil:
-		o.tell(refused, t.entry)
+		o.tell(u, refused, t.entry)
 		return refreshed{refused.outcome, refreshMax, false}
 	case u.p.refuse(u.up, a.path) != nil:
 		t.asked = 0 // what there was may be purged
@@ -70,11 +72,11 @@ func (o *rota) refresh(ctx context.Context, t *turn, u rotaUser) refreshed {
 		err = &refusal{status: got.Status, outcome: OutcomeToolError, reason: "the tool answers with an error of its own"}
 	}
 	if err != nil {
-		return o.failed(err, t, every)
+		return o.failed(err, t, u)
 	}
-	o.worksAgain()
+	o.worksAgain(u)
 	if !got.Kept || got.Fresh == 0 && every == 0 {
-		o.tell(&refusal{outcome: OutcomeNotKept, reason: "the tool lets no cache keep its answer, or for no time"}, t.entry)
+		o.tell(u, &refusal{outcome: OutcomeNotKept, reason: "the tool lets no cache keep its answer, or for no time"}, t.entry)
 		return refreshed{OutcomeNotKept, jittered(max(every, refreshNotKept)), false}
 	}
 	outcome := OutcomeOK
@@ -85,17 +87,18 @@ func (o *rota) refresh(ctx context.Context, t *turn, u rotaUser) refreshed {
 }
 
 // failed says what is to be done about an error.
-func (o *rota) failed(err error, t *turn, every time.Duration) refreshed {
+func (o *rota) failed(err error, t *turn, u rotaUser) refreshed {
 	refused := &refusal{outcome: OutcomeUnreachable, reason: "the tool broke its answer off"}
 	_ = errors.As(err, &refused)
-	o.tell(refused, t.entry)
+	o.tell(u, refused, t.entry)
+	again := refreshRetry(time.Duration(u.up.tool.RefreshEvery))
 	switch {
 	case refused.outcome == OutcomeUnreachable, refused.outcome == OutcomeTimeout, refused.outcome == OutcomeBlocked:
 		return refreshed{refused.outcome, jittered(refreshMin), true}
 	case refused.outcome == OutcomeToolError && (refused.status >= 500 || refused.status == http.StatusTooManyRequests):
-		return refreshed{refused.outcome, refreshRetry(every), true}
+		return refreshed{refused.outcome, again, true}
 	}
-	return refreshed{refused.outcome, refreshRetry(every), false}
+	return refreshed{refused.outcome, again, false}
 }
 
 // next counts an answer, and returns the time to the one after.

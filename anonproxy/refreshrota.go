@@ -25,7 +25,6 @@ const (
 
 // rota is the schedule of one tool's paths.
 type rota struct {
-	r    *Refresher
 	tool string
 	stop context.CancelFunc
 	news chan struct{} // holds one where something changed
@@ -45,9 +44,9 @@ type rota struct {
 	look time.Time // at the file, next
 }
 
-func newRota(r *Refresher, tool string) *rota {
+func newRota(tool string) *rota {
 	return &rota{
-		r: r, tool: tool, news: make(chan struct{}, 1), underWay: make(map[*turn]struct{}), told: make(map[string]bool),
+		tool: tool, news: make(chan struct{}, 1), underWay: make(map[*turn]struct{}), told: make(map[string]bool),
 	}
 }
 
@@ -97,13 +96,13 @@ func (o *rota) declare(now time.Time) {
 	o.look = now.Add(refreshFilePoll)
 	entries, changed, err := o.list.read(u.up.tool, always)
 	if err != nil {
-		o.r.cfg.Logger.Error("a tool's file of paths can't be used; what it said last goes on to hold", "tool", o.tool, "error", err)
+		u.p.cfg.Logger.Error("a tool's file of paths can't be used; what it said last goes on to hold", "tool", o.tool, "error", err)
 	}
 	if !changed {
 		return
 	}
 	if room := u.p.cfg.Cache.Room(); len(entries) > room {
-		o.r.cfg.Logger.Warn("more paths of a tool are refreshed than the cache can keep; raise its bounds", "tool", o.tool, "paths", len(entries), "room", room)
+		u.p.cfg.Logger.Warn("more paths of a tool are refreshed than the cache can keep; raise its bounds", "tool", o.tool, "paths", len(entries), "room", room)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -134,11 +133,15 @@ func (o *rota) gap(u rotaUser) time.Duration {
 // take returns what is to be asked for now, or how long there is nothing to do.
 func (o *rota) take(now time.Time) (t *turn, u rotaUser, wait time.Duration) {
 	o.mu.Lock()
+	u = o.user()
+	o.mu.Unlock()
+	stopped := u.p != nil && u.p.refuse(u.up, "") != nil // who tells may hold a lock, and want ours
+	o.mu.Lock()
 	defer o.mu.Unlock()
-	if u = o.user(); u.p == nil || len(o.queue) == 0 || len(o.underWay) == refreshAtOnce {
+	if u.p == nil || len(o.queue) == 0 || len(o.underWay) == refreshAtOnce {
 		return nil, u, refreshFilePoll // or until it is woken
 	}
-	if u.p.refuse(u.up, "") != nil {
+	if stopped {
 		o.stopped = true
 		return nil, u, refreshLook
 	}
@@ -200,19 +203,19 @@ func jittered(span time.Duration) time.Duration {
 
 // tell logs what is wrong: once for each outcome, and with a failure of the tool as a
 // whole again once it has worked meanwhile. A path is the operator's own word here.
-func (o *rota) tell(refused *refusal, entry string) {
+func (o *rota) tell(u rotaUser, refused *refusal, entry string) {
 	o.mu.Lock()
 	known := o.told[refused.outcome]
 	o.told[refused.outcome] = true
 	o.mu.Unlock()
 	if !known {
-		o.r.cfg.Logger.Warn("refreshing a tool's path fails; further ones are only counted",
+		u.p.cfg.Logger.Warn("refreshing a tool's path fails; further ones are only counted",
 			"tool", o.tool, "path", entry, "outcome", refused.outcome, "reason", refused.reason)
 	}
 }
 
 // worksAgain notes that the tool answers.
-func (o *rota) worksAgain() {
+func (o *rota) worksAgain(u rotaUser) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	failed := false
@@ -221,6 +224,6 @@ func (o *rota) worksAgain() {
 		delete(o.told, outcome)
 	}
 	if failed {
-		o.r.cfg.Logger.Info("a tool's paths can be refreshed again", "tool", o.tool)
+		u.p.cfg.Logger.Info("a tool's paths can be refreshed again", "tool", o.tool)
 	}
 }

@@ -81,6 +81,7 @@ type AnonProxy struct {
 	current  atomic.Pointer[toolProxy] // nil until it is made
 	renewing sync.Mutex
 	ended    bool // by Cleanup; the mutex is around it
+	refresh  siteRefresh
 }
 
 // CaddyModule returns the Caddy module information.
@@ -113,11 +114,16 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.told.Mirrors = app.mirrors.store
 	h.told.ObserveMirror = func(tool, outcome string) { app.metrics.mirrors.WithLabelValues(tool, outcome).Inc() }
 	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
+	h.told.ObserveRefresh = func(tool, outcome string) { app.metrics.refreshes.WithLabelValues(tool, outcome).Inc() }
 	app.mirrors.add(h.fillMirrors)
 	if !h.Canary.off() {
 		h.canaries = app.openCanary(ctx, h)
 	}
-	return h.open()
+	if err := h.open(); err != nil {
+		return err
+	}
+	app.refreshes.add(h)
+	return nil
 }
 
 // open makes what serves.
@@ -161,6 +167,7 @@ func (h *AnonProxy) Cleanup() error {
 		return nil
 	}
 	h.ended = true
+	h.refresh.leave()
 	return last.release()
 }
 

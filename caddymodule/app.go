@@ -106,6 +106,7 @@ type App struct {
 
 	toolCache    *cache.Cache // nil: each request asks the tool
 	toolCacheKey string       // in toolCaches
+	refreshes    toolRefreshes
 
 	boardState    *noticeboard.State
 	boardKey      string // in boardStates
@@ -248,6 +249,7 @@ func (a *App) Start() error {
 	a.startBoard()
 	a.mirrors.start()
 	a.canaries.start()
+	a.refreshes.start(a)
 	return nil
 }
 
@@ -259,6 +261,7 @@ func (a *App) Stop() error {
 	a.cspSites.stop()
 	a.mirrors.stop()
 	a.canaries.stop()
+	a.refreshes.stop()
 	a.stopBoard()
 	if a.retention == nil {
 		return nil
@@ -269,6 +272,7 @@ func (a *App) Stop() error {
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {
 	errs := []error{a.canaries.close()}
+	a.refreshes.stop()
 	a.stopBoard()
 	errs = append(errs, a.mirrors.close())
 	if a.boardKey != "" {

@@ -21,6 +21,8 @@ type metrics struct {
 	tools *prometheus.CounterVec
 	// mirrors counts attempts to fetch a mirrored file, by declared tool and outcome.
 	mirrors *prometheus.CounterVec
+	// refreshes counts requests that the edge made by itself, by declared tool and outcome.
+	refreshes *prometheus.CounterVec
 	// lookups counts questions about masks, by action ("info", "compare", "reveal", "audit") and outcome
 	// ("answered", or why not).
 	lookups *prometheus.CounterVec
@@ -40,14 +42,15 @@ func newMetrics() *metrics {
 		}, labels)
 	}
 	m := &metrics{
-		masks:    counter("masked_requests_total", "Requests passed on with a mask.", "mode"),
-		refused:  counter("refused_requests_total", "Requests the edge refused.", "reason"),
-		tools:    counter("tool_requests_total", "Requests to the anonymizing proxy.", "tool", "outcome"),
-		mirrors:  counter("tool_mirror_fetches_total", "Attempts to fetch files of mirrors.", "tool", "outcome"),
-		lookups:  counter("mask_lookups_total", "Questions about masks.", "action", "outcome"),
-		policies: counter("policy_headers_total", "Responses given a Content-Security-Policy.", "mode"),
-		reports:  counter("csp_reports_total", "Violation reports received.", "outcome", "reason"),
-		consents: counter("consents_total", "Requests about exemptions of readers.", "outcome"),
+		masks:     counter("masked_requests_total", "Requests passed on with a mask.", "mode"),
+		refused:   counter("refused_requests_total", "Requests the edge refused.", "reason"),
+		tools:     counter("tool_requests_total", "Requests to the anonymizing proxy.", "tool", "outcome"),
+		mirrors:   counter("tool_mirror_fetches_total", "Attempts to fetch files of mirrors.", "tool", "outcome"),
+		refreshes: counter("tool_refreshes_total", "Requests to tools that were made on a schedule, for no reader.", "tool", "outcome"),
+		lookups:   counter("mask_lookups_total", "Questions about masks.", "action", "outcome"),
+		policies:  counter("policy_headers_total", "Responses given a Content-Security-Policy.", "mode"),
+		reports:   counter("csp_reports_total", "Violation reports received.", "outcome", "reason"),
+		consents:  counter("consents_total", "Requests about exemptions of readers.", "outcome"),
 	}
 	m.masked, m.observed = m.masks.WithLabelValues(string(modeMask)), m.masks.WithLabelValues(string(modeObserve))
 	return m
@@ -76,7 +79,7 @@ func releaseMetrics() error {
 // register adds the counters to a config's registry. Two sites of one config
 // share the counters, so having them already is no error.
 func (m *metrics) register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.mirrors, m.lookups, m.policies, m.reports, m.consents} {
+	for _, c := range []prometheus.Collector{m.masks, m.refused, m.tools, m.mirrors, m.refreshes, m.lookups, m.policies, m.reports, m.consents} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return fmt.Errorf("registering metrics: %w", err)

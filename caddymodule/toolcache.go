@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 )
 
@@ -69,11 +70,18 @@ func (c *ToolsCacheConfig) validate() error {
 // toolCaches keep the answers of tools over config reloads.
 var toolCaches = caddy.NewUsagePool()
 
-// toolCache gives a cache the method that the pool asks for.
-type toolCache struct{ *cache.Cache }
+// toolCache gives a cache the method that the pool asks for. What is asked for on a schedule
+// is so as long as the cache is.
+type toolCache struct {
+	*cache.Cache
+	refresher *anonproxy.Refresher
+}
 
 // Destruct implements caddy.Destructor.
-func (c toolCache) Destruct() error { return c.Close() }
+func (c toolCache) Destruct() error {
+	c.refresher.Close()
+	return c.Close()
+}
 
 // openToolCache makes the app's cache, or takes the one before a reload that is configured the same way.
 func (a *App) openToolCache(registry prometheus.Registerer) error {
@@ -87,12 +95,13 @@ func (a *App) openToolCache(registry prometheus.Registerer) error {
 	}
 	pooled, _, err := toolCaches.LoadOrNew(string(form), func() (caddy.Destructor, error) {
 		opened, err := cache.New(config)
-		return toolCache{opened}, err
+		return toolCache{opened, anonproxy.NewRefresher()}, err
 	})
 	if err != nil {
 		return fmt.Errorf("opening the cache of tools: %w", err)
 	}
 	a.toolCacheKey, a.toolCache = string(form), pooled.(toolCache).Cache
+	a.refreshes.refresher = pooled.(toolCache).refresher
 	return registry.Register(toolCacheCollector{a.toolCache})
 }
 
@@ -101,6 +110,7 @@ func (a *App) openToolCache(registry prometheus.Registerer) error {
 func (a *App) forgetTool(tool string) {
 	if a.toolCache != nil {
 		a.toolCache.Purge(tool, "")
+		a.refreshes.refresher.Restart(tool)
 	}
 }
 

@@ -112,6 +112,7 @@ func (h *AnonProxy) renew() (ended bool, err error) {
 		return false, err
 	}
 	h.current.Store(next)
+	h.refresh.join(next)
 	return false, old.release()
 }
 

@@ -1,0 +1,119 @@
+package caddymodule
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// toolRefreshes has the sites' tools asked on schedule for what they declare, while the
+// config is in use. The schedules themselves are pooled with the cache: over a reload
+// they go on, as the next config's proxies join before this one's leave.
+type toolRefreshes struct {
+	refresher *anonproxy.Refresher // nil: there is no cache
+
+	mu    sync.Mutex
+	sites []*AnonProxy
+	end   func() // of following the noticeboard; nil: not started
+}
+
+// add is called as sites are provisioned. Nothing is asked yet: the config may only be validated.
+func (r *toolRefreshes) add(site *AnonProxy) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sites = append(r.sites, site)
+}
+
+// start begins to refresh. The noticeboard is followed here too: else a new tool would be
+// refreshed from the time on at which a reader first asks for it.
+func (r *toolRefreshes) start(a *App) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refresher == nil {
+		for tool := range a.live.Board().All() {
+			if tool.Refreshes() && len(r.sites) > 0 {
+				a.logger.Warn("tools_cache is off, so no path of a tool is refreshed")
+				return
+			}
+		}
+		return
+	}
+	sites := slices.Clone(r.sites)
+	for _, site := range sites {
+		site.startRefresh(r.refresher)
+	}
+	r.end = inBackground(func(ctx context.Context) {
+		ticker := time.NewTicker(noticeboard.DefaultPoll)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			for _, site := range sites {
+				_, _ = site.renew() // no board makes an error, and requests would show it
+			}
+		}
+	})
+}
+
+// stop ends what start began, if it did.
+func (r *toolRefreshes) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.end == nil {
+		return
+	}
+	r.end()
+	r.end = nil
+	for _, site := range r.sites {
+		site.stopRefresh()
+	}
+}
+
+// siteRefresh is a site's part in it. AnonProxy.renewing is around it.
+type siteRefresh struct {
+	refresher *anonproxy.Refresher // nil: not started
+	detach    func()
+}
+
+func (h *AnonProxy) startRefresh(r *anonproxy.Refresher) {
+	_, _ = h.renew() // what the start has published
+	h.renewing.Lock()
+	defer h.renewing.Unlock()
+	if h.ended {
+		return
+	}
+	h.refresh.refresher = r
+	h.refresh.join(h.current.Load())
+}
+
+func (h *AnonProxy) stopRefresh() {
+	h.renewing.Lock()
+	defer h.renewing.Unlock()
+	h.refresh.leave()
+}
+
+// join has the schedules go on through a proxy, in place of the one before.
+func (s *siteRefresh) join(p *toolProxy) {
+	if s.refresher == nil {
+		return
+	}
+	before := s.detach
+	s.detach = s.refresher.Attach(p.Proxy)
+	if before != nil {
+		before()
+	}
+}
+
+func (s *siteRefresh) leave() {
+	if s.detach != nil {
+		s.detach()
+	}
+	s.refresher, s.detach = nil, nil
+}
