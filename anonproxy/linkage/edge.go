@@ -148,7 +148,7 @@ func (d *Day) Serve(m Measures, seed uint64) *Log {
 // for anew when its answer is stale and somebody comes, so it is fresh for the
 // part lifetime/(lifetime + mean time to the next reader) of the time.
 func (e *edge) warm() {
-	refreshed := int32(math.Ceil(e.m.Refresh * float64(e.d.World.Pages)))
+	refreshed := refreshedPages(e.d, e.m.Refresh)
 	for key, info := range e.d.keys {
 		e.fresh[key] = never
 		lifetime := e.d.lifetime(Key(key)).Seconds()
@@ -169,6 +169,11 @@ func (e *edge) warm() {
 			e.fresh[key] = -lead + time.Duration(e.r.Float64()*lifetime*float64(time.Second))
 		}
 	}
+}
+
+// refreshedPages is how many of the most read pages a share of them is.
+func refreshedPages(d *Day, share float64) int32 {
+	return int32(math.Ceil(share * float64(d.World.Pages)))
 }
 
 // inDay tells whether a time belongs to the day that is measured.
