@@ -9,7 +9,9 @@
 // days. All is decided by the seed.
 //
 // It is a model and not the proxy itself: it has no bytes and no sockets, only
-// who asks when for what, and which of that the tool gets to see, and when.
+// who asks when for what, and which of that the tool gets to see, and when. A test
+// of package anonproxy has the real proxy serve such a day to the readers, and gives
+// what the real tool logged to the same owner: he is right as often.
 //
 // # What is measured, and what is assumed
 //
