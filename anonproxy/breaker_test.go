@@ -402,3 +402,17 @@ func TestBreakerIgnoresReaders(t *testing.T) {
 		t.Errorf("%d failures are counted", got)
 	}
 }
+
+// A tool writes Retry-After: whatever it says, the pause is within bounds.
+func FuzzPauseAsked(f *testing.F) {
+	for _, seed := range []string{"30", "0", "-1", "99999999999999999999", "9223372036854775807", "Sun, 22 Nov 2026 12:01:00 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "1.5", "\x00", ""} {
+		f.Add(seed)
+	}
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, text string) {
+		res := &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {text}}}
+		if got := pauseAsked(res, now); got < 0 || got > longestAsked {
+			t.Errorf("a pause of %v", got)
+		}
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
@@ -92,6 +93,10 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 		t.Errorf("a transport stays: %s", key)
 		return true
 	})
+	toolGates.Range(func(key, _ any) bool {
+		t.Errorf("a gate stays: %s", key)
+		return true
+	})
 }
 
 // The noticeboard changes with each of many reloads under load: a tool that stays answers each
@@ -99,7 +104,8 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 func TestToolsOverReloadsUnderLoad(t *testing.T) {
 	tool, wiki := jsonTool(t), newApp(t, nil)
 	config := func(n int) string {
-		return toolsConfig(tool, wiki, fmt.Sprintf("tool other%d https://other.example.org", n))
+		limitless := strings.Replace(toolsConfig(tool, wiki, ""), "allow_loopback", "allow_loopback\nlimit 1000000/1s\nclient_limit 1000000/1s", 1)
+		return strings.Replace(limitless, "wikiveil {", fmt.Sprintf("wikiveil {\ntool other%d https://other.example.org", n), 1)
 	}
 	e := newEdge(t, config(0))
 	stop := make(chan struct{})
@@ -132,11 +138,13 @@ func TestToolsOverReloadsUnderLoad(t *testing.T) {
 	tool.take()
 	eventually(t, "earlier configs to let go", func() bool {
 		names := 0
-		toolTransports.Range(func(key, value any) bool {
-			refs, _ := toolTransports.References(key)
-			names += refs
-			return true
-		})
-		return names == 2 // maps and other20, once each
+		for _, pool := range []*caddy.UsagePool{toolTransports, toolGates} {
+			pool.Range(func(key, value any) bool {
+				refs, _ := pool.References(key)
+				names += refs
+				return true
+			})
+		}
+		return names == 4 // maps and other20, once each in both
 	})
 }

@@ -1,0 +1,109 @@
+package caddymodule
+
+import (
+	"bytes"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+var pseudonymText = regexp.MustCompile(`^[A-Za-z0-9_-]{22}$`)
+
+// sentPseudonym asks a tool and returns the pseudonym that it got.
+func (e *edge) sentPseudonym(t *testing.T, source, path string, tool *app) string {
+	t.Helper()
+	resp, body := e.askFrom(t, source, path)
+	requests := tool.take()
+	if resp.StatusCode != 200 || len(requests) != 1 {
+		t.Fatalf("%s: %d %s, and the tool was asked %d times", path, resp.StatusCode, body, len(requests))
+	}
+	return requests[0].Header.Get(anonproxy.PseudonymHeader)
+}
+
+func TestToolPseudonym(t *testing.T) {
+	maps, other := jsonTool(t), jsonTool(t)
+	e := boardEdge(t, fileTool("maps", maps, `, "pseudonym": true`), fileTool("other", other, `, "pseudonym": true`), fileTool("plain", other, ""))
+	alice, bob := "127.61.2.1", "127.61.2.2"
+	var first string
+	for first == "" { // not over midnight
+		day := time.Now().UTC().Day()
+		first = e.sentPseudonym(t, alice, "maps/x", maps)
+		again, another, elsewhere := e.sentPseudonym(t, alice, "maps/y", maps), e.sentPseudonym(t, bob, "maps/x", maps), e.sentPseudonym(t, alice, "other/x", other)
+		e.load(t, boardSite)
+		reloaded := e.sentPseudonym(t, alice, "maps/x", maps)
+		if time.Now().UTC().Day() != day {
+			first = ""
+			continue
+		}
+		if !pseudonymText.MatchString(first) || again != first || reloaded != first {
+			t.Errorf("one reader's: %q, %q, %q after a reload", first, again, reloaded)
+		}
+		if another == first || elsewhere == first || !pseudonymText.MatchString(another) || !pseudonymText.MatchString(elsewhere) {
+			t.Errorf("another reader's %q, at another tool %q, the first %q", another, elsewhere, first)
+		}
+	}
+	if got := e.sentPseudonym(t, alice, "plain/x", other); got != "" {
+		t.Errorf("a tool that declares none gets %q", got)
+	}
+	if status, _, body := e.keys(t, "POST", adminRotate); status != 200 {
+		t.Fatalf("rotating: %d %s", status, body)
+	}
+	if got := e.sentPseudonym(t, alice, "maps/x", maps); got == first || !pseudonymText.MatchString(got) {
+		t.Errorf("after a rotation: %q, before %q", got, first)
+	}
+	html, _ := e.page(t)
+	wantWords(t, "the page", html, "Can it tell readers apart?")
+}
+
+// Without a mask there is no pseudonym, and without that no request.
+func TestToolPseudonymNeedsAMask(t *testing.T) {
+	maps := jsonTool(t)
+	e := boardEdge(t, fileTool("maps", maps, `, "pseudonym": true`))
+	e.load(t, strings.Replace(boardSite, "client_mask", "", 1))
+	resp, body := e.askFrom(t, "127.61.2.1", "maps/x")
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "the pseudonym that the tool is declared to get can't be made") || len(maps.take()) != 0 {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+}
+
+func TestPseudonymsOfDaysAndEpochs(t *testing.T) {
+	secret := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+	keys, err := newConfiguredRing([][]byte{secret(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pseudonyms{keys: keys}
+	tool := &noticeboard.Tool{Name: "maps", Origin: "https://maps.example.org"}
+	alice := anonproxy.Reader{Client: "2001:2f::a"}
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	first := p.of(tool, alice, noon)
+	key, err := keys.active.Load().list[0].Key("pseudonym")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := anonproxy.Pseudonym(key, noon, tool, alice.Client); first != want || !pseudonymText.MatchString(first) {
+		t.Errorf("got %q, want %q", first, want)
+	}
+	if p.of(tool, alice, noon.Add(11*time.Hour)) != first || p.of(tool, alice, noon.Add(12*time.Hour)) == first {
+		t.Error("it is to be one for a day, and another on the next")
+	}
+	if got := p.of(tool, anonproxy.Reader{}, noon); got != "" {
+		t.Errorf("nobody's is %q", got)
+	}
+	newer, err := newConfiguredRing([][]byte{secret(2), secret(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.active.Store(newer.active.Load())
+	if p.of(tool, alice, noon) == first {
+		t.Error("it outlives its epoch")
+	}
+	if got := (&pseudonyms{keys: new(keyRing)}).of(tool, alice, noon); got != "" {
+		t.Errorf("without a key it is %q", got)
+	}
+}
