@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // script is what a breaker sees: requests that begin at a time and how they go.
@@ -158,6 +159,9 @@ func moody(w http.ResponseWriter, r *http.Request) {
 		h.Set("Retry-After", later)
 	}
 	switch path := r.URL.Path[1:]; path {
+	case "to":
+		h.Set("Location", r.URL.Query().Get("to"))
+		w.WriteHeader(302)
 	case "type":
 		h.Set("Content-Type", "text/html")
 	case "large":
@@ -189,6 +193,8 @@ func wake(e *edge, tool string) {
 
 // TestWhatOpensTheBreaker asks for one thing again and again.
 func TestWhatOpensTheBreaker(t *testing.T) {
+	gone := newBackend(t, nil)
+	gone.Close()
 	for _, tc := range []struct {
 		path  string
 		alone BreakerState // of what one client asks for
@@ -210,6 +216,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 		{"429?later=60", BreakerOpen, BreakerOpen},
 		{"503?later=60", BreakerOpen, BreakerOpen},
 		{"404?later=60", BreakerClosed, BreakerClosed},
+		{"to?to=" + gone.URL, BreakerClosed, BreakerOpen}, // a host of the tool's that is down
 	} {
 		t.Run(tc.path, func(t *testing.T) {
 			withAndWithoutCache(t, func(t *testing.T, cfg Config) {
@@ -219,9 +226,12 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 					who  func(int) string
 					want BreakerState
 				}{{"alone", func(int) string { return "mallory" }, tc.alone}, {"many", func(i int) string { return fmt.Sprint("reader", i) }, tc.many}} {
-					cfg.Reader, cfg.HeaderTimeout = masksOf, 100*time.Millisecond
+					cfg.Reader = masksOf
+					if tc.path == "hang" { // others may take their time on a busy machine
+						cfg.HeaderTimeout = 100 * time.Millisecond
+					}
 					declared := tool("maps", b.URL)
-					declared.MaxSize = 4000
+					declared.MaxSize, declared.Hosts = 4000, []string{strings.TrimPrefix(gone.URL, "http://")}
 					e := newEdge(t, cfg, declared)
 					parallel(t, e, 2*failureRun, func(i int) string {
 						return fmt.Sprintf("/.tools/maps/%s%sn=%d", tc.path, map[bool]string{true: "&", false: "?"}[strings.Contains(tc.path, "?")], i)
@@ -311,7 +321,8 @@ func TestOneProbeAtATime(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	e := newEdge(t, Config{}, tool("maps", b.URL))
+	// So many are sent: those that fail, and two probes. What isn't sent doesn't count.
+	e := newEdge(t, Config{Limit: noticeboard.Rate{Count: failureRun + 2, Per: time.Hour}}, tool("maps", b.URL))
 	parallel(t, e, failureRun, func(i int) string { return fmt.Sprint("/.tools/maps/", i) }, func(int) string { return "" })
 	failing.Store(false)
 	wake(e, "maps")
@@ -346,6 +357,21 @@ func TestOneProbeAtATime(t *testing.T) {
 	if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.status != 200 {
 		t.Errorf("the next probe: %d %s", a.status, a.body)
 	}
+}
+
+// Nobody waits for his turn at a tool that is left alone.
+func TestOpenBreakerComesBeforeWaiting(t *testing.T) {
+	b, release := stalled(t)
+	e := newEdge(t, Config{Concurrent: 1}, tool("maps", b.URL))
+	var first sync.WaitGroup
+	first.Go(func() { e.do(t, "GET", "/.tools/maps/x", "empty") })
+	tries(t, "the first", func() bool { return b.hits.Load() == 1 })
+	for range failureRun {
+		e.proxy.upstreams["maps"].gate.breaker.settle(false, dead, 0, 0, time.Now())
+	}
+	wantRefusal(t, e.do(t, "GET", "/.tools/maps/x", "empty"), 503, "the tool doesn't answer at present")
+	release()
+	first.Wait()
 }
 
 // While a tool is left alone the cache serves what it may.
