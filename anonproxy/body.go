@@ -163,10 +163,7 @@ func (b *requestBody) readFrom(w http.ResponseWriter, r *http.Request, limit tim
 		return nil
 	}
 	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(limit)) == nil {
-		// The server goes on to watch the connection for a reader who leaves.
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	}
+	_ = control.SetReadDeadline(time.Now().Add(limit)) // writers that can't are those of tests
 	for {
 		if len(b.data) == cap(b.data) && !b.grow(r.ContentLength) {
 			return errBodyMemory
@@ -177,6 +174,9 @@ func (b *requestBody) readFrom(w http.ResponseWriter, r *http.Request, limit tim
 		case int64(len(b.data)) > b.limit:
 			return errBodyTooLarge
 		case err == io.EOF:
+			// The server goes on to watch the connection for a reader who leaves. After an
+			// error the deadline stays, since it would wait for the rest of the body.
+			_ = control.SetReadDeadline(time.Time{})
 			return nil
 		case err != nil:
 			return bodyRefusal(r.Context(), err)
@@ -192,7 +192,7 @@ func bodyRefusal(ctx context.Context, err error) *refusal {
 		return errBodyTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errBodySlow
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return &refusal{http.StatusBadRequest, OutcomeCanceled, errReader.Error()}
 	}
 	return errBodyBroken

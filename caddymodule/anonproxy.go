@@ -39,6 +39,14 @@ type AnonProxy struct {
 	// The largest answer in bytes, where the tool sets no bound. Default: 32 MiB.
 	MaxSize int64 `json:"max_size,omitempty"`
 
+	// The largest body of a POST in bytes, where the tool sets no bound. Default: 64 KiB.
+	MaxRequestSize int64 `json:"max_request_size,omitempty"`
+
+	// Cookies, by name or by a pattern such as `skin_*`, whose values requests to tools may hold. Requests that hold
+	// values of other cookies are refused, save those that say nothing of a reader, such as short ones. Cookies of
+	// sessions and user names can't be left out. Default: none.
+	LeakGuardIgnore []string `json:"leak_guard_ignore,omitempty"`
+
 	// How long a whole request may take, where the tool sets no bound. Default: 1m.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
@@ -92,7 +100,7 @@ func (*AnonProxy) CaddyModule() caddy.ModuleInfo {
 // Provision makes the page and the proxy for the app's tools.
 func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.told = h.config()
-	if err := errors.Join(h.told.Validate(), h.pageOptions().Validate(), h.Canary.validate()); err != nil {
+	if err := h.validate(); err != nil {
 		return err
 	}
 	app, err := loadApp(ctx)
@@ -103,13 +111,7 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.told.Logger = ctx.Slogger()
 	h.told.Refuse = h.refuse
 	h.told.Cache = app.toolCache
-	// For the lead: the leak guard's Reader takes this one's place; its Client must be the mask.
-	h.told.Reader = func(r *http.Request) anonproxy.Reader {
-		if client := clientOf(r); client != nil {
-			return anonproxy.Reader{Client: client.mask}
-		}
-		return anonproxy.Reader{}
-	}
+	h.told.Reader = toolReader{h.LeakGuardIgnore}.reader
 	h.told.Pseudonym = (&pseudonyms{keys: app.keys}).of
 	h.told.Mirrors = app.mirrors.store
 	h.told.ObserveMirror = func(tool, outcome string) { app.metrics.mirrors.WithLabelValues(tool, outcome).Inc() }
@@ -124,6 +126,11 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	}
 	app.refreshes.add(h)
 	return nil
+}
+
+// validate checks what can be checked without the app.
+func (h *AnonProxy) validate() error {
+	return errors.Join(h.config().Validate(), h.pageOptions().Validate(), h.Canary.validate(), validateIgnored(h.LeakGuardIgnore))
 }
 
 // open makes what serves.
@@ -148,6 +155,7 @@ func (h *AnonProxy) config() anonproxy.Config {
 		Prefix:               h.Path,
 		Contact:              h.UserAgentContact,
 		MaxSize:              h.MaxSize,
+		MaxRequestSize:       h.MaxRequestSize,
 		Timeout:              time.Duration(h.Timeout),
 		HeaderTimeout:        time.Duration(h.HeaderTimeout),
 		IdleTimeout:          time.Duration(h.IdleTimeout),

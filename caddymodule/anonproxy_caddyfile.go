@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -26,6 +25,8 @@ func init() {
 //	    canary             off | [every <duration>] [report_only]
 //	    user_agent_contact <address>
 //	    max_size           <size>
+//	    max_request_size   <size>
+//	    leak_guard_ignore  <cookie>...
 //	    timeout            <duration>
 //	    header_timeout     <duration>
 //	    idle_timeout       <duration>
@@ -69,7 +70,7 @@ func (h *AnonProxy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := h.parseOption(d, option); err != nil {
 			return err
 		}
-		if err := errors.Join(h.config().Validate(), h.pageOptions().Validate(), h.Canary.validate()); err != nil {
+		if err := h.validate(); err != nil {
 			return d.WrapErr(err)
 		}
 	}
@@ -86,6 +87,10 @@ func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err erro
 		h.UserAgentContact, err = oneArg(d)
 	case "max_size":
 		h.MaxSize, err = oneSize(d)
+	case "max_request_size":
+		h.MaxRequestSize, err = oneSize(d)
+	case "leak_guard_ignore":
+		h.LeakGuardIgnore, err = someArgs(d)
 	case "timeout":
 		h.Timeout, err = oneDuration(d)
 	case "header_timeout":
@@ -106,8 +111,8 @@ func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err erro
 	case "withdraw":
 		h.Withdraw, err = oneArg(d)
 	default:
-		err = d.Errf("unknown anonproxy option %q (known: path, canary, user_agent_contact, max_size, timeout, header_timeout, "+
-			"idle_timeout, require_fetch_metadata, client_limit, limit, concurrent, withdraw)", option)
+		err = d.Errf("unknown anonproxy option %q (known: path, canary, user_agent_contact, max_size, max_request_size, leak_guard_ignore, timeout, "+
+			"header_timeout, idle_timeout, require_fetch_metadata, client_limit, limit, concurrent, withdraw)", option)
 	}
 	return err
 }

@@ -1,0 +1,161 @@
+package caddymodule
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/anonproxy"
+)
+
+// toolReader tells the anonymizing proxy who asks.
+type toolReader struct {
+	ignore []string // cookies that aren't looked for, as patterns of path.Match
+}
+
+// usualSecrets is room for what a request usually has.
+const usualSecrets = 16
+
+// reader collects what a request says of who sends it. The mask, the cookies of the edge and the user
+// of an authentication are known if their handlers come before.
+func (t toolReader) reader(r *http.Request) anonproxy.Reader {
+	reader := anonproxy.Reader{Secrets: make([]anonproxy.Secret, 0, usualSecrets)}
+	addClient(r, &reader)
+	for _, line := range cookieLines(r) {
+		for pair := range strings.SplitSeq(line, ";") {
+			name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
+			if value = strings.Trim(value, `"`); ok && value != "" {
+				t.addCookie(&reader, name, value)
+			}
+		}
+	}
+	for _, value := range r.Header["Authorization"] {
+		addAuthorization(&reader, value)
+	}
+	if id, _ := authenticatedUser(r); id != "" {
+		add(&reader, anonproxy.FieldUser, id)
+	}
+	return reader
+}
+
+func add(reader *anonproxy.Reader, field, value string) {
+	reader.Secrets = append(reader.Secrets, anonproxy.Secret{Field: field, Value: value})
+}
+
+// addClient adds the address, the client's mask and those of its networks.
+func addClient(r *http.Request, reader *anonproxy.Reader) {
+	vars := varsOf(r)
+	request, masked := vars[varRequest].(*maskedRequest)
+	if !masked {
+		request, _ = vars[varObserved].(*maskedRequest)
+	}
+	if request != nil {
+		reader.Client = request.client.mask
+		add(reader, anonproxy.FieldMask, request.client.mask)
+		if request.client.networks != "" {
+			for mask := range strings.SplitSeq(request.client.networks, listSeparator) {
+				add(reader, anonproxy.FieldMask, mask)
+			}
+		}
+		add(reader, anonproxy.FieldAddress, request.client.addr.String())
+	} else if addr, ok := clientAddr(vars); ok {
+		reader.Client = passingName(addr)
+		add(reader, anonproxy.FieldAddress, addr.String())
+	}
+	if masked {
+		return // the mask is what the headers say
+	}
+	for _, line := range r.Header["X-Forwarded-For"] {
+		for text := range strings.SplitSeq(line, ",") {
+			if addr, err := netip.ParseAddr(strings.TrimSpace(text)); err == nil {
+				add(reader, anonproxy.FieldAddress, addr.Unmap().WithZone("").String())
+			}
+		}
+	}
+}
+
+// passing is the key of names that last no longer than the process.
+var passing = maphash.MakeSeed()
+
+// passingName stands for a client where no mask does.
+func passingName(addr netip.Addr) string {
+	return strconv.FormatUint(maphash.Comparable(passing, clientPrefix(addr, defaultV6Prefix)), 36)
+}
+
+// defaultV6Prefix is how much of an IPv6 address is one client's.
+const defaultV6Prefix = 64
+
+// cookieLines returns the Cookie headers as they came, with the edge's own.
+func cookieLines(r *http.Request) []string {
+	if hidden, ok := caddyhttp.GetVar(r.Context(), edgeCookiesVar).(edgeCookies); ok {
+		return hidden.lines
+	}
+	return r.Header["Cookie"]
+}
+
+// addCookie adds a cookie by what its name says of it: MediaWiki's and CentralAuth's, and the names
+// that sessions have elsewhere.
+func (t toolReader) addCookie(reader *anonproxy.Reader, name, value string) {
+	lower := strings.ToLower(name)
+	switch {
+	case strings.HasSuffix(lower, "username"), strings.HasSuffix(lower, "_user"):
+		if plain, err := url.QueryUnescape(value); err == nil {
+			value = plain
+		}
+		add(reader, anonproxy.FieldUser, value)
+	case strings.HasSuffix(lower, "userid"):
+		add(reader, anonproxy.FieldUserID, value)
+	case strings.Contains(lower, "sess"), strings.HasSuffix(lower, "token"), lower == "connect.sid":
+		add(reader, anonproxy.FieldSession, value)
+	default:
+		for _, pattern := range t.ignore {
+			if ok, _ := path.Match(pattern, name); ok { // the patterns are good
+				return
+			}
+		}
+		if len(name) > 64 {
+			name = name[:64]
+		}
+		reader.Secrets = append(reader.Secrets, anonproxy.Secret{Field: anonproxy.FieldCookie, Name: name, Value: value})
+	}
+}
+
+// addAuthorization adds the credentials of an Authorization header, Basic ones in plain too.
+func addAuthorization(reader *anonproxy.Reader, value string) {
+	scheme, credentials, ok := strings.Cut(strings.TrimSpace(value), " ")
+	if !ok {
+		credentials = scheme
+	}
+	credentials = strings.TrimSpace(credentials)
+	add(reader, anonproxy.FieldSession, credentials)
+	if !strings.EqualFold(scheme, "basic") {
+		return
+	}
+	if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil {
+		user, password, _ := strings.Cut(string(plain), ":")
+		add(reader, anonproxy.FieldUser, user)
+		add(reader, anonproxy.FieldSession, password)
+	}
+}
+
+// validateIgnored tells what is wrong with patterns of cookies' names.
+func validateIgnored(patterns []string) error {
+	for _, pattern := range patterns {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			return fmt.Errorf("leak_guard_ignore %q isn't a cookie's name, nor a pattern such as skin_*", pattern)
+		}
+		if strings.Trim(pattern, "*") == "" {
+			return errors.New("leak_guard_ignore would leave out all cookies: name those that say nothing of a reader")
+		}
+	}
+	return nil
+}
