@@ -3,6 +3,7 @@ package anonproxy
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -57,12 +58,57 @@ func (h *h2Conns) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !h.live.Load() {
 		return nil, http.ErrSkipAltProtocol
 	}
-	res, err := h.http.RoundTrip(r)
+	res, err := h.send(r)
 	if _, none := err.(errNoConn); none {
 		h.live.Store(false)
 		return nil, http.ErrSkipAltProtocol
 	}
 	return res, err
+}
+
+// send leaves a body that nobody has read open where there is no connection, so that
+// it can go over the next.
+func (h *h2Conns) send(r *http.Request) (*http.Response, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return h.http.RoundTrip(r)
+	}
+	body := &heldBody{ReadCloser: r.Body, held: true}
+	r = r.WithContext(r.Context()) // a copy
+	r.Body = body
+	res, err := h.http.RoundTrip(r)
+	_, none := err.(errNoConn)
+	body.release(!none)
+	return res, err
+}
+
+// heldBody isn't closed before it is known whether it was of use.
+type heldBody struct {
+	io.ReadCloser
+
+	mu           sync.Mutex
+	held, closed bool
+}
+
+func (b *heldBody) Close() error {
+	b.mu.Lock()
+	held := b.held
+	b.closed = true
+	b.mu.Unlock()
+	if held {
+		return nil
+	}
+	return b.ReadCloser.Close()
+}
+
+// release closes the body if it was to be closed, and it is over with it.
+func (b *heldBody) release(over bool) {
+	b.mu.Lock()
+	b.held = false
+	closed := b.closed
+	b.mu.Unlock()
+	if closed && over {
+		b.ReadCloser.Close()
+	}
 }
 
 // add is the upgrade to "h2" of the transport that makes connections.
@@ -80,7 +126,7 @@ func (h *h2Conns) add(address string, conn *tls.Conn) http.RoundTripper {
 type madeConns struct{ h *h2Conns }
 
 func (m madeConns) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := m.h.http.RoundTrip(r)
+	res, err := m.h.send(r)
 	if err == nil && !m.h.live.Load() { // unset by a request that came just before
 		m.h.live.Store(true)
 	}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -264,6 +263,85 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
+// onceBody can't be read again, and knows whether it was closed.
+type onceBody struct {
+	io.Reader
+	closed atomic.Int64
+}
+
+func (b *onceBody) Close() error {
+	b.closed.Add(1)
+	return nil
+}
+
+// A body that can be read but once goes over the next connection, where there is none.
+func TestBodyOverNewConnection(t *testing.T) {
+	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %d", body, r.ContentLength)
+	})
+	transport := transportTo(t, b.URL)
+	for i := range 6 {
+		body := &onceBody{Reader: strings.NewReader("a body")}
+		r, err := http.NewRequest("POST", b.URL+"/", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = 6
+		res, err := transport.http.RoundTrip(r)
+		if err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		got, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if string(got) != "a body 6" || err != nil || res.ProtoMajor != 2 {
+			t.Errorf("got %q of %s, %v", got, res.Proto, err)
+		}
+		until(t, "the body's end", func() bool { return body.closed.Load() > 0 })
+		if i%2 == 1 {
+			until(t, "the connections' end", func() bool { transport.Close(); return b.open.Load() == 0 })
+		}
+	}
+}
+
+// A request that must change the protocol does so on HTTP/1.1, even where HTTP/2 is spoken.
+func TestUpgradeBesideHTTP2(t *testing.T) {
+	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			answers("text/plain", r.Proto)(w, r)
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
+	})
+	transport := transportTo(t, b.URL)
+	for range 2 {
+		if _, body := get(t, transport, b.URL+"/"); body != "HTTP/2.0" {
+			t.Errorf("the tool saw %s", body)
+		}
+		r, err := http.NewRequest("GET", b.URL+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Connection", "Upgrade")
+		r.Header.Set("Upgrade", "websocket")
+		res, err := transport.http.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != http.StatusSwitchingProtocols || string(got) != "hello" {
+			t.Errorf("got %d %q", res.StatusCode, got)
+		}
+	}
+}
+
 func TestBodiesAndTrailers(t *testing.T) {
 	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -332,41 +410,23 @@ func TestUnclaimedConnections(t *testing.T) {
 	}
 }
 
-// serveTLS gives each connection to a function, until the test ends.
-func serveTLS(t testing.TB, protocols []string, serve func(*tls.Conn)) (address string) {
-	t.Helper()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: testPair(t), NextProtos: protocols})
+// A client whose frames can't be read sends nothing more, and its connection ends.
+func TestUnreadableFramesEndTheConnection(t *testing.T) {
+	b := newTLSBackend(t, answers("text/plain", "yes"))
+	conn, err := tls.Dial("tcp", b.Listener.Addr().String(), &tls.Config{RootCAs: testRoots(t), NextProtos: []string{"h2"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	var open []net.Conn
-	group.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			open = append(open, conn)
-			mu.Unlock()
-			group.Go(func() {
-				defer conn.Close()
-				if c := conn.(*tls.Conn); c.Handshake() == nil {
-					serve(c)
-				}
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for _, conn := range slices.Clone(open) {
-			conn.Close()
-		}
-		mu.Unlock()
-		group.Wait()
-	})
-	return l.Addr().String()
+	ordered := newOrderedConn(conn)
+	if n, err := ordered.Write([]byte("GET / HTTP/1.1\r\n\r\n")); n != 0 || err == nil {
+		t.Errorf("%d bytes written, %v", n, err)
+	}
+	if n, err := ordered.Write([]byte(preface)); n != 0 || err == nil {
+		t.Errorf("then %d bytes written, %v", n, err)
+	}
+	if _, err := ordered.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection is open")
+	}
+	ordered.Close()
+	until(t, "the connection's end", func() bool { return b.open.Load() == 0 })
 }

@@ -593,3 +593,15 @@ func TestRequestsNameNoHost(t *testing.T) {
 	}
 	s.wantNoHits(t)
 }
+
+// TestProtectionsWithCache runs the tables over again with a cache, which asks for readers.
+func TestProtectionsWithCache(t *testing.T) {
+	everyEdgeCached = true
+	defer func() { everyEdgeCached = false }()
+	for name, test := range map[string]func(*testing.T){
+		"names": TestNamesThatLeadToSpecialPurposeBlocks, "answers": TestAnswersOfNameServers, "rebinding": TestRebinding,
+		"redirects": TestRedirectsToThisMachine, "chains": TestRedirectChains, "hosts": TestRequestsNameNoHost, "bytes": TestToolGetsTheSameBytes,
+	} {
+		t.Run(name, test)
+	}
+}

@@ -95,7 +95,8 @@ func TransportKey(tool *noticeboard.Tool) string {
 	return fmt.Sprintf("%s %t %s", tool.Name, tool.AllowLoopback, strings.Join(tool.Origins(), " "))
 }
 
-// Close closes idle connections now and busy ones when their requests end.
+// Close closes idle connections now and busy ones when their requests end, those of
+// HTTP/2 a while after.
 func (t *Transport) Close() {
 	t.http.CloseIdleConnections()
 	t.h2.closeIdle()
