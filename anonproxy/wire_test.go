@@ -95,7 +95,7 @@ func TestClientHelloIsTheSame(t *testing.T) {
 			e := newEdge(t, Config{}, tool("maps", "https://"+server.Address))
 			e.trust(t, "maps")
 			for i := range 6 {
-				if a := e.do(t, "GET", "/.tools/maps/x", "empty", as(readers[i%len(readers)])); a.status != 200 {
+				if a := e.do(t, "GET", "/.tools/maps/x", "empty", as(readers[i%len(readers)])); a.status/100 != 2 { // one wants a range
 					t.Fatalf("got %d %s", a.status, a.body)
 				}
 				e.proxy.upstreams["maps"].transport.Close()

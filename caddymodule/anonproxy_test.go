@@ -35,7 +35,7 @@ func browser(dest, who string) http.Header {
 		"Sec-Fetch-Dest": {dest}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Site": {"same-origin"},
 		"Cookie": {"session=" + who}, "Authorization": {"Bearer " + who}, "Referer": {"http://wiki/" + who}, "User-Agent": {who},
 		"Accept": {who + "/*"}, "Accept-Language": {who}, "Accept-Encoding": {"gzip"}, "X-Forwarded-For": {"198.51.100.7"},
-		"If-None-Match": {`"` + who + `"`}, "Sec-Ch-Ua": {who}, "Range": {"bytes=0-1"}, "Traceparent": {who}, "X-" + who: {"1"},
+		"If-None-Match": {`"` + who + `"`}, "Sec-Ch-Ua": {who}, "Range": {who + "=0-1"}, "Traceparent": {who}, "X-" + who: {"1"},
 	}
 }
 
