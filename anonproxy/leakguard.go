@@ -16,13 +16,14 @@ const (
 	maxLeakDepth   = 4         // encodings in one another
 	leakWorkFactor = 4         // bytes looked at, for each byte of the request
 	leakWorkBase   = 256 << 10 // and for any request
+	maxGuesses     = 4096      // texts that look like an address
 	maxNeedles     = 512       // values that are looked for
 	maxPieceNeedle = 256       // of which pieces of values, at most
 	compareCost    = 4         // bytes compared that cost as much as one looked at
 	keptGuardRoom  = 1 << 20   // bytes that a guard keeps for the next request
 )
 
-var errUncheckable = &refusal{http.StatusForbidden, OutcomeLeak, "the request can't be checked for what is yours: it is encoded too often, or has too many cookies"}
+var errUncheckable = &refusal{http.StatusForbidden, OutcomeLeak, "the request can't be checked for what is yours: it is encoded too often, has too many cookies, or holds thousands of numbers"}
 
 // leaks tells why a text must not be sent to a tool since it says who asks. Nothing of the
 // secret is in the reason.
@@ -84,6 +85,7 @@ type guard struct {
 	room      []byte // for what is decoded, used as a stack
 	peak      int    // the most that was in it
 	work      int    // bytes that may still be looked at
+	guesses   int    // of addresses
 }
 
 // address is one of a reader's, or a mask.

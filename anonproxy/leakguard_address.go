@@ -25,8 +25,23 @@ func (g *guard) known() []address {
 	return g.addresses
 }
 
+// mayGuess counts what could be addresses. A gadget could else learn the reader's by few
+// requests with thousands each, and by which of them is refused.
+func (g *guard) mayGuess() bool {
+	if len(g.known()) == 0 {
+		return false
+	}
+	if g.guesses++; g.guesses > maxGuesses {
+		g.work = -1
+	}
+	return g.work >= 0
+}
+
 // hasV4 finds an IPv4 address among the reader's.
 func (g *guard) hasV4(v uint32) *Secret {
+	if !g.mayGuess() {
+		return nil
+	}
 	for _, a := range g.known() {
 		if a.Is4() {
 			if four := a.As4(); binary.BigEndian.Uint32(four[:]) == v {
@@ -40,6 +55,9 @@ func (g *guard) hasV4(v uint32) *Secret {
 // hasV6 finds an IPv6 address among the reader's, by the half that names the network: the rest
 // changes by the day, and a mask's doesn't matter, as its first half is a hash too.
 func (g *guard) hasV6(network, host uint64) *Secret {
+	if !g.mayGuess() {
+		return nil
+	}
 	for _, a := range g.known() {
 		if a.Is6() {
 			all := a.As16()
@@ -137,39 +155,59 @@ func (g *guard) hasNumber(digits []byte, v uint64) *Secret {
 	return g.hasV6(binary.BigEndian.Uint64(all[:]), binary.BigEndian.Uint64(all[8:]))
 }
 
-// scanHexNumbers looks for addresses in hex digits, with or without separators.
+// scanHexNumbers looks for addresses that stand as hex digits by themselves, with or without separators.
 func (g *guard) scanHexNumbers(text []byte) *Secret {
-	var high, low uint64
-	digits := 0
-	for _, c := range text {
-		d := hexDigits[c]
-		if d == none {
-			if !isHexSeparator(c) {
-				digits = 0
+	for i := 0; i < len(text); {
+		if hexDigits[text[i]] == none {
+			i++
+			continue
+		}
+		var all, part hexNumbers
+		for ; i < len(text) && (hexDigits[text[i]] != none || isHexSeparator(text[i])); i++ {
+			if d := hexDigits[text[i]]; d != none {
+				all.add(d)
+				part.add(d)
+				continue
 			}
-			continue
+			if s := g.hasHex(part); s != nil {
+				return s
+			}
+			part = hexNumbers{}
 		}
-		high, low = high<<4|low>>60, low<<4|uint64(d)
-		digits++
-		if digits < 8 {
-			continue
-		}
-		if s := g.hasV4(uint32(low)); s != nil {
+		if s := g.hasHex(part); s != nil {
 			return s
 		}
-		if digits < 16 {
-			continue
-		}
-		if low != 0 {
-			if s := g.hasV6(low, 0); s != nil {
+		if all.digits != part.digits {
+			if s := g.hasHex(all); s != nil {
 				return s
 			}
 		}
-		if digits >= 32 {
-			if s := g.hasV6(high, low); s != nil {
-				return s
-			}
+	}
+	return nil
+}
+
+// hexNumbers are the last 32 digits of a number.
+type hexNumbers struct {
+	high, low uint64
+	digits    int
+}
+
+func (h *hexNumbers) add(d byte) {
+	h.high, h.low = h.high<<4|h.low>>60, h.low<<4|uint64(d)
+	h.digits++
+}
+
+// hasHex finds an IPv4 address, an IPv6 address, or its first half.
+func (g *guard) hasHex(h hexNumbers) *Secret {
+	switch h.digits {
+	case 8:
+		return g.hasV4(uint32(h.low))
+	case 16:
+		if h.low != 0 {
+			return g.hasV6(h.low, 0)
 		}
+	case 32:
+		return g.hasV6(h.high, h.low)
 	}
 	return nil
 }

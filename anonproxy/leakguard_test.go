@@ -265,7 +265,7 @@ func TestLeakGuardAddressForms(t *testing.T) {
 		"prefix length":       "203.0.113.77/32",
 		"decimal":             fmt.Sprint(uint32(v4[0])<<24 | uint32(v4[1])<<16 | uint32(v4[2])<<8 | uint32(v4[3])),
 		"hex number":          "0xCB00714D",
-		"hex within":          "xx00cb00714d11",
+		"hex, after a number": "1-CB00714D",
 		"hex, dotted":         "cb.00.71.4d",
 		"mapped":              "::ffff:203.0.113.77",
 		"mapped, hex":         "::ffff:cb00:714d",
@@ -405,6 +405,13 @@ func TestLeakGuardBounds(t *testing.T) {
 	}
 	if refused := alice.leaks([]byte(deep)); refused == nil || !strings.Contains(refused.reason, "can't be checked") {
 		t.Errorf("base64 in base64 of %d bytes: %v", len(deep), refused)
+	}
+	guesses := "/"
+	for i := range 5000 {
+		guesses += fmt.Sprintf("198.51.%d.%d;", i>>8, i&255)
+	}
+	if refused := alice.leaks([]byte(guesses)); refused == nil || !strings.Contains(refused.reason, "thousands of numbers") {
+		t.Errorf("5000 addresses: %v", refused)
 	}
 	many := Reader{Secrets: make([]Secret, 1000)}
 	for i := range many.Secrets {

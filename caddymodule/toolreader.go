@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/masking"
 )
 
 // toolReader tells the anonymizing proxy who asks.
@@ -88,11 +89,8 @@ var passing = maphash.MakeSeed()
 
 // passingName stands for a client where no mask does.
 func passingName(addr netip.Addr) string {
-	return strconv.FormatUint(maphash.Comparable(passing, clientPrefix(addr, defaultV6Prefix)), 36)
+	return strconv.FormatUint(maphash.Comparable(passing, clientPrefix(addr, masking.DefaultV6Prefix)), 36)
 }
-
-// defaultV6Prefix is how much of an IPv6 address is one client's.
-const defaultV6Prefix = 64
 
 // cookieLines returns the Cookie headers as they came, with the edge's own.
 func cookieLines(r *http.Request) []string {
