@@ -200,15 +200,15 @@ func (v *visit) who() uint64 {
 	return v.client.id
 }
 
-// putRetryAfter says when to ask again, where a refusal is for a time only. It is told
-// by the gate and not by the refusal, which others may have waited for too.
+// putRetryAfter says when the client may ask again, where that is why he is refused.
 func (v *visit) putRetryAfter(h http.Header, e *refusal) {
 	if wait := time.Duration(v.wait.Load()); wait > 0 && e.outcome == OutcomeLimitedClient {
 		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
 	}
 }
 
-// putRetryAfter is that of a visit, for what concerns all clients.
+// putRetryAfter says when to ask again, where all clients are refused for a time. The gate
+// tells it and not the refusal, for which many may have waited.
 func (f *fairness) putRetryAfter(h http.Header, e *refusal) {
 	now, wait := time.Now(), time.Duration(0)
 	switch {
