@@ -11,11 +11,11 @@ import (
 
 // Cache is a shared cache. It is safe for concurrent use.
 type Cache struct {
-	cfg    Config
-	store  *sieve[Key, *object]
-	budget budget
-	disk   *disk // nil if there is none
-	stats  stats
+	cfg   Config
+	store *sieve[Key, *object]
+	pool  pool  // of bytes
+	disk  *disk // nil if there is none
+	stats stats
 
 	ctx     context.Context // of all fetches
 	cancel  context.CancelFunc
@@ -42,7 +42,8 @@ func New(cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c := &Cache{cfg: cfg, store: newSieve[Key, *object](), flights: make(map[Key]*flight)}
-	c.budget.max, c.budget.evict = cfg.MaxBytes, c.evict
+	c.store.group = func(k Key) string { return k.Scope.Value().Tool }
+	c.pool.max, c.pool.evict = cfg.MaxBytes, c.evictOf
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if c.passing, err = simplelru.NewLRU[Key, time.Time](passEntries, nil); err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func (c *Cache) put(o *object) {
 	if old, ok := c.store.put(o.key, o); ok {
 		old.body.release()
 	}
-	for c.store.len() > c.cfg.MaxEntries && c.evict() {
+	for c.store.len() > c.cfg.MaxEntries && c.evictOf(c.store.largest()) {
 	}
 }
 
@@ -159,9 +160,12 @@ func (c *Cache) serving(ctx context.Context, o *object, r Result) (Answer, bool)
 	return Answer{Result: r, ctx: ctx, object: o}, true
 }
 
-// evict takes the answer that is worth least out of memory.
-func (c *Cache) evict() bool {
-	o, ok := c.store.evict()
+// budgetOf is the part of the memory that a key's tool has.
+func (c *Cache) budgetOf(key Key) *budget { return c.pool.of(key.Scope.Value().Tool) }
+
+// evictOf takes the tool's answer that is worth least out of memory.
+func (c *Cache) evictOf(tool string) bool {
+	o, ok := c.store.evictFrom(tool)
 	if ok {
 		c.stats.evicted.Add(1)
 		o.body.release()

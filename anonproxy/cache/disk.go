@@ -255,7 +255,11 @@ func (d *disk) close() error {
 // fromDisk takes an answer into memory and becomes its user.
 func (c *Cache) fromDisk(key Key, generation uint64) *object {
 	name, size, ok := c.disk.find(key)
-	if !ok || !c.budget.reserve(size) {
+	if !ok {
+		return nil
+	}
+	budget := c.budgetOf(key)
+	if !budget.reserve(size) {
 		return nil
 	}
 	data, err := c.disk.read(name, size)
@@ -265,11 +269,11 @@ func (c *Cache) fromDisk(key Key, generation uint64) *object {
 		o, content, err = decode(data, key)
 	}
 	if err != nil {
-		c.budget.release(size)
+		budget.release(size)
 		c.disk.damaged(name)
 		return nil
 	}
-	o.body = wholeBody(&c.budget, content, size)
+	o.body = wholeBody(budget, content, size)
 	o.complete()
 	c.mu.Lock()
 	defer c.mu.Unlock()

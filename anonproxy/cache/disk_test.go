@@ -213,7 +213,7 @@ func TestDiskGone(t *testing.T) {
 func FuzzDiskFile(f *testing.F) {
 	k := key("/x?y")
 	o := &object{key: k, status: 200, contentType: "text/plain", header: map[string][]string{"Etag": {`"a"`}}, received: time.Unix(1e9, 0)}
-	o.body = wholeBody(&budget{max: 1 << 20}, []byte("body"), 0)
+	o.body = wholeBody((&pool{max: 1 << 20}).of(""), []byte("body"), 0)
 	parts, err := encode(o)
 	if err != nil {
 		f.Fatal(err)
@@ -234,7 +234,7 @@ func FuzzDiskFile(f *testing.F) {
 		if o.key != k || o.status < 200 || o.status > 599 || len(body) > len(data) {
 			t.Fatalf("%+v", o)
 		}
-		o.body = wholeBody(&budget{max: 1 << 20}, body, 0)
+		o.body = wholeBody((&pool{max: 1 << 20}).of(""), body, 0)
 		o.complete()
 		_, _ = o.state(time.Now()), o.browserAge(time.Now())
 		o.acquire()
@@ -248,6 +248,6 @@ func FuzzDiskFile(f *testing.F) {
 
 // summed puts the right sum after a file's content.
 func summed(content []byte) []byte {
-	h := wholeBody(&budget{max: 1 << 20}, content, 0).hash
+	h := wholeBody((&pool{max: 1 << 20}).of(""), content, 0).hash
 	return h.Sum(slices.Clone(content))
 }

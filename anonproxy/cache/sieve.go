@@ -10,23 +10,34 @@ import (
 // for since it came by. A hit moves nothing, so hits need the read lock alone,
 // and things asked for once don't push out the others. BenchmarkPolicies compares
 // it with golang-lru.
+//
+// Keys are in groups, each with a hand of its own, so that what is evicted can be of
+// one of them.
 type sieve[K comparable, V any] struct {
+	group func(K) string // set before use
+
 	mu     sync.RWMutex
 	items  map[K]*item[K, V]
-	newest *item[K, V]
-	oldest *item[K, V]
-	hand   *item[K, V]
+	queues map[string]*queue[K, V]
+}
+
+// queue is a group's keys by age.
+type queue[K comparable, V any] struct {
+	newest, oldest, hand *item[K, V]
+	length               int
 }
 
 type item[K comparable, V any] struct {
 	key          K
 	value        V
 	asked        atomic.Bool
+	in           *queue[K, V]
 	newer, older *item[K, V]
 }
 
+// newSieve returns one whose keys are all in one group.
 func newSieve[K comparable, V any]() *sieve[K, V] {
-	return &sieve[K, V]{items: make(map[K]*item[K, V])}
+	return &sieve[K, V]{group: func(K) string { return "" }, items: make(map[K]*item[K, V]), queues: make(map[string]*queue[K, V])}
 }
 
 // get returns a value; use is called with it before anybody can evict it.
@@ -54,40 +65,64 @@ func (s *sieve[K, V]) put(key K, value V) (old V, replaced bool) {
 		old, it.value = it.value, value
 		return old, true
 	}
-	it := &item[K, V]{key: key, value: value, older: s.newest}
-	if s.newest != nil {
-		s.newest.newer = it
-	} else {
-		s.oldest = it
+	group := s.group(key)
+	q := s.queues[group]
+	if q == nil {
+		q = new(queue[K, V])
+		s.queues[group] = q
 	}
-	s.newest, s.items[key] = it, it
+	it := &item[K, V]{key: key, value: value, in: q, older: q.newest}
+	if q.newest != nil {
+		q.newest.newer = it
+	} else {
+		q.oldest = it
+	}
+	q.newest, s.items[key] = it, it
+	q.length++
 	return old, false
 }
 
-// evict takes out what is worth least.
-func (s *sieve[K, V]) evict() (value V, ok bool) {
+// largest is the group with the most keys.
+func (s *sieve[K, V]) largest() (group string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	most := 0
+	for name, q := range s.queues {
+		if q.length > most {
+			group, most = name, q.length
+		}
+	}
+	return group
+}
+
+// evict takes out what is worth least of the largest group.
+func (s *sieve[K, V]) evict() (value V, ok bool) { return s.evictFrom(s.largest()) }
+
+// evictFrom takes out what is worth least of a group.
+func (s *sieve[K, V]) evictFrom(group string) (value V, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	it := s.hand
-	if it == nil {
-		it = s.oldest
-	}
-	for ; it != nil && it.asked.Load(); it = s.after(it) {
-		it.asked.Store(false)
-	}
-	if it == nil {
+	q := s.queues[group]
+	if q == nil || q.oldest == nil {
 		return value, false
 	}
-	s.hand = it
+	it := q.hand
+	if it == nil {
+		it = q.oldest
+	}
+	for ; it.asked.Load(); it = q.after(it) {
+		it.asked.Store(false)
+	}
+	q.hand = it
 	s.unlink(it)
 	return it.value, true
 }
 
-func (s *sieve[K, V]) after(it *item[K, V]) *item[K, V] {
+func (q *queue[K, V]) after(it *item[K, V]) *item[K, V] {
 	if it.newer != nil {
 		return it.newer
 	}
-	return s.oldest
+	return q.oldest
 }
 
 // removeIf takes out a key's value where it fits.
@@ -116,19 +151,21 @@ func (s *sieve[K, V]) removeAll(fits func(V) bool) (values []V) {
 }
 
 func (s *sieve[K, V]) unlink(it *item[K, V]) {
+	q := it.in
 	delete(s.items, it.key)
-	if s.hand == it {
-		s.hand = it.newer
+	q.length--
+	if q.hand == it {
+		q.hand = it.newer
 	}
 	if it.newer != nil {
 		it.newer.older = it.older
 	} else {
-		s.newest = it.older
+		q.newest = it.older
 	}
 	if it.older != nil {
 		it.older.newer = it.newer
 	} else {
-		s.oldest = it.newer
+		q.oldest = it.newer
 	}
 }
 

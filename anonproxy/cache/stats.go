@@ -42,7 +42,7 @@ func (c *Cache) Stats() Stats {
 		Hits: c.stats.hits.Load(), DiskHits: c.stats.diskHits.Load(), Stale: c.stats.stale.Load(), Misses: c.stats.misses.Load(),
 		Revalidated: c.stats.revalidated.Load(), Coalesced: c.stats.coalesced.Load(), Passed: c.stats.passed.Load(),
 		Evicted: c.stats.evicted.Load(), Purged: c.stats.purged.Load(),
-		Entries: c.store.len(), Bytes: c.budget.used.Load(),
+		Entries: c.store.len(), Bytes: c.pool.used.Load(),
 	}
 	if c.disk != nil {
 		s.DiskErrors = c.disk.errors.Load()

@@ -86,7 +86,7 @@ func (f *flight) share(o *object, res *Response) {
 		f.hand(o, res)
 		return
 	}
-	f.attach(o, newBody(&f.c.budget, false, 0))
+	f.attach(o, newBody(f.c.budgetOf(f.key), false, 0))
 	f.settleLocked(func(w *waiter) {
 		w.answer = f.arriving(w)
 		w.answer.Result = Pass
@@ -108,7 +108,7 @@ func (f *flight) attach(o *object, b *body) {
 // gather reads a response to store it.
 func (f *flight) gather(o *object, res *Response) {
 	f.c.mu.Lock()
-	f.attach(o, newBody(&f.c.budget, true, o.cost()))
+	f.attach(o, newBody(f.c.budgetOf(f.key), true, o.cost()))
 	f.c.mu.Unlock()
 	f.fill(o, res)
 }
