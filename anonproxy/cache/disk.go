@@ -15,8 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // disk is the tier behind memory: a directory with a file for each answer, named
@@ -33,10 +31,11 @@ type disk struct {
 	queue   chan write
 	done    chan struct{}
 
-	mu    sync.Mutex
-	index *simplelru.LRU[string, int64] // sizes by name
-	bytes int64
-	over  []string // files beyond the bound that were there at the start
+	mu      sync.Mutex
+	shelves map[string]*shelf // by the first part of the names, which is the tool's
+	length  int
+	bytes   int64
+	over    []string // files beyond the bound that were there at the start
 
 	purges atomic.Uint64 // so far
 }
@@ -63,6 +62,9 @@ func nameOf(k Key) string {
 	return toolPart(k.Scope.Value().Tool) + hex.EncodeToString(sum[:])
 }
 
+// toolLength is that of a tool's part of a name, its hyphen included.
+const toolLength = 17
+
 func toolPart(tool string) string {
 	sum := sha256.Sum256([]byte(tool))
 	return hex.EncodeToString(sum[:8]) + "-"
@@ -79,12 +81,9 @@ func openDisk(cfg Config) (*disk, error) {
 	}
 	d := &disk{
 		root: root, max: cfg.DiskBytes, files: cfg.DiskFiles, maxFile: cfg.MaxObject + maxHead + int64(frame),
-		queue: make(chan write, queueLength), done: make(chan struct{}),
+		queue: make(chan write, queueLength), done: make(chan struct{}), shelves: make(map[string]*shelf),
 	}
-	if d.index, err = simplelru.NewLRU[string, int64](cfg.DiskFiles+1, nil); err == nil {
-		err = d.load()
-	}
-	if err != nil {
+	if err := d.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading the cache's directory: %w", err), root.Close())
 	}
 	go d.work()
@@ -132,11 +131,16 @@ func (d *disk) load() error {
 
 // count notes a file. mu is held, or nobody else is there yet.
 func (d *disk) count(name string, size int64) {
-	if old, ok := d.index.Peek(name); ok {
+	s := d.shelfOf(name)
+	if old, ok := s.index.Peek(name); ok {
+		s.bytes -= old
 		d.bytes -= old
+		d.length--
 	}
-	d.index.Add(name, size)
+	s.index.Add(name, size)
+	s.bytes += size
 	d.bytes += size
+	d.length++
 }
 
 // add counts a file that was written and removes the oldest beyond the bounds. mu is
@@ -147,8 +151,8 @@ func (d *disk) add(name string, size int64) {
 		_ = d.root.Remove(old)
 	}
 	d.over = nil
-	for d.bytes > d.max || d.index.Len() > d.files {
-		oldest, _, ok := d.index.GetOldest()
+	for d.bytes > d.max || d.length > d.files {
+		oldest, _, ok := d.fullest(d.bytes > d.max).index.GetOldest()
 		if !ok {
 			return
 		}
@@ -158,9 +162,12 @@ func (d *disk) add(name string, size int64) {
 
 // forget removes a file. mu is held.
 func (d *disk) forget(name string) {
-	if size, ok := d.index.Peek(name); ok {
-		d.index.Remove(name)
+	s := d.shelfOf(name)
+	if size, ok := s.index.Peek(name); ok {
+		s.index.Remove(name)
+		s.bytes -= size
 		d.bytes -= size
+		d.length--
 		if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.errors.Add(1)
 		}
@@ -172,7 +179,7 @@ func (d *disk) find(key Key) (name string, size int64, ok bool) {
 	name = nameOf(key)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	size, ok = d.index.Get(name)
+	size, ok = d.shelfOf(name).index.Get(name)
 	return name, size, ok && size <= d.maxFile
 }
 
@@ -213,12 +220,14 @@ func (d *disk) purge(tool, prefix string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.purges.Add(1)
-	for _, name := range d.index.Keys() {
-		if tool != "" && !strings.HasPrefix(name, toolPart(tool)) {
+	for part, s := range d.shelves {
+		if tool != "" && part != toolPart(tool) {
 			continue
 		}
-		if prefix == "" || d.matches(name, prefix) {
-			d.forget(name)
+		for _, name := range s.index.Keys() {
+			if prefix == "" || d.matches(name, prefix) {
+				d.forget(name)
+			}
 		}
 	}
 }
@@ -241,7 +250,7 @@ func (d *disk) matches(name, prefix string) bool {
 func (d *disk) size() (files int, bytes int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.index.Len(), d.bytes
+	return d.length, d.bytes
 }
 
 // close writes what is in the queue and lets go of the directory. Nobody may put
