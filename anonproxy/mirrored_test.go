@@ -428,6 +428,57 @@ func TestMirrorsShareAStore(t *testing.T) {
 	}
 }
 
+// A file of another host isn't taken from a path of the tool that is stopped.
+func TestMirrorFollowsNoRedirectToStops(t *testing.T) {
+	c := newCDN(t)
+	other := newBackend(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, c.URL+"/lib.js", 302) })
+	declared := c.declare("/f/a.woff2")
+	declared.Hosts = []string{other.Listener.Addr().String()}
+	declared.Mirror = append(declared.Mirror, noticeboard.MirrorFile{Path: other.URL + "/lib.js", Integrity: mirror.Integrity([]byte("window.lib = 1"))})
+	stopped := true
+	e := newMirrorEdge(t, Config{Refuse: func(_, path string) (int, string) {
+		if stopped && path == "/lib.js" {
+			return 403, "stopped by a test"
+		}
+		return 0, ""
+	}}, declared)
+	if logs := e.logs.String(); !strings.Contains(logs, "stopped by a test") {
+		t.Errorf("fetched from a path that is stopped: %s", logs)
+	}
+	stopped = false
+	if e = newMirrorEdge(t, Config{}, declared); e.do(t, "GET", "/.tools/lib/~"+other.Listener.Addr().String()+"/lib.js", "script").status != 200 {
+		t.Error("a redirect within the declared hosts isn't followed")
+	}
+}
+
+// What a proxy has in memory goes with it.
+func TestMirrorLetsGo(t *testing.T) {
+	c := newCDN(t)
+	store := mirror.New(mirror.Config{Memory: 20})
+	board := func(path string) *noticeboard.Board {
+		b, err := noticeboard.New([]*noticeboard.Tool{c.declare(path)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, path := range []string{"/lib.js", "/~user/old.js", "/lib.js"} { // 14 bytes each
+		outcome := ""
+		p, err := New(board(path), Config{Mirrors: store, ObserveMirror: func(_, o string) { outcome = o }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.FillMirrors(t.Context()); outcome != OutcomeKept {
+			t.Errorf("%s: %s", path, outcome)
+		}
+		for range 2 {
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // Over TLS a mirror takes no request that doesn't say what it is for.
 func TestMirrorOverTLS(t *testing.T) {
 	c := newCDN(t)

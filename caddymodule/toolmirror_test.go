@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -251,4 +252,30 @@ func TestValidateFetchesNoMirror(t *testing.T) {
 		t.Errorf("validating made a directory (%v) or a request", err)
 	}
 	wantRefusedConfig(t, validate(t, "{\nwikiveil {\nmirror_dir\n}\n}\nhttp://{SITE} {\n}\n"), "after 'mirror_dir', at Caddyfile:3")
+}
+
+// A proxy that the noticeboard has outgrown lets go of its files.
+func TestToolProxyLetsGoOfMirrors(t *testing.T) {
+	cdn := newCDN(t)
+	store := mirror.New(mirror.Config{Memory: int64(len(libScript))})
+	for range 2 {
+		kept := false
+		board, err := noticeboard.New([]*noticeboard.Tool{{
+			Name: "lib", Origin: cdn.URL, AllowLoopback: true, Kinds: []noticeboard.Kind{noticeboard.Script}, Executable: true,
+			Mirror: []noticeboard.MirrorFile{{Path: "/lib.js", Integrity: pin(libScript)}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := newToolProxy(board, anonproxy.Config{Mirrors: store, ObserveMirror: func(_, outcome string) { kept = outcome == anonproxy.OutcomeKept }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.FillMirrors(t.Context()); !kept {
+			t.Error("there is no room for the file")
+		}
+		if err := p.release(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -55,6 +55,7 @@ func TestSheet(t *testing.T) {
 		{"local", `a{src:local("My Font"),url(#g)}`, `a{src:local("My Font"),url("#g")}`},
 		{"inline", `a{b:url(data:image/png;base64,AA==)}`, `a{b:url("data:image/png;base64,AA==")}`},
 		{"inline style sheet", `a{b:url(data:text/css,a)}`, `a{b:` + no + `}`},
+		{"import of inline text", `@import "data:image/png,@import'//evil.example'";`, `@import "";`},
 		{"import of inline", `@import url(data:image/png,@import'//evil.example');`, `@import ` + no + `;`},
 		{"import", `@import "https://cdn.example.net/b.css?x=1&y='2" screen;`, `@import ` + toSheet + ` screen;`},
 		{"import by url", `@import/**/url("//cdn.example.net/b.css?x=1&y='2");`, `@import/**/url(` + toSheet + `);`},
