@@ -450,12 +450,13 @@ func TestPage(t *testing.T) {
 	made := full(t)
 	made.Differences = []string{"<script>alert(1)</script>"}
 	made.Equal = false
+	made.Requests[1].Second = []byte("GET / HTTP/1.1\r\nCookie: <b>\r\n\r\n")
 	page, err := Page(made, public, "/.tools/style.css?1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"The tool could tell readers apart", "&lt;script&gt;", `<link rel="stylesheet" href="/.tools/style.css?1">`, "GET /wikiveil-canary?x=1 HTTP/1.1",
+		"The tool could tell readers apart", "The second reader’s request differs:</p>\n<pre tabindex=\"0\">GET / HTTP/1.1\r\nCookie: &lt;b&gt;", "GET, for an image", "&lt;script&gt;", `<link rel="stylesheet" href="/.tools/style.css?1">`, "GET /wikiveil-canary?x=1 HTTP/1.1",
 		":path: /wikiveil-canary?x=1", "2026-11-22 21:00 UTC", "X25519", fmt.Sprintf("%x", []byte(public)), "Client-Pseudonym: " + Placeholder,
 	} {
 		if !strings.Contains(string(page), want) {
