@@ -350,8 +350,9 @@ func TestFollows(t *testing.T) {
 // FuzzOpen: what strangers call a transcript never makes a panic, and what is accepted
 // is what was signed.
 func FuzzOpen(f *testing.F) {
-	tool := declared(f, noticeboard.Tool{Origin: "https://maps.example.org", Kinds: []noticeboard.Kind{noticeboard.Style}})
+	tool := declared(f, noticeboard.Tool{Origin: "http://127.0.0.1:1", Kinds: []noticeboard.Kind{noticeboard.Style}})
 	made := transcriptOf(tool, mustRun(f, tool, nil))
+	made.Requests = made.Requests[:1] // the fuzzer takes minutes to make long ones short
 	payload, err := json.Marshal(made)
 	if err != nil {
 		f.Fatal(err)
