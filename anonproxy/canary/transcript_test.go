@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -217,10 +219,23 @@ func TestVerifyFindsFault(t *testing.T) {
 		"an undeclared one": {func(t *Transcript) { t.Pseudonym = "" }, ErrForeign, "Client-Pseudonym"},
 		"a body":            {func(t *Transcript) { again(t, h1, func(s string) string { return s + "x" }) }, ErrForeign, "another body"},
 		"another body":      {func(t *Transcript) { again(t, post, replace(`"canary"`, `"kanari"`)) }, ErrForeign, "another body"},
-		"no TLS":            {func(t *Transcript) { t.TLS = nil }, ErrContradicts, "TLS without"},
-		"another suite":     {func(t *Transcript) { t.TLS.CipherSuites[0] = "NULL" }, ErrContradicts, "another than described"},
-		"a random random":   {func(t *Transcript) { t.TLS.Hello[10] = 1 }, ErrContradicts, "another than described"},
-		"no ClientHello":    {func(t *Transcript) { t.TLS.Hello = nil }, ErrContradicts, "ClientHello"},
+		"a ping": {func(t *Transcript) {
+			again(t, h2, func(s string) string {
+				return s[:len(http2.ClientPreface)] + "\x00\x00\x08\x06\x00\x00\x00\x00\x00bob-1234" + s[len(http2.ClientPreface):]
+			})
+		}, ErrForeign, "a PING frame"},
+		"a body over HTTP/2": {func(t *Transcript) {
+			again(t, h2, func(s string) string {
+				return strings.Replace(s, "\x01\x05\x00\x00\x00\x01", "\x01\x04\x00\x00\x00\x01", 1) + "\x00\x00\x00\x00\x01\x00\x00\x00\x01"
+			})
+		}, ErrForeign, "a DATA frame"},
+		"a second request": {func(t *Transcript) {
+			again(t, h2, func(s string) string { return s + "\x00\x00\x01\x00\x01\x00\x00\x00\x03x" })
+		}, ErrContradicts, "more than one request"},
+		"no TLS":          {func(t *Transcript) { t.TLS = nil }, ErrContradicts, "TLS without"},
+		"another suite":   {func(t *Transcript) { t.TLS.CipherSuites[0] = "NULL" }, ErrContradicts, "another than described"},
+		"a random random": {func(t *Transcript) { t.TLS.Hello[10] = 1 }, ErrContradicts, "another than described"},
+		"no ClientHello":  {func(t *Transcript) { t.TLS.Hello = nil }, ErrContradicts, "ClientHello"},
 		"another name": {func(t *Transcript) {
 			again := *t.TLS
 			again.Hello = bytes.Replace(again.Hello, []byte("maps.example.org"), []byte("meps.example.org"), 1)
