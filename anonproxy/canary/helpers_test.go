@@ -33,7 +33,7 @@ func honest(origin, echo string, roots *x509.CertPool, more ...Field) http.Handl
 		scheme, host, _ := strings.Cut(origin, "://")
 		conn, err := net.Dial("tcp", echo)
 		if err != nil {
-			http.Error(w, err.Error(), 502)
+			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
 		defer conn.Close()
@@ -41,7 +41,7 @@ func honest(origin, echo string, roots *x509.CertPool, more ...Field) http.Handl
 		if scheme == "https" {
 			secure := tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: host, NextProtos: []string{HTTP2, HTTP1}})
 			if err := secure.Handshake(); err != nil {
-				http.Error(w, err.Error(), 502)
+				http.Error(w, err.Error(), http.StatusBadGateway)
 				return
 			}
 			conn, protocol = secure, secure.ConnectionState().NegotiatedProtocol
@@ -66,7 +66,7 @@ func honest(origin, echo string, roots *x509.CertPool, more ...Field) http.Handl
 		for framer := http2.NewFramer(io.Discard, conn); ; {
 			frame, err := framer.ReadFrame()
 			if err != nil {
-				http.Error(w, fmt.Sprint("no answer: ", err), 502)
+				http.Error(w, fmt.Sprint("no answer: ", err), http.StatusBadGateway)
 				return
 			}
 			if _, end, _ := parts(frame); end {
