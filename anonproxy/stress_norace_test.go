@@ -1,0 +1,5 @@
+//go:build !race
+
+package anonproxy
+
+const raceDetector = false

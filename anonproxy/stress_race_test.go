@@ -1,0 +1,6 @@
+//go:build race
+
+package anonproxy
+
+// raceDetector makes all some ten times slower and larger.
+const raceDetector = true
