@@ -27,7 +27,8 @@ func init() {
 //
 // Answers can't run: their type must fit what the browser asked for (its
 // Sec-Fetch-Dest header), and scripts, workers, frames and navigations are
-// refused. Range requests get the whole file.
+// refused. The tool is always asked for the whole file: ranges are cut from it. Streams
+// (EventSource, WebSocket) are opened to tools that declare them.
 type AnonProxy struct {
 	// The path under which the tools are; it starts and ends with a slash. Default: `/.tools/`.
 	Path string `json:"path,omitempty"`
@@ -121,6 +122,9 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	if !h.Canary.off() {
 		h.canaries = app.openCanary(ctx, h)
 	}
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.RegisterOnShutdown(h.endStreams)
+	}
 	if err := h.open(); err != nil {
 		return err
 	}
@@ -176,7 +180,16 @@ func (h *AnonProxy) Cleanup() error {
 	}
 	h.ended = true
 	h.refresh.leave()
+	last.EndStreams(nil)
 	return last.release()
+}
+
+// endStreams lets a server that shuts down do so: it waits for its requests, and
+// streams don't end by themselves.
+func (h *AnonProxy) endStreams() {
+	if last := h.current.Load(); last != nil {
+		last.EndStreams(nil)
+	}
 }
 
 // ServeHTTP answers what is under the path and passes on the rest.

@@ -92,7 +92,11 @@ func (h *AnonProxy) present() (*toolProxy, error) {
 		if ended, err := h.renew(); err != nil {
 			return nil, err
 		} else if ended {
-			return newToolProxy(h.app.live.Board(), h.told)
+			late, err := newToolProxy(h.app.live.Board(), h.told)
+			if err == nil {
+				late.EndStreams(nil) // nothing would end them later
+			}
+			return late, err
 		}
 	}
 }
@@ -113,6 +117,7 @@ func (h *AnonProxy) renew() (ended bool, err error) {
 	}
 	h.current.Store(next)
 	h.refresh.join(next)
+	old.EndStreams(next.Proxy)
 	return false, old.release()
 }
 
