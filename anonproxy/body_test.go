@@ -318,7 +318,7 @@ func TestPostDeadlineEndsWithTheBody(t *testing.T) {
 			t.Errorf("refused: %v", refused)
 		}
 		a := ask{target: target{path: "/x", escaped: "/x"}, method: "POST", kind: noticeboard.Data, contentType: "text/plain", body: body}
-		if outcome, refused := p.serveUncached(w, r, "", up, a); refused != nil || outcome != OutcomeOK {
+		if outcome, refused := p.serveUncached(w, r, new(Reader), up, a); refused != nil || outcome != OutcomeOK {
 			t.Errorf("got %s %v", outcome, refused)
 		}
 	}))

@@ -36,7 +36,7 @@ func scopes(up *upstream) map[noticeboard.Kind]unique.Handle[cache.Scope] {
 // serveCached answers from the cache, which asks the tool where it must. Of the
 // reader's headers If-None-Match, Range and If-Range are evaluated here, and none
 // is sent on: the tool is always asked for the whole.
-func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, client string, up *upstream, a ask) (string, *refusal) {
+func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (string, *refusal) {
 	want, err := cache.ParseRange(r.Header["Range"])
 	if err != nil {
 		return "", badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
@@ -51,9 +51,9 @@ func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, client strin
 		return p.reply(w, r, &answer, want)
 	}
 	if r.Method == http.MethodHead { // the same for all readers too, and small
-		return p.serveUncached(w, r, client, up, a)
+		return p.serveUncached(w, r, reader, up, a)
 	}
-	v, refused := p.visit(r.Context(), client, up)
+	v, refused := p.visit(r.Context(), reader.Client, up)
 	if refused != nil {
 		return "", refused
 	}

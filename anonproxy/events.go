@@ -27,19 +27,19 @@ func wantsEvents(r *http.Request, kind noticeboard.Kind) bool {
 // serveEvents passes on a stream of events (HTML, section "Server-sent events")
 // for as long as it lasts. Last-Event-ID is not sent: the tool chose it for this
 // reader, so it would be his cookie.
-func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, client string, up *upstream, a ask) (string, *refusal) {
+func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (string, *refusal) {
 	if !up.tool.Opens(noticeboard.Events) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for event streams")
 	}
 	a.kind = eventsKind
-	s, refused := p.openStream(r.Context(), client, up, a.target)
+	s, refused := p.openStream(r.Context(), reader.Client, up, a.target)
 	if refused != nil {
 		return "", refused
 	}
 	defer s.close()
 	f := newFetch(s.ctx, p, up)
 	defer f.cancel(nil)
-	if f.visit, refused = p.admitted(w, r, client, up); refused != nil {
+	if f.visit, refused = p.admitted(w, r, reader, up); refused != nil {
 		return "", refused
 	}
 	res, refused := f.get(a)

@@ -31,6 +31,9 @@ var destinations = map[string]noticeboard.Kind{
 // tools; there the type list, nosniff and the sandbox still hold. An edge
 // behind a TLS terminator should set Config.RequireFetchMetadata.
 func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal) {
+	if wantsWebSocket(r) {
+		return noticeboard.Data, p.checkWebSocket(r)
+	}
 	dest, refused := p.destination(r)
 	if refused != nil || dest == "" {
 		return anyKind, refused

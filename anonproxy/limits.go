@@ -130,8 +130,8 @@ func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit,
 }
 
 // admitted is a visit that is charged for a fetch.
-func (p *Proxy) admitted(w http.ResponseWriter, r *http.Request, client string, up *upstream) (*visit, *refusal) {
-	v, refused := p.visit(r.Context(), client, up)
+func (p *Proxy) admitted(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream) (*visit, *refusal) {
+	v, refused := p.visit(r.Context(), reader.Client, up)
 	if refused != nil {
 		return nil, refused
 	}

@@ -131,9 +131,6 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	if up.mirror != nil {
 		return p.serveMirror(w, r, up, t)
 	}
-	if wantsWebSocket(r) {
-		return p.serveWebSocket(w, r, up, t)
-	}
 	kind, refused := p.requestKind(r)
 	if refused != nil {
 		return "", refused
@@ -157,24 +154,26 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	}
 	serve := p.serveUncached
 	switch {
+	case wantsWebSocket(r):
+		serve = p.serveWebSocket
 	case wantsEvents(r, kind):
 		serve = p.serveEvents
 	case p.sharing(up, a) != nil:
 		serve = p.serveCached
 	}
-	outcome, refused := serve(w, r, reader.Client, up, a)
+	outcome, refused := serve(w, r, &reader, up, a)
 	if refused != nil && (a.method != http.MethodGet || p.sharing(up, a) == nil) { // else fetches that many share tell once
 		p.logRefusal(up.tool.Name, refused)
 	}
 	return outcome, refused
 }
 
-func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, client string, up *upstream, a ask) (string, *refusal) {
+func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (string, *refusal) {
 	want, refused := wantedRange(r)
 	if refused != nil {
 		return "", refused
 	}
-	v, refused := p.admitted(w, r, client, up)
+	v, refused := p.admitted(w, r, reader, up)
 	if refused != nil {
 		return "", refused
 	}

@@ -19,9 +19,9 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// heap is what the process holds of memory that Go gives out, in bytes: all that
+// heapInUse is what the process holds of memory that Go gives out, in bytes: all that
 // lives, clients and tools of the test included, and stacks.
-func heap() int64 {
+func heapInUse() int64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
@@ -31,7 +31,7 @@ func heap() int64 {
 // wantHeap checks that no more than limit was added since before.
 func wantHeap(t *testing.T, before, limit int64) {
 	t.Helper()
-	if grown := heap() - before; grown > limit {
+	if grown := heapInUse() - before; grown > limit {
 		t.Errorf("%d MiB of memory more than before, want at most %d", grown>>20, limit>>20)
 	} else {
 		t.Logf("%d MiB of memory more than before", grown>>20)
@@ -81,7 +81,7 @@ func narrow(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 
 func TestSlowClients(t *testing.T) {
 	const clients, size, kept = 1000, 2 << 20, 64 << 20
-	before := heap()
+	before := heapInUse()
 	for _, tc := range []struct {
 		name   string
 		cached bool
@@ -109,7 +109,7 @@ func TestSlowClients(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close()
-					conns[i] = conn
+				conns[i] = conn
 				opening.Go(func() {
 					_, _ = fmt.Fprintf(conn, "GET /.tools/large/%d HTTP/1.1\r\nHost: wiki\r\n\r\n", i%tc.paths)
 					in := bufio.NewReaderSize(conn, 512)
@@ -161,7 +161,7 @@ func TestToolThatStalls(t *testing.T) {
 	other := newBackend(t, answers("application/json", "{}"))
 	defer close(release)
 	e := newEdge(t, Config{Cache: newCache(t, cache.Config{})}, tool("stalls", b.URL), tool("other", other.URL))
-	before := heap()
+	before := heapInUse()
 	conns := make([]net.Conn, clients)
 	for i := range conns {
 		conn, err := net.Dial("tcp", e.Listener.Addr().String())
@@ -231,7 +231,7 @@ func TestTenGigabytes(t *testing.T) {
 	}
 	t.Run("within the limit", func(t *testing.T) {
 		e := newEdge(t, Config{Cache: newCache(t, cache.Config{})}, generous, tool("other", other.URL))
-		before := heap()
+		before := heapInUse()
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -309,7 +309,7 @@ func TestToolsThatLieAboutLengths(t *testing.T) {
 					cfg.Cache = newCache(t, cache.Config{})
 				}
 				e := newEdge(t, cfg, tool("lies", says(t, tc.response), noticeboard.Data), tool("other", other.URL))
-				before := heap()
+				before := heapInUse()
 				var asking sync.WaitGroup
 				for range 10 {
 					asking.Go(func() {

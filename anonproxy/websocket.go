@@ -34,27 +34,18 @@ func wantsWebSocket(r *http.Request) bool {
 
 // serveWebSocket opens a websocket to the tool and one to the reader, and passes
 // messages between them. No frame of the one appears on the other.
-func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, up *upstream, t target) (string, *refusal) {
-	refused := p.checkWebSocket(r, up)
-	if refused != nil {
-		return "", refused
+func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (string, *refusal) {
+	if !up.tool.Opens(noticeboard.WebSocket) {
+		return "", badRequest(http.StatusForbidden, "the tool isn't declared for websockets")
 	}
-	reader := p.reader(r)
-	if refused := reader.leaksURL(&t); refused != nil {
-		return "", refused
-	}
-	a := ask{target: t, method: http.MethodGet}
-	if refused := p.name(&a, up, reader); refused != nil {
-		return "", refused
-	}
-	s, refused := p.openStream(r.Context(), reader.Client, up, t)
+	s, refused := p.openStream(r.Context(), reader.Client, up, a.target)
 	if refused != nil {
 		return "", refused
 	}
 	defer s.close()
 	f := newFetch(s.ctx, p, up)
 	defer f.cancel(nil)
-	if f.visit, refused = p.admitted(w, r, reader.Client, up); refused != nil {
+	if f.visit, refused = p.admitted(w, r, reader, up); refused != nil {
 		return "", refused
 	}
 	tool, refused := f.dialWebSocket(a)
@@ -63,7 +54,6 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, up *upstr
 		if ended := s.ended(); ended != nil {
 			refused = ended
 		}
-		p.logRefusal(up.tool.Name, refused)
 		return "", refused
 	}
 	defer func() { _ = tool.CloseNow() }()
@@ -83,10 +73,7 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, up *upstr
 // checkWebSocket tells why a websocket isn't opened. Anything that a page could
 // have made up is told apart by Origin: browsers send it with each handshake, and
 // no page can set it. Not all send Sec-Fetch headers with it.
-func (p *Proxy) checkWebSocket(r *http.Request, up *upstream) *refusal {
-	if !up.tool.Opens(noticeboard.WebSocket) {
-		return badRequest(http.StatusForbidden, "the tool isn't declared for websockets")
-	}
+func (p *Proxy) checkWebSocket(r *http.Request) *refusal {
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 {
 		return badRequest(http.StatusBadRequest, "websockets are opened over HTTP/1.1")
 	}

@@ -318,8 +318,10 @@ func TestRunFails(t *testing.T) {
 		"no proxy": {func(string, *x509.CertPool, *Reader) (http.Handler, func(), error) {
 			return nil, nil, errors.New("broken")
 		}, "GET img over http/1.1: broken"},
-		"nothing sent": {handler(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "the tool is disabled", http.StatusForbidden) }), "refuses all its requests: 403 the tool is disabled"},
-		"a panic":      {handler(func(http.ResponseWriter, *http.Request) { panic("secret") }), "the proxy panicked"},
+		"nothing sent": {handler(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "the tool is disabled", http.StatusForbidden)
+		}), "refuses all its requests: 403 the tool is disabled"},
+		"a panic": {handler(func(http.ResponseWriter, *http.Request) { panic("secret") }), "the proxy panicked"},
 		"twice": {func(echo string, roots *x509.CertPool, _ *Reader) (http.Handler, func(), error) {
 			h := honest(tool.Origin, echo, roots)
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r); h.ServeHTTP(w, r) }), func() {}, nil
