@@ -94,7 +94,7 @@ func TestSlowClients(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			b := narrow(t, zeros(size))
 			other := newBackend(t, answers("application/json", "{}"))
-			cfg := Config{Timeout: time.Hour}
+			cfg := Config{Timeout: time.Hour, Concurrent: clients + 100} // what is bounded here is the memory
 			if tc.cached {
 				cfg.Cache = newCache(t, cache.Config{MaxBytes: kept})
 			}
@@ -148,7 +148,7 @@ func TestSlowClients(t *testing.T) {
 }
 
 func TestToolThatStalls(t *testing.T) {
-	const clients = 300
+	const clients = DefaultConcurrent // all that one tool gets at one time
 	release := make(chan struct{})
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/body") {
