@@ -274,6 +274,7 @@ func TestPostBrokenBodies(t *testing.T) {
 	// A refusal by the head doesn't wait for the body, nor ask for it.
 	a := e.raw(t, strings.Replace(postHead("Content-Length: 10\r\nExpect: 100-continue\r\n"), "text/plain", "text/html", 1))
 	wantRefusal(t, a, 415, "isn't allowed")
+	wantRefusal(t, e.raw(t, postHead("Content-Length: 70000\r\nExpect: 100-continue\r\n")), 413, "too large")
 	// And a whole one gets an answer on a connection that stays in use.
 	conn, err := net.Dial("tcp", e.Listener.Addr().String())
 	if err != nil {

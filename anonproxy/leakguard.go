@@ -119,9 +119,9 @@ func (g *guard) prepare(secrets []Secret) bool {
 		}
 		g.addValue(s)
 	}
-	for i := range secrets {
-		if s := &secrets[i]; s.Field == FieldCookie && len(s.Value) > minPiece {
-			g.addPieces(s)
+	for _, n := range g.needles { // as many as there are by now
+		if n.secret.Field == FieldCookie && len(n.text) > minPiece {
+			g.addPieces(n)
 		}
 	}
 	return len(g.needles) <= maxNeedles
@@ -173,16 +173,14 @@ func (g *guard) addCases(s *Secret) {
 }
 
 // addPieces adds the tokens within a longer value, such as {"id":"5f1…"}.
-func (g *guard) addPieces(s *Secret) {
+func (g *guard) addPieces(n needle) {
 	start := 0
-	for i := 0; i <= len(s.Value); i++ {
-		if i < len(s.Value) && isAlnum(s.Value[i]) {
+	for i := 0; i <= len(n.text); i++ {
+		if i < len(n.text) && isAlnum(n.text[i]) {
 			continue
 		}
-		if size := i - start; size >= minPiece && size < len(s.Value) && len(g.needles) < maxPieceNeedle {
-			from := len(g.texts)
-			g.texts = append(g.texts, s.Value[start:i]...)
-			g.add(s, g.texts[from:], true)
+		if size := i - start; size >= minPiece && size < len(n.text) && len(g.needles) < maxPieceNeedle {
+			g.add(n.secret, n.text[start:i], true)
 		}
 		start = i + 1
 	}

@@ -45,6 +45,7 @@ var leaked = map[string]string{
 	"k3v9qf2m1t8s7r6p5n4b0c1d2e3f4g5h":      "your session",
 	"x9%2FT1~q0aB\\Zk7":                     "your cookie wikiPref",
 	`{"id":"7f3c2b9a1d8e4f60a5b7","n":1}`:   "your cookie wikiState",
+	"7f3c2b9a1d8e4f60a5b7":                  "your cookie wikiState", // a piece of it
 }
 
 // percentAll escapes each byte, with a form for it.
@@ -284,6 +285,7 @@ func TestLeakGuardAddressForms(t *testing.T) {
 		"as a user":           "User:2A02:8109:B0:1C2::5E",
 		"as a title":          "Special:Contributions/2A02:8109:B0:1C2:0:0:0:5E",
 		"after a word":        "cafe2a02:8109:b0:1c2::5e",
+		"after more digits":   "1:cafe2a02:8109:b0:1c2::5e",
 		"as a host name":      "2a02-8109-b0-1c2--5e.ipv6-literal.net",
 		"hex v6":              fmt.Sprintf("%x", all),
 		"half of it in hex":   fmt.Sprintf("id=%X", all[:8]),
