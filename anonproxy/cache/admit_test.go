@@ -136,3 +136,37 @@ func TestNotAdmitted(t *testing.T) {
 		})
 	})
 }
+
+// A reader who leaves while it is asked for anew takes nobody's stale answer away.
+func TestLeavingKeepsWhatIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, Config{})
+		o := &origin{answer: func(n int, _ *Validators) (*Response, error) {
+			if n > 1 {
+				return nil, errTool
+			}
+			return says("Cache-Control: max-age=60, stale-if-error=600", "old"), nil
+		}}
+		ask(t, c, key("/x"), o.fetch)
+		time.Sleep(time.Minute)
+		for range 3 {
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				answer, err := c.Get(ctx, key("/x"), func(ctx context.Context, _ *Validators) (*Response, error) {
+					<-ctx.Done()
+					return nil, &FinalError{Err: ctx.Err()}
+				})
+				if err == nil {
+					answer.Close()
+					t.Error("answered")
+				}
+			}()
+			synctest.Wait()
+			cancel()
+			synctest.Wait()
+		}
+		if g := ask(t, c, key("/x"), o.fetch); g.body != "old" || o.count() != 2 {
+			t.Errorf("got %+v after %d fetches", g, o.count())
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -82,6 +83,11 @@ func (f *flight) isFailure(status int) bool {
 // instead serves a stale answer where it may, or the error.
 func (f *flight) instead(old *object, err error) {
 	if old == nil {
+		f.fail(err)
+		return
+	}
+	if context.Cause(f.ctx) == errNobody { // it was ended, which says nothing of what is stored
+		old.body.release()
 		f.fail(err)
 		return
 	}
