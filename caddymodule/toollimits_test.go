@@ -64,7 +64,7 @@ func TestToolLimitsOverReloads(t *testing.T) {
 	writeTools(t, e.dir, fileTool("maps", maps, `, "purpose": "Another"`), fileTool("more", maps, ""))
 	eventually(t, "the new noticeboard", func() bool {
 		_, list := e.page(t)
-		return strings.Contains(list, `"more"`)
+		return strings.Contains(list, `"more"`) && strings.Count(list, `"standing": "usable"`) == 2 // once they are stored
 	})
 	want("127.61.2.1", 429, "too often")
 	want("127.61.2.2", 200, `{"a":1}`)
