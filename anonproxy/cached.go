@@ -113,8 +113,8 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal {
 }
 
 // fetcher asks the tool for the cache. It may run on when the reader for whom it
-// was made has left, so it holds nothing of his but a copy of what he asked for, and the
-// visit that is charged for it.
+// was made has left, so it holds nothing of his but a copy of what he asked for, and
+// the visit that is charged for it.
 func (p *Proxy) fetcher(v *visit, up *upstream, a ask) cache.Fetch {
 	a.path, a.escaped, a.rawQuery = strings.Clone(a.path), strings.Clone(a.escaped), strings.Clone(a.rawQuery)
 	a.method = http.MethodGet
