@@ -219,14 +219,10 @@ func TestMirrorWithWrongPin(t *testing.T) {
 	if resp.StatusCode != 502 || !strings.Contains(body, "differs from the one that is pinned: its hash is "+pin(libScript)) {
 		t.Errorf("got %d %q", resp.StatusCode, body)
 	}
-	if log := e.readLog(t); !strings.Contains(log, `"file":"/lib.js","outcome":"mismatch"`) {
-		t.Error("nothing is logged")
-	}
-	series := metricsOf(t, e)
+	// The reader may be told before the log and the metrics are.
+	eventually(t, "the log to tell", func() bool { return strings.Contains(e.readLog(t), `"file":"/lib.js","outcome":"mismatch"`) })
 	for _, name := range []string{`wikiveil_tool_mirror_fetches_total{outcome="mismatch",tool="lib"}`, `wikiveil_tool_requests_total{outcome="mismatch",tool="lib"}`} {
-		if series[name] == 0 {
-			t.Errorf("%s isn't counted", name)
-		}
+		eventually(t, name+" to count", func() bool { return metricsOf(t, e)[name] > 0 })
 	}
 	e.load(t, mirrorSite(cdn, pin(libScript), ""))
 	e.waitForFile(t, "/.tools/lib/lib.js", "script", libScript)
