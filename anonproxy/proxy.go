@@ -152,17 +152,17 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	if refused := p.name(&a, up, reader); refused != nil {
 		return "", refused
 	}
-	serve := p.serveUncached
+	serve, shared := p.serveUncached, false
 	switch {
 	case wantsWebSocket(r):
 		serve = p.serveWebSocket
 	case wantsEvents(r, kind):
 		serve = p.serveEvents
 	case p.sharing(up, a) != nil:
-		serve = p.serveCached
+		serve, shared = p.serveCached, a.method == http.MethodGet
 	}
 	outcome, refused := serve(w, r, &reader, up, a)
-	if refused != nil && (a.method != http.MethodGet || p.sharing(up, a) == nil) { // else fetches that many share tell once
+	if refused != nil && !shared { // a fetch that many share tells once
 		p.logRefusal(up.tool.Name, refused)
 	}
 	return outcome, refused

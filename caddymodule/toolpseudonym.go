@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -27,7 +29,8 @@ type pseudonymKey struct {
 // no mask to make it from.
 func (p *pseudonyms) of(tool *noticeboard.Tool, reader anonproxy.Reader, now time.Time) string {
 	epochs := p.keys.active.Load()
-	if reader.Client == "" || epochs == nil || len(epochs.list) == 0 {
+	mask, err := netip.ParseAddr(reader.Client)
+	if err != nil || !masking.Is(mask) || epochs == nil || len(epochs.list) == 0 {
 		return ""
 	}
 	made := p.current.Load()
