@@ -557,3 +557,25 @@ func TestDeadWebSocketsEnd(t *testing.T) {
 		}
 	})
 }
+
+// The tool isn't told why a websocket ends: the reason may be about the reader.
+func TestTheToolIsToldNothingOfTheEnd(t *testing.T) {
+	ends := make(chan error, 1)
+	b := socketBackend(t, func(ctx context.Context, c *websocket.Conn) {
+		_, _, err := c.Read(ctx)
+		ends <- err
+	})
+	e := newEdge(t, Config{}, streaming("chat", b.URL, noticeboard.WebSocket))
+	e.proxy.inspect = func(*http.Request) func([]byte) *refusal {
+		return func([]byte) *refusal { return badRequest(403, "the request holds your session") }
+	}
+	conn := e.dial(t, "/.tools/chat/x")
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte("secret")); err != nil {
+		t.Fatal(err)
+	}
+	wantClosed(t, conn, websocket.StatusPolicyViolation, "holds your session")
+	var closed websocket.CloseError
+	if err := <-ends; !errors.As(err, &closed) || closed.Code != websocket.StatusNormalClosure || closed.Reason != "" {
+		t.Errorf("the tool got %v, want 1000 and no more", err)
+	}
+}
