@@ -102,6 +102,12 @@ func TestRangesWithoutACache(t *testing.T) {
 			}
 		}
 		wantRefusal(t, e.do(t, "GET", "/.tools/films/x", "video", func(r *http.Request) { r.Header.Set("Range", "bytes=10-") }), 416, "past the end")
+		if a := e.do(t, "GET", "/.tools/films/x", "video", func(r *http.Request) {
+			r.Header.Set("Range", "bytes=2-4")
+			r.Header.Set("If-Range", `"x"`)
+		}); a.status != 200 || a.body != text {
+			t.Errorf("got %d %q of a range if nothing has changed", a.status, a.body)
+		}
 		if a := e.do(t, "GET", "/.tools/films/x", "video"); a.status != 200 || a.body != text {
 			t.Errorf("got %d %q of the whole", a.status, a.body)
 		}
