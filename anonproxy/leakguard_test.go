@@ -468,7 +468,7 @@ func FuzzLeakGuard(f *testing.F) {
 			}
 			for name, encode := range map[string]func(string) string{"verbatim": encodings["verbatim"], "percent": percentAll("%%%02x"), "base64": b64, "hex": hexOf} {
 				within := append(slices.Clone(text), "\n\""+encode(value)+"\"\n"...)
-				if ascii := !s.isWide() && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }); !ascii && name != "verbatim" && name != "percent" {
+				if ascii := !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r >= 0x7f }); !ascii && name != "verbatim" && name != "percent" {
 					continue
 				}
 				if bytesEndOpen(text) {

@@ -358,8 +358,8 @@ func TestRefreshGoesOn(t *testing.T) {
 func TestRefreshOfBrokenTool(t *testing.T) {
 	for name, broken := range map[string]http.HandlerFunc{
 		"breaks off":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"errors":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 503) },
-		"is too busy": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 429) },
+		"errors":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) },
+		"is too busy": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusTooManyRequests) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

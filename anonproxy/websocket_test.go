@@ -565,15 +565,14 @@ func TestTheToolIsToldNothingOfTheEnd(t *testing.T) {
 		_, _, err := c.Read(ctx)
 		ends <- err
 	})
-	e := newEdge(t, Config{}, streaming("chat", b.URL, noticeboard.WebSocket))
-	e.proxy.inspect = func(*http.Request) func([]byte) *refusal {
-		return func([]byte) *refusal { return badRequest(403, "the request holds your session") }
-	}
+	e := newEdge(t, Config{Reader: func(*http.Request) Reader {
+		return Reader{Secrets: []Secret{{Field: "session", Value: "0123456789abcdef0123"}}}
+	}}, streaming("chat", b.URL, noticeboard.WebSocket))
 	conn := e.dial(t, "/.tools/chat/x")
-	if err := conn.Write(t.Context(), websocket.MessageText, []byte("secret")); err != nil {
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte("0123456789abcdef0123")); err != nil {
 		t.Fatal(err)
 	}
-	wantClosed(t, conn, websocket.StatusPolicyViolation, "holds your session")
+	wantClosed(t, conn, websocket.StatusPolicyViolation, "carries your session")
 	var closed websocket.CloseError
 	if err := <-ends; !errors.As(err, &closed) || closed.Code != websocket.StatusNormalClosure || closed.Reason != "" {
 		t.Errorf("the tool got %v, want 1000 and no more", err)
