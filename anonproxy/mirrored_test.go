@@ -311,7 +311,9 @@ func TestMirrorRefusesServices(t *testing.T) {
 			w.Header().Set("Content-Encoding", "br")
 			fmt.Fprint(w, "window.lib = 1")
 		}, nil, 503, "refused_response"},
-		"elsewhere": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/lib.js", http.StatusFound) }, nil, 503, "refused_response"},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL+"/lib.js", http.StatusFound)
+		}, nil, 503, "refused_response"},
 		"slow": {func(w http.ResponseWriter, r *http.Request) {
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
@@ -345,7 +347,9 @@ func TestMirrorFollowsRedirects(t *testing.T) {
 	c := newCDN(t)
 	c.files["/v2/f/sheet.css"] = cdnFile{"text/css", "a{b:url(a.woff2)}"}
 	c.files["/v2/f/a.woff2"] = cdnFile{"font/woff2", "wOF2"}
-	first := newBackend(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, c.URL+"/v2/f"+r.URL.Path, http.StatusFound) })
+	first := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, c.URL+"/v2/f"+r.URL.Path, http.StatusFound)
+	})
 	declared := tool("lib", first.URL, noticeboard.Style, noticeboard.Font)
 	declared.Hosts = []string{c.Listener.Addr().String()}
 	declared.Mirror = []noticeboard.MirrorFile{
