@@ -73,8 +73,10 @@ func TestToolsFileIsFollowed(t *testing.T) {
 	if broken, ok := series["wikiveil_tools_file_broken"]; !ok || broken != 0 || series["wikiveil_tools_state_broken"] != 0 {
 		t.Errorf("the metrics are %v", series)
 	}
-	html, _ = e.page(t)
-	wantWords(t, "the page", html, "<strong>stats</strong> was removed")
+	eventually(t, "the page to tell", func() bool { // once it is in the storage
+		html, _ = e.page(t)
+		return strings.Contains(html, "<strong>stats</strong> was removed")
+	})
 }
 
 // What is declared, but not for this way or not for now, says so and reaches nobody.
