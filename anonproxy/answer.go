@@ -114,8 +114,10 @@ func cacheControl(h http.Header) string {
 			}
 		}
 	}
-	if spent, err := strconv.ParseUint(h.Get("Age"), 10, 31); err == nil {
-		age -= int64(spent)
+	if text := h.Get("Age"); text != "" { // an error would be made for nothing
+		if spent, err := strconv.ParseUint(text, 10, 31); err == nil {
+			age -= int64(spent)
+		}
 	}
 	if age <= 0 {
 		return "no-store"
