@@ -151,15 +151,35 @@ func (l *Live) tellKills(before, after *liveView) {
 	if l.onKills == nil {
 		return
 	}
+	var ended map[string]int
+	if before.state != nil {
+		ended = after.state.endedSince(before.state)
+	}
 	for name := range after.entries {
 		var had []Kill
 		if before.state != nil {
 			had = before.state.kills[name]
 		}
-		if !slices.EqualFunc(had, after.state.kills[name], Kill.same) {
+		if ended[name] > 0 || !slices.EqualFunc(had, after.state.kills[name], Kill.same) {
 			l.onKills(name)
 		}
 	}
+}
+
+// endedSince counts the stops of each tool that ended after an earlier state: one may
+// have begun since, too.
+func (v *stateView) endedSince(before *stateView) map[string]int {
+	news := v.body.Changes
+	if old := before.body.Changes; len(old) > 0 { // the last of them is there still, or all are new
+		news = news[slices.IndexFunc(news, old[len(old)-1].same)+1:]
+	}
+	ended := make(map[string]int)
+	for _, c := range news {
+		if c.Act == Enabled {
+			ended[c.Tool]++
+		}
+	}
+	return ended
 }
 
 // view returns the present view, built anew if the state is another.

@@ -1,0 +1,54 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/coder/websocket"
+)
+
+// What one node stops, another forgets, even where the stop ends before it looks.
+func TestKillSwitchReachesNodes(t *testing.T) {
+	maps, fresh, live, cdn := storedTool(t), storedTool(t), streamingTool(t), newCDN(t)
+	e := boardEdge(t, fileTool("maps", maps, ""), fileTool("fresh", fresh, `, "refresh": ["/r"]`), fileTool("live", live, `, "streams": ["events", "websocket"]`),
+		fileTool("lib", cdn, `, "kinds": ["script"], "executable": true, "mirror": [{"path": "/lib.js", "integrity": "`+pin(libScript)+`"}]`))
+	node := startNode(t, e)
+	post := func(path, tool string) {
+		t.Helper()
+		if status, body := e.post(t, path, switchRequest{Tool: tool, By: "test"}); status != 200 {
+			t.Fatalf("%s: %d %s", path, status, body)
+		}
+	}
+	eventually(t, "refreshes", func() bool {
+		return metricsOf(t, node)[`wikiveil_tool_refreshes_total{outcome="ok",tool="fresh"}`] > 0
+	})
+	eventually(t, "the answer to be kept", func() bool { _, _, n := node.fetched(t, maps, "/a"); return n == 0 })
+	// Stopped and let go again, before the other node looks.
+	post(adminDisableTools, "maps")
+	post(adminEnableTools, "maps")
+	eventually(t, "the other node to forget", func() bool {
+		status, _, n := node.fetched(t, maps, "/a")
+		return status == 200 && n > 0
+	})
+
+	node.waitForFile(t, "/.tools/lib/lib.js", "script", libScript)
+	events, chat := openLive(t, node)
+	post(adminDisableTools, "maps")
+	post(adminDisableTools, "live")
+	post(adminDisableTools, "lib")
+	_, _ = io.ReadAll(events)
+	for {
+		if _, _, err := chat.Read(t.Context()); err != nil {
+			if websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+				t.Error(err)
+			}
+			break
+		}
+	}
+	eventually(t, "maps", func() bool { s, _, n := node.fetched(t, maps, "/a"); return s == 403 && n == 0 })
+	eventually(t, "lib", func() bool {
+		resp, _ := node.loadFile(t, "/.tools/lib/lib.js", "script")
+		return resp.StatusCode == http.StatusForbidden
+	})
+}
