@@ -104,13 +104,15 @@ type App struct {
 
 	mirrors appMirrors
 
-	toolCache    *cache.Cache // nil: each request asks the tool
-	toolCacheKey string       // in toolCaches
-	refreshes    toolRefreshes
+	toolCache       *cache.Cache // nil: each request asks the tool
+	toolCacheKey    string       // in toolCaches
+	toolCacheGoesOn bool         // it is that of the config before
+	refreshes       toolRefreshes
 
 	boardState    *noticeboard.State
-	boardKey      string // in boardStates
-	stopFollowing func() // the noticeboard; nil: not started
+	boardKey      string   // in boardStates
+	stopped       []string // tools that were stopped, in part or whole, when the board was read
+	stopFollowing func()   // the noticeboard; nil: not started
 }
 
 // NetworkConfig is a named network.

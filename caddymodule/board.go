@@ -54,12 +54,21 @@ func (a *App) openBoard(ctx caddy.Context) error {
 		return fmt.Errorf("opening the noticeboard: %w", err)
 	}
 	a.boardState, a.boardKey = state, key
-	a.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: a.forgetTool})
+	a.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: func(tool string) {
+		if a.live == nil { // it is being made, and the config may only be validated
+			a.stopped = append(a.stopped, tool)
+			return
+		}
+		a.forgetTool(tool)
+	}})
 	return err
 }
 
 // startBoard puts the noticeboard into use.
 func (a *App) startBoard() {
+	if !a.toolCacheGoesOn { // else the config before has forgotten what was stopped, see stopBoard
+		a.forgetStopped()
+	}
 	publishing, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
 	if err := a.live.Publish(publishing); err != nil {
@@ -74,6 +83,7 @@ func (a *App) stopBoard() {
 	if a.stopFollowing != nil {
 		a.stopFollowing()
 		a.stopFollowing = nil
+		a.live.Board() // has what was stopped this moment forgotten
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // ToolsCacheConfig is about the shared cache of the tools' answers (RFC 9111). All sites share
@@ -93,14 +94,14 @@ func (a *App) openToolCache(registry prometheus.Registerer) error {
 	if err != nil {
 		return err
 	}
-	pooled, _, err := toolCaches.LoadOrNew(string(form), func() (caddy.Destructor, error) {
+	pooled, loaded, err := toolCaches.LoadOrNew(string(form), func() (caddy.Destructor, error) {
 		opened, err := cache.New(config)
 		return toolCache{opened, anonproxy.NewRefresher()}, err
 	})
 	if err != nil {
 		return fmt.Errorf("opening the cache of tools: %w", err)
 	}
-	a.toolCacheKey, a.toolCache = string(form), pooled.(toolCache).Cache
+	a.toolCacheKey, a.toolCache, a.toolCacheGoesOn = string(form), pooled.(toolCache).Cache, loaded
 	a.refreshes.refresher = pooled.(toolCache).refresher
 	return registry.Register(toolCacheCollector{a.toolCache})
 }
@@ -111,6 +112,23 @@ func (a *App) forgetTool(tool string) {
 	if a.toolCache != nil {
 		a.toolCache.Purge(tool, "")
 		a.refreshes.refresher.Restart(tool)
+	}
+}
+
+// forgetStopped drops from a cache that is new here what was stopped while nobody had it, now or for a time.
+func (a *App) forgetStopped() {
+	if a.toolCache == nil {
+		return
+	}
+	for _, tool := range a.stopped {
+		a.forgetTool(tool)
+	}
+	seen := make(map[string]bool)
+	for _, change := range a.boardState.Changes() { // the newest first
+		if change.Act == noticeboard.Enabled && !seen[change.Tool] {
+			seen[change.Tool] = true
+			a.toolCache.PurgeBefore(change.Tool, change.At.Add(time.Second)) // it is told in whole seconds
+		}
 	}
 }
 

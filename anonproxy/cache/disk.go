@@ -230,6 +230,45 @@ func (d *disk) purge(tool, prefix string) {
 			}
 		}
 	}
+	d.eachFile(tool, func(name string, _ time.Time) {
+		if prefix == "" || d.matches(name, prefix) {
+			_ = d.root.Remove(name)
+		}
+	})
+}
+
+// purgeBefore forgets the answers of a tool that were written before a time.
+func (d *disk) purgeBefore(tool string, end time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.purges.Add(1)
+	d.eachFile(tool, func(name string, written time.Time) {
+		if !written.Before(end) {
+			return
+		}
+		if d.shelfOf(name).index.Contains(name) {
+			d.forget(name)
+			return
+		}
+		_ = d.root.Remove(name)
+	})
+}
+
+// eachFile goes through the files of a tool, or of all, that are in the directory. Some aren't counted: those
+// beyond the bound at the start, and those that another cache wrote, from which this one took over.
+func (d *disk) eachFile(tool string, do func(name string, written time.Time)) {
+	entries, err := fs.ReadDir(d.root.FS(), ".")
+	if err != nil {
+		d.errors.Add(1)
+	}
+	for _, e := range entries {
+		if !fileName.MatchString(e.Name()) || tool != "" && !strings.HasPrefix(e.Name(), toolPart(tool)) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			do(e.Name(), info.ModTime())
+		}
+	}
 }
 
 // matches reads a file's head; one that can't be read goes too.

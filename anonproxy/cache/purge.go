@@ -1,6 +1,9 @@
 package cache
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Purge forgets the answers of a tool whose path and query begin with a prefix,
 // and returns how many were in memory. What is being fetched goes to those who
@@ -15,6 +18,14 @@ func (c *Cache) Purge(tool, prefix string) int {
 	}
 	c.stats.purged.Add(uint64(n))
 	return n
+}
+
+// PurgeBefore forgets what of a tool was written to disk before a time. It is for the start, when
+// nothing is in memory yet: what was to be purged while no process had the directory.
+func (c *Cache) PurgeBefore(tool string, end time.Time) {
+	if c.disk != nil {
+		c.disk.purgeBefore(tool, end)
+	}
 }
 
 // forget takes answers out of memory and keeps those on their way from coming in.
