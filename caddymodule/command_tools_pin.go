@@ -111,6 +111,10 @@ func (p *pinner) add(ctx context.Context, u *url.URL) ([]*url.URL, error) {
 	if u.Scheme != strings.SplitN(p.tool.Origin, ":", 2)[0] {
 		return nil, errors.New("it is of another scheme than the first address")
 	}
+	if strings.Contains(u.String(), "{$") || strings.ContainsAny(u.String(), "`\\") {
+		// A service could else have the operator's secrets put into an address that the edge asks it for.
+		return nil, errors.New("a Caddyfile would read its address as something else: it holds {$, ` or \\")
+	}
 	origin, asked := u.Scheme+"://"+u.Host, *p.tool
 	if origin != p.tool.Origin && !slices.Contains(p.tool.Hosts, u.Host) {
 		asked.Hosts = append(slices.Clone(asked.Hosts), u.Host)

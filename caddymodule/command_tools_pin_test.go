@@ -69,6 +69,37 @@ func TestPinCommand(t *testing.T) {
 	}
 }
 
+// What a service's style sheet says is pasted into a Caddyfile, where {$NAME} is a variable of the operator's environment:
+// the edge would ask the service for an address with his secret in it.
+func TestPinCommandLeavesOutVariables(t *testing.T) {
+	service := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/css" {
+			w.Header().Set("Content-Type", "text/css")
+			_, _ = io.WriteString(w, "@font-face{src:url('/a.woff2?{$WIKIVEIL_SECRET}'),url('/b.woff2?`'),url('/c.woff2?{c}')}")
+			return
+		}
+		w.Header().Set("Content-Type", "font/woff2")
+		_, _ = io.WriteString(w, libFont)
+	})
+	var out string
+	warnings := stderr(t, func() {
+		out = stdout(t, func() {
+			if _, err := run(t, "", "tools", "pin", "fonts", service.URL+"/css", "--allow-loopback"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	if strings.Contains(out, "{$") || strings.Contains(out, "/b.woff2") || !strings.Contains(out, "\tmirror `/c.woff2?{c}` sha384-") {
+		t.Errorf("printed %s", out)
+	}
+	if strings.Count(warnings, "a Caddyfile would read its address as something else") != 2 {
+		t.Errorf("warned %s", warnings)
+	}
+	if got := service.take(); len(got) != 2 {
+		t.Errorf("%d files were fetched", len(got))
+	}
+}
+
 func TestPinCommandJSON(t *testing.T) {
 	cdn := newCDN(t)
 	out := stdout(t, func() {
