@@ -18,6 +18,17 @@ func addAdminFlags(cmd *cobra.Command) {
 	cmd.Flags().StringP("adapter", "a", "", "The adapter to read the config with")
 }
 
+// refuseUnknown makes a command that only has others fail for a name that none of them has. Cobra alone prints
+// the help and succeeds, which a script that means to stop a tool would take for done.
+func refuseUnknown(cmd *cobra.Command) {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	}
+}
+
 // askAdmin sends body, if any, as JSON to the running server's admin API, and has read read its answer.
 func askAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.Decoder) error) error {
 	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))

@@ -34,6 +34,7 @@ everybody, that its logs continue a saved checkpoint.
 
 None of them shows what the entries say.`,
 		CobraFunc: func(cmd *cobra.Command) {
+			refuseUnknown(cmd)
 			verify := auditCommand("verify", "Verifies the audit log; exits with 1 if it is not intact", cobra.NoArgs, runAuditVerify)
 			addSavedFlag(verify)
 			verify.Flags().String("file", "", "The file (audit.db) of an edge that is not running, to verify instead")

@@ -31,6 +31,7 @@ A block holds at once on this node and within seconds on others that share the s
 survives restarts, and goes on to hold after a rotation as long as its epoch is kept.
 Where masks are looked up (mask_info), it stands in the audit log before it holds.`,
 		CobraFunc: func(cmd *cobra.Command) {
+			refuseUnknown(cmd)
 			add := blockCommand("add <mask>", "Blocks a mask or a network mask", 1, runBlockAdd)
 			add.Flags().String("expires", "", "When the block ends: a duration such as 31d or 12h, or a time such as 2027-01-31T00:00:00Z")
 			add.Flags().String("reason", "", "What who is blocked is told")

@@ -23,6 +23,7 @@ func init() {
 		Usage: "forecast [<site>] [--since <duration>] [--policy <file>] [--wiki <API URL>] [--json|--page] [--draft <dir>] | rollout [[<site>] report|<n>%|enforce] [--reset [<site>]] [--address <interface>] [--config <path> [--adapter <name>]]",
 		Short: "Manages the third-party policy of the running server",
 		CobraFunc: func(cmd *cobra.Command) {
+			refuseUnknown(cmd)
 			cmd.AddCommand(rolloutCommand(), forecastCommand())
 		},
 	})

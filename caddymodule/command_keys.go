@@ -27,6 +27,7 @@ the epochs that are kept go on to hold.
 
 recipient new makes, without any server, the pair of keys of a person who may reveal addresses.`,
 		CobraFunc: func(cmd *cobra.Command) {
+			refuseUnknown(cmd)
 			for _, sub := range []struct{ name, short, method, path string }{
 				{"list", "Prints the epochs' ids and times, never their secrets", http.MethodGet, adminKeys},
 				{"rotate", "Starts a new epoch at once", http.MethodPost, adminRotate},

@@ -36,6 +36,7 @@ is stored, and the recipient to standard error. Without --output nothing is made
 		output, _ := cmd.Flags().GetString("output")
 		return newRecipient(cmd, output)
 	}
+	refuseUnknown(recipient)
 	recipient.AddCommand(create)
 	return recipient
 }

@@ -30,6 +30,7 @@ on the noticeboard and to who asks for the tool; who acted is not.
 
 verify needs no server: it checks a wiki's transcript of what a tool gets.`,
 		CobraFunc: func(cmd *cobra.Command) {
+			refuseUnknown(cmd)
 			cmd.AddCommand(
 				toolsCommand("list", "Prints how the tools stand", 0, runToolsList),
 				switchCommand("disable <name>", "Disables a tool, or what begins with an address", runToolsDisable),
