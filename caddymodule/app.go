@@ -135,7 +135,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	a.openMirrors()
+	if err = a.openMirrors(); err != nil {
+		return err
+	}
 	if err = a.openToolCache(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}

@@ -90,6 +90,9 @@ func (a *App) openToolCache(registry prometheus.Registerer) error {
 		return nil
 	}
 	config := a.ToolsCache.config()
+	if config.Dir == "" && a.ToolsCache != nil && a.ToolsCache.Dir != "" {
+		return fmt.Errorf("tools_cache: the dir %s is empty", a.ToolsCache.Dir)
+	}
 	form, err := json.Marshal(config)
 	if err != nil {
 		return err

@@ -1,10 +1,13 @@
 package caddymodule
 
 import (
-	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -37,12 +40,21 @@ type appMirrors struct {
 
 // openMirrors takes the store of mirrored files into use. No file is touched yet, as the
 // config may only be validated.
-func (a *App) openMirrors() {
-	dir := cmp.Or(caddy.NewReplacer().ReplaceAll(a.MirrorDir, ""), filepath.Join(a.dataDir(), "mirrors"))
+func (a *App) openMirrors() error {
+	dir := filepath.Join(a.dataDir(), "mirrors")
+	if a.MirrorDir != "" {
+		if dir = caddy.NewReplacer().ReplaceAll(a.MirrorDir, ""); dir == "" {
+			return fmt.Errorf("mirror_dir %s is empty", a.MirrorDir)
+		}
+	}
+	if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
+		return fmt.Errorf("mirror_dir %s is not a directory", dir)
+	}
 	pooled, _, _ := mirrorStores.LoadOrNew(dir, func() (caddy.Destructor, error) { // never an error
 		return mirrorStore{mirror.New(mirror.Config{Dir: dir})}, nil
 	})
 	a.mirrors.store, a.mirrors.dir = pooled.(mirrorStore).Store, dir
+	return nil
 }
 
 // add has something done while the app runs.
