@@ -205,6 +205,7 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		h.page.ServeHTTP(w, r)
 		return nil
 	}
+	h.app.forgetStopped()
 	proxy, err := h.present()
 	if err != nil {
 		return err

@@ -112,7 +112,8 @@ type App struct {
 	boardState    *noticeboard.State
 	boardKey      string   // in boardStates
 	stopped       []string // tools that were stopped, in part or whole, when the board was read
-	stopFollowing func()   // the noticeboard; nil: not started
+	forgetOnce    sync.Once
+	stopFollowing func() // the noticeboard; nil: not started
 }
 
 // NetworkConfig is a named network.

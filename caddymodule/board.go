@@ -66,9 +66,7 @@ func (a *App) openBoard(ctx caddy.Context) error {
 
 // startBoard puts the noticeboard into use.
 func (a *App) startBoard() {
-	if !a.toolCacheGoesOn { // else the config before has forgotten what was stopped, see stopBoard
-		a.forgetStopped()
-	}
+	a.forgetStopped()
 	publishing, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
 	if err := a.live.Publish(publishing); err != nil {

@@ -198,9 +198,12 @@ func startNode(t *testing.T, e *edge) *edge {
 	})
 	client := from(t, "127.0.0.2")
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if resp, err := client.Get("http://" + node.site + "/"); err == nil {
+		// The site may answer a moment before the config counts as the running one.
+		if resp, err := client.Get("http://" + node.admin + adminTools); err == nil {
 			resp.Body.Close()
-			return node
+			if resp.StatusCode == http.StatusOK {
+				return node
+			}
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the second node does not answer")

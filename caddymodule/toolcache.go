@@ -118,9 +118,12 @@ func (a *App) forgetTool(tool string) {
 	}
 }
 
-// forgetStopped drops from a cache that is new here what was stopped while nobody had it, now or for a time.
-func (a *App) forgetStopped() {
-	if a.toolCache == nil {
+// forgetStopped drops from a cache that is new here what was stopped while nobody had it, now or for a time. The config
+// goes into use: by its start, or by a request that comes before, as servers may start first.
+func (a *App) forgetStopped() { a.forgetOnce.Do(a.forgetStoppedNow) }
+
+func (a *App) forgetStoppedNow() {
+	if a.toolCache == nil || a.toolCacheGoesOn { // the config before has forgotten it, see stopBoard
 		return
 	}
 	for _, tool := range a.stopped {
