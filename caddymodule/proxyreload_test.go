@@ -76,6 +76,8 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 		csp
 		anonproxy {
 			user_agent_contact a` + fmt.Sprint(n%2) + `@example.org
+			client_limit 1000000/1m
+			limit 1000000/1m
 		}
 		respond page
 	}
@@ -158,7 +160,7 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	for n := range 30 {
+	for n := range 15 {
 		before := requests.Load()
 		switch n % 3 {
 		case 1:

@@ -458,3 +458,36 @@ func BenchmarkLargeBoard(b *testing.B) {
 		}
 	})
 }
+
+// A stop that another node began and ended between two looks is told of, once.
+func TestStopBetweenLooksIsToldOf(t *testing.T) {
+	storage := files(t)
+	var told []string
+	live, err := NewLive(LiveConfig{Tools: []*Tool{mapsTool()}, State: mustState(t, storage), OnKills: func(tool string) { told = append(told, tool) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPublish(t, live)
+	other := mustLive(t, storage, "", mapsTool())
+	for range 2 {
+		for range 2 { // in the same second, and in the same words
+			if err := other.Disable(t.Context(), Kill{Tool: "maps", By: "a"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := other.Enable(t.Context(), Kill{Tool: "maps", By: "a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told = nil
+		mustRefresh(t, live)
+		live.Board()
+		if len(told) != 1 || told[0] != "maps" {
+			t.Errorf("told of %q", told)
+		}
+	}
+	told = nil
+	mustRefresh(t, live)
+	if live.Board(); len(told) != 0 {
+		t.Errorf("told again of %q", told)
+	}
+}
