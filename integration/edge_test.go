@@ -3,6 +3,8 @@
 package integration
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -30,6 +32,8 @@ type edgeConfig struct {
 	others string // site blocks beside it
 	// unmasked leaves out the log format, for the baselines of leak tests.
 	unmasked bool
+	// https serves the wiki over TLS, with a certificate that nobody vouches for.
+	https bool
 }
 
 // edge is a real Caddy in this process. There can be one at a time.
@@ -75,6 +79,10 @@ func startEdge(t *testing.T, config edgeConfig) *edge {
 	}
 	_, port, _ := net.SplitHostPort(e.addr)
 	e.url = "http://" + wikiHost + ":" + port
+	if config.https {
+		e.url = "https://" + wikiHost + ":" + port
+		config.site = wikiCertificate(t) + config.site
+	}
 	adminAddr := freeAddr(t, "127.0.0.1")
 	e.admin = "http://" + adminAddr
 
@@ -87,6 +95,23 @@ func startEdge(t *testing.T, config edgeConfig) *edge {
 	}
 	loadCaddyfile(t, fmt.Sprintf(edgeCaddyfile, adminAddr, e.dir, format, app, e.url, config.site, config.others))
 	return e
+}
+
+// wikiCertificate returns the directive that gives the wiki a certificate.
+func wikiCertificate(t *testing.T) string {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(toolPair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for kind, der := range map[string][]byte{"CERTIFICATE": toolPair.Certificate[0], "PRIVATE KEY": key} {
+		file := filepath.Join(dir, strings.ReplaceAll(kind, " ", "-")+".pem")
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "tls " + filepath.Join(dir, "CERTIFICATE.pem") + " " + filepath.Join(dir, "PRIVATE-KEY.pem") + "\n"
 }
 
 func loadCaddyfile(t *testing.T, caddyfile string) {

@@ -45,7 +45,7 @@ func newToolPair() (pair tls.Certificate, err error) {
 		return pair, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "tools"}, IPAddresses: []net.IP{net.ParseIP("127.0.0.2")},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "tools"}, IPAddresses: []net.IP{net.ParseIP("127.0.0.2")}, DNSNames: []string{wikiHost},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
