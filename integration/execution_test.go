@@ -42,6 +42,7 @@ var payloads = map[string]payload{
 	"page.txt":      {"text/plain", asDocument, "fetched"},
 	"script.css":    {"text/css", asScript, "styled"},
 	"picture.svg":   {"image/svg+xml", asPicture, "shown"},
+	"script.events": {"text/event-stream", asScript, ""},
 	"script.ldjson": {"application/ld+json", asScript, "fetched"},
 }
 
@@ -67,7 +68,7 @@ func hostile(w http.ResponseWriter, r *http.Request) {
 // sinks are the ways to have the browser run a resource, see testdata/sinks.js.
 var sinks = []string{
 	"script", "module", "import", "worker", "moduleWorker", "sharedWorker", "importScripts",
-	"serviceWorker", "moduleServiceWorker", "worklet", "frame", "object", "embed", "navigation",
+	"serviceWorker", "moduleServiceWorker", "worklet", "frame", "form", "object", "embed", "navigation",
 }
 
 //go:embed testdata/sinks.js
@@ -82,7 +83,8 @@ func TestProxiedAnswerNeverRuns(t *testing.T) {
 	for name, site := range map[string]string{"proxy alone": "anonproxy\n", "proxy and policy": "csp\nanonproxy\n"} {
 		t.Run(name, func(t *testing.T) {
 			tool := startTool(t, hostile)
-			s := setScene(t, fronts[0], edgeConfig{app: tool.declaration("hostile"), site: clientMask + site}, "")
+			app := strings.Replace(tool.declaration("hostile"), "kinds", "methods GET POST\nstreams events\nkinds", 1)
+			s := setScene(t, fronts[0], edgeConfig{app: app, site: clientMask + site}, "")
 			b := startBrowser(t)
 			for _, name := range slices.Sorted(maps.Keys(payloads)) {
 				for _, sink := range b.sinksThatRun(t, s.url, name, "") {

@@ -43,6 +43,17 @@ async function worklet(url) {
 	hasRun(url);
 }
 
+// A form's answer, in a frame.
+function form(url) {
+	const frame = keep(Object.assign(document.createElement('iframe'), {name: url}));
+	const f = Object.assign(document.createElement('form'), {action: url, method: 'POST', target: url});
+	f.append(Object.assign(document.createElement('input'), {name: 'a', value: '1'}));
+	document.body.append(frame, f);
+	const settled = once(frame, 'load');
+	f.submit();
+	return Promise.race([settled, sleep(1000)]); // what is saved is not loaded
+}
+
 const sinks = {
 	script: url => element('script', {src: url}),
 	module: url => element('script', {src: url, type: 'module'}),
@@ -58,6 +69,7 @@ const sinks = {
 	worklet,
 	frame: url => element('iframe', {src: url}),
 	object: url => element('object', {data: url}),
+	form,
 	embed: url => element('embed', {src: url}),
 };
 
@@ -80,6 +92,7 @@ async function attempt(sink, url, id) {
 const getters = {
 	fetched: url => fetch(url).then(r => r.text()),
 	shown: url => element('img', {src: url}),
+	preloaded: url => element('link', {rel: 'preload', as: 'script', href: url}),
 	styled: url => element('link', {rel: 'stylesheet', href: url}),
 };
 
