@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -103,6 +104,11 @@ func (h *AnonProxy) serveTranscript(w http.ResponseWriter, r *http.Request, name
 		refuseTranscript(w, http.StatusNotFound, "there are no transcripts: the operator has switched the canary off")
 	default:
 		shown := h.canaries.standing(name).shown
+		_, err := h.app.live.ForProxy(name, canaryPath)
+		if refused, ok := errors.AsType[*noticeboard.Refusal](err); ok && refused.Reason != noticeboard.ReasonPending && shown == nil {
+			refuseTranscript(w, http.StatusNotFound, "there is no transcript: "+refused.Text)
+			return
+		}
 		if shown == nil {
 			refuseTranscript(w, http.StatusServiceUnavailable, "there is no transcript yet: try again in a moment")
 			return

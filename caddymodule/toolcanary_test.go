@@ -75,7 +75,7 @@ func TestTranscripts(t *testing.T) {
 	html, list := e.page(t)
 	wantWords(t, "the noticeboard", html, `<a href="/.tools/maps/transcript">`)
 	wantWords(t, "the noticeboard's JSON", list, `"transcript": "/.tools/maps/transcript"`)
-	for _, none := range []string{"direct", "font"} {
+	for _, none := range []string{"direct", "font", "off"} {
 		if strings.Contains(html, "/.tools/"+none+"/transcript") {
 			t.Errorf("the noticeboard links to a transcript of %s", none)
 		}
@@ -95,7 +95,7 @@ func TestTranscripts(t *testing.T) {
 		"by consent":       {"GET", "direct/transcript", 404, "by consent alone"},
 		"mirror":           {"GET", "font/transcript", 404, "is a mirror"},
 		"listed":           {"GET", "listed/transcript", 404, "no tool of that name"},
-		"out of use":       {"GET", "off/transcript", 503, "no transcript yet"},
+		"out of use":       {"GET", "off/transcript", 404, "the tool is disabled"},
 		"unknown format":   {"GET", "maps/transcript?format=xml", 400, "unknown format"},
 		"POST":             {"POST", "maps/transcript", 405, "only read"},
 		"another spelling": {"GET", "maps/%74ranscript", 200, `"payload"`},

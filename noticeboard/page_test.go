@@ -41,7 +41,10 @@ func TestPageForPeople(t *testing.T) {
 			Purpose: "Shows where things are", Sends: "Coordinates", Retention: "A day", Kinds: []Kind{Img, Style},
 			Source: "https://git.example.org/maps", Privacy: "https://maps.example.org/privacy", Contact: "maps@example.org",
 		},
-		&Tool{Name: "demo", Origin: "http://127.0.0.1:9000", AllowLoopback: true, Contact: "the village pump"},
+		&Tool{
+			Name: "demo", Origin: "http://127.0.0.1:9000", AllowLoopback: true, Contact: "the village pump",
+			Methods: []string{"GET", "POST"}, Streams: []Stream{WebSocket},
+		},
 	)
 	w := get(page, "GET", "/.tools/", browserAccept)
 	body := w.Body.String()
@@ -52,6 +55,7 @@ func TestPageForPeople(t *testing.T) {
 		"Shows where things are", "Coordinates", "A day", "images, style sheets", "https://maps.example.org</code>", "https://tiles.example.org</code>",
 		"/.tools/maps/", `href="https://git.example.org/maps"`, `href="https://maps.example.org/privacy"`, `href="mailto:maps@example.org"`,
 		"Maps &lt;script&gt;", "the village pump</dd>", "For tests only", "Not stated.",
+		"What gadgets may send along", "Does it stay connected?", "Gadgets may send it messages by that.",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)

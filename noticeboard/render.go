@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"net/http"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +19,8 @@ var (
 
 	pageTemplate = template.Must(template.New("noticeboard").Funcs(template.FuncMap{
 		"kinds": kindWords, "link": contactLink, "join": strings.Join, "day": day, "moment": moment, "act": actWords,
+		"posts":    func(methods []string) bool { return slices.Contains(methods, http.MethodPost) },
+		"messages": func(streams []Stream) bool { return slices.Contains(streams, WebSocket) },
 	}).Parse(pageHTML))
 
 	styleSheet = newDocument([]byte(pageCSS))
@@ -70,7 +74,7 @@ func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.
 			continue
 		}
 		shown := newToolView(l, now).withFiles(prefix)
-		if opt.Transcripts && HasTranscript(l.Tool) {
+		if opt.Transcripts && HasTranscript(l.Tool) && l.Refusal == nil { // none is made while nobody can use it
 			shown.Transcript = prefix + l.Tool.Name + TranscriptPath
 		}
 		view.Tools = append(view.Tools, shown)

@@ -484,4 +484,12 @@ func TestPage(t *testing.T) {
 	if strings.Contains(string(page), "<script") {
 		t.Error("it has a script")
 	}
+	for name, want := range map[string]string{"": "can’t tell readers apart by its requests", "Client-Pseudonym": "can tell readers apart for a day"} {
+		made := full(t)
+		made.Pseudonym = name
+		page, err := Page(made, public, "")
+		if err != nil || !strings.Contains(string(page), want) || name != "" && strings.Contains(string(page), "can’t tell readers") {
+			t.Errorf("with the pseudonym %q: %v %s", name, err, page)
+		}
+	}
 }
