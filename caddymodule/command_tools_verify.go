@@ -323,7 +323,11 @@ func (v *verdict) print(out *bytes.Buffer) {
 		return
 	}
 	t := v.Transcript
-	fmt.Fprintf(out, "OK: %s: the tool %q can't tell readers apart by its requests.\n", v.From, t.Tool)
+	but := ""
+	if t.Pseudonym != "" {
+		but = ", but for a day by the name that it gets for each"
+	}
+	fmt.Fprintf(out, "OK: %s: the tool %q can't tell readers apart by its requests%s.\n", v.From, t.Tool, but)
 	fmt.Fprintf(out, "transcript:   number %d, of %s, by %q\n", t.Sequence, t.Time.UTC().Format(time.RFC3339), t.Edge.Version)
 	declaration := "not compared with the noticeboard: give the address of the transcript for that"
 	if v.Noticeboard {
