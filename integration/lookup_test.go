@@ -228,11 +228,17 @@ func command[P, R any](cmd cdp.Command[P, R], params P) chromedp.Action[chromedp
 // screenshot writes a picture of the page, as the docs show it, where it is asked for.
 func screenshot(t *testing.T, b *browser, name string) {
 	t.Helper()
+	picture(t, name, b, chromedp.CaptureScreenshot())
+}
+
+// picture writes what an action takes a picture of.
+func picture(t *testing.T, name string, b *browser, take chromedp.Action[[]byte]) {
+	t.Helper()
 	dir := os.Getenv("WIKIVEIL_SCREENSHOTS")
 	if dir == "" {
 		return
 	}
-	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	picture, err := chromedp.Run(b.ctx, take)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, name), picture, 0o644)
 	}
