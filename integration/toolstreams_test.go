@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +18,12 @@ import (
 )
 
 // streams answers with a stream of events that goes on, or as a websocket that says
-// what it is told.
-func streams(w http.ResponseWriter, r *http.Request) {
+// what it is told, and keeps that.
+func streams(heard *sync.Map) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { answerStream(w, r, heard) }
+}
+
+func answerStream(w http.ResponseWriter, r *http.Request, heard *sync.Map) {
 	if r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprint(w, "id: 7\nretry: 200\ndata: first\n\n")
@@ -33,6 +38,7 @@ func streams(w http.ResponseWriter, r *http.Request) {
 	defer c.CloseNow()
 	for {
 		kind, message, err := c.Read(r.Context())
+		heard.Store(string(message), true)
 		if err != nil || c.Write(r.Context(), kind, append([]byte("heard "), message...)) != nil {
 			return
 		}
@@ -42,7 +48,7 @@ func streams(w http.ResponseWriter, r *http.Request) {
 // streamGadget opens both streams of each tool and keeps what comes of it in window.streams.
 const streamGadget = `window.streams = {};
 ['live', 'plain'].forEach(function (tool) {
-	var s = window.streams[tool] = {events: [], messages: []};
+	var s = window.streams[tool] = {events: [], eventsState: 0, messages: [], open: false, closed: ''};
 	var source = new EventSource('/.tools/' + tool + '/changes?page=Berlin');
 	source.onmessage = function (e) { s.events.push(e.data); };
 	source.onerror = function () { s.eventsState = source.readyState; };
@@ -58,7 +64,8 @@ const streamGadget = `window.streams = {};
 func TestGadgetStreams(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
-			live, plain := startTool(t, streams), startTool(t, streams)
+			var heard sync.Map
+			live, plain := startTool(t, streams(&heard)), startTool(t, streams(&heard))
 			s := setScene(t, fronts[0], edgeConfig{
 				app:  strings.Replace(live.declaration("live"), "kinds", "streams events websocket\nkinds", 1) + plain.declaration("plain"),
 				site: clientMask + "csp\nanonproxy\n", https: scheme == "https",
@@ -67,8 +74,8 @@ func TestGadgetStreams(t *testing.T) {
 			b := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true))
 			b.logIn(t, s.url, adminName)
 			b.waitFor(t, `window.streams && streams.live.events.length && streams.live.messages.length && streams.plain.closed && streams.plain.eventsState === 2`)
-			if got := evaluate[string](t, b, `JSON.stringify(streams)`); got != `{"live":{"events":["first"],"messages":["heard hello"],"open":true},`+
-				`"plain":{"events":[],"messages":[],"eventsState":2,"closed":"1006 "}}` {
+			if got := evaluate[string](t, b, `JSON.stringify(streams)`); got != `{"live":{"events":["first"],"eventsState":0,"messages":["heard hello"],"open":true,"closed":""},`+
+				`"plain":{"events":[],"eventsState":2,"messages":[],"open":false,"closed":"1006 "}}` {
 				t.Errorf("the gadget has %s", got)
 			}
 			if seen := plain.seen(); len(seen) > 0 {
@@ -80,6 +87,21 @@ func TestGadgetStreams(t *testing.T) {
 			live.sawConstants(t, map[string][]string{
 				"/changes?page=Berlin": {"Accept", "Accept-Encoding", "User-Agent"},
 				"/chat?page=Berlin":    {"Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Upgrade", "User-Agent"},
+			})
+
+			if got := evaluate[string](t, b, `new Promise(done => {
+				const socket = new WebSocket(location.origin.replace('http', 'ws') + '/.tools/live/chat?page=Berlin');
+				socket.onopen = () => socket.send(JSON.stringify({page: 'Berlin', by: mw.config.get('wgUserName')}));
+				socket.onmessage = e => done(e.data);
+				socket.onclose = e => done(e.code + ' ' + e.reason);
+			})`); got != "1008 the request carries your user name, which no tool may get" {
+				t.Errorf("the reader's name: %s", got)
+			}
+			heard.Range(func(message, _ any) bool {
+				if message != "hello" && message != "" {
+					t.Errorf("the tool heard %q", message)
+				}
+				return true
 			})
 
 			s.stop(t, "live")
