@@ -131,8 +131,9 @@ func (e *edge) etag(t *testing.T) string {
 
 func TestToolsVerifyCommand(t *testing.T) {
 	tool := jsonTool(t)
-	e := boardEdge(t, fileTool("maps", tool, `, "kinds": ["data", "img"]`))
+	e := boardEdge(t, fileTool("maps", tool, `, "kinds": ["data", "img"]`), fileTool("named", tool, `, "pseudonym": true, "personal": "some"`))
 	_, first := e.transcript(t, "maps")
+	e.transcript(t, "named")
 	_, published := e.anyone(t, http.MethodGet, transcriptsPath, nil)
 	var shown publishedTranscripts
 	if err := json.Unmarshal([]byte(published), &shown); err != nil || shown.Transcripts["maps"] != "/.tools/maps/transcript" || shown.Noticeboard != "/.tools/" {
@@ -149,6 +150,9 @@ func TestToolsVerifyCommand(t *testing.T) {
 	}
 	wantWords(t, "the verdict", out, "OK: "+at, "number 1", "as on the noticeboard", shown.PublicKey+", the site's own word", "GET data over http/1.1:",
 		"  GET /wikiveil-canary?x=1 HTTP/1.1\n  Host: "+strings.TrimPrefix(tool.URL, "http://")+"\n  User-Agent: Wikiveil/1", "Accept-Encoding: identity")
+	if out, err = run(t, "", "tools", "verify", strings.Replace(at, "maps", "named", 1)); err != nil || !strings.Contains(out, "can't tell readers apart by its requests, but for a day by the name") {
+		t.Errorf("of a tool with pseudonyms: %v: %s", err, out)
+	}
 	for _, key := range []string{shown.PublicKey, keyFile} {
 		if out, err = run(t, "", "tools", "verify", firstFile, "--key", key); err != nil || !strings.Contains(out, "as given") || !strings.Contains(out, "not compared with the noticeboard") {
 			t.Errorf("with the key %s: %v: %s", key, err, out)
