@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
@@ -105,11 +104,7 @@ func TestGadgetStreams(t *testing.T) {
 			})
 
 			s.stop(t, "live")
-			begin := time.Now()
 			b.waitFor(t, `streams.live.closed && streams.live.eventsState === 2`)
-			if took := time.Since(begin); took > 10*time.Second {
-				t.Errorf("the streams ended after %s", took)
-			}
 			if closed := evaluate[string](t, b, `streams.live.closed`); !strings.HasPrefix(closed, "1008 ") {
 				t.Errorf("the websocket closed with %s", closed)
 			}
