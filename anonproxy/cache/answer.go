@@ -175,6 +175,9 @@ func (e *WriteError) Unwrap() error { return e.Err }
 // copy writes length bytes from an offset on, or all with -1.
 func (a *Answer) copy(w http.ResponseWriter, offset, length int64) error {
 	b := a.object.body
+	if a.reader != nil && offset > 0 {
+		b.move(a.reader, offset) // what comes before isn't kept for him, where nothing is
+	}
 	for length != 0 {
 		arriving := a.reader != nil && !b.whole.Load()
 		part, err := b.at(a.ctx, offset)
