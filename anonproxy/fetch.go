@@ -39,6 +39,7 @@ type fetch struct {
 	// For fairness.
 	visit    *visit // nil: the edge's own
 	slot     atomic.Pointer[slots]
+	keeps    atomic.Bool // the client's slot
 	requests int
 	err      error // of the last request; never to be shown
 }
@@ -60,6 +61,10 @@ func (f *fetch) watch(limit time.Duration) {
 	}
 	f.watchdog.Reset(limit)
 }
+
+// rest ends a step. What remains is the limit of the whole: while a reader takes nothing, the
+// tool isn't kept waiting for longer than that.
+func (f *fetch) rest() { f.watchdog.Reset(time.Until(f.deadline)) }
 
 // send asks the tool and follows its redirects.
 func (f *fetch) send(a ask) (*http.Response, *refusal) {

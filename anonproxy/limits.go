@@ -106,6 +106,7 @@ type visit struct {
 	up     *upstream
 	client *gateClient  // nil: clients aren't told apart at all
 	slots  *slots       // the client's, of which one is taken
+	users  atomic.Int32 // the request and its fetches under way, of which the last gives the slot back
 	owed   atomic.Int32 // charged for fetches that haven't begun
 	wait   atomic.Int64 // a time span, where the client is over its limit
 }
@@ -120,6 +121,7 @@ func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit,
 	if v.slots == nil {
 		return v, nil
 	}
+	v.users.Store(1)
 	if !v.slots.enter(ctx) {
 		if ctx.Err() != nil {
 			return nil, &refusal{http.StatusBadGateway, OutcomeCanceled, errReader.Error()}
@@ -163,24 +165,36 @@ func (v *visit) admit() error {
 }
 
 // begin is called by a fetch that begins. Its client may have gone by then, with the
-// charge given back.
-func (v *visit) begin() {
+// charge given back. It tells whether the fetch keeps the client's slot, to be left.
+func (v *visit) begin() (keeps bool) {
 	if v == nil || v.client == nil {
-		return
+		return false
+	}
+	for n := v.users.Load(); n > 0 && !keeps; n = v.users.Load() {
+		keeps = v.users.CompareAndSwap(n, n+1)
 	}
 	if n := v.owed.Load(); n > 0 && v.owed.CompareAndSwap(n, n-1) {
-		return
+		return keeps
 	}
 	g := v.up.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v.client.asked.owe(v.up.clientLimit, time.Now())
+	return keeps
+}
+
+// leave ends one of the slot's uses. A fetch may go on when the client has left, for others
+// or to be kept: it is still one of his, or he could have any number under way.
+func (v *visit) leave() {
+	if v.users.Add(-1) == 0 {
+		v.slots.leave()
+	}
 }
 
 // end gives back what wasn't used.
 func (v *visit) end() {
 	if v.slots != nil {
-		v.slots.leave()
+		v.leave()
 	}
 	if n := v.owed.Swap(0); n > 0 {
 		g := v.up.gate

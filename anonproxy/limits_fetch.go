@@ -48,7 +48,7 @@ func (f *fetch) enter() (probes bool, refused *refusal) {
 		up.gate.mu.Unlock()
 		return false, up.gate.breaker.refusal(wait)
 	}
-	f.visit.begin()
+	f.keeps.Store(f.visit.begin())
 	return probes, nil
 }
 
@@ -56,6 +56,9 @@ func (f *fetch) enter() (probes bool, refused *refusal) {
 func (f *fetch) leave() {
 	if s := f.slot.Swap(nil); s != nil {
 		s.leave()
+	}
+	if f.keeps.Swap(false) {
+		f.visit.leave()
 	}
 }
 
