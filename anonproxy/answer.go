@@ -139,10 +139,11 @@ func (f *fetch) stream(w http.ResponseWriter, res *http.Response) error {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	var flusher *http.ResponseController
+	defer func() { f.watchdog.Stop() }()
 	for size := int64(0); ; {
 		f.watch(f.p.cfg.IdleTimeout)
 		n, err := res.Body.Read(buf[:])
-		f.watchdog.Stop()
+		f.rest()
 		if size += int64(n); size > f.up.maxSize {
 			return errTooLarge
 		}

@@ -202,7 +202,7 @@ type limitedBody struct {
 func (b *limitedBody) Read(p []byte) (int, error) {
 	b.f.watch(b.f.p.cfg.IdleTimeout)
 	n, err := b.body.Read(p)
-	b.f.watchdog.Stop()
+	b.f.rest()
 	if b.size += int64(n); b.size > b.f.up.maxSize {
 		return 0, b.f.told(b.f.broken(errTooLarge))
 	}
@@ -213,6 +213,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 }
 
 func (b *limitedBody) Close() error {
+	b.f.watchdog.Stop()
 	defer b.f.cancel(nil)
 	return b.body.Close()
 }

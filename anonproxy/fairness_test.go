@@ -1,0 +1,91 @@
+package anonproxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/noticeboard"
+)
+
+// dripping is a tool whose answers begin at once and end when the test lets them.
+func dripping(t *testing.T, control string) (*backend, func()) {
+	release := make(chan struct{})
+	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Cache-Control", control)
+		w.Header().Set("Content-Length", fmt.Sprint(1<<20))
+		if r.URL.Path != "/quick" {
+			_, _ = io.WriteString(w, "begun")
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-release:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		_, _ = io.CopyN(w, zeroReader{}, 1<<20-5)
+	})
+	return b, func() { close(release) }
+}
+
+// A client who leaves when an answer that is kept has begun leaves a fetch behind, which is still his:
+// or he alone could take up all that a tool does at one time.
+func TestLeftFetchesCountForTheirClient(t *testing.T) {
+	b, release := dripping(t, "max-age=60")
+	defer release()
+	const concurrent = 8 // of which one client may have 2
+	e := newEdge(t, Config{Reader: masksOf, Concurrent: concurrent, Cache: newCache(t, cache.Config{Hold: 1})}, tool("maps", b.URL))
+	e.proxy.cfg.Timeout = time.Minute
+	for i := range concurrent {
+		ctx, leave := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		r, _ := http.NewRequestWithContext(ctx, "GET", e.URL+fmt.Sprint("/.tools/maps/", i), nil)
+		asking("alice")(r)
+		if res, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			_, _ = io.ReadFull(res.Body, make([]byte, 1))
+			leave()
+			res.Body.Close()
+		}
+		leave()
+	}
+	if n := b.hits.Load(); n != concurrent/4 {
+		t.Errorf("one client has %d fetches of %d under way", n, concurrent)
+	}
+}
+
+// A reader who takes nothing of his answer holds a place at the tool no longer than a request may take.
+func TestReaderWhoTakesNothing(t *testing.T) {
+	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
+		b := narrow(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "no-store")
+			if r.URL.Path == "/small" {
+				answers("text/plain", "x")(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "text/plain")
+			_, _ = io.CopyN(w, zeroReader{}, 30<<20)
+		})
+		cfg.Reader, cfg.Concurrent = masksOf, 1
+		declared := tool("maps", b.URL)
+		declared.Timeout = noticeboard.Duration(time.Second)
+		e := newEdge(t, cfg, declared)
+		front := narrow(t, e.proxy.ServeHTTP)
+		conn, err := net.Dial("tcp", front.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = fmt.Fprintf(conn, "GET /.tools/maps/large HTTP/1.1\r\nHost: wiki\r\n%s: alice\r\n\r\n", readerHeader)
+		if _, err := io.ReadFull(conn, make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		tries(t, "another reader's answer", func() bool {
+			return e.do(t, "GET", "/.tools/maps/small", "empty", asking("bob")).status == 200
+		})
+	})
+}
