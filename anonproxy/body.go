@@ -51,7 +51,7 @@ func (p *Proxy) takeBody(w http.ResponseWriter, r *http.Request, up *upstream, r
 	if refused := p.checkPost(r, up, a); refused != nil {
 		return refused
 	}
-	body := &requestBody{memory: &p.bodies, limit: up.bodyLimit}
+	body := &requestBody{memory: &p.bodies, shares: &p.shares, client: reader.Client, limit: up.bodyLimit}
 	limit := min(bodyTimeout+time.Duration(up.bodyLimit)*time.Second/bodyRate, up.timeout)
 	refused := body.readFrom(w, r, limit)
 	if refused == nil {
@@ -145,6 +145,7 @@ var (
 	errBodyTooLarge = badRequest(http.StatusRequestEntityTooLarge, "the request's body is too large for this tool")
 	errBodySlow     = badRequest(http.StatusRequestTimeout, "the request's body comes too slowly")
 	errBodyBroken   = badRequest(http.StatusBadRequest, "the request's body broke off")
+	errBodyShare    = &refusal{http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours with a body are on their way: try again in a moment"}
 	errBodyMemory   = badRequest(http.StatusServiceUnavailable, "too many requests with a body are on their way: try again in a moment")
 )
 
@@ -152,6 +153,8 @@ var (
 // send nothing hold nothing.
 type requestBody struct {
 	memory *atomic.Int64 // held by all bodies
+	shares *bodyShares   // may be nil
+	client string
 	held   int64
 	limit  int64
 	data   []byte
@@ -165,8 +168,10 @@ func (b *requestBody) readFrom(w http.ResponseWriter, r *http.Request, limit tim
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(limit)) // writers that can't are those of tests
 	for {
-		if len(b.data) == cap(b.data) && !b.grow(r.ContentLength) {
-			return errBodyMemory
+		if len(b.data) == cap(b.data) {
+			if refused := b.grow(r.ContentLength); refused != nil {
+				return refused
+			}
 		}
 		n, err := r.Body.Read(b.data[len(b.data):cap(b.data)])
 		b.data = b.data[:len(b.data)+n]
@@ -200,22 +205,26 @@ func bodyRefusal(ctx context.Context, err error) *refusal {
 
 // grow makes room for more, twice what there is, if there is memory for it. One byte over
 // the limit shows that there is more.
-func (b *requestBody) grow(length int64) bool {
+func (b *requestBody) grow(length int64) *refusal {
 	size := max(firstBodyBuf, 2*int64(cap(b.data)))
 	if length > 0 && size > length {
 		size = max(length, int64(cap(b.data))) + 1
 	}
 	size = min(size, b.limit+1)
 	more := size - int64(cap(b.data))
+	if !b.shares.take(b.client, more, max(bodyMemory/bodyShare, b.limit+1)) {
+		return errBodyShare
+	}
 	if b.memory.Add(more) > max(bodyMemory, 2*b.limit) {
 		b.memory.Add(-more)
-		return false
+		b.shares.giveBack(b.client, more)
+		return errBodyMemory
 	}
 	b.held += more
 	data := make([]byte, len(b.data), size)
 	copy(data, b.data)
 	b.data = data
-	return true
+	return nil
 }
 
 // done gives the memory back. It may be called twice, and on nil.
@@ -224,5 +233,6 @@ func (b *requestBody) done() {
 		return
 	}
 	b.memory.Add(-b.held)
+	b.shares.giveBack(b.client, b.held)
 	b.held, b.data = 0, nil
 }

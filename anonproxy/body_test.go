@@ -596,3 +596,42 @@ func TestPostOverHTTP2(t *testing.T) {
 		t.Errorf("the tool got %d requests", b.hits.Load())
 	}
 }
+
+// One client who sends slowly, however often, leaves the others room for theirs.
+func TestPostMemoryOfOneClient(t *testing.T) {
+	b := newBackend(t, answers("application/json", "{}"))
+	large := postTool(b.URL)
+	large.MaxRequestSize = 8 << 20
+	e := newEdge(t, Config{Reader: masksOf}, large)
+	status := make(chan string, 100)
+	conns := make([]net.Conn, 9)
+	for i := range conns {
+		conn, err := net.Dial("tcp", e.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns[i] = conn
+		go func() { // more than half of it, and then nothing
+			_, _ = io.WriteString(conn, postHead(readerHeader+": alice\r\nContent-Length: 8388608\r\n"))
+			_, _ = conn.Write(make([]byte, 5<<20))
+			line, _ := bufio.NewReader(conn).ReadString('\n')
+			status <- line
+		}()
+	}
+	for range conns[2:] { // two of them have a quarter of the memory
+		if line := <-status; !strings.Contains(line, "429") {
+			t.Errorf("one client too many got %q", line)
+		}
+	}
+	if a := e.post(t, "/.tools/maps/x", "text/plain", strings.Repeat("x", 4<<20), asking("bob")); a.status != 200 {
+		t.Errorf("another client got %d %s", a.status, a.body)
+	}
+	for _, conn := range conns {
+		conn.Close()
+	}
+	e.observed(t, len(conns)+1)
+	if n := e.proxy.bodies.Load(); n != 0 || len(e.proxy.shares.clients) != 0 {
+		t.Errorf("%d bytes are held after all, and %v", n, e.proxy.shares.clients)
+	}
+}

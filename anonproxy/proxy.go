@@ -21,6 +21,7 @@ type Proxy struct {
 	own       []*Transport
 	flights   *cache.Cache // of batches, where there is no cache; nil if there are none
 	bodies    atomic.Int64 // bytes of the bodies that are being read
+	shares    bodyShares   // of these
 }
 
 // New returns a proxy for the board's tools. Close it when done.
