@@ -20,6 +20,7 @@ const (
 	maxNeedles     = 512       // values that are looked for
 	maxPieceNeedle = 256       // of which pieces of values, at most
 	compareCost    = 4         // bytes compared that cost as much as one looked at
+	passCost       = 16        // values passed over that do
 	keptGuardRoom  = 1 << 20   // bytes that a guard keeps for the next request
 )
 
@@ -224,13 +225,16 @@ func (g *guard) scan(text []byte) *Secret {
 		if slot := slotOf(gram); g.filter[slot>>6]>>(slot&63)&1 == 0 || i < 2 {
 			continue
 		}
+		if g.work -= len(g.needles) / passCost; g.work < 0 { // hundreds of cookies, and a text like one of them
+			return nil
+		}
 		for n := range g.needles {
 			n := &g.needles[n]
 			if n.first != gram {
 				continue
 			}
 			same := n.sameAt(text, i-2)
-			if g.work -= same / compareCost; g.work < 0 { // a cookie of a thousand times the same
+			if g.work -= 1 + same/compareCost; g.work < 0 { // a cookie of a thousand times the same
 				return nil
 			}
 			if same == len(n.text) && n.stands(text, i-2) {
