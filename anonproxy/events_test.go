@@ -304,3 +304,29 @@ func TestStreamsOfOneClient(t *testing.T) {
 		t.Errorf("places aren't given back: got %d", res.StatusCode)
 	}
 }
+
+// Streams that outlived changes of the noticeboard end with the proxy that is in place then, which is all that
+// a reload or a shutdown knows of; one between that had none ends nothing.
+func TestEndStreamsOfEarlierProxies(t *testing.T) {
+	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) { speak(w, r, "data: 1\n\n") })
+	stays := streaming("stays", b.URL, noticeboard.Events)
+	first, second, third := newEdge(t, Config{}, stays), newEdge(t, Config{}, stays), newEdge(t, Config{}, stays)
+	ctx, leave := context.WithTimeout(t.Context(), 5*time.Second) // the test's end else
+	defer leave()
+	body := bufio.NewReader(first.eventSource(t, ctx, "/.tools/stays/x").Body)
+	if line, err := body.ReadString('\n'); line != "data: 1\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	first.proxy.EndStreams(second.proxy)
+	second.proxy.EndStreams(third.proxy)
+	if err := second.proxy.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.proxy.upstreams["stays"].serving.Err(); err != nil {
+		t.Errorf("the stream ended with a proxy that was not in place any more: %v", err)
+	}
+	third.proxy.EndStreams(nil)
+	if rest, err := io.ReadAll(body); string(rest) != "\n" || err != nil {
+		t.Errorf("the stream went on with %q, %v", rest, err)
+	}
+}

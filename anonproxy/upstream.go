@@ -32,6 +32,7 @@ type upstream struct {
 
 	serving    context.Context // done when streams must end
 	endServing context.CancelFunc
+	older      *predecessors
 }
 
 func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
@@ -52,6 +53,7 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	setDefault(&up.timeout, p.cfg.Timeout)
 	up.scopes, up.fairness = scopes(up), p.fairness(tool)
 	up.serving, up.endServing = context.WithCancel(context.Background())
+	up.older = new(predecessors)
 	if up.hold.batch != nil {
 		if err := p.makeFlights(); err != nil {
 			return nil, err
