@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -289,4 +290,36 @@ func TestWindowsAreFixed(t *testing.T) {
 			t.Fatalf("at %v the window lasts %v more", now, left)
 		}
 	}
+}
+
+// The opening of a stream waits as well: it comes with a page.
+func TestStreamsAreHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window = 10 * time.Second
+		m := newMemoryTool(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", eventStream)
+		})
+		declared := held(0, window)
+		declared.Streams = []noticeboard.Stream{noticeboard.Events}
+		e := newMemoryEdge(t, m, nil, func(c *Config) { c.Reader = masksOf }, declared)
+		time.Sleep(time.Until(time.Now().Truncate(window).Add(window + 3*time.Second)))
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/.tools/pages/x", nil)
+		r.Header = http.Header{"Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Site": {"same-origin"}, "Accept": {eventStream}, readerHeader: {"alice"}}
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		log := m.entries()
+		if w.Code != 200 || len(log) != 1 || !log[0].at.Equal(log[0].at.Truncate(window)) {
+			t.Errorf("got %d %s, and the tool %v", w.Code, w.Body, log)
+		}
+		time.Sleep(time.Second)
+		leaving, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		e.ServeHTTP(httptest.NewRecorder(), r.WithContext(leaving))
+		if n := len(m.entries()); n != 1 {
+			t.Errorf("the tool was asked %d times, also for one who left", n)
+		}
+		if v, _ := e.visit(t.Context(), "alice", e.upstreams["pages"]); v == nil || v.slots.free.TryAcquire(int64(v.slots.size)) || !v.slots.free.TryAcquire(int64(v.slots.size)-1) {
+			t.Error("one who left still has his place")
+		}
+	})
 }

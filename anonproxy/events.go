@@ -31,17 +31,19 @@ func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Read
 	if !up.tool.Opens(noticeboard.Events) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for event streams")
 	}
-	a.kind = eventsKind
 	s, refused := p.openStream(r.Context(), reader.Client, up, a.target)
 	if refused != nil {
 		return "", refused
 	}
 	defer s.close()
-	f := newFetch(s.ctx, p, up)
-	defer f.cancel(nil)
-	if f.visit, refused = p.admitted(w, r, reader, up); refused != nil {
+	v, refused := p.admittedStream(w, r, reader, up, s, a)
+	if refused != nil {
 		return "", refused
 	}
+	f := newFetch(s.ctx, p, up)
+	f.visit = v
+	defer f.cancel(nil)
+	a.kind = eventsKind
 	res, refused := f.get(a)
 	f.freeSlots()
 	if refused != nil {

@@ -88,6 +88,23 @@ func (p *Proxy) openStream(ctx context.Context, client string, up *upstream, t t
 	return s, nil
 }
 
+// admittedStream is admitted for a stream, whose opening is held back as any request is: it comes
+// with a page, and would show when that is read.
+func (p *Proxy) admittedStream(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, s *stream, a ask) (*visit, *refusal) {
+	v, refused := p.admitted(w, r, reader, up)
+	if refused != nil {
+		return nil, refused
+	}
+	if refused := p.held(s.ctx, up, a, up.hold.delayed()); refused != nil {
+		v.end()
+		if ended := s.ended(); ended != nil {
+			refused = ended
+		}
+		return nil, refused
+	}
+	return v, nil
+}
+
 // watch ends the stream once it is refused.
 func (s *stream) watch(refuse func() *refusal) {
 	tick := time.NewTicker(recheckStreams)

@@ -43,11 +43,13 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 		return "", refused
 	}
 	defer s.close()
-	f := newFetch(s.ctx, p, up)
-	defer f.cancel(nil)
-	if f.visit, refused = p.admitted(w, r, reader, up); refused != nil {
+	v, refused := p.admittedStream(w, r, reader, up, s, a)
+	if refused != nil {
 		return "", refused
 	}
+	f := newFetch(s.ctx, p, up)
+	f.visit = v
+	defer f.cancel(nil)
 	tool, refused := f.dialWebSocket(a)
 	f.freeSlots()
 	if refused != nil {
