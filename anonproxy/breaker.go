@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -51,6 +52,8 @@ type breaker struct {
 	pause   time.Duration  // of the last time it opened
 	asked   bool           // by the tool
 	probing bool
+	pauses  map[uint64]time.Time // the ends of those that the tool asked single clients for
+	pleas   map[uint64]struct{}  // the clients whom it asked since it last did well
 }
 
 // begin tells whether a request may be sent, and whether it is a probe; or how long to
@@ -110,6 +113,7 @@ func (b *breaker) settle(probes bool, how health, who uint64, pause time.Duratio
 		return nothing, 0
 	case how == well:
 		clear(b.by)
+		clear(b.pleas)
 		b.run, b.pause, b.until, b.asked = 0, 0, time.Time{}, false
 		if shut {
 			return closed, 0
@@ -129,6 +133,35 @@ func (b *breaker) settle(probes bool, how health, who uint64, pause time.Duratio
 	}
 	b.pause = max(firstPause, min(2*b.pause, longestPause))
 	return b.open(now, b.pause, false, shut)
+}
+
+// plead takes a pause that may be due to what the client asked for: it is his alone until the
+// tool has asked four for one, with no success in between. It returns what holds for all.
+func (b *breaker) plead(who uint64, pause time.Duration, now time.Time) time.Duration {
+	if who == 0 || pause == 0 {
+		return pause
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.pauses == nil {
+		b.pauses, b.pleas = make(map[uint64]time.Time), make(map[uint64]struct{})
+	}
+	maps.DeleteFunc(b.pauses, func(_ uint64, until time.Time) bool { return !now.Before(until) })
+	if len(b.pauses) >= rememberedBad {
+		clear(b.pauses)
+	}
+	b.pauses[who], b.pleas[who] = now.Add(pause), struct{}{}
+	if len(b.pleas) <= failureShare {
+		return 0
+	}
+	return pause
+}
+
+// paused is how long the client's own pause lasts.
+func (b *breaker) paused(who uint64, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, b.pauses[who].Sub(now))
 }
 
 // blame counts a failure against a client.

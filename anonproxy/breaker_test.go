@@ -214,7 +214,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 		{"drop", BreakerClosed, BreakerOpen},
 		{"hang", BreakerClosed, BreakerOpen},
 		{"429?later=60", BreakerOpen, BreakerOpen},
-		{"503?later=60", BreakerOpen, BreakerOpen},
+		{"503?later=60", BreakerClosed, BreakerOpen},
 		{"404?later=60", BreakerClosed, BreakerClosed},
 		{"to?to=" + gone.URL, BreakerClosed, BreakerOpen}, // a host of the tool's that is down
 	} {
@@ -440,5 +440,33 @@ func FuzzPauseAsked(f *testing.F) {
 		if got := pauseAsked(res, now); got < 0 || got > longestAsked {
 			t.Errorf("a pause of %v", got)
 		}
+	})
+}
+
+// A 503 with Retry-After may be due to what was asked for: one client can't stop the tool for the others by it.
+func TestPauseOfOneClient(t *testing.T) {
+	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
+		b := newBackend(t, moody)
+		cfg.Reader = masksOf
+		e := newEdge(t, cfg, tool("maps", b.URL))
+		ask := func(who, path string) answer { return e.do(t, "GET", "/.tools/maps/"+path, "empty", asking(who)) }
+		if a := ask("alice", "503?later=90"); a.status != 503 {
+			t.Fatalf("got %d", a.status)
+		}
+		a := ask("alice", "ok")
+		wantRefusal(t, a, 503, "the tool has asked for a pause; it is asked again in ")
+		wantLater(t, a, 80, 90)
+		if a := ask("bob", "ok"); a.status != 200 {
+			t.Errorf("another client got %d %q", a.status, a.body)
+		}
+		if n := b.hits.Load(); n != 2 {
+			t.Errorf("the tool was asked %d times", n)
+		}
+		for _, who := range []string{"b", "c", "d", "e"} {
+			ask(who, "503?later=90&of="+who)
+		}
+		a = ask("bob", "other")
+		wantRefusal(t, a, 503, "the tool has asked for a pause; it is asked again in ")
+		wantLater(t, a, 80, 90)
 	})
 }

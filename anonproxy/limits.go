@@ -108,7 +108,7 @@ type visit struct {
 	slots  *slots       // the client's, of which one is taken
 	users  atomic.Int32 // the request and its fetches under way, of which the last gives the slot back
 	owed   atomic.Int32 // charged for fetches that haven't begun
-	wait   atomic.Int64 // a time span, where the client is over its limit
+	wait   atomic.Int64 // a time span, where the client is over its limit, or the tool has asked him for a pause
 }
 
 // visit begins one. It waits for its turn where the client has many under way.
@@ -152,6 +152,10 @@ func (v *visit) admit() error {
 		return nil
 	}
 	g := v.up.gate
+	if wait := g.breaker.paused(v.who(), time.Now()); wait > 0 {
+		v.wait.Store(int64(wait))
+		return &refusal{http.StatusServiceUnavailable, OutcomeBreakerOpen, "the tool has asked for a pause; it is asked again in " + inSeconds(wait)}
+	}
 	g.mu.Lock()
 	wait := v.client.asked.take(v.up.clientLimit, time.Now())
 	g.mu.Unlock()
@@ -216,7 +220,7 @@ func (v *visit) who() uint64 {
 
 // putRetryAfter says when the client may ask again, where that is why he is refused.
 func (v *visit) putRetryAfter(h http.Header, e *refusal) {
-	if wait := time.Duration(v.wait.Load()); wait > 0 && e.outcome == OutcomeLimitedClient {
+	if wait := time.Duration(v.wait.Load()); wait > 0 && (e.outcome == OutcomeLimitedClient || e.outcome == OutcomeBreakerOpen) {
 		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
 	}
 }

@@ -83,7 +83,9 @@ func (f *fetch) count() {
 func (f *fetch) settle(probes bool, res *http.Response, refused *refusal) {
 	how, pause, now := f.judge(res, refused), time.Duration(0), time.Now()
 	if res != nil && how == ailing {
-		pause = pauseAsked(res, now)
+		if pause = pauseAsked(res, now); res.StatusCode == http.StatusServiceUnavailable { // 429 is meant for the edge
+			pause = f.up.gate.breaker.plead(f.visit.who(), pause, now)
+		}
 	}
 	switch event, wait := f.up.gate.breaker.settle(probes, how, f.visit.who(), pause, now); event {
 	case opened:
