@@ -109,6 +109,10 @@ func (b *breaker) settle(probes bool, how health, who uint64, pause time.Duratio
 		b.probing = false
 	}
 	switch {
+	case how == unknown && probes && who != 0: // he left: who does so again and again must not keep the others out
+		b.blame(who)
+		b.until = now // from which on he waits longer than they
+		return nothing, 0
 	case how == unknown, shut && !probes && pause == 0: // begun before it opened
 		return nothing, 0
 	case how == well:

@@ -470,3 +470,22 @@ func TestPauseOfOneClient(t *testing.T) {
 		wantLater(t, a, 80, 90)
 	})
 }
+
+// A client who takes each probe and leaves before it ends lets others have the next.
+func TestProbesOfOneWhoLeaves(t *testing.T) {
+	now := time.Now()
+	b := &breaker{until: now, pause: firstPause}
+	for range failureShare {
+		if probes, wait := b.begin(now, 1); !probes {
+			t.Fatalf("no probe for %v", wait)
+		}
+		now = now.Add(14 * time.Second)
+		b.settle(true, unknown, 1, 0, now)
+	}
+	if probes, wait := b.begin(now, 1); probes || wait != distrust {
+		t.Errorf("he probes again: %v, waits %v", probes, wait)
+	}
+	if probes, wait := b.begin(now, 2); !probes {
+		t.Errorf("another can't: waits %v", wait)
+	}
+}
