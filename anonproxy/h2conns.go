@@ -15,6 +15,10 @@ import (
 // made for, which may have been cancelled.
 const unclaimedTimeout = 5 * time.Second
 
+// h2ReceiveBuffer is what a tool may send of an answer, in bytes, that its reader doesn't take. By
+// default it is 4 MiB, and a tool's 256 slow readers would hold a gigabyte.
+const h2ReceiveBuffer = 512 << 10
+
 // h2Conns speaks HTTP/2 on connections that another transport made. It is net/http's
 // own client, told that they are plain, since it would take none but a tls.Conn for
 // encrypted: so an [orderedConn] can stand between.
@@ -47,6 +51,7 @@ func newH2Conns() *h2Conns {
 		HTTP2: &http.HTTP2Config{
 			SendPingTimeout: http2PingTimeout, PingTimeout: http2PingTimeout,
 			MaxEncoderHeaderTableSize: 1, // what it would put there, the orderedConn undoes
+			MaxReceiveBufferPerStream: h2ReceiveBuffer,
 		},
 	}
 	return h

@@ -430,3 +430,29 @@ func TestUnreadableFramesEndTheConnection(t *testing.T) {
 	ordered.Close()
 	until(t, "the connection's end", func() bool { return b.open.Load() == 0 })
 }
+
+// What a slow reader doesn't take is little, as it is held in memory.
+func TestSlowReaderOverHTTP2(t *testing.T) {
+	sent := make(chan int, 1)
+	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Second))
+		total, piece := 0, make([]byte, 16<<10)
+		for total < 30<<20 {
+			n, err := w.Write(piece)
+			if total += n; err != nil {
+				break
+			}
+		}
+		sent <- total
+	})
+	transport := transportTo(t, b.URL)
+	r, _ := http.NewRequestWithContext(t.Context(), "GET", b.URL, nil)
+	res, err := transport.http.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if n := <-sent; n > 1<<20 || res.ProtoMajor != 2 {
+		t.Errorf("the tool could send %d bytes to one who takes nothing, by %s", n, res.Proto)
+	}
+}
