@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -38,7 +39,7 @@ func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, c
 	if refused := f.cut(w, res); refused != nil {
 		return "", refused
 	}
-	outcome, lifetime := OutcomeOK, cacheControl(res.Header)
+	outcome, lifetime := OutcomeOK, cacheControl(res.Header, f.hops...)
 	if res.StatusCode >= 400 {
 		outcome, lifetime = OutcomeToolError, "no-store"
 	}
@@ -87,36 +88,14 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 }
 
 // cacheControl returns how long a browser may keep an answer: as long as the
-// tool says, an hour at most, and never where the answer might be one reader's.
-func cacheControl(h http.Header) string {
-	if len(h["Set-Cookie"]) > 0 || len(h["Pragma"]) > 0 {
-		return "no-store"
-	}
-	for _, vary := range h["Vary"] {
-		// What we send never varies but by kind, so other fields change nothing.
-		if strings.Contains(vary, "*") {
-			return "no-store"
-		}
-	}
-	age := int64(-1)
-	for _, field := range h["Cache-Control"] {
-		for directive := range strings.SplitSeq(field, ",") {
-			name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-			switch strings.ToLower(name) {
-			case "no-store", "no-cache", "private":
-				return "no-store"
-			case "max-age":
-				n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-				if err != nil || age >= 0 && age != int64(n) {
-					return "no-store"
-				}
-				age = int64(n)
-			}
-		}
-	}
-	if text := h.Get("Age"); text != "" { // an error would be made for nothing
-		if spent, err := strconv.ParseUint(text, 10, 31); err == nil {
-			age -= int64(spent)
+// tool says, an hour at most, and never where the answer might be one reader's. Of one
+// that came by redirects, no longer than each of them may be kept.
+func cacheControl(h http.Header, hops ...cache.Hop) string {
+	age, _ := lifetime(h)
+	for _, hop := range hops {
+		permanent := hop.Status == http.StatusMovedPermanently || hop.Status == http.StatusPermanentRedirect
+		if n, told := lifetime(hop.Header); told || !permanent {
+			age = min(age, n)
 		}
 	}
 	if age <= 0 {
@@ -124,6 +103,43 @@ func cacheControl(h http.Header) string {
 	}
 	// private: a cache between the wiki and its readers might ignore Vary.
 	return "private, max-age=" + strconv.FormatInt(min(age, int64(maxAge/time.Second)), 10)
+}
+
+// lifetime is for how many seconds a browser may keep a response, 0 or less for none, and
+// whether the tool says so.
+func lifetime(h http.Header) (age int64, told bool) {
+	if len(h["Set-Cookie"]) > 0 || len(h["Pragma"]) > 0 {
+		return 0, true
+	}
+	for _, vary := range h["Vary"] {
+		// What we send never varies but by kind, so other fields change nothing.
+		if strings.Contains(vary, "*") {
+			return 0, true
+		}
+	}
+	age = -1
+	for _, field := range h["Cache-Control"] {
+		for directive := range strings.SplitSeq(field, ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+			switch strings.ToLower(name) {
+			case "no-store", "no-cache", "private":
+				return 0, true
+			case "max-age":
+				n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+				if err != nil || age >= 0 && age != int64(n) {
+					return 0, true
+				}
+				age = int64(n)
+			}
+		}
+	}
+	told = age >= 0
+	if text := h.Get("Age"); text != "" { // an error would be made for nothing
+		if spent, err := strconv.ParseUint(text, 10, 31); err == nil {
+			age -= int64(spent)
+		}
+	}
+	return age, told
 }
 
 var (

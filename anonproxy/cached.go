@@ -187,7 +187,7 @@ func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Resp
 		return nil, refused
 	}
 	if res.StatusCode < 400 {
-		answer.Control = cacheControl(res.Header)
+		answer.Control = cacheControl(res.Header, f.hops...)
 	}
 	return answer, nil
 }

@@ -27,13 +27,13 @@ type fetch struct {
 	watchdog *time.Timer
 	deadline time.Time
 	want     cache.Ranges // where no cache looks after them
+	hops     []cache.Hop  // redirects so far
 
 	// For the cache.
 	validators *cache.Validators // to send
 	sent       bool              // they were, with the last request
 	shared     bool              // the answer goes through a cache
 	quiet      bool              // whoever asks tells of errors himself
-	hops       []cache.Hop       // redirects so far
 	url        string            // of the last request
 
 	// For fairness.
@@ -91,9 +91,7 @@ func (f *fetch) send(a ask) (*http.Response, *refusal) {
 			return res, nil
 		}
 		location := res.Header["Location"]
-		if f.shared {
-			f.hops = append(f.hops, cache.Hop{Status: res.StatusCode, Header: res.Header})
-		}
+		f.hops = append(f.hops, cache.Hop{Status: res.StatusCode, Header: res.Header})
 		f.discard(res.Body)
 		var refused *refusal
 		if u, refused = f.up.follow(u, location); refused == nil {

@@ -107,3 +107,33 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("observed %q", got)
 	}
 }
+
+// A browser keeps what came by redirects no longer than each of them, with a cache or without.
+func TestLifetimeOverRedirects(t *testing.T) {
+	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
+		b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/page" {
+				w.Header().Set("Cache-Control", "max-age=600")
+				answers("text/plain", "x")(w, r)
+				return
+			}
+			if control := r.URL.Query().Get("control"); control != "" {
+				w.Header().Set("Cache-Control", control)
+			}
+			w.Header().Set("Location", "/page")
+			w.WriteHeader(map[string]int{"/302": 302, "/301": 301}[r.URL.Path])
+		})
+		e := newEdge(t, cfg, tool("maps", b.URL))
+		for path, kept := range map[string]bool{
+			"302": false, "302?control=no-store": false, "302?control=private": false, "302?control=max-age=60": true, "301?control=no-store": false, "301": true,
+		} {
+			a := e.do(t, "GET", "/.tools/maps/"+path, "empty")
+			if got := a.header.Get("Cache-Control"); a.body != "x" || strings.Contains(got, "max-age") != kept {
+				t.Errorf("%s: %q for %q", path, got, a.body)
+			}
+			if strings.Contains(path, "=60") && !strings.Contains(a.header.Get("Cache-Control"), "max-age=60") {
+				t.Errorf("%s: %q", path, a.header.Get("Cache-Control"))
+			}
+		}
+	})
+}
