@@ -84,7 +84,12 @@ func (f *fetch) send(a ask) (*http.Response, *refusal) {
 			return nil, f.failure(err)
 		}
 		if !isRedirect(res.StatusCode) {
-			if refused := f.unpack(res, a.method); refused != nil {
+			refused := f.unpack(res, a.method)
+			switch {
+			case refused == nil:
+			case res.StatusCode >= 400 && refused.outcome == OutcomeRefusedResponse:
+				res.Header.Del("Content-Type") // the error counts, its page doesn't: see check
+			default:
 				res.Body.Close()
 				return nil, refused
 			}

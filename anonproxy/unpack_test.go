@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
@@ -154,4 +155,40 @@ func FuzzUnpack(f *testing.F) {
 			t.Fatalf("unpacked %d bytes, gzip says %d and %v", n, m, err)
 		}
 	})
+}
+
+// An error counts, its page doesn't: also one that is compressed in a way that isn't passed on, or broken.
+func TestErrorsThatAreCompressed(t *testing.T) {
+	for _, coding := range []string{"br", "gzip"} {
+		t.Run(coding, func(t *testing.T) {
+			var failing atomic.Bool
+			b := newBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/plain")
+				if failing.Load() {
+					w.Header().Set("Content-Encoding", coding)
+					w.WriteHeader(500)
+					_, _ = io.WriteString(w, "not of that coding")
+					return
+				}
+				w.Header().Set("Cache-Control", "max-age=0, stale-if-error=600")
+				w.Header().Set("ETag", `"1"`)
+				_, _ = io.WriteString(w, "kept")
+			})
+			e := newEdge(t, Config{Cache: newCache(t, cache.Config{})}, tool("maps", b.URL))
+			if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.body != "kept" {
+				t.Fatalf("got %d %q", a.status, a.body)
+			}
+			failing.Store(true)
+			if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.body != "kept" {
+				t.Errorf("got %d %q in place of what is kept", a.status, a.body)
+			}
+			wantRefusal(t, e.do(t, "GET", "/.tools/maps/other", "empty"), 500, "the tool answers with status 500")
+			for i := range failureRun {
+				e.do(t, "GET", fmt.Sprint("/.tools/maps/", i), "empty")
+			}
+			if got := e.proxy.upstreams["maps"].gate.Breaker(); got != BreakerOpen {
+				t.Errorf("the breaker took it for well: state %d", got)
+			}
+		})
+	}
 }
