@@ -42,12 +42,17 @@ func (a *Answer) Close() {
 		return
 	}
 	a.flight.c.mu.Lock() // orders it with readers who join
-	defer a.flight.c.mu.Unlock()
-	a.close()
+	direct := a.close()
+	a.flight.c.mu.Unlock()
+	if direct != nil {
+		direct.Close()
+	}
 }
 
-// close is Close where Cache.mu is held, if it has to be.
-func (a *Answer) close() {
+// close is Close where Cache.mu is held, if it has to be. It returns a body to be closed
+// without that: net/http may wait for the tool to take what is written to it, and nobody who
+// asks another tool shall wait with it.
+func (a *Answer) close() (direct io.Closer) {
 	switch {
 	case a.object == nil:
 	case a.direct != nil:
@@ -55,7 +60,7 @@ func (a *Answer) close() {
 			a.detach()
 		}
 		a.flight.cancel(errNobody)
-		a.direct.Close()
+		direct = a.direct
 	case a.reader != nil:
 		if a.object.body.leave(a.reader) {
 			a.flight.cancel(errNobody)
@@ -65,6 +70,7 @@ func (a *Answer) close() {
 		a.object.body.release()
 	}
 	a.object = nil
+	return direct
 }
 
 // Reply is how an answer is put to one request.

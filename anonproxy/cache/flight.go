@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -169,12 +170,17 @@ func (f *flight) wait(ctx context.Context, w *waiter) (Answer, error) {
 // abandon takes a waiter out. The fetch ends with the last, unless its answer is
 // already known to be one that is stored.
 func (f *flight) abandon(w *waiter) {
+	if direct := f.abandonLocked(w); direct != nil {
+		direct.Close()
+	}
+}
+
+func (f *flight) abandonLocked(w *waiter) (direct io.Closer) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	select {
 	case <-w.ready:
-		w.answer.close()
-		return
+		return w.answer.close()
 	default:
 	}
 	delete(f.waiters, w)
@@ -187,6 +193,7 @@ func (f *flight) abandon(w *waiter) {
 		f.cancel(errNobody)
 		f.unregister()
 	}
+	return nil
 }
 
 // unregister lets later requests start anew. Cache.mu is held.

@@ -63,10 +63,8 @@ func (f *flight) apart(o *object, res *Response) {
 
 // hand gives the response's own body to the one who waits, if he still does.
 func (f *flight) hand(o *object, res *Response) {
-	f.c.mu.Lock()
-	defer f.c.mu.Unlock()
 	given := false
-	f.settleLocked(func(w *waiter) {
+	f.settle(func(w *waiter) {
 		given = true
 		f.c.stats.passed.Add(1)
 		w.answer = Answer{Result: Pass, object: o, direct: res.Body, flight: f}
