@@ -89,3 +89,16 @@ func TestReaderWhoTakesNothing(t *testing.T) {
 		})
 	})
 }
+
+// Sites that share a tool and allow it different numbers don't forget what a client has under way.
+func TestClientsSlotsAtTwoSites(t *testing.T) {
+	g := NewGate()
+	_, one := g.client("alice", 2)
+	one.free.TryAcquire(2)
+	if _, other := g.client("alice", 3); other.size != 3 {
+		t.Errorf("the other site gives %d", other.size)
+	}
+	if _, again := g.client("alice", 2); again != one {
+		t.Error("the client may begin anew")
+	}
+}

@@ -41,7 +41,7 @@ type Gate struct {
 type gateClient struct {
 	id    uint64 // a keyed hash, 0 for those that nobody can tell apart
 	asked bucket
-	slots *slots // its part of the tool's; nil where it is no single client
+	slots []*slots // its part of the tool's, for each share; none where it is no single client
 }
 
 // NewGate returns the gate of a tool that was never asked.
@@ -73,10 +73,17 @@ func (g *Gate) client(key string, share int) (*gateClient, *slots) {
 		c = &gateClient{id: id}
 		g.clients.Add(id, c)
 	}
-	if id != 0 && (c.slots == nil || c.slots.size != share) {
-		c.slots = newSlots(share)
+	if id == 0 {
+		return c, nil
 	}
-	return c, c.slots
+	for _, s := range c.slots { // sites may set the shares apart
+		if s.size == share {
+			return c, s
+		}
+	}
+	s := newSlots(share)
+	c.slots = append(c.slots, s)
+	return c, s
 }
 
 // fairness is what an upstream is allowed, and its gate.
