@@ -66,7 +66,7 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 	}
 	defer func() { _ = toReader.CloseNow() }()
 	tunnel := &tunnel{
-		p: p, s: s, up: up, inspect: reader.leaks,
+		p: p, s: s, up: up, client: reader.Client, inspect: reader.leaks,
 		reader: toReader, tool: tool,
 	}
 	return tunnel.run(), nil

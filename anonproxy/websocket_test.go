@@ -578,3 +578,41 @@ func TestTheToolIsToldNothingOfTheEnd(t *testing.T) {
 		t.Errorf("the tool got %v, want 1000 and no more", err)
 	}
 }
+
+// Messages that are being sent are held in memory, of which one client has a part.
+func TestMemoryOfMessages(t *testing.T) {
+	const size = 8 << 20
+	b := socketBackend(t, echo)
+	declared := streaming("chat", b.URL, noticeboard.WebSocket)
+	declared.MaxRequestSize = size
+	e := newEdge(t, Config{Reader: masksOf}, declared)
+	as := func(who string) func(http.Header) { return func(h http.Header) { h.Set(readerHeader, who) } }
+	conns := make([]*websocket.Conn, 5)
+	for i := range conns { // more than half of a message, and then nothing
+		conns[i] = e.dial(t, "/.tools/chat/x", as("alice"))
+		conns[i].CloseRead(t.Context())
+		part, err := conns[i].Writer(t.Context(), websocket.MessageBinary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = part.Write(make([]byte, size*5/8))
+	}
+	e.observed(t, len(conns)-2) // two of them have a quarter of the memory
+	if n := e.proxy.bodies.Load(); n > bodyMemory/bodyShare {
+		t.Errorf("one client holds %d bytes", n)
+	}
+	other := e.dial(t, "/.tools/chat/x", as("bob"))
+	if err := other.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := other.Read(t.Context()); string(got) != "hello" || err != nil {
+		t.Errorf("another client got %q, %v", got, err)
+	}
+	for _, conn := range append(conns, other) {
+		_ = conn.CloseNow()
+	}
+	e.observed(t, len(conns)+1)
+	if n := e.proxy.bodies.Load(); n != 0 {
+		t.Errorf("%d bytes are held after all", n)
+	}
+}

@@ -3,6 +3,7 @@ package anonproxy
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -17,6 +18,7 @@ type tunnel struct {
 	p            *Proxy
 	s            *stream
 	up           *upstream
+	client       string
 	inspect      func([]byte) *refusal // may be nil
 	reader, tool *websocket.Conn
 }
@@ -78,27 +80,61 @@ func (t *tunnel) ended() ending {
 // fromReader passes on what the reader says until that ends.
 func (t *tunnel) fromReader(ctx context.Context) ending {
 	for {
-		kind, message, err := t.reader.Read(ctx)
-		switch {
-		case errors.Is(err, websocket.ErrMessageTooBig):
-			return ending{OutcomeRefusedRequest, websocket.StatusMessageTooBig, "the message is too large"}
-		case err != nil: // closed in one way or another
-			return ending{outcome: OutcomeOK, code: websocket.StatusNormalClosure}
-		case kind == websocket.MessageText && !utf8.Valid(message):
-			return ending{OutcomeRefusedRequest, websocket.StatusInvalidFramePayloadData, "the message isn't UTF-8"}
-		}
-		if t.inspect != nil {
-			if refused := t.inspect(message); refused != nil {
-				return ending{refused.outcome, websocket.StatusPolicyViolation, closeReason(refused.reason)}
-			}
-		}
-		if t.s.ctx.Err() != nil {
-			return t.ended()
-		}
-		if err := t.write(ctx, t.tool, kind, message); err != nil {
-			return ending{OutcomeUnreachable, websocket.StatusInternalError, "the tool takes no more"}
+		body := &requestBody{memory: &t.p.bodies, shares: &t.p.shares, client: t.client, limit: t.up.maxMessage()}
+		if end := t.pass(ctx, body); end != nil {
+			return *end
 		}
 	}
+}
+
+// pass passes one message of the reader's on, whose memory counts as that of a POST's body does.
+func (t *tunnel) pass(ctx context.Context, body *requestBody) *ending {
+	defer body.done()
+	kind, err := t.readInto(ctx, body)
+	message := body.data
+	var refused *refusal
+	switch {
+	case errors.As(err, &refused):
+		return &ending{refused.outcome, websocket.StatusTryAgainLater, closeReason(refused.reason)}
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return &ending{OutcomeRefusedRequest, websocket.StatusMessageTooBig, "the message is too large"}
+	case err != nil: // closed in one way or another
+		return &ending{outcome: OutcomeOK, code: websocket.StatusNormalClosure}
+	case kind == websocket.MessageText && !utf8.Valid(message):
+		return &ending{OutcomeRefusedRequest, websocket.StatusInvalidFramePayloadData, "the message isn't UTF-8"}
+	}
+	if t.inspect != nil {
+		if refused := t.inspect(message); refused != nil {
+			return &ending{refused.outcome, websocket.StatusPolicyViolation, closeReason(refused.reason)}
+		}
+	}
+	if t.s.ctx.Err() != nil {
+		end := t.ended()
+		return &end
+	}
+	if err := t.write(ctx, t.tool, kind, message); err != nil {
+		return &ending{OutcomeUnreachable, websocket.StatusInternalError, "the tool takes no more"}
+	}
+	return nil
+}
+
+// readInto reads a whole message. The error may be a refusal.
+func (t *tunnel) readInto(ctx context.Context, body *requestBody) (websocket.MessageType, error) {
+	kind, in, err := t.reader.Reader(ctx)
+	for err == nil {
+		if len(body.data) == cap(body.data) {
+			if refused := body.grow(0); refused != nil {
+				return kind, refused
+			}
+		}
+		var n int
+		n, err = in.Read(body.data[len(body.data):cap(body.data)])
+		body.data = body.data[:len(body.data)+n]
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return kind, err
 }
 
 // fromTool passes on what the tool says until that ends.
