@@ -29,6 +29,9 @@ func (f *fetch) serve(w http.ResponseWriter, a ask) (string, *refusal) {
 	if refused != nil {
 		return "", refused
 	}
+	if a.method == http.MethodPost && res.StatusCode < 400 && f.p.cfg.Cache != nil {
+		f.p.cfg.Cache.Invalidate(f.up.keys(a)...)
+	}
 	return f.pass(w, a.method, res, contentType)
 }
 

@@ -160,6 +160,14 @@ func (up *upstream) key(a ask) cache.Key {
 	return cache.Key{Scope: up.scopes[a.kind], Path: a.escaped, Query: a.rawQuery, AnyQuery: a.anyQuery}
 }
 
+// keys are those of what is asked for, for all uses.
+func (up *upstream) keys(a ask) (keys []cache.Key) {
+	for a.kind = range up.scopes {
+		keys = append(keys, up.key(a))
+	}
+	return keys
+}
+
 // forCache tells failures, in whose place a stale answer may be served, from
 // answers that are refused.
 func (e *refusal) forCache() error {

@@ -420,3 +420,37 @@ func TestCacheOverTLS(t *testing.T) {
 		t.Errorf("%d fetches", b.hits.Load())
 	}
 }
+
+// A POST that did well may have changed what is kept of its address, for whatever use (RFC 9111 section 4.4).
+func TestPostInvalidates(t *testing.T) {
+	var n atomic.Int64
+	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "POST" {
+			if n.Add(1); r.URL.RawQuery == "fails" {
+				w.WriteHeader(500)
+				return
+			}
+		}
+		cacheable("text/plain", fmt.Sprint(n.Load()))(w, r)
+	})
+	declared := postTool(b.URL)
+	declared.Methods = []string{"GET", "POST"}
+	e := newEdge(t, Config{Cache: newCache(t, cache.Config{})}, declared)
+	for _, step := range []struct{ method, path, dest, want string }{
+		{"GET", "a", "empty", "0"}, {"GET", "b", "empty", "0"}, {"GET", "a", "", "0"}, {"GET", "a?fails", "empty", "0"},
+		{"POST", "a", "empty", "1"},
+		{"GET", "a", "empty", "1"}, {"GET", "a", "", "1"}, {"GET", "b", "empty", "0"},
+		{"POST", "a?fails", "empty", ""},
+		{"GET", "a?fails", "empty", "0"},
+	} {
+		var a answer
+		if step.method == "POST" {
+			a = e.post(t, "/.tools/maps/"+step.path, "text/plain", "x")
+		} else {
+			a = e.do(t, step.method, "/.tools/maps/"+step.path, step.dest)
+		}
+		if step.want != "" && a.body != step.want {
+			t.Errorf("%s %s for %q: got %d %q, want %q", step.method, step.path, step.dest, a.status, a.body, step.want)
+		}
+	}
+}

@@ -23,9 +23,10 @@ type flight struct {
 	generation uint64  // of purges, when it began
 
 	// Guarded by Cache.mu.
-	settled bool
-	waiters map[*waiter]struct{}
-	object  *object // that is arriving
+	settled  bool
+	outdated bool // what it asks for was changed meanwhile
+	waiters  map[*waiter]struct{}
+	object   *object // that is arriving
 }
 
 // waiter is one who waits for a flight's answer to begin.

@@ -28,6 +28,27 @@ func (c *Cache) PurgeBefore(tool string, end time.Time) {
 	}
 }
 
+// Invalidate forgets the answers of keys, which a request that isn't safe may have changed (RFC
+// 9111 section 4.4). What is being fetched goes to those who wait for it and isn't stored.
+func (c *Cache) Invalidate(keys ...Key) {
+	if c.disk != nil {
+		for _, key := range keys {
+			c.disk.remove(key)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range keys {
+		if f := c.flights[key]; f != nil {
+			f.outdated = true
+			delete(c.flights, key)
+		}
+		if o, ok := c.store.removeIf(key, func(*object) bool { return true }); ok {
+			o.body.release()
+		}
+	}
+}
+
 // forget takes answers out of memory and keeps those on their way from coming in.
 func (c *Cache) forget(match func(Key) bool) int {
 	c.mu.Lock()

@@ -210,7 +210,7 @@ func (f *flight) tooMuch(begin func()) (kept bool) {
 func (f *flight) keep(o *object) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	if f.generation != f.c.generation || f.c.closed {
+	if f.generation != f.c.generation || f.outdated || f.c.closed {
 		return
 	}
 	f.c.passing.Remove(f.key)
