@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,4 +104,58 @@ func TestClientsSlotsAtTwoSites(t *testing.T) {
 	if _, again := g.client("alice", 2); again != one {
 		t.Error("the client may begin anew")
 	}
+}
+
+// Whatever becomes of requests, their places are given back, once.
+func TestPlacesAreGivenBack(t *testing.T) {
+	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
+		b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+			n := len(r.URL.Path) + len(r.URL.RawQuery)
+			w.Header().Set("Cache-Control", []string{"no-store", "max-age=60", "max-age=0, stale-while-revalidate=60", "no-cache"}[n%4])
+			w.Header().Set("ETag", `"1"`)
+			w.Header().Set("Content-Type", "text/plain")
+			time.Sleep(time.Duration(rand.N(4)) * time.Millisecond)
+			_, _ = io.WriteString(w, "some")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(time.Duration(rand.N(4)) * time.Millisecond)
+			if rand.N(5) == 0 {
+				panic(http.ErrAbortHandler)
+			}
+			_, _ = io.CopyN(w, zeroReader{}, 300<<10)
+		})
+		cfg.Reader, cfg.Concurrent = masksOf, 16
+		e := newEdge(t, cfg, tool("maps", b.URL))
+		var work sync.WaitGroup
+		for i := range 12 {
+			work.Go(func() {
+				for range 60 {
+					ctx, leave := context.WithTimeout(t.Context(), time.Duration(rand.N(12))*time.Millisecond)
+					r, _ := http.NewRequestWithContext(ctx, []string{"GET", "GET", "HEAD"}[rand.N(3)], e.URL+"/.tools/maps/"+strings.Repeat("x", rand.N(8)), nil)
+					asking(fmt.Sprint("reader", i%3))(r)
+					if rand.N(4) == 0 {
+						r.Header.Set("Range", "bytes=100-200")
+					}
+					if res, err := http.DefaultTransport.RoundTrip(r); err == nil {
+						_, _ = io.CopyN(io.Discard, res.Body, int64(rand.N(400<<10)))
+						res.Body.Close()
+					}
+					leave()
+				}
+			})
+		}
+		work.Wait()
+		defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+		up := e.proxy.upstreams["maps"]
+		free := func(s *slots) {
+			tries(t, "places that are free", func() bool { return s.free.TryAcquire(int64(s.size)) })
+			if s.free.TryAcquire(1) {
+				t.Error("a place was given back twice")
+			}
+		}
+		free(up.slots)
+		for i := range 3 {
+			_, s := up.gate.client(fmt.Sprint("reader", i), up.share)
+			free(s)
+		}
+	})
 }
