@@ -24,7 +24,8 @@ type flight struct {
 
 	// Guarded by Cache.mu.
 	settled  bool
-	outdated bool // what it asks for was changed meanwhile
+	first    *waiter // who started it; nil if nobody waits for it
+	outdated bool    // what it asks for was changed meanwhile
 	waiters  map[*waiter]struct{}
 	object   *object // that is arriving
 }
@@ -113,6 +114,7 @@ func (c *Cache) start(key Key, by asker, background bool) (*flight, *waiter, err
 	w := newWaiter()
 	f, err := c.startWith(key, by.fetch, func(f *flight) {
 		if f.background = background; !background {
+			f.first = w
 			f.admit(w)
 		}
 	})
@@ -216,9 +218,19 @@ func (f *flight) settleLocked(give func(*waiter)) {
 		return
 	}
 	f.settled = true
-	for w := range f.waiters {
+	settle := func(w *waiter) {
 		give(w)
 		close(w.ready)
+	}
+	// An answer that is for one alone is for whom it was fetched: he was charged for it.
+	_, waits := f.waiters[f.first]
+	if waits {
+		settle(f.first)
+	}
+	for w := range f.waiters {
+		if w != f.first {
+			settle(w)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package canary
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -41,6 +42,8 @@ type echo struct {
 	contentType string
 
 	serving    sync.WaitGroup
+	ctx        context.Context // done when nothing more is to come
+	cancel     context.CancelFunc
 	mu         sync.Mutex
 	recordings []recording
 }
@@ -58,15 +61,18 @@ func newEcho(certificate *tls.Certificate, protocol, contentType string) (*echo,
 		return nil, fmt.Errorf("listening for the echo: %w", err)
 	}
 	e := &echo{listener: l, certificate: certificate, protocol: protocol, contentType: contentType}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.serving.Go(e.accept)
 	return e, nil
 }
 
 func (e *echo) address() string { return e.listener.Addr().String() }
 
-// close ends the echo and returns what it got, in the order of the connections' ends.
+// close ends the echo and returns what it got, in the order of the connections' ends. Those that a client
+// keeps open, as it does where they were busy a moment ago, are ended.
 func (e *echo) close() []recording {
 	_ = e.listener.Close() // accept ends with it
+	e.cancel()
 	e.serving.Wait()
 	return e.recordings
 }
@@ -80,6 +86,7 @@ func (e *echo) accept() {
 		e.serving.Go(func() {
 			defer conn.Close()
 			_ = conn.SetDeadline(time.Now().Add(echoTimeout))
+			defer context.AfterFunc(e.ctx, func() { _ = conn.SetDeadline(time.Now()) })()
 			r := e.serve(conn)
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -166,6 +173,9 @@ func (e *echo) serveFrames(conn net.Conn) ([]byte, error) {
 	return spoke, nil
 }
 
+// firstStream is the number of a client's first stream (RFC 9113 section 5.1.1).
+const firstStream = 1
+
 func (e *echo) answerFrames(framer *http2.Framer, block []byte) error {
 	fields, err := hpack.NewDecoder(4096, nil).DecodeFull(block)
 	if err != nil {
@@ -185,12 +195,11 @@ func (e *echo) answerFrames(framer *http2.Framer, block []byte) error {
 			return err
 		}
 	}
-	const stream = 1 // the first of a client, RFC 9113 section 5.1.1
-	err = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: answer.Bytes(), EndHeaders: true, EndStream: head})
+	err = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: firstStream, BlockFragment: answer.Bytes(), EndHeaders: true, EndStream: head})
 	if err != nil || head {
 		return err
 	}
-	return framer.WriteData(stream, true, []byte(answerBody))
+	return framer.WriteData(firstStream, true, []byte(answerBody))
 }
 
 // tap keeps the first bytes that are read.
