@@ -97,7 +97,10 @@ http://:{PORT} {
 	import site
 }
 https://` + leakHost + `:{TLSPORT} {
-	tls internal
+	# At the first handshake and not while the config starts, as Caddy's own tls app has a data race there.
+	tls internal {
+		on_demand
+	}
 	import site
 }
 `

@@ -123,7 +123,9 @@ func TestLeakInLogs(t *testing.T) {
 		import site
 	}
 	https://`+leakHost+":"+tlsSite[strings.LastIndexByte(tlsSite, ':')+1:]+` {
-		tls internal
+		tls internal {
+			on_demand
+		}
 		import site
 	}`)
 	roots := e.rootOf(t, tlsSite)

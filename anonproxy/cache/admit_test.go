@@ -72,6 +72,9 @@ func TestAdmittedIsWhoFetches(t *testing.T) {
 				total := 0
 				for i := range callers {
 					total += callers[i].asked
+					if tc.fetches == len(callers) && callers[i].asked != 1 { // nobody fetches for another
+						t.Errorf("caller %d was asked to admit %d fetches", i, callers[i].asked)
+					}
 				}
 				if total != tc.fetches || o.count() != tc.fetches {
 					t.Errorf("asked to admit %d times, fetched %d times, want %d", total, o.count(), tc.fetches)

@@ -33,8 +33,8 @@ func (f *flight) answered(old *object, res *Response, requested time.Time) {
 	}
 }
 
-// apart gives a response that can't be shared to one who waits; the others ask for
-// themselves, as do those who come within a time. It may be stored where it has
+// apart gives a response that can't be shared to one who waits, who is the one that it was
+// fetched for unless he left; the others ask for themselves, as do those who come within a time. It may be stored where it has
 // to be confirmed each time, and then its first reader gets it as it is stored.
 func (f *flight) apart(o *object, res *Response) {
 	f.c.mu.Lock()
@@ -42,10 +42,15 @@ func (f *flight) apart(o *object, res *Response) {
 	if o.policy.reuse == forbidden {
 		f.c.passing.Add(f.key, time.Now().Add(passTime))
 	}
-	var one *waiter
+	one := f.first
+	if _, waits := f.waiters[one]; !waits {
+		one = nil
+	}
 	for w := range f.waiters {
 		if one == nil {
 			one = w
+		}
+		if w == one {
 			continue
 		}
 		delete(f.waiters, w)
