@@ -58,11 +58,11 @@ func (q *turns) declare(entries []string, underWay map[*turn]struct{}, now time.
 			continue
 		}
 		seen[t] = struct{}{}
-		t.entry = entry // lets go of the text that the other was part of
-		if _, busy := underWay[t]; busy {
+		if _, busy := underWay[t]; busy { // the entry of such a one is being read
 			t.gone = false
 			continue
 		}
+		t.entry = entry // lets go of the text that the other was part of
 		next = append(next, t)
 	}
 	spread(news, now, gap)
