@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -30,6 +31,7 @@ type toolProxy struct {
 	board *noticeboard.Board
 	keys  []string     // held in toolTransports
 	gates []string     // held in toolGates
+	cache any          // its key, held in toolCaches; nil: none
 	users atomic.Int64 // the requests that it serves, and the handler that has it in place
 }
 
@@ -37,6 +39,7 @@ func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy
 	p := &toolProxy{board: board}
 	p.users.Store(1)
 	config.Transport, config.Gate = p.transport, p.gate
+	p.holdCache(&config)
 	var err error
 	if p.Proxy, err = anonproxy.New(board, config); err != nil {
 		return nil, errors.Join(err, p.release())
@@ -52,6 +55,30 @@ func (p *toolProxy) transport(tool *noticeboard.Tool) *anonproxy.Transport {
 	})
 	p.keys = append(p.keys, key)
 	return pooled.(toolTransport).Transport
+}
+
+// holdCache keeps the cache open until the proxy's last user has gone: closing it breaks off what is being
+// fetched. Requests that come so late that it is closed already ask the tool.
+func (p *toolProxy) holdCache(config *anonproxy.Config) {
+	if config.Cache == nil {
+		return
+	}
+	toolCaches.Range(func(key, value any) bool {
+		if value.(toolCache).Cache == config.Cache {
+			p.cache = key
+		}
+		return p.cache == nil
+	})
+	if p.cache != nil {
+		held, _, err := toolCaches.LoadOrNew(p.cache, func() (caddy.Destructor, error) { return nil, cache.ErrClosed })
+		if err == nil && held.(toolCache).Cache == config.Cache {
+			return
+		}
+		if err == nil { // another of the same configuration has taken its place
+			_, _ = toolCaches.Delete(p.cache)
+		}
+	}
+	config.Cache, p.cache = nil, nil
 }
 
 // use takes the proxy into use, unless its last user has gone.
@@ -75,6 +102,10 @@ func (p *toolProxy) release() error {
 	errs := []error{p.releaseGates()}
 	if p.Proxy != nil {
 		errs = append(errs, p.Proxy.Close())
+	}
+	if p.cache != nil {
+		_, err := toolCaches.Delete(p.cache)
+		errs = append(errs, err)
 	}
 	for _, key := range p.keys {
 		_, err := toolTransports.Delete(key)
