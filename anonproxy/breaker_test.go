@@ -340,14 +340,14 @@ func TestOneProbeAtATime(t *testing.T) {
 			res.Body.Close()
 		}
 	})
-	tries(t, "the probe", func() bool { return b.hits.Load() == before+1 })
+	until(t, "the probe", func() bool { return b.hits.Load() == before+1 })
 	got := parallel(t, e, 20, func(int) string { return "/.tools/maps/x" }, func(int) string { return "" })
 	if got[503] != 20 || b.hits.Load() != before+1 {
 		t.Errorf("beside a probe: %v, and the tool was asked %d times", got, b.hits.Load()-before)
 	}
 	cancel() // its reader leaves: another's turn
 	left.Wait()
-	tries(t, "the probe to end", func() bool {
+	until(t, "the probe to end", func() bool {
 		br := &e.proxy.upstreams["maps"].gate.breaker
 		br.mu.Lock()
 		defer br.mu.Unlock()
@@ -365,7 +365,7 @@ func TestOpenBreakerComesBeforeWaiting(t *testing.T) {
 	e := newEdge(t, Config{Concurrent: 1}, tool("maps", b.URL))
 	var first sync.WaitGroup
 	first.Go(func() { e.do(t, "GET", "/.tools/maps/x", "empty") })
-	tries(t, "the first", func() bool { return b.hits.Load() == 1 })
+	until(t, "the first", func() bool { return b.hits.Load() == 1 })
 	for range failureRun {
 		e.proxy.upstreams["maps"].gate.breaker.settle(false, dead, 0, 0, time.Now())
 	}
@@ -412,7 +412,7 @@ func TestBreakerIgnoresReaders(t *testing.T) {
 		e.do(t, "GET", "/.tools/maps/x", "script")
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
-			tries(t, "the tool", func() bool { return b.hits.Load() > int64(i) })
+			until(t, "the tool", func() bool { return b.hits.Load() > int64(i) })
 			cancel()
 		}()
 		r, err := http.NewRequestWithContext(ctx, "GET", e.URL+"/.tools/maps/x", nil)

@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,26 +32,17 @@ func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Read
 	if !up.tool.Opens(noticeboard.Events) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for event streams")
 	}
-	s, refused := p.openStream(r.Context(), reader.Client, up, a.target)
+	s, f, refused := p.beginStream(w, r, reader, up, a)
 	if refused != nil {
 		return "", refused
 	}
 	defer s.close()
-	v, refused := p.admittedStream(w, r, reader, up, s, a)
-	if refused != nil {
-		return "", refused
-	}
-	f := newFetch(s.ctx, p, up)
-	f.visit = v
 	defer f.cancel(nil)
 	a.kind = eventsKind
 	res, refused := f.get(a)
 	f.freeSlots()
 	if refused != nil {
-		if ended := s.ended(); ended != nil {
-			refused = ended
-		}
-		return "", refused
+		return "", cmp.Or(s.ended(), refused)
 	}
 	defer res.Body.Close()
 	if refused := checkEvents(res); refused != nil {

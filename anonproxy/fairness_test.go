@@ -87,7 +87,7 @@ func TestReaderWhoTakesNothing(t *testing.T) {
 		if _, err := io.ReadFull(conn, make([]byte, 100)); err != nil {
 			t.Fatal(err)
 		}
-		tries(t, "another reader's answer", func() bool {
+		until(t, "another reader's answer", func() bool {
 			return e.do(t, "GET", "/.tools/maps/small", "empty", asking("bob")).status == 200
 		})
 	})
@@ -147,7 +147,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 		up := e.proxy.upstreams["maps"]
 		free := func(s *slots) {
-			tries(t, "places that are free", func() bool { return s.free.TryAcquire(int64(s.size)) })
+			until(t, "places that are free", func() bool { return s.free.TryAcquire(int64(s.size)) })
 			if s.free.TryAcquire(1) {
 				t.Error("a place was given back twice")
 			}

@@ -50,16 +50,6 @@ func withAndWithoutCache(t *testing.T, test func(*testing.T, Config)) {
 	t.Run("cached", func(t *testing.T) { test(t, Config{Cache: newCache(t, cache.Config{})}) })
 }
 
-// tries polls until a condition holds.
-func tries(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 func TestClientLimit(t *testing.T) {
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
 		b := newBackend(t, cacheable("text/plain", "x"))
@@ -219,7 +209,7 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 	c := newCache(t, cache.Config{})
 	e := newEdge(t, Config{Cache: c, Reader: masksOf, ClientLimit: rate(t, "1/1h"), Limit: rate(t, "2/1h")}, tool("maps", b.URL))
 	go func() {
-		tries(t, "the fetch", func() bool { return b.hits.Load() == 1 })
+		until(t, "the fetch", func() bool { return b.hits.Load() == 1 })
 		for range 20 { // some of the others have joined by then; those that haven't have hits
 			time.Sleep(time.Millisecond)
 		}
@@ -270,9 +260,9 @@ func TestDiskHitsAreFree(t *testing.T) {
 		}
 	}
 	ask("x", "alice", 200)
-	tries(t, "the disk", func() bool { return c.Stats().DiskFiles == 1 })
+	until(t, "the disk", func() bool { return c.Stats().DiskFiles == 1 })
 	ask("y", "bob", 200) // pushes x out of memory
-	tries(t, "the disk", func() bool { return c.Stats().DiskFiles == 2 })
+	until(t, "the disk", func() bool { return c.Stats().DiskFiles == 2 })
 	for range 3 {
 		ask("x", "alice", 200)
 		ask("y", "bob", 200)
@@ -364,7 +354,7 @@ func TestConcurrentRequestsToATool(t *testing.T) {
 			}
 		})
 	}
-	tries(t, "four to wait", func() bool { return b.hits.Load() == 4 && up.slots.waiting.Load() == 4 })
+	until(t, "four to wait", func() bool { return b.hits.Load() == 4 && up.slots.waiting.Load() == 4 })
 	a := e.do(t, "GET", "/.tools/slow/x", "empty")
 	wantRefusal(t, a, 503, "too many requests to the tool are under way")
 	wantLater(t, a, 1, 10)
@@ -411,7 +401,7 @@ func TestOneClientsShare(t *testing.T) {
 			wg.Go(func() { ask("mallory") })
 		}
 		g := e.proxy.upstreams["slow"].gate
-		tries(t, "two to wait", func() bool {
+		until(t, "two to wait", func() bool {
 			_, slots := g.client("mallory", 2)
 			return b.hits.Load() == 2 && slots.waiting.Load() == 2
 		})
@@ -419,7 +409,7 @@ func TestOneClientsShare(t *testing.T) {
 			t.Errorf("got %d %q", status, body)
 		}
 		wg.Go(func() { ask("alice") })
-		tries(t, "another client", func() bool { return b.hits.Load() == 3 })
+		until(t, "another client", func() bool { return b.hits.Load() == 3 })
 		cancel()
 		wg.Wait()
 	})
@@ -488,7 +478,7 @@ func TestSlotsAreGivenBack(t *testing.T) {
 		up := e.proxy.upstreams["maps"]
 		_, own := up.gate.client("alice", up.share)
 		for _, s := range []*slots{up.slots, own} {
-			tries(t, "all slots to be free", func() bool {
+			until(t, "all slots to be free", func() bool {
 				free := s.free.TryAcquire(int64(s.size))
 				if free {
 					s.free.Release(int64(s.size))
@@ -522,7 +512,7 @@ func TestGateOutlivesTheProxy(t *testing.T) {
 	ask(second, 429)
 	ask(first, 429)
 	raised := proxy("1000/1s")
-	tries(t, "the new rate to refill", func() bool { return raised.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")).status == 200 })
+	until(t, "the new rate to refill", func() bool { return raised.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")).status == 200 })
 }
 
 func TestBadLimits(t *testing.T) {

@@ -105,6 +105,23 @@ func (p *Proxy) admittedStream(w http.ResponseWriter, r *http.Request, reader *R
 	return v, nil
 }
 
+// beginStream opens a stream for a reader, and the fetch that it begins with. Close the one and cancel the
+// other when done.
+func (p *Proxy) beginStream(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (*stream, *fetch, *refusal) {
+	s, refused := p.openStream(r.Context(), reader.Client, up, a.target)
+	if refused != nil {
+		return nil, nil, refused
+	}
+	v, refused := p.admittedStream(w, r, reader, up, s, a)
+	if refused != nil {
+		s.close()
+		return nil, nil, refused
+	}
+	f := newFetch(s.ctx, p, up)
+	f.visit = v
+	return s, f, nil
+}
+
 // watch ends the stream once it is refused.
 func (s *stream) watch(refuse func() *refusal) {
 	tick := time.NewTicker(recheckStreams)

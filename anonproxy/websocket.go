@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -38,25 +39,16 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 	if !up.tool.Opens(noticeboard.WebSocket) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for websockets")
 	}
-	s, refused := p.openStream(r.Context(), reader.Client, up, a.target)
+	s, f, refused := p.beginStream(w, r, reader, up, a)
 	if refused != nil {
 		return "", refused
 	}
 	defer s.close()
-	v, refused := p.admittedStream(w, r, reader, up, s, a)
-	if refused != nil {
-		return "", refused
-	}
-	f := newFetch(s.ctx, p, up)
-	f.visit = v
 	defer f.cancel(nil)
 	tool, refused := f.dialWebSocket(a)
 	f.freeSlots()
 	if refused != nil {
-		if ended := s.ended(); ended != nil {
-			refused = ended
-		}
-		return "", refused
+		return "", cmp.Or(s.ended(), refused)
 	}
 	defer func() { _ = tool.CloseNow() }()
 	// Origins are checked above, more strictly.

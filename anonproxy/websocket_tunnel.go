@@ -19,7 +19,7 @@ type tunnel struct {
 	s            *stream
 	up           *upstream
 	client       string
-	inspect      func([]byte) *refusal // may be nil
+	inspect      func([]byte) *refusal
 	reader, tool *websocket.Conn
 }
 
@@ -103,10 +103,8 @@ func (t *tunnel) pass(ctx context.Context, body *requestBody) *ending {
 	case kind == websocket.MessageText && !utf8.Valid(message):
 		return &ending{OutcomeRefusedRequest, websocket.StatusInvalidFramePayloadData, "the message isn't UTF-8"}
 	}
-	if t.inspect != nil {
-		if refused := t.inspect(message); refused != nil {
-			return &ending{refused.outcome, websocket.StatusPolicyViolation, closeReason(refused.reason)}
-		}
+	if refused := t.inspect(message); refused != nil {
+		return &ending{refused.outcome, websocket.StatusPolicyViolation, closeReason(refused.reason)}
 	}
 	if t.s.ctx.Err() != nil {
 		end := t.ended()
