@@ -7,6 +7,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
 // client is all that's ready-made for one client of one site. It does not change.
@@ -50,15 +51,11 @@ func makeClient(site *masking.Site, addr netip.Addr, v6Prefix int, to *client) e
 		}
 		buf = append(buf, name...)
 	}
-	names := len(buf)
-	if addr.Is4() {
-		buf = addr.AppendTo(buf)
-	}
 	text := string(buf)
-	to.peer, to.networks, to.names = text[:peer], text[peer:networks], text[networks:names]
+	to.peer, to.networks, to.names = text[:peer], text[peer:networks], text[networks:]
 	to.mask = text[1 : peer-len("]:0")]
 	to.boxed = to.mask
-	to.needle = needle{client: clientPrefix(addr, v6Prefix), dotted: text[names:], mask: to.mask}
+	to.needle = needle{spelling.NewFinder(clientPrefix(addr, v6Prefix)), to.mask}
 	return nil
 }
 

@@ -263,12 +263,12 @@ func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedReque
 	if request == nil {
 		return nil, &refusedNoMask
 	}
-	if request.client.needle.mayHold(r.Host) {
+	if request.client.needle.Finds(r.Host) {
 		if request.own, ok = ownAddr(r, request.client); !ok {
 			return nil, &refusedHost
 		}
 	}
-	if request.client.needle.mayHold(r.Method) {
+	if request.client.needle.Finds(r.Method) {
 		return nil, &refusedMethod
 	}
 	return request, nil
@@ -307,21 +307,20 @@ func clientAddr(vars map[string]any) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// ownAddr returns the server's address where the request names the server by the
-// address its client has, as happens on one machine. Elsewhere a Host that names the client's
+// ownAddr returns the server's address where the request names the server by it, and it is the client's
+// too or of the client's network, as on one machine. Elsewhere a Host that names the client's
 // address would be a way past the mask.
 func ownAddr(r *http.Request, c *client) (netip.Addr, bool) {
-	if _, found := c.needle.clean(r.Host, netip.Addr{}); !found {
-		return netip.Addr{}, true
-	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {
 		return netip.Addr{}, false
 	}
-	if _, found := c.needle.clean(local.String(), netip.Addr{}); !found {
+	at, err := netip.ParseAddrPort(local.String())
+	if err != nil {
 		return netip.Addr{}, false
 	}
-	return c.addr, true
+	own := at.Addr().Unmap().WithZone("")
+	return own, !c.needle.except(own).Finds(r.Host)
 }
 
 func isSafe(method string) bool {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
 func init() {
@@ -149,7 +150,7 @@ func (e *MaskedEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field)
 		return nil, err
 	}
 	masks := logMasks.Load()
-	masked, replaced := replaceAddrs(nil, line.Bytes(), func(addr netip.Addr) (string, bool) {
+	masked, replaced := spelling.Replace(nil, line.Bytes(), func(addr netip.Addr) (string, bool) {
 		if masking.Is(addr) || addr.IsUnspecified() || isVersion(addr) {
 			return "", false
 		}
@@ -236,7 +237,7 @@ type addressEncoder struct{ zapcore.ArrayEncoder }
 
 func (e addressEncoder) AppendString(value string) {
 	var found []string
-	replaceAddrsIn(value, func(addr netip.Addr) (string, bool) {
+	spelling.ReplaceIn(value, func(addr netip.Addr) (string, bool) {
 		found = append(found, addr.String())
 		return "", false
 	})

@@ -84,7 +84,7 @@ func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[s
 	r.RemoteAddr = m.client.peer
 	r.Trailer = nil // comes after the body, past all checks of its names
 
-	m.client.needle.scrubRequest(r.Header, m.own)
+	m.client.needle.except(m.own).scrubRequest(r.Header)
 	keepOurs(r.Header["Connection"])
 	m.describe(r.Header, networks)
 

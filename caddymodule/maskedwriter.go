@@ -22,7 +22,7 @@ type maskedWriter struct {
 // WriteHeader implements http.ResponseWriter.
 func (w *maskedWriter) WriteHeader(status int) {
 	if !w.started {
-		w.client.needle.scrub(w.Header(), w.own)
+		w.client.needle.except(w.own).scrub(w.Header())
 		// An informational response comes before the one that counts.
 		w.started = status >= 200 || status == http.StatusSwitchingProtocols
 		w.headers = len(w.Header())
@@ -65,7 +65,7 @@ func (w *maskedWriter) begin() {
 // finish masks trailers, which handlers add to the header after the body.
 func (w *maskedWriter) finish() {
 	if h := w.Header(); w.started && len(h) != w.headers || len(h["Trailer"]) > 0 {
-		w.client.needle.scrub(h, w.own)
+		w.client.needle.except(w.own).scrub(h)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/wikiveil/wikiveil/masking/access"
 	"github.com/wikiveil/wikiveil/masking/audit"
 	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
 // serveLookup answers questions about masks. They stand in the path, or in the query as the page's form
@@ -148,7 +149,7 @@ func onlyMasks(text string) string {
 // shown to whoever is blocked.
 func checkReason(reason string) error {
 	found := false
-	replaceAddrsIn(reason, func(addr netip.Addr) (string, bool) {
+	spelling.ReplaceIn(reason, func(addr netip.Addr) (string, bool) {
 		found = found || !masking.Is(addr) && !addr.IsUnspecified() && !isVersion(addr)
 		return "", false
 	})

@@ -4,7 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
+
+	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
 // isPlainName tells at a glance the headers that say nothing of the client's address by their name:
@@ -73,77 +74,49 @@ func isAddressWord(word string) bool {
 	return slices.ContainsFunc(addressEndings, ends) && !slices.Contains(otherWords, string(lower))
 }
 
-// needle finds one client's address in header values and puts the mask there.
+// needle finds one client's address in headers and puts the mask there.
 type needle struct {
-	client netip.Prefix // the address, or the IPv6 prefix the mask stands for
-	dotted string       // the address, if it's IPv4
-	mask   string
+	spelling.Finder
+	mask string
 }
 
-// mayHold is a quick look that rules out nearly every value: an IPv6 address, or an IPv4
-// one mapped into it, has "::" or six colons.
-func (n *needle) mayHold(value string) bool {
-	if n.dotted != "" && strings.IndexByte(value, '.') >= 0 && strings.Contains(value, n.dotted) {
-		return true
+// except is the needle that leaves the server's own address alone, where the request names the server so.
+func (n *needle) except(own netip.Addr) *needle {
+	if !own.IsValid() {
+		return n
 	}
-	if first := strings.IndexByte(value, ':'); first >= 0 {
-		if rest := value[first:]; strings.Contains(rest, "::") || strings.Count(rest, ":") >= 6 {
-			return true
-		}
-	}
-	return strings.IndexByte(value, '%') >= 0 && (strings.Contains(value, "%3A") || strings.Contains(value, "%3a"))
+	return &needle{n.Except(own), n.mask}
 }
 
-// scrub puts the mask wherever a header value holds the client's address, save
-// where it is the server's own address, as on one machine.
-func (n *needle) scrub(h http.Header, own netip.Addr) {
+// scrub puts the mask wherever a header value holds the client's address.
+func (n *needle) scrub(h http.Header) {
 	for _, values := range h {
-		n.scrubValues(values, own)
+		n.scrubValues(values)
 	}
 }
 
 // scrubRequest does so, and deletes the headers that carry addresses by their name,
 // forged ones of ours too.
-func (n *needle) scrubRequest(h http.Header, own netip.Addr) {
+func (n *needle) scrubRequest(h http.Header) {
 	for name, values := range h {
 		if !isPlainName(name) && n.dropsName(name) {
 			delete(h, name)
 			continue
 		}
-		n.scrubValues(values, own)
+		n.scrubValues(values)
 	}
 }
 
 func (n *needle) dropsName(name string) bool {
-	return carriesAddress(name) || isOurs(name) || n.dotted != "" && strings.Contains(name, n.dotted)
+	return carriesAddress(name) || isOurs(name) || n.Finds(name)
 }
 
-func (n *needle) scrubValues(values []string, own netip.Addr) {
+func (n *needle) scrubValues(values []string) {
 	for i, value := range values {
-		if !n.mayHold(value) {
-			continue
-		}
-		if clean, found := n.clean(value, own); found {
+		if clean, found := n.Replace(value, n.mask); found {
 			values[i] = clean
 		}
 	}
-}
-
-func (n *needle) clean(value string, own netip.Addr) (string, bool) {
-	return replaceAddrsIn(value, func(addr netip.Addr) (string, bool) {
-		addr = addr.Unmap()
-		return n.mask, addr != own && (n.client.Contains(addr) || n.embedded(addr))
-	})
-}
-
-// embedded reports whether an IPv6 address tells an IPv4 client's: by NAT64 and its like at
-// the end, by 6to4 after the prefix.
-func (n *needle) embedded(addr netip.Addr) bool {
-	if n.dotted == "" || addr.Is4() {
-		return false
-	}
-	b, client := addr.As16(), n.client.Addr().As4()
-	return [4]byte(b[12:]) == client || [4]byte(b[2:6]) == client
 }
 
 // isOurs reports whether an app could take the header for one of ours.

@@ -1,4 +1,4 @@
-package caddymodule
+package spelling
 
 import (
 	"net/netip"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestReplaceAddrs(t *testing.T) {
+func TestReplace(t *testing.T) {
 	all := func(netip.Addr) (string, bool) { return "M", true }
 	for _, c := range []struct{ name, in, want string }{
 		{"IPv4", "203.0.113.9", "M"},
@@ -48,24 +48,24 @@ func TestReplaceAddrs(t *testing.T) {
 		{"empty", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, _ := replaceAddrsIn(c.in, all)
+			got, _ := ReplaceIn(c.in, all)
 			if got != c.want {
 				t.Errorf("%q gives %q, want %q", c.in, got, c.want)
 			}
-			if bytes, replaced := replaceAddrs(nil, []byte(c.in), all); replaced && string(bytes) != got {
+			if bytes, replaced := Replace(nil, []byte(c.in), all); replaced && string(bytes) != got {
 				t.Errorf("as bytes %q gives %q, want %q", c.in, bytes, got)
 			}
 		})
 	}
 }
 
-func TestReplaceAddrsReadsTheAddress(t *testing.T) {
+func TestReplaceReadsTheAddress(t *testing.T) {
 	for in, want := range map[string]string{
 		"203.000.113.009": "203.0.113.9", "2001%3ADB8%3A%3A1": "2001:db8::1",
 		"::ffff:cb00:7109": "::ffff:203.0.113.9", "fe80::1%eth0": "fe80::1",
 	} {
 		var got netip.Addr
-		replaceAddrsIn(in, func(a netip.Addr) (string, bool) {
+		ReplaceIn(in, func(a netip.Addr) (string, bool) {
 			if !got.IsValid() {
 				got = a
 			}
@@ -77,7 +77,7 @@ func TestReplaceAddrsReadsTheAddress(t *testing.T) {
 	}
 }
 
-func FuzzReplaceAddrs(f *testing.F) {
+func FuzzReplace(f *testing.F) {
 	for _, s := range []string{
 		"203.0.113.9:80", "[2001:db8::1]:443", "::ffff:1.2.3.4%eth0", "a%3A%3a1", "1.2.3.4.", ":::::", "%", "%3", "[::1", "::1]:1",
 		strings.Repeat("0:", 100), strings.Repeat("1.", 100), `\n::1`, "\xff::1\x00",
@@ -85,11 +85,11 @@ func FuzzReplaceAddrs(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, replaced := replaceAddrsIn(s, func(netip.Addr) (string, bool) { return "", false }); replaced || got != s {
+		if got, replaced := ReplaceIn(s, func(netip.Addr) (string, bool) { return "", false }); replaced || got != s {
 			t.Fatalf("%q became %q with nothing replaced", s, got)
 		}
 		// Whatever an address stands among, it's found between spaces.
-		if got, _ := replaceAddrsIn(s+" 203.0.113.9 "+s, func(a netip.Addr) (string, bool) {
+		if got, _ := ReplaceIn(s+" 203.0.113.9 "+s, func(a netip.Addr) (string, bool) {
 			return "M", a == netip.MustParseAddr("203.0.113.9")
 		}); strings.Contains(got, " 203.0.113.9 ") {
 			t.Fatalf("missed in %q", got)
@@ -97,10 +97,10 @@ func FuzzReplaceAddrs(f *testing.F) {
 	})
 }
 
-func BenchmarkReplaceAddrsNothingFound(b *testing.B) {
+func BenchmarkReplaceNothingFound(b *testing.B) {
 	const ua = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
 	b.ReportAllocs()
 	for b.Loop() {
-		replaceAddrsIn(ua, func(netip.Addr) (string, bool) { return "", false })
+		ReplaceIn(ua, func(netip.Addr) (string, bool) { return "", false })
 	}
 }

@@ -1,11 +1,11 @@
-package caddymodule
+package spelling
 
 import (
 	"net/netip"
 	"slices"
 )
 
-// replaceAddrs appends text to dst with each IP address in it replaced by what
+// Replace appends text to dst with each IP address in it replaced by what
 // replace returns; where replace says no, the address stays as it is. dst is
 // returned as it came, and false, where nothing was replaced, so that the usual
 // case copies nothing.
@@ -14,7 +14,7 @@ import (
 // of RFC 4291, with brackets, zone or port, and with its colons percent-encoded;
 // glued to words as well ("ip_192.0.2.1"). A port that follows goes with its address: an
 // ephemeral port singles a client out.
-func replaceAddrs[T string | []byte](dst []byte, text T, replace func(netip.Addr) (string, bool)) ([]byte, bool) {
+func Replace[T string | []byte](dst []byte, text T, replace func(netip.Addr) (string, bool)) ([]byte, bool) {
 	start, replaced := 0, false
 	for i := 0; i < len(text); i++ {
 		addr, end := scanAddr(text, i)
@@ -42,9 +42,9 @@ func replaceAddrs[T string | []byte](dst []byte, text T, replace func(netip.Addr
 	return append(dst, text[start:]...), true
 }
 
-// replaceAddrsIn is replaceAddrs for strings.
-func replaceAddrsIn(text string, replace func(netip.Addr) (string, bool)) (string, bool) {
-	out, replaced := replaceAddrs(nil, text, replace)
+// ReplaceIn is Replace for strings.
+func ReplaceIn(text string, replace func(netip.Addr) (string, bool)) (string, bool) {
+	out, replaced := Replace(nil, text, replace)
 	if !replaced {
 		return text, false
 	}
