@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -13,8 +14,9 @@ import (
 type connLog struct {
 	*httptest.Server
 	mu    sync.Mutex
-	conns map[string]bool   // by their addresses
-	came  map[string]string // paths
+	conns map[string]bool                // by their addresses
+	came  map[string]string              // paths
+	crowd atomic.Pointer[sync.WaitGroup] // whose requests are answered once all of them are here
 }
 
 func newConnLog(t *testing.T, h2 bool) *connLog {
@@ -24,6 +26,10 @@ func newConnLog(t *testing.T, h2 bool) *connLog {
 		l.conns[r.RemoteAddr] = true
 		l.came[r.URL.Path] = r.RemoteAddr
 		l.mu.Unlock()
+		if crowd := l.crowd.Load(); crowd != nil {
+			crowd.Done()
+			crowd.Wait()
+		}
 		if h2 != (r.ProtoMajor == 2) {
 			t.Errorf("asked by %s", r.Proto)
 		}
@@ -78,12 +84,16 @@ func TestNoConnectionIsAReaders(t *testing.T) {
 				t.Fatalf("%d requests of two readers who take turns came over %d connections", len(l.came), len(l.conns))
 			}
 			// Many at once may need more. Whose was opened for whom says nothing
-			// afterwards: who asks next takes any of them.
-			var crowd sync.WaitGroup
+			// afterwards: who asks next takes any of them. They wait for each other at the tool, so
+			// that no connection is still being opened when they are done.
+			var crowd, arrived sync.WaitGroup
+			arrived.Add(8)
+			l.crowd.Store(&arrived)
 			for n := range 8 {
 				crowd.Go(func() { ask(n%2, 100+n) })
 			}
 			crowd.Wait()
+			l.crowd.Store(nil)
 			if h2 && len(l.conns) != 1 {
 				t.Errorf("%d connections by HTTP/2", len(l.conns))
 			}
