@@ -47,7 +47,7 @@ type fetch struct {
 func newFetch(reader context.Context, p *Proxy, up *upstream) *fetch {
 	f := &fetch{p: p, up: up, reader: reader, deadline: time.Now().Add(up.timeout)}
 	ctx, cancel := context.WithCancelCause(reader)
-	f.ctx, f.cancel = ctx, func(cause error) { cancel(cause); f.leave() }
+	f.ctx, f.cancel = withSettledConns(ctx), func(cause error) { cancel(cause); f.leave() }
 	return f
 }
 

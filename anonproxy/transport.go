@@ -72,7 +72,7 @@ func NewTransport(tool *noticeboard.Tool, options ...TransportOption) *Transport
 	t.h2 = newH2Conns()
 	t.dialer = net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: t.control}
 	t.http = &http.Transport{
-		DialContext:         t.dial,
+		DialContext:         t.dialSettled,
 		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{"h2": t.h2.add},
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
 		TLSHandshakeTimeout: dialTimeout,
@@ -112,6 +112,14 @@ func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn
 		address = t.echo
 	}
 	return t.dialer.DialContext(ctx, network, address)
+}
+
+func (t *Transport) dialSettled(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := t.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return newSettledConn(conn), nil
 }
 
 // control sees each address after the name look-up and before the connection,
