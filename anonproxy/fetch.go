@@ -68,10 +68,7 @@ func (f *fetch) rest() { f.watchdog.Reset(time.Until(f.deadline)) }
 
 // send asks the tool and follows its redirects.
 func (f *fetch) send(a ask) (*http.Response, *refusal) {
-	u := &url.URL{
-		Scheme: f.up.origin.Scheme, Host: f.up.origin.Host,
-		Path: a.path, RawPath: a.escaped, RawQuery: a.rawQuery, ForceQuery: a.anyQuery,
-	}
+	u := spelledURL(f.up.origin.Scheme, f.up.origin.Host, a.target)
 	for range maxRedirects + 1 {
 		req := &http.Request{Method: a.method, URL: u, Host: u.Host, Header: f.withValidators(f.up.header(a, u), u)}
 		a.putBody(req)
@@ -118,7 +115,7 @@ func (f *fetch) withValidators(header http.Header, u *url.URL) http.Header {
 	if !f.shared {
 		return header
 	}
-	f.url = u.String()
+	f.url = addressOf(u)
 	if f.sent = f.validators != nil && f.validators.URL == f.url; !f.sent {
 		return header
 	}

@@ -41,7 +41,7 @@ func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal {
 	}
 	path := u.Path
 	setDefault(&path, "/")
-	if reason := badPath(path, u.EscapedPath()); reason != "" {
+	if reason := badPath(path, u.RawPath); reason != "" {
 		return badResponse("the tool redirects to an address that can't be checked: " + reason)
 	}
 	refused := p.refuse(up, path)

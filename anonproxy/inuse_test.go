@@ -55,7 +55,7 @@ func TestHookRefusesRequests(t *testing.T) {
 		{"not a declared tool, without a path", "/.tools/gone", 403, "it is disabled", []string{"gone "}},
 		{"unknown", "/.tools/other/x", 404, "no tool of that name is declared", []string{"other /x"}},
 		{"for the moment", "/.tools/new/x", 503, "try again in a moment", []string{"new /x"}},
-		{"bad path", "/.tools/maps/%2e/x", 400, "an escaped dot", nil},
+		{"bad path", "/.tools/maps/%2e/x", 400, "a dot segment", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a := e.do(t, "GET", tc.path, "empty")
@@ -107,10 +107,12 @@ func TestHookRefusesRedirects(t *testing.T) {
 		{"address", b.URL + "/killed/x", 403, "this part is disabled", []string{"maps /killed/x"}},
 		{"dot segments", "/a/../killed/x", 403, "this part is disabled", []string{"maps /killed/x"}},
 		{"second redirect", "/via", 403, "this part is disabled", []string{"maps /via", "maps /killed/x"}},
-		{"escaped dot segments", "/a/%2e%2e/killed/x", 502, "can't be checked: the path holds an escaped dot or slash", nil},
-		{"escaped slash", "/killed%2fx", 502, "can't be checked: the path holds an escaped dot or slash", nil},
+		{"escaped dot segments", "/a/%2e%2e/killed/x", 502, "can't be checked: the path holds a dot segment", nil},
+		{"escaped slash", "/killed%2fx", 403, "this part is disabled", []string{"maps /killed/x"}},
+		{"escaped slash and dots", "/a%2f..%2fkilled/x", 502, "can't be checked: the path holds a dot segment", nil},
 		{"parameters on dots", "/a/..;b/killed/x", 502, "can't be checked: the path holds a dot segment", nil},
-		{"backslash", `/a\..\killed/x`, 502, "can't be checked: the path holds a control byte or a backslash", nil},
+		{"backslash, which is a slash to browsers", `/a\..\killed/x`, 403, "this part is disabled", []string{"maps /killed/x"}},
+		{"escaped backslash", "/a%5ckilled/x", 502, "can't be checked: the path holds a control byte or a backslash", nil},
 		{"empty segment", b.URL + "//killed/x", 502, "can't be checked: the path holds an empty segment", nil},
 		{"elsewhere on the tool", "/fine", 200, `"there"`, []string{"maps /fine"}},
 		{"no path", b.URL, 200, `"there"`, []string{"maps /"}},
@@ -136,7 +138,7 @@ func TestHookRefusesRedirects(t *testing.T) {
 			}
 		})
 	}
-	if got := e.observed(t, 13); got[0] != "maps "+OutcomeRefusedResponse {
+	if got := e.observed(t, 15); got[0] != "maps "+OutcomeRefusedResponse {
 		t.Errorf("observed %q", got)
 	}
 }

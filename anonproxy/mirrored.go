@@ -54,8 +54,8 @@ func (p *Proxy) newMirrored(up *upstream) *mirrored {
 		}
 		m.files = append(m.files, f)
 		m.urls[address.URL] = f
-		m.paths[strings.TrimPrefix(address.Address, root)] = f
-		m.paths["/~"+u.Host+u.RequestURI()] = f
+		m.paths[plainEscapes(strings.TrimPrefix(address.Address, root))] = f
+		m.paths[plainEscapes("/~"+u.Host+u.RequestURI())] = f
 	}
 	return m
 }

@@ -110,7 +110,7 @@ func (p *Proxy) mirrorFetch(up *upstream, file *mirroredFile) mirror.Fetch {
 		}
 		return &mirror.Response{
 			Body: &limitedBody{f: f, body: res.Body},
-			Meta: mirror.Meta{Type: res.Header.Get("Content-Type"), URL: finalURL(u, res).String()},
+			Meta: mirror.Meta{Type: res.Header.Get("Content-Type"), URL: addressOf(finalURL(u, res))},
 		}, nil
 	}
 }

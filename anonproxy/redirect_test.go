@@ -18,6 +18,8 @@ func TestRedirects(t *testing.T) {
 		switch _, err := fmt.Sscanf(r.URL.Path, "/again/%d", &n); {
 		case r.URL.Path == "/end":
 			answers("application/json", `"end `+r.URL.RawQuery+`"`)(w, r)
+		case strings.HasPrefix(r.URL.Path, "/at/"):
+			answers("application/json", `"at `+r.RequestURI+`"`)(w, r)
 		case err == nil && n > 0:
 			http.Redirect(w, r, fmt.Sprintf("/again/%d", n-1), status)
 		case err == nil:
@@ -66,7 +68,19 @@ func TestRedirects(t *testing.T) {
 		{name: "data", location: []string{"data:text/html,x"}, reason: "malformed address"},
 		{name: "script", location: []string{"javascript:alert(1)"}, reason: "malformed address"},
 		{name: "broken", location: []string{"http://[::1"}, reason: "malformed address"},
-		{name: "space in the query", location: []string{"/end?a HTTP/1.1"}, reason: "malformed or overlong"},
+		// Case 25.
+		{name: "space in the query", location: []string{"/end?a HTTP/1.1"}, body: `"end a%20HTTP/1.1"`},
+		{name: "raw UTF-8 in the query", location: []string{"end?q=Zürich \"a\" <b>'{|}^~%c3"}, body: `"end q=Z%C3%BCrich%20%22a%22%20%3Cb%3E%27{|}^~%c3"`},
+		{name: "raw Latin-1 in the query", location: []string{"/end?q=Z\xfcrich"}, body: `"end q=Z%FCrich"`},
+		{name: "raw UTF-8 and blanks in the path", location: []string{b.URL + "/at/é ü/{a|b(c)}%c3^"}, body: `"at /at/%C3%A9%20%C3%BC/%7Ba|b(c)%7D%c3%5E"`},
+		{name: "blanks around", location: []string{" \t" + b.URL + "/end#é "}, body: `"end "`},
+		{name: "backslashes", location: []string{`\end`}, body: `"end "`},
+		{name: "dots", location: []string{"./a/../end?"}, body: `"end "`},
+		{name: "dots at the end", location: []string{"/at/a/b/.."}, body: `"at /at/a/"`},
+		{name: "backslashes to elsewhere", location: []string{`\\evil.example/end`}, reason: "a host that isn't declared"},
+		{name: "escaped dots", location: []string{"/a/%2e%2e/end"}, reason: "dot segment"},
+		{name: "dots and an escaped slash", location: []string{"/a/..%2Fend"}, reason: "dot segment"},
+		{name: "broken escape", location: []string{"/end%"}, reason: "malformed or overlong"},
 		{name: "long", location: []string{"/end?" + strings.Repeat("a", maxURL)}, reason: "malformed or overlong"},
 		{name: "none", reason: "to nowhere"},
 		{name: "two", location: []string{"/end", victim.URL}, reason: "two places"},

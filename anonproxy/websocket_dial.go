@@ -2,7 +2,6 @@ package anonproxy
 
 import (
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/coder/websocket"
@@ -42,12 +41,11 @@ func (f *fetch) dialWebSocket(a ask) (conn *websocket.Conn, refused *refusal) {
 // constants, but for its key, which is random: no Origin, no subprotocol, no
 // extension. Redirects are not followed, as browsers follow none.
 func (f *fetch) upgrade(a ask) (*websocket.Conn, *http.Response, *refusal) {
-	u := url.URL{
-		Scheme: f.up.origin.Scheme, Host: f.up.origin.Host,
-		Path: a.path, RawPath: a.escaped, RawQuery: a.rawQuery, ForceQuery: a.anyQuery,
-	}
 	client := &http.Client{
-		Transport:     f.up.transport.upgrades,
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) { // Dial spells a path anew
+			r.URL = spelledURL(f.up.origin.Scheme, f.up.origin.Host, a.target)
+			return f.up.transport.upgrades.RoundTrip(r)
+		}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	header := http.Header{"User-Agent": f.up.headers[anyKind]["User-Agent"]}
@@ -55,7 +53,7 @@ func (f *fetch) upgrade(a ask) (*websocket.Conn, *http.Response, *refusal) {
 		header[PseudonymHeader] = []string{a.pseudonym}
 	}
 	f.watch(f.p.cfg.HeaderTimeout)
-	conn, res, err := websocket.Dial(f.ctx, u.String(), &websocket.DialOptions{
+	conn, res, err := websocket.Dial(f.ctx, f.up.origin.String(), &websocket.DialOptions{
 		HTTPClient:      client,
 		HTTPHeader:      header,
 		CompressionMode: websocket.CompressionDisabled,
@@ -76,3 +74,7 @@ func (f *fetch) upgrade(a ask) (*websocket.Conn, *http.Response, *refusal) {
 	}
 	return nil, res, badResponse("the tool opens no websocket")
 }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -120,7 +120,7 @@ func TestAnonProxyWholeEdge(t *testing.T) {
 		"frame":   {"/.tools/maps/x", "iframe", 403, "serves no scripts"},
 		"kind":    {"/.tools/maps/x", "style", 403, "isn't declared for this kind"},
 		"unknown": {"/.tools/other/x", "empty", 404, "no tool of that name"},
-		"path":    {"/.tools/maps/%2e%2e/x", "empty", 400, "escaped dot or slash"},
+		"path":    {"/.tools/maps/%2e%2e/x", "empty", 400, "dot segment"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp, body := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+tt.path, browser(tt.dest, "alice"))

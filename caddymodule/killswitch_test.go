@@ -94,7 +94,7 @@ func TestKillSwitchOfAnAddress(t *testing.T) {
 		"/private/a%2520b":               {403, "the tool redirects to what is refused: this part of the tool is disabled: names readers"},
 		maps.URL + "/private/a%2520b":    {403, "the tool redirects to what is refused: this part of the tool is disabled: names readers"},
 		"/x?to=%252Fprivate%252Fa%2520b": {403, "the tool redirects to what is refused: this part of the tool is disabled: names readers"},
-		"/x/%252e%252e/private/a%2520b":  {502, "can't be checked: the path holds an escaped dot or slash"},
+		"/x/%252e%252e/private/a%2520b":  {502, "can't be checked: the path holds a dot segment"},
 	} {
 		resp, body := e.ask(t, "maps/x?to="+to)
 		if resp.StatusCode != want.status || !strings.Contains(body, want.reason) {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // Limits of the kill switch.
@@ -78,7 +77,7 @@ func ParsePrefix(tool *Tool, text string) (string, error) {
 		}
 		text = text[at:]
 	}
-	if strings.ContainsAny(text, "?#") {
+	if strings.ContainsAny(text, "?#") || strings.Contains(text, "//") {
 		return "", ErrPrefix
 	}
 	path, err := url.PathUnescape(text)
@@ -96,44 +95,21 @@ func ParsePrefix(tool *Tool, text string) (string, error) {
 
 // isPrefix takes paths that can be compared: the proxy asks for no others.
 func isPrefix(path string) bool {
-	if path[0] != '/' || !printable(path, maxPrefix) || strings.ContainsAny(path, `\`) || strings.Contains(path, "//") {
-		return false
-	}
-	for segment := range strings.SplitSeq(path, "/") {
-		if bare, _, _ := strings.Cut(segment, ";"); bare == "." || bare == ".." {
-			return false
-		}
-	}
-	return true
+	return path[0] == '/' && printable(path, maxPrefix) && !strings.ContainsAny(path, `\`) && !HasDotSegment(path)
 }
 
-// stops tells whether the kill covers a decoded path. Servers differ in whether
-// they look at case and at parameters of segments ("/a;x/b"); a stop holds for
-// all that one of them may take for the path.
+// stops reports whether the kill covers a decoded path. Servers differ in how often they
+// decode, and in whether case, empty segments and parameters of segments ("/a;x/b") mean
+// anything to them; a stop holds for all that one of them may take for the path.
 func (k Kill) stops(path string) bool {
-	if k.Prefix == "" || foldedPrefix(path, k.Prefix) {
+	if k.Prefix == "" {
 		return true
 	}
-	return strings.Contains(path, ";") && foldedPrefix(withoutParameters(path), withoutParameters(k.Prefix))
-}
-
-func foldedPrefix(path, prefix string) bool {
-	return strings.HasPrefix(strings.Map(folded, path), strings.Map(folded, prefix))
-}
-
-// folded returns one rune for all that differ by case alone.
-func folded(r rune) rune {
-	first := r
-	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-		first = min(first, other)
+	exact, bare := reading(k.Prefix, false), reading(k.Prefix, true)
+	for _, decoded := range decodings(path) {
+		if under(reading(decoded, false), exact) || strings.Contains(decoded, ";") && under(reading(decoded, true), bare) {
+			return true
+		}
 	}
-	return first
-}
-
-func withoutParameters(path string) string {
-	segments := strings.Split(path, "/")
-	for i, segment := range segments {
-		segments[i], _, _ = strings.Cut(segment, ";")
-	}
-	return strings.Join(segments, "/")
+	return false
 }

@@ -119,7 +119,7 @@ func (t *Tool) MirrorType(decoded string) (kind Kind, mediaType string, known bo
 func isMirrorPath(u *url.URL) bool {
 	escaped := u.EscapedPath()
 	lower := strings.ToLower(escaped)
-	if len(u.RequestURI()) > maxMirrorPath || strings.Contains(lower, "%2e") || strings.Contains(lower, "%2f") ||
+	if len(u.RequestURI()) > maxMirrorPath || strings.Contains(lower, "%2e") || strings.Contains(lower, "%2f") || strings.Contains(escaped, "//") ||
 		strings.ContainsFunc(u.Path, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }) {
 		return false
 	}

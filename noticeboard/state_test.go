@@ -93,6 +93,34 @@ func TestDisablePath(t *testing.T) {
 	}
 }
 
+// Case 64: a stop holds for whatever a server may take for the path.
+func TestDisableHoldsInAllReadings(t *testing.T) {
+	l := mustLive(t, files(t), "", mapsTool())
+	if err := l.Disable(t.Context(), Kill{Tool: "maps", Prefix: "/users/", By: "admin"}); err != nil {
+		t.Fatal(err)
+	}
+	for path, stops := range map[string]bool{
+		"/users": true, "/users/": true, "/users/a": true, "/USERS/a": true, "/;/users/a": true, "/;x=1/users;y/a": true, "/users;": true,
+		"//users/a": true, "/users//a": true, "/./users/a": true, "/%2e/users/a": true, "/users%2Fa": true, "/%75sers/a": true,
+		"/%2575sers/a": true, "/users%252Fa": true, `/users\a`: true, "/users%5Ca": true, "/users./a": true, "/users%20/a": true, "/users .": true,
+		"/%2Fusers": true, "/\uff55sers/a": true, "/users\uff0fa": true, "/users\xc0\xafa": true, "/%EF%BC%8Fusers/a": true,
+		"/usersx": false, "/user": false, "/x/users/": false, "/user%2Fs": false, "/;users/a": false, "/": false, "/u/sers/": false, "/%users": false,
+	} {
+		if _, err := l.ForProxy("maps", path); (err != nil) != stops {
+			t.Errorf("%q: %v, want stopped: %t", path, err, stops)
+		}
+	}
+	// What an escaped slash stands in can be stopped, too.
+	if err := l.Disable(t.Context(), Kill{Tool: "maps", Prefix: "/cite/https%3A%2F%2Fexample.org%2F", By: "admin"}); err != nil {
+		t.Fatal(err)
+	}
+	for path, stops := range map[string]bool{"/cite/https://example.org/a": true, "/cite/https://example.org": true, "/cite/https://example.com/": false} {
+		if _, err := l.ForProxy("maps", path); (err != nil) != stops {
+			t.Errorf("%q: %v, want stopped: %t", path, err, stops)
+		}
+	}
+}
+
 func TestParsePrefix(t *testing.T) {
 	for _, tc := range []struct{ in, want, reason string }{
 		{in: "", want: ""}, {in: "/", want: ""}, {in: "https://maps.example.org", want: ""}, {in: "https://maps.example.org/", want: ""},
@@ -103,7 +131,8 @@ func TestParsePrefix(t *testing.T) {
 		{in: "https://maps.example.org@evil.example.org/a", reason: ErrPrefix.Error()},
 		{in: "a", reason: ErrPrefix.Error()}, {in: "/a?b", reason: ErrPrefix.Error()}, {in: "/a#b", reason: ErrPrefix.Error()},
 		{in: "https://maps.example.org?b", reason: ErrPrefix.Error()},
-		{in: "/a/../b", reason: ErrPrefix.Error()}, {in: "/a/%2e%2e/b", reason: ErrPrefix.Error()}, {in: "/a/..;x/b", reason: ErrPrefix.Error()},
+		{in: "/a/../b", reason: ErrPrefix.Error()}, {in: "/a/%2e%2e/b", reason: ErrPrefix.Error()}, {in: "/a/..;x/b", reason: ErrPrefix.Error()}, {in: "/a/..%2Fb", reason: ErrPrefix.Error()}, {in: "/%252e%252e/b", reason: ErrPrefix.Error()},
+		{in: "/AC%2FDC", want: "/AC/DC"}, {in: "/https%3A%2F%2Fexample.org", want: "/https://example.org"},
 		{in: "//a", reason: ErrPrefix.Error()}, {in: `/a\b`, reason: ErrPrefix.Error()}, {in: "/a%zz", reason: ErrPrefix.Error()},
 		{in: "/a%00", reason: ErrPrefix.Error()}, {in: "/a%ff", reason: ErrPrefix.Error()}, {in: "/" + strings.Repeat("a", 2000), reason: ErrPrefix.Error()},
 	} {

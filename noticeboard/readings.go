@@ -1,0 +1,118 @@
+package noticeboard
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// maxDecodings bounds how often a path is decoded: servers behind one another do it
+// once each.
+const maxDecodings = 4
+
+// decodings returns a decoded path, and what it is to servers that decode it again.
+func decodings(path string) []string {
+	all := []string{path}
+	for len(all) < maxDecodings {
+		next := decodeAgain(all[len(all)-1])
+		if next == all[len(all)-1] {
+			break
+		}
+		all = append(all, next)
+	}
+	return all
+}
+
+// overlong are the spellings of dot, slash and backslash that aren't UTF-8, and that
+// careless decoders take for it.
+var overlong = strings.NewReplacer(
+	"\xc0\xae", ".", "\xe0\x80\xae", ".", "\xf0\x80\x80\xae", ".",
+	"\xc0\xaf", "/", "\xe0\x80\xaf", "/", "\xf0\x80\x80\xaf", "/",
+	"\xc1\x9c", "/", "\xe0\x81\x9c", "/", "\xf0\x80\x81\x9c", "/",
+)
+
+// decodeAgain decodes what can be: a percent sign that begins no escape stays.
+func decodeAgain(path string) string {
+	if !strings.Contains(path, "%") {
+		return overlong.Replace(path)
+	}
+	out := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && i+2 < len(path) {
+			if c, err := strconv.ParseUint(path[i+1:i+3], 16, 8); err == nil {
+				out = append(out, byte(c))
+				i += 2
+				continue
+			}
+		}
+		out = append(out, path[i])
+	}
+	return overlong.Replace(string(out))
+}
+
+// segments splits a path as the most generous server does: characters that only look
+// like a dot or a slash count as one, and so does a backslash.
+func segments(path string) []string {
+	if strings.ContainsFunc(path, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		path = norm.NFKC.String(path)
+	}
+	return strings.Split(strings.ReplaceAll(path, `\`, "/"), "/")
+}
+
+// HasDotSegment reports whether a server may find a segment of dots alone in a decoded
+// path, such as `..`: however often it decodes, and with a segment's parameters
+// (`..;a`) or blanks at its end cut off.
+func HasDotSegment(path string) bool {
+	for _, decoded := range decodings(path) {
+		if slices.ContainsFunc(segments(decoded), isDots) {
+			return true
+		}
+	}
+	return false
+}
+
+func isDots(segment string) bool {
+	bare, _, _ := strings.Cut(segment, ";")
+	bare = strings.TrimRightFunc(bare, unicode.IsSpace)
+	return bare != "" && strings.Trim(bare, ".") == ""
+}
+
+// reading is a decoded path in the one form in which paths are compared: without case,
+// empty segments, and blanks and dots at the end of a segment; without parameters of
+// segments too, if they are cut. A slash at the end stays.
+func reading(path string, cutParameters bool) string {
+	var b strings.Builder
+	all := segments(path)
+	for _, segment := range all {
+		if cutParameters {
+			segment, _, _ = strings.Cut(segment, ";")
+		}
+		if segment = strings.TrimRight(segment, ". "); segment != "" {
+			b.WriteByte('/')
+			b.WriteString(strings.Map(folded, segment))
+		}
+	}
+	if all[len(all)-1] == "" {
+		b.WriteByte('/')
+	}
+	return b.String()
+}
+
+// folded returns one rune for all that differ by case alone.
+func folded(r rune) rune {
+	first := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		first = min(first, other)
+	}
+	return first
+}
+
+// under reports whether a path begins with a prefix, both as readings. What ends in a
+// slash begins with itself without it: most servers take the two for the same.
+func under(path, prefix string) bool {
+	return strings.HasPrefix(path, prefix) || path == strings.TrimSuffix(prefix, "/")
+}
