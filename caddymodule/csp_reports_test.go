@@ -277,7 +277,7 @@ func TestReportHeaders(t *testing.T) {
 	}`
 	secure := freePort(t)
 	site = strings.NewReplacer("{APP}", wiki.address(), "{TLS}", secure[strings.LastIndexByte(secure, ':')+1:]).Replace(site)
-	e := newEdge(t, strings.Replace(site, "{GLOBAL}", "{GLOBAL}\nskip_install_trust", 1))
+	e := newEdge(t, site)
 	resp, _ := send(t, from(t, "127.0.0.1"), "GET", "http://"+e.site+"/", nil)
 	for header, preset := range map[string]string{policyHeader: "mediawiki", reportOnlyHeader: "static"} {
 		if got, want := resp.Header.Get(header), presetText(t, preset)+"; report-uri /.privacy/csp-reports"; got != want {

@@ -47,6 +47,7 @@ func (e *edge) expand(caddyfile string) string {
 	return strings.NewReplacer(
 		"{GLOBAL}", "admin "+e.admin+"\nstorage file_system "+e.dir+`/storage
 			persist_config off
+			skip_install_trust
 			auto_https off
 			grace_period 1s
 			log {

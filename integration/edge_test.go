@@ -49,6 +49,7 @@ const edgeCaddyfile = `
 	admin %[1]s
 	auto_https off
 	persist_config off
+	skip_install_trust
 	storage file_system %[2]s/storage
 	log {
 		output file %[2]s/logs/caddy.log

@@ -11,6 +11,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/wikiveil/wikiveil/caddymodule"
+	"github.com/wikiveil/wikiveil/internal/caddytest"
 )
 
 // shared is what all tests use of one set-up: the installed wiki that each test
@@ -41,10 +42,7 @@ func runTests(m *testing.M) (code int, err error) {
 	}
 	defer os.RemoveAll(shared.dir)
 
-	// Caddy keeps an instance id and such under these; no test may touch the user's.
-	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME"} {
-		os.Setenv(name, filepath.Join(shared.dir, "caddy"))
-	}
+	defer caddytest.Isolate()()
 	if shared.template, err = installWiki(filepath.Join(shared.dir, "template")); err != nil {
 		return 1, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	_ "github.com/wikiveil/wikiveil/caddymodule"
+	"github.com/wikiveil/wikiveil/internal/caddytest"
 	"github.com/wikiveil/wikiveil/masking/geo/geotest"
 	"github.com/wikiveil/wikiveil/masking/seal"
 )
@@ -24,16 +25,9 @@ import (
 const exampleFile = "../../Caddyfile.example"
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "wikiveil-demo")
-	if err != nil {
-		panic(err)
-	}
-	// Caddy keeps an instance's id under these; no test may touch the user's.
-	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME"} {
-		os.Setenv(name, dir)
-	}
+	remove := caddytest.Isolate()
 	code := m.Run()
-	os.RemoveAll(dir)
+	remove()
 	os.Exit(code)
 }
 
