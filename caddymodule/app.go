@@ -158,7 +158,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.blocks, a.blockKey, err = openBlockList(ctx); err != nil {
 		return fmt.Errorf("opening the block list: %w", err)
 	}
-	if err := errors.Join(ctx.GetMetricsRegistry().Register(boardCollector{a.live}), ctx.GetMetricsRegistry().Register(gateCollector{})); err != nil {
+	if err := errors.Join(ctx.GetMetricsRegistry().Register(boardCollector{a.live}), ctx.GetMetricsRegistry().Register(gateCollector{}), ctx.GetMetricsRegistry().Register(storeCollector{})); err != nil {
 		return err
 	}
 	if err := ctx.GetMetricsRegistry().Register(canaryCollector{&a.canaries}); err != nil {

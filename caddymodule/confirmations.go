@@ -1,22 +1,18 @@
 package caddymodule
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/redis/go-redis/v9"
-	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/confirm/redisnonces"
 	"github.com/wikiveil/wikiveil/csp/exempt"
-	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
+	"github.com/wikiveil/wikiveil/internal/redisclient"
 )
 
 // confirmations are what all flows of a config share, of reveals and of exemptions: what
@@ -116,7 +112,7 @@ const (
 // nonces remember which confirmations were used.
 type nonces struct {
 	confirm.Nonces
-	client *redis.Client // nil: in memory
+	client *redisclient.Client // nil: in memory
 }
 
 // Destruct implements caddy.Destructor.
@@ -132,8 +128,8 @@ func (a *App) openNonces() (confirm.Nonces, string, error) {
 	key := noncesKey
 	open := func() (caddy.Destructor, error) { return &nonces{Nonces: confirm.NewMemoryNonces(maxNonces)}, nil }
 	if a.Sightings != nil && a.Sightings.Redis != nil {
-		place := a.Sightings.Redis.resolve(0)
-		key = fmt.Sprintf("redis %x", sha256.Sum256([]byte(place.URL)))
+		place := a.Sightings.Redis
+		key = place.hash()
 		open = func() (caddy.Destructor, error) { return openRedisNonces(place) }
 	}
 	opened, _, err := noncesPool.LoadOrNew(key, open)
@@ -143,23 +139,17 @@ func (a *App) openNonces() (confirm.Nonces, string, error) {
 	return opened.(*nonces), key, nil
 }
 
-func openRedisNonces(place redisstore.Config) (caddy.Destructor, error) {
-	options, err := redis.ParseURL(place.URL)
+func openRedisNonces(place *RedisConfig) (caddy.Destructor, error) {
+	client, err := redisclient.Open(place.resolve())
 	if err != nil {
-		return nil, errors.New("the Redis URL can't be read") // it may hold a password
+		return nil, err
 	}
-	timeout := cmp.Or(place.Timeout, redisstore.DefaultTimeout)
-	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = timeout, timeout, timeout
-	client := redis.NewClient(options)
 	opened := redisnonces.New(client, "")
-	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
 	defer cancel()
-	var unfit redis.Error // the server's own words, not that it can't be reached
-	switch err := opened.Start(ctx); {
-	case errors.As(err, &unfit):
+	// Where Redis is away it begins to remember with the first confirmation.
+	if err := opened.Start(ctx); redisclient.Unfit(err) {
 		return nil, errors.Join(err, client.Close())
-	case err != nil:
-		pooledLog().Warn("Redis can't be reached; until it can, nothing can be confirmed", zap.Error(err))
 	}
 	return &nonces{opened, client}, nil
 }

@@ -5,16 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/wikiveil/wikiveil/csp/reports"
+	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -114,15 +113,14 @@ func newCollector(open func() (reports.Store, error), secret []byte, m *metrics)
 func (a *App) reportStore(c *CSP) (string, func() (reports.Store, error), error) {
 	name, keep := placeName(c.Site), c.Reports.keepDays()
 	if a.Sightings != nil && a.Sightings.Redis != nil {
-		place := a.Sightings.Redis.resolve(0)
+		place := a.Sightings.Redis
 		prefix := cmp.Or(place.Prefix, "wikiveil:") + "csp-reports:" + name + ":"
-		key := fmt.Sprintf("redis %x", sha256.Sum256([]byte(place.URL+" "+prefix))) // the URL can hold a password
-		return key, func() (reports.Store, error) {
-			options, err := redis.ParseURL(place.URL)
+		return place.hash(prefix), func() (reports.Store, error) {
+			client, err := redisclient.Open(place.resolve())
 			if err != nil {
-				return nil, errors.New("the Redis URL can't be read") // it may hold a password
+				return nil, err
 			}
-			return reports.NewRedis(redis.NewClient(options), prefix, keep)
+			return reports.NewRedis(client, prefix, keep)
 		}, nil
 	}
 	file, err := filepath.Abs(filepath.Join(a.dataDir(), "csp-reports", name+".db"))

@@ -1,14 +1,13 @@
 package caddymodule
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/redis/go-redis/v9"
 
+	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking/access"
 )
 
@@ -103,14 +102,13 @@ func (a *App) openCounts() (access.Counts, string, error) {
 	var key string
 	var open func() (access.Counts, error)
 	if place := a.Sightings.Redis; place != nil {
-		url := place.resolve(0).URL
-		key = fmt.Sprintf("redis %x", sha256.Sum256([]byte(url)))
+		key = place.hash()
 		open = func() (access.Counts, error) {
-			options, err := redis.ParseURL(url)
+			client, err := redisclient.Open(place.resolve())
 			if err != nil {
-				return nil, errors.New("the Redis URL can't be read") // it may hold a password
+				return nil, err
 			}
-			return access.NewRedisCounts(redis.NewClient(options)), nil
+			return access.NewRedisCounts(client), nil
 		}
 	} else {
 		file, err := filepath.Abs(filepath.Join(a.dataDir(), "quotas.db"))

@@ -82,7 +82,7 @@ func (a *App) recordBookKey() (string, error) {
 	config := *a.Sightings
 	if config.Redis != nil {
 		place := *config.Redis
-		place.URL = caddy.NewReplacer().ReplaceAll(place.URL, "")
+		place.URLs = place.resolve().URLs
 		config.Redis = &place
 	}
 	if config.Seal != nil {
@@ -137,14 +137,14 @@ func newRecordBook(ctx caddy.Context, a *App) (_ *recordBook, err error) {
 	return b, nil
 }
 
-// The Redis client logs where the rest does, whatever uses it.
+// What the Redis client says of each try is for debugging: that Redis is away is said once.
 func init() { redis.SetLogger(redisLogger{}) }
 
 type redisLogger struct{}
 
 // Printf implements the client's logger.
 func (redisLogger) Printf(_ context.Context, format string, v ...any) {
-	pooledLog().Warn("redis client", zap.String("message", fmt.Sprintf(format, v...)))
+	pooledLog().Debug("redis client", zap.String("message", fmt.Sprintf(format, v...)))
 }
 
 // openRecordStore returns the store, and the key that it is pooled under.
@@ -153,9 +153,8 @@ func openRecordStore(ctx caddy.Context, a *App) (sightings.Store, string, error)
 	var key string
 	var open func() (sightings.Store, error)
 	if c.Redis != nil {
-		config := c.Redis.resolve(c.retention())
-		key = fmt.Sprintf("redis %x", sha256.Sum256(fmt.Appendf(nil, "%+v", config))) // the URL can hold a password
-		config.Log = pooledLogger()
+		config := redisstore.Config{Redis: c.Redis.resolve(), Prefix: c.Redis.Prefix, Retention: c.retention()}
+		key = c.Redis.hash(config.Prefix, config.Retention)
 		open = func() (sightings.Store, error) {
 			opening, cancel := context.WithTimeout(ctx, storageTimeout)
 			defer cancel()

@@ -28,6 +28,9 @@ var (
 		"The client's address is not proven before the handshake ends. Send the request again."}
 )
 
+// retryAfter is how soon, in seconds, what can't be done now may be tried again.
+const retryAfter = "5"
+
 // answer writes the refusal itself, where an error would leave the body to others:
 // an error route may hand on what was just refused.
 func (r *refusal) answer(w http.ResponseWriter) error {
@@ -36,6 +39,9 @@ func (r *refusal) answer(w http.ResponseWriter) error {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	if r.status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
 	w.WriteHeader(r.status)
 	_, err := io.WriteString(w, r.text+"\n")
 	return err

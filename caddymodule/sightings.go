@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,10 +11,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking/geo"
 	"github.com/wikiveil/wikiveil/masking/seal"
 	"github.com/wikiveil/wikiveil/masking/sightings"
-	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
 )
 
 // SightingsConfig makes the edge remember which clients were seen, so that authorised
@@ -36,15 +37,26 @@ type SightingsConfig struct {
 
 // RedisConfig says where Redis or Valkey (6.0 or later) is, and what it promises.
 type RedisConfig struct {
-	// URL is redis://user:password@host:port/db, rediss://… with TLS, or unix:///path. A
-	// placeholder such as {env.REDIS_URL} keeps a password out of the config.
-	URL string `json:"url"`
+	// URLs are one server's: redis://user:password@host:port/db, rediss://… with TLS, or unix:///path; or those of
+	// Sentinels or of nodes of a Cluster. A placeholder such as {env.REDIS_URL} keeps a password out of the config,
+	// and may give several with white space between.
+	URLs []string `json:"urls"`
 
-	// Prefix is what all keys start with. Default: wikiveil:sightings:
+	// Master is the name by which the Sentinels at URLs know the server; user, password and database of the URLs are the server's.
+	Master string `json:"master,omitempty"`
+
+	// SentinelUsername and SentinelPassword are for the Sentinels themselves. Default: they ask for none.
+	SentinelUsername string `json:"sentinel_username,omitempty"`
+	SentinelPassword string `json:"sentinel_password,omitempty"`
+
+	// Cluster says that URLs are those of nodes of a Redis Cluster.
+	Cluster bool `json:"cluster,omitempty"`
+
+	// Prefix is what all keys start with. Default: wikiveil:{sightings}:
 	Prefix string `json:"prefix,omitempty"`
 
 	// Replicas is how many replicas must have a write before it counts, instead of an append-only
-	// file that is synced always.
+	// file that is synced always. With Sentinels or a Cluster either this or Trust is needed.
 	Replicas int `json:"replicas,omitempty"`
 
 	// Trust takes the operator's word that Redis keeps what it acknowledges, for servers
@@ -85,7 +97,7 @@ func (c *SightingsConfig) validate(adapting bool) error {
 		return fmt.Errorf("sightings: retention %v is less than a day", r)
 	}
 	if c.Redis != nil {
-		if err := c.Redis.validate(); err != nil {
+		if err := c.Redis.validate(adapting); err != nil {
 			return err
 		}
 	}
@@ -97,15 +109,13 @@ func (c *SightingsConfig) validate(adapting bool) error {
 	return nil
 }
 
-func (c *RedisConfig) validate() error {
-	if c.URL == "" {
-		return errors.New("sightings: redis needs a URL, such as redis://127.0.0.1:6379")
+func (c *RedisConfig) validate(adapting bool) error {
+	config := c.resolve()
+	if adapting && len(config.URLs) == 0 && len(c.URLs) > 0 {
+		return nil // all stand in the environment or in files
 	}
-	if c.Replicas < 0 || c.Timeout < 0 {
-		return errors.New("sightings: redis takes no negative number")
-	}
-	if c.Replicas > 0 && c.Trust {
-		return errors.New("sightings: redis takes replicas or trust, not both")
+	if err := config.Validate(); err != nil {
+		return fmt.Errorf("sightings: %w", err)
 	}
 	return nil
 }
@@ -163,11 +173,21 @@ func (c *GeoIPConfig) open() (*geo.DB, error) {
 	return db, nil
 }
 
-func (c *RedisConfig) resolve(retention time.Duration) redisstore.Config {
-	return redisstore.Config{
-		URL: caddy.NewReplacer().ReplaceAll(c.URL, ""), Prefix: c.Prefix, Retention: retention,
-		Replicas: c.Replicas, Trust: c.Trust, Timeout: time.Duration(c.Timeout),
+// resolve fills in placeholders.
+func (c *RedisConfig) resolve() redisclient.Config {
+	repl := caddy.NewReplacer()
+	return redisclient.Config{
+		URLs: strings.Fields(repl.ReplaceAll(strings.Join(c.URLs, "\n"), "")), Master: c.Master, Cluster: c.Cluster,
+		SentinelUsername: repl.ReplaceAll(c.SentinelUsername, ""), SentinelPassword: repl.ReplaceAll(c.SentinelPassword, ""),
+		Replicas: c.Replicas, Trust: c.Trust, Timeout: time.Duration(c.Timeout), Log: pooledLogger(),
 	}
+}
+
+// hash tells places in Redis apart in the keys of pools, where no password may stand.
+func (c *RedisConfig) hash(more ...any) string {
+	config := c.resolve()
+	config.Log = nil
+	return fmt.Sprintf("redis %x", sha256.Sum256(fmt.Appendf(nil, "%+q", append([]any{fmt.Sprintf("%+v", config)}, more...))))
 }
 
 func (c *SightingsConfig) retention() time.Duration {

@@ -8,7 +8,10 @@ import (
 // parseSightings parses the option of the wikiveil block. Syntax:
 //
 //	sightings {
-//	    redis <url> {
+//	    redis <url>... {
+//	        master   <name>
+//	        sentinel_login [<user>] <password>
+//	        cluster
 //	        prefix   <text>
 //	        replicas <n>
 //	        trust
@@ -67,29 +70,49 @@ func (c *SightingsConfig) parseRedis(d *caddyfile.Dispenser) error {
 		return d.Err("redis stands twice")
 	}
 	c.Redis = new(RedisConfig)
-	var err error
-	if c.Redis.URL, err = oneArg(d); err != nil {
-		return err
+	if c.Redis.URLs = d.RemainingArgs(); len(c.Redis.URLs) == 0 {
+		return d.ArgErr()
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		switch option := d.Val(); option {
-		case "prefix":
-			c.Redis.Prefix, err = oneArg(d)
-		case "replicas":
-			c.Redis.Replicas, err = oneInt(d)
-		case "trust":
-			c.Redis.Trust = true
-			if d.NextArg() {
-				err = d.ArgErr()
-			}
-		case "timeout":
-			err = parseDuration(d, &c.Redis.Timeout)
-		default:
-			err = d.Errf("unknown redis option %q (known: prefix, replicas, trust, timeout)", option)
-		}
-		if err != nil {
+		if err := c.Redis.parseOption(d); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (c *RedisConfig) parseOption(d *caddyfile.Dispenser) (err error) {
+	switch option := d.Val(); option {
+	case "master":
+		c.Master, err = oneArg(d)
+	case "sentinel_login":
+		switch args := d.RemainingArgs(); len(args) {
+		case 1:
+			c.SentinelPassword = args[0]
+		case 2:
+			c.SentinelUsername, c.SentinelPassword = args[0], args[1]
+		default:
+			err = d.ArgErr()
+		}
+	case "cluster":
+		c.Cluster, err = true, noArg(d)
+	case "prefix":
+		c.Prefix, err = oneArg(d)
+	case "replicas":
+		c.Replicas, err = oneInt(d)
+	case "trust":
+		c.Trust, err = true, noArg(d)
+	case "timeout":
+		err = parseDuration(d, &c.Timeout)
+	default:
+		err = d.Errf("unknown redis option %q (known: master, sentinel_login, cluster, prefix, replicas, trust, timeout)", option)
+	}
+	return err
+}
+
+func noArg(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
@@ -254,7 +255,7 @@ func TestKilledRedisHasRecordedWhatWasPassedOn(t *testing.T) {
 	p.waitAccepted(t, p.accepted()+200)
 	stop()
 	p.kill()
-	store, err := redisstore.Open(t.Context(), redisstore.Config{URL: redis.URL})
+	store, err := redisstore.Open(t.Context(), redisstore.Config{Redis: redisclient.Config{URLs: []string{redis.URL}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func (c *Collector) inspect(ctx context.Context) error {
 	if errors.Is(err, ErrDamaged) {
 		return err
 	} else if err != nil {
-		c.config.Log.Warn("CSP reports can't be loaded, counting on", "error", err)
+		c.config.Log.Debug("CSP reports can't be loaded, counting on", "error", err) // told of when they can't be written
 	}
 	_, err = c.decode(today, days[today])
 	return err

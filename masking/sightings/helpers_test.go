@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/geo"
 	"github.com/wikiveil/wikiveil/masking/geo/geotest"
@@ -173,7 +174,7 @@ func openBolt(t testing.TB, dir string) sightings.Store {
 
 func openRedis(t testing.TB, server *storetest.Redis) sightings.Store {
 	t.Helper()
-	s, err := redisstore.Open(context.Background(), redisstore.Config{URL: server.URL})
+	s, err := redisstore.Open(context.Background(), redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,13 +43,13 @@ func (s *Store) Append(ctx context.Context, entries []sightings.Entry) error {
 	s.packing.Unlock()
 	defer s.writing.Unlock()
 	if err := s.write(ctx, fresh); err != nil {
-		return failure(err)
+		return s.failure(err)
 	}
 	merged, err := s.addToStored(ctx, repeated)
 	if err != nil {
-		return failure(err)
+		return s.failure(err)
 	}
-	return failure(s.write(ctx, merged))
+	return s.failure(s.write(ctx, merged))
 }
 
 // A batch is what one command writes to a part.
@@ -99,7 +99,11 @@ func (s *Store) addToStored(ctx context.Context, repeated map[sightings.Ref][]by
 	if len(repeated) == 0 {
 		return nil, nil
 	}
-	pipe := s.client.Pipeline()
+	master, err := s.master(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pipe := master.Pipeline()
 	answers := make(map[sightings.Ref]*redis.StringCmd, len(repeated))
 	for ref := range repeated {
 		answers[ref] = pipe.HGet(ctx, s.partKey(ref.Part), string(ref.Key[:])+s.writer)
@@ -136,7 +140,11 @@ func (s *Store) write(ctx context.Context, batches []*batch) error {
 	}
 	// A day longer than the book needs, which deletes by itself while it runs.
 	life := s.config.Retention + 48*time.Hour
-	pipe := s.client.Pipeline()
+	master, err := s.master(ctx)
+	if err != nil {
+		return err
+	}
+	pipe := master.Pipeline()
 	parts := make(map[sightings.Part]bool, 1)
 	for _, b := range batches {
 		if !parts[b.part] { // first, so that nothing is stored that no look-up asks for
@@ -154,19 +162,22 @@ func (s *Store) write(ctx context.Context, batches []*batch) error {
 	pipe.SetNX(ctx, s.markerKey(), rand.Text(), 0)
 	marker := pipe.Get(ctx, s.markerKey())
 	pipe.Expire(ctx, s.markerKey(), life)
+	info := pipe.Info(ctx, "server")
+	replicas := s.config.Redis.Replicas
 	var waited *redis.Cmd
-	if s.config.Replicas > 0 {
-		waited = pipe.Do(ctx, "WAIT", s.config.Replicas, (s.config.Timeout / 2).Milliseconds())
+	if replicas > 0 {
+		waited = pipe.Do(ctx, "WAIT", replicas, (s.timeout / 2).Milliseconds())
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
+	s.sawServer(info.Val())
 	s.sawMarker(marker.Val())
 	if waited != nil {
 		if n, err := waited.Int(); err != nil {
 			return err
-		} else if n < s.config.Replicas {
-			return fmt.Errorf("only %d of %d replicas have the write", n, s.config.Replicas)
+		} else if n < replicas {
+			return fmt.Errorf("only %d of %d replicas have the write", n, replicas)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
 	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
@@ -42,7 +43,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func records(b *testing.B, server *storetest.Redis) {
-	s := open(b, redisstore.Config{URL: server.URL, Trust: true})
+	s := open(b, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}, Trust: true}})
 	value := make([]byte, valueSize)
 	var seed atomic.Uint64
 	b.ReportAllocs()

@@ -19,11 +19,15 @@ func (s *Store) Find(ctx context.Context, refs []sightings.Ref) ([]sightings.Ent
 	for _, ref := range refs {
 		keys[ref.Part] = append(keys[ref.Part], ref.Key)
 	}
-	writers, err := s.writers(ctx, keys)
+	master, err := s.master(ctx)
 	if err != nil {
-		return nil, failure(err)
+		return nil, s.failure(err)
 	}
-	pipe := s.client.Pipeline()
+	writers, err := s.writers(ctx, master, keys)
+	if err != nil {
+		return nil, s.failure(err)
+	}
+	pipe := master.Pipeline()
 	answers := make(map[sightings.Part]*redis.SliceCmd, len(writers))
 	for part, by := range writers {
 		fields := make([]string, 0, len(keys[part])*len(by))
@@ -38,7 +42,7 @@ func (s *Store) Find(ctx context.Context, refs []sightings.Ref) ([]sightings.Ent
 		return nil, nil
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, failure(err)
+		return nil, s.failure(err)
 	}
 	var found []sightings.Entry
 	for part, answer := range answers {
@@ -55,8 +59,8 @@ func (s *Store) Find(ctx context.Context, refs []sightings.Ref) ([]sightings.Ent
 }
 
 // writers returns who wrote to the parts; those to which nobody did are left out.
-func (s *Store) writers(ctx context.Context, parts map[sightings.Part][]sightings.Key) (map[sightings.Part][]string, error) {
-	pipe := s.client.Pipeline()
+func (s *Store) writers(ctx context.Context, master redis.Cmdable, parts map[sightings.Part][]sightings.Key) (map[sightings.Part][]string, error) {
+	pipe := master.Pipeline()
 	answers := make(map[sightings.Part]*redis.StringSliceCmd, len(parts))
 	for part := range parts {
 		answers[part] = pipe.SMembers(ctx, s.writersKey(part))

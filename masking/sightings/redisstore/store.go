@@ -1,14 +1,14 @@
-// Package redisstore keeps sightings in Redis or Valkey (6.0 or later, one primary), for edges of several nodes.
+// Package redisstore keeps sightings in Redis or Valkey (6.0 or later), for edges of several nodes.
 //
 // # Layout
 //
-// With the prefix "wikiveil:sightings:" that is the default:
+// With the prefix "wikiveil:{sightings}:" that is the default, and of which all keys lie on one node of a Cluster:
 //
-//	wikiveil:sightings:2026-11-22-0123456789ab          hash: a part's entries; field = key (16 bytes) and writer (6),
+//	wikiveil:{sightings}:2026-11-22-0123456789ab          hash: a part's entries; field = key (16 bytes) and writer (6),
 //	                                                    value = all values, each with its length (2 bytes, big-endian) before it
-//	wikiveil:sightings:2026-11-22-0123456789ab:writers  set of those who wrote to it
-//	wikiveil:sightings:parts                            set of the parts' names
-//	wikiveil:sightings:marker                           random, made when it is missing: tells that the data are still there
+//	wikiveil:{sightings}:2026-11-22-0123456789ab:writers  set of those who wrote to it
+//	wikiveil:{sightings}:parts                            set of the parts' names
+//	wikiveil:{sightings}:marker                           random, made when it is missing: tells that the data are still there
 //
 // A writer is one process (a random number). It alone writes to its fields, so it can add to what is there, if it wrote there before,
 // and nodes that see one client at once lose nothing; a look-up asks for the fields of all writers. That way a
@@ -19,11 +19,11 @@
 //
 // # Durability
 //
-// Redis answers before its data are on disk unless it is told otherwise. So the store looks at each
+// Redis answers before its data are on disk unless it is told otherwise. So the client looks at each
 // new connection whether appendonly is yes and appendfsync is always, and that nothing is evicted (maxmemory-policy
-// noeviction), and refuses a server that could lose what it acknowledged. With [Config.Replicas] it
+// noeviction), and refuses a server that could lose what it acknowledged. With Replicas the store
 // asks by WAIT for that many replicas to have each write in memory instead, which survives the loss of a
-// machine but not of all; with [Config.Trust] it takes the operator's word (a managed Redis often has no CONFIG).
+// machine but not of all; with Trust it takes the operator's word (a managed Redis often has no CONFIG).
 package redisstore
 
 import (
@@ -32,48 +32,36 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
-// Defaults of a [Config].
-const (
-	DefaultPrefix  = "wikiveil:sightings:"
-	DefaultTimeout = 2 * time.Second
+// DefaultPrefix is what all keys start with. Its braces keep them on one node of a Redis Cluster.
+const DefaultPrefix = "wikiveil:{sightings}:"
 
-	watchEvery = time.Second
-)
+const watchEvery = time.Second
 
-// Config says where Redis is and what it promises. URL is needed.
+// Config says where Redis is and how long entries are kept.
 type Config struct {
-	// URL is redis://user:password@host:port/db, rediss://… with TLS, or unix:///path.
-	URL string
-	// Prefix is what all keys start with; empty means [DefaultPrefix]. Nodes with one prefix share their records.
+	Redis redisclient.Config
+	// Prefix is what all keys start with; empty means [DefaultPrefix]. Nodes with one prefix share their
+	// records. One without a hash tag becomes its own.
 	Prefix string
 	// Retention is the book's; 0 means sightings.DefaultRetention.
 	Retention time.Duration
-	// Replicas is how many replicas must have a write before it counts, instead of a synced append-only file.
-	Replicas int
-	// Trust says that the server keeps what it acknowledges, whatever its configuration looks like.
-	Trust bool
-	// Timeout bounds each exchange with the server; 0 means [DefaultTimeout].
-	Timeout time.Duration
-	// Log is told when Redis can't be reached at the start; nil means nobody is.
-	Log *slog.Logger
 }
 
 // Store keeps entries in Redis.
 type Store struct {
-	config Config
-	client *redis.Client
+	config  Config
+	client  *redisclient.Client
+	timeout time.Duration
 
 	writer  string
 	packing sync.Mutex
@@ -82,7 +70,7 @@ type Store struct {
 
 	incarnation atomic.Uint64
 	mu          sync.Mutex
-	runID       string // of the server process last connected to
+	runID       string // of the server process that wrote last
 	marker      string // last seen
 
 	closed  atomic.Bool
@@ -93,26 +81,19 @@ type Store struct {
 // Open connects. A server that answers but does not fit is an error; one that can't be reached is not: until
 // it is there, the store is unavailable.
 func Open(ctx context.Context, config Config) (*Store, error) {
-	options, err := redis.ParseURL(config.URL)
-	if err != nil { // its text can hold the password
-		return nil, errors.New("opening the record store: its URL is not redis://…, rediss://… or unix://…")
-	}
-	if config.Replicas < 0 || config.Timeout < 0 || config.Retention < 0 {
+	if config.Retention < 0 {
 		return nil, errors.New("opening the record store: a number is negative")
 	}
-	config.Prefix = cmp.Or(config.Prefix, DefaultPrefix)
+	config.Prefix = redisclient.Tagged(cmp.Or(config.Prefix, DefaultPrefix))
 	config.Retention = cmp.Or(config.Retention, sightings.DefaultRetention)
-	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
-	s := &Store{config: config, writer: rand.Text()[:writerSize]}
-	s.client = redis.NewClient(s.options(options))
-	if err := s.client.Ping(ctx).Err(); err != nil {
-		if !unreachable(err) {
-			s.client.Close()
-			return nil, fmt.Errorf("opening the record store: %w", err)
-		}
-		if config.Log != nil {
-			config.Log.Warn("Redis can't be reached, trying on", "error", err)
-		}
+	s := &Store{config: config, writer: rand.Text()[:writerSize], timeout: cmp.Or(config.Redis.Timeout, redisclient.DefaultTimeout)}
+	var err error
+	if s.client, err = redisclient.Open(config.Redis); err != nil {
+		return nil, fmt.Errorf("opening the record store: %w", err)
+	}
+	if err := s.client.Ready(ctx); redisclient.Unfit(err) {
+		s.client.Close()
+		return nil, fmt.Errorf("opening the record store: %w", err)
 	}
 	watch, stop := context.WithCancel(context.Background())
 	s.stop = stop
@@ -120,21 +101,21 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) options(o *redis.Options) *redis.Options {
-	o.OnConnect = s.greet
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = s.config.Timeout, s.config.Timeout, s.config.Timeout, s.config.Timeout
-	o.ContextTimeoutEnabled = true
-	o.MaxRetries = -1 // whoever waits for a write should know soon, and can ask again
-	o.DialerRetries = 1
-	o.DisableIdentity = true
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return o
+// master is the one server that has all our keys.
+func (s *Store) master(ctx context.Context) (redis.Cmdable, error) {
+	return s.client.Master(ctx, s.markerKey())
 }
 
-// unreachable tells that a server is not there (yet) from that it is the wrong one.
-func unreachable(err error) bool {
-	var netErr net.Error
-	return errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded) || redis.IsLoadingError(err)
+// failure makes err one of the store's.
+func (s *Store) failure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, redis.ErrClosed):
+		return sightings.ErrClosed
+	}
+	s.client.Failed(context.Background())
+	return fmt.Errorf("%w: %w", sightings.ErrUnavailable, err)
 }
 
 // watch looks every second whether the data are still there.
@@ -146,11 +127,23 @@ func (s *Store) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			marker, err := s.client.Get(ctx, s.markerKey()).Result()
-			if err == nil || errors.Is(err, redis.Nil) {
-				s.sawMarker(marker)
-			}
+			s.look(ctx)
 		}
+	}
+}
+
+func (s *Store) look(ctx context.Context) {
+	master, err := s.master(ctx)
+	if err != nil {
+		return
+	}
+	pipe := master.Pipeline()
+	info, marker := pipe.Info(ctx, "server"), pipe.Get(ctx, s.markerKey())
+	if _, err := pipe.Exec(ctx); err == nil || errors.Is(err, redis.Nil) {
+		s.sawServer(info.Val())
+		s.sawMarker(marker.Val())
+	} else if ctx.Err() == nil {
+		s.client.Failed(ctx)
 	}
 }
 
@@ -163,7 +156,9 @@ func (s *Store) sawMarker(marker string) {
 	s.marker = marker
 }
 
-func (s *Store) sawServer(runID string) {
+// sawServer is told what the server says of itself. A replica that took its place may lack what was written last.
+func (s *Store) sawServer(info string) {
+	runID := redisclient.Field(info, "run_id")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.runID != "" && runID != s.runID {
@@ -180,9 +175,13 @@ func (s *Store) Parts(ctx context.Context) ([]sightings.Part, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	names, err := s.client.SMembers(ctx, s.partsKey()).Result()
+	master, err := s.master(ctx)
 	if err != nil {
-		return nil, failure(err)
+		return nil, s.failure(err)
+	}
+	names, err := master.SMembers(ctx, s.partsKey()).Result()
+	if err != nil {
+		return nil, s.failure(err)
 	}
 	parts := make([]sightings.Part, 0, len(names))
 	for _, name := range names {
@@ -200,12 +199,16 @@ func (s *Store) Drop(ctx context.Context, part sightings.Part) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	_, err := s.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+	master, err := s.master(ctx)
+	if err != nil {
+		return s.failure(err)
+	}
+	_, err = master.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.Unlink(ctx, s.partKey(part), s.writersKey(part))
 		pipe.SRem(ctx, s.partsKey(), part.String())
 		return nil
 	})
-	return failure(err)
+	return s.failure(err)
 }
 
 func (s *Store) partKey(part sightings.Part) string { return s.config.Prefix + part.String() }
@@ -221,16 +224,6 @@ func (s *Store) ready(ctx context.Context) error {
 		return sightings.ErrClosed
 	}
 	return ctx.Err()
-}
-
-func failure(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, redis.ErrClosed):
-		return sightings.ErrClosed
-	}
-	return fmt.Errorf("%w: %w", sightings.ErrUnavailable, err)
 }
 
 // Close lets go of the connections.

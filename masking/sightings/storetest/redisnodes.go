@@ -1,0 +1,165 @@
+package storetest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A RedisNode is a real server of several that belong together, on a loopback port.
+type RedisNode struct {
+	Addr string // host:port
+
+	t   testing.TB
+	cmd *exec.Cmd
+}
+
+// URL is the node's.
+func (n *RedisNode) URL() string { return "redis://" + n.Addr }
+
+// StartRedisNode starts a server with a configuration file of these lines; {PORT} and {DIR} in them are its own.
+func StartRedisNode(t testing.TB, lines ...string) *RedisNode {
+	t.Helper()
+	n := &RedisNode{Addr: freeAddr(t), t: t}
+	port, dir := n.Addr[strings.LastIndexByte(n.Addr, ':')+1:], t.TempDir()
+	config := append([]string{"port {PORT}", "bind 127.0.0.1", "dir {DIR}", "logfile {DIR}/log", "protected-mode no"}, lines...)
+	file := filepath.Join(dir, "conf")
+	if err := os.WriteFile(file, []byte(strings.NewReplacer("{PORT}", port, "{DIR}", dir).Replace(strings.Join(config, "\n"))+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{file}
+	if strings.Contains(strings.Join(lines, "\n"), "sentinel monitor") {
+		args = append(args, "--sentinel")
+	}
+	n.cmd = exec.Command("redis-server", args...)
+	if err := n.cmd.Start(); err != nil {
+		t.Fatalf("starting redis-server: %v (Debian: apt-get install redis-server)", err)
+	}
+	t.Cleanup(n.Kill)
+	Await(t, "a Redis on "+n.Addr, func() bool { return strings.Contains(n.try("ping"), "PONG") })
+	return n
+}
+
+// freeAddr is a port whose cluster bus port, ten thousand higher, is most likely free too.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		if _, port, _ := net.SplitHostPort(l.Addr().String()); len(port) == 5 && port < "55000" {
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// Kill ends the server at once, as a crash does.
+func (n *RedisNode) Kill() {
+	if n.cmd != nil {
+		n.cmd.Process.Signal(syscall.SIGKILL)
+		n.cmd.Wait()
+		n.cmd = nil
+	}
+}
+
+// Command runs a command by redis-cli and returns its answer.
+func (n *RedisNode) Command(args ...string) string {
+	n.t.Helper()
+	host, port, _ := net.SplitHostPort(n.Addr)
+	out, err := exec.Command("redis-cli", append([]string{"-h", host, "-p", port}, args...)...).CombinedOutput()
+	if err != nil {
+		n.t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (n *RedisNode) try(args ...string) string {
+	host, port, _ := net.SplitHostPort(n.Addr)
+	out, _ := exec.Command("redis-cli", append([]string{"-h", host, "-p", port}, args...)...).CombinedOutput()
+	return strings.TrimSpace(string(out))
+}
+
+// Sentinels are three Sentinels and the servers that they watch under the name "wiki", a master and a replica.
+type Sentinels struct {
+	URLs            []string
+	Master, Replica *RedisNode
+}
+
+// StartSentinels starts them, with further lines of configuration for the servers.
+func StartSentinels(t testing.TB, lines ...string) *Sentinels {
+	t.Helper()
+	s := &Sentinels{Master: StartRedisNode(t, lines...)}
+	host, port, _ := net.SplitHostPort(s.Master.Addr)
+	s.Replica = StartRedisNode(t, append([]string{"replicaof " + host + " " + port, "repl-diskless-sync-delay 0"}, lines...)...)
+	Await(t, "the replica follows", func() bool {
+		return strings.Contains(s.Replica.try("info", "replication"), "master_link_status:up")
+	})
+	var sentinels []*RedisNode
+	for range 3 {
+		n := StartRedisNode(t, "sentinel monitor wiki "+host+" "+port+" 2", "sentinel down-after-milliseconds wiki 500",
+			"sentinel failover-timeout wiki 2000", "sentinel resolve-hostnames no")
+		sentinels = append(sentinels, n)
+		s.URLs = append(s.URLs, n.URL())
+	}
+	for _, n := range sentinels {
+		Await(t, "the Sentinels know each other and the replica", func() bool {
+			info := n.try("info", "sentinel")
+			return strings.Contains(info, "slaves=1,sentinels=3")
+		})
+	}
+	return s
+}
+
+// StartCluster starts a Cluster of three masters, with further lines of configuration, and returns its nodes.
+func StartCluster(t testing.TB, lines ...string) []*RedisNode {
+	t.Helper()
+	var nodes []*RedisNode
+	var addrs []string
+	for range 3 {
+		n := StartRedisNode(t, append([]string{"cluster-enabled yes", "cluster-config-file {DIR}/nodes", "cluster-node-timeout 2000",
+			"cluster-require-full-coverage no"}, lines...)...)
+		nodes, addrs = append(nodes, n), append(addrs, n.Addr)
+	}
+	args := append([]string{"--cluster", "create"}, append(addrs, "--cluster-yes")...)
+	if out, err := exec.Command("redis-cli", args...).CombinedOutput(); err != nil {
+		t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
+	}
+	for _, n := range nodes {
+		Await(t, "the Cluster stands", func() bool {
+			info := n.try("cluster", "info")
+			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_size:%d", len(nodes)))
+		})
+	}
+	return nodes
+}
+
+// Await polls until ok, for what other processes do.
+func Await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+// MigrateSlot moves the keys of a slot that is already migrating.
+func (n *RedisNode) MigrateSlot(to *RedisNode, slot string) {
+	n.t.Helper()
+	host, port, _ := net.SplitHostPort(to.Addr)
+	keys := strings.Fields(n.Command("CLUSTER", "GETKEYSINSLOT", slot, "100"))
+	answer := n.Command(append([]string{"MIGRATE", host, port, "", "0", "5000", "KEYS"}, keys...)...)
+	if answer != "OK" {
+		n.t.Fatalf("migrating: %s", answer)
+	}
+}
