@@ -1,0 +1,135 @@
+package spelling
+
+// minText is how many characters in a row make what is decoded a text.
+const minText = minSpelling
+
+// base64 scans what a text holds in base64 of both alphabets, padded or not (RFC 4648). It may begin at any digit, so
+// all four ways to group the digits are followed.
+func (s *scanner) base64(text string, depth int) {
+	for i := 0; i < len(text); i++ {
+		from := i
+		for i < len(text) && base64Digits[text[i]] != none {
+			i++
+		}
+		if i-from < minText*4/3 {
+			continue
+		}
+		for skip := range 4 {
+			if s.base64Run(text, from+skip, i, depth) {
+				break
+			}
+		}
+	}
+}
+
+// base64Run scans the texts in a run of digits.
+func (s *scanner) base64Run(text string, from, end, depth int) bool {
+	base := len(s.room)
+	s.budget -= (end - from) / 4
+	var window uint32
+	bits, found := 0, false
+	for i := from; i < end && !found; i++ {
+		window = window<<6 | uint32(base64Digits[text[i]])
+		if bits += 6; bits >= 8 {
+			bits -= 8
+			if c := byte(window >> bits); isText(c) {
+				s.room = append(s.room, c)
+				continue
+			}
+			found = s.text(base, depth, from, end)
+		}
+	}
+	return found || s.text(base, depth, from, end)
+}
+
+// text scans what was decoded if it may hold an address, and gives the room back.
+func (s *scanner) text(base, depth, from, end int) bool {
+	if len(s.room)-base >= minText && s.budget > 0 {
+		return s.decoded(base, depth, from, end)
+	}
+	s.peak = max(s.peak, len(s.room))
+	s.room = s.room[:base]
+	return false
+}
+
+func isText(c byte) bool { return ' ' <= c && c < 0x7f || c == '\n' || c == '\r' || c == '\t' }
+
+// rawBase64 finds the bytes of an address in base64: in a whole run, between what is no letter or digit, or between
+// slashes.
+func (s *scanner) rawBase64(text string) {
+	for i := 0; i < len(text); i++ {
+		from, parts := i, false
+		for i < len(text) && base64Digits[text[i]] != none {
+			parts = parts || !isAlnum(text[i])
+			i++
+		}
+		s.rawRun(text, from, i)
+		for at := from; parts && at < i; at++ {
+			part := at
+			for at < i && isAlnum(text[at]) {
+				at++
+			}
+			s.rawRun(text, part, at)
+		}
+	}
+}
+
+// rawRun takes the bytes that a run of digits stands for.
+func (s *scanner) rawRun(text string, from, end int) {
+	size := end - from
+	if size < minSpelling || s.whole && size != 6 && size != 22 {
+		return
+	}
+	var high, low uint64 // the last 16 bytes
+	var window uint32
+	bits, n := 0, 0
+	for i := from; i < end; i++ {
+		window = window<<6 | uint32(base64Digits[text[i]])
+		if bits += 6; bits < 8 {
+			continue
+		}
+		bits -= 8
+		high, low = high<<8|low>>56, low<<8|uint64(window>>bits&0xff)
+		if n++; s.whole {
+			continue
+		}
+		found := n >= 4 && s.v4(uint32(low), from, end) || n >= 8 && s.to.V6(low, 0, 64) && s.hit(from, end)
+		if found {
+			return
+		}
+	}
+	if s.whole && window&(1<<bits-1) == 0 { // else it's a word of six letters
+		if size == 6 {
+			s.v4(uint32(low), from, end)
+		} else {
+			s.v6(high, low, from, end)
+		}
+	}
+}
+
+// hexText scans what a text holds in hex that is itself text.
+func (s *scanner) hexText(text string, depth int) {
+	for i := 0; i < len(text); i++ {
+		from := i
+		for i < len(text) && isHex(text[i]) {
+			i++
+		}
+		if i-from < 2*minText {
+			continue
+		}
+		s.budget -= i - from
+		for skip := range 2 {
+			base := len(s.room)
+			for at := from + skip; at+1 < i; at += 2 {
+				if c := hexDigits[text[at]]<<4 | hexDigits[text[at+1]]; isText(c) {
+					s.room = append(s.room, c)
+				} else if s.text(base, depth, from, i) {
+					break
+				}
+			}
+			if s.text(base, depth, from, i) {
+				break
+			}
+		}
+	}
+}
