@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +25,9 @@ func (f *fetch) serve(w http.ResponseWriter, a ask) (string, *refusal) {
 	}
 	defer res.Body.Close()
 	contentType, refused := f.check(res, a.kind)
+	if refused == nil {
+		contentType, refused = f.tameSheet(res, a.method, contentType)
+	}
 	if refused != nil {
 		return "", refused
 	}
@@ -94,10 +96,10 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 // tool says, an hour at most, and never where the answer might be one reader's. Of one
 // that came by redirects, no longer than each of them may be kept.
 func cacheControl(h http.Header, hops ...cache.Hop) string {
-	age, _ := lifetime(h)
+	age, _ := cache.Lifetime(h)
 	for _, hop := range hops {
 		permanent := hop.Status == http.StatusMovedPermanently || hop.Status == http.StatusPermanentRedirect
-		if n, told := lifetime(hop.Header); told || !permanent {
+		if n, told := cache.Lifetime(hop.Header); told || !permanent {
 			age = min(age, n)
 		}
 	}
@@ -106,43 +108,6 @@ func cacheControl(h http.Header, hops ...cache.Hop) string {
 	}
 	// private: a cache between the wiki and its readers might ignore Vary.
 	return "private, max-age=" + strconv.FormatInt(min(age, int64(maxAge/time.Second)), 10)
-}
-
-// lifetime is for how many seconds a browser may keep a response, 0 or less for none, and
-// whether the tool says so.
-func lifetime(h http.Header) (age int64, told bool) {
-	if len(h["Set-Cookie"]) > 0 || len(h["Pragma"]) > 0 {
-		return 0, true
-	}
-	for _, vary := range h["Vary"] {
-		// What we send never varies but by kind, so other fields change nothing.
-		if strings.Contains(vary, "*") {
-			return 0, true
-		}
-	}
-	age = -1
-	for _, field := range h["Cache-Control"] {
-		for directive := range strings.SplitSeq(field, ",") {
-			name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-			switch strings.ToLower(name) {
-			case "no-store", "no-cache", "private":
-				return 0, true
-			case "max-age":
-				n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-				if err != nil || age >= 0 && age != int64(n) {
-					return 0, true
-				}
-				age = int64(n)
-			}
-		}
-	}
-	told = age >= 0
-	if text := h.Get("Age"); text != "" { // an error would be made for nothing
-		if spent, err := strconv.ParseUint(text, 10, 31); err == nil {
-			age -= int64(spent)
-		}
-	}
-	return age, told
 }
 
 var (

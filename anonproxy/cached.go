@@ -191,9 +191,13 @@ func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Resp
 		return answer, nil
 	}
 	var refused *refusal
-	if answer.ContentType, refused = f.check(res, kind); refused != nil {
+	if answer.ContentType, refused = f.check(res, kind); refused == nil {
+		answer.ContentType, refused = f.tameSheet(res, http.MethodGet, answer.ContentType)
+	}
+	if refused != nil {
 		return nil, refused
 	}
+	answer.Body, answer.Length = &limitedBody{f: f, body: res.Body}, res.ContentLength
 	if res.StatusCode < 400 {
 		answer.Control = cacheControl(res.Header, f.hops...)
 	}

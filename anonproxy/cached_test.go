@@ -225,7 +225,7 @@ func TestPoisoning(t *testing.T) {
 	fourth := newEdge(t, Config{Cache: c}, revised)
 	fifth := newEdge(t, Config{Cache: c, Contact: "other@example.org"}, tool("one", one.URL))
 	for range 2 {
-		for _, path := range []string{"/x", "/x?", "/x?a", "/X", "/x%7C", "/x|", "/x/"} {
+		for _, path := range []string{"/x", "/x?", "/x?a", "/X", "/x%7C", "/x/"} {
 			for _, dest := range []string{"empty", "image", ""} {
 				contentType := map[bool]string{true: "image/svg+xml", false: "application/json"}[dest == "image"]
 				for name, e := range map[string]*edge{"one": first, "two": first} {

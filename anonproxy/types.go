@@ -8,27 +8,84 @@ import (
 )
 
 // mediaTypes are the exact types that pass, by kind. None of them runs as a
-// script under nosniff. XML (other than SVG as an image) and octet-stream are
-// left out: browsers open the one as a document and guess at the other.
+// script under nosniff. XML (other than SVG as an image) passes as text, as browsers
+// open it as a document; octet-stream is left out, as they guess at it.
 var mediaTypes = map[noticeboard.Kind][]string{
 	noticeboard.Img: {
-		"image/apng", "image/avif", "image/bmp", "image/gif", "image/jpeg", "image/png", "image/svg+xml",
+		"image/apng", "image/avif", "image/bmp", "image/gif", "image/jpeg", "image/jxl", "image/png", "image/svg+xml",
 		"image/vnd.microsoft.icon", "image/webp", "image/x-icon",
 	},
 	noticeboard.Font: {
-		"font/collection", "font/otf", "font/ttf", "font/woff", "font/woff2",
+		"font/collection", "font/otf", "font/sfnt", "font/ttf", "font/woff", "font/woff2",
 		"application/font-woff", "application/font-woff2",
 	},
 	noticeboard.Style: {"text/css"},
 	noticeboard.Media: {
 		"audio/aac", "audio/flac", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/opus", "audio/wav", "audio/webm", "audio/x-wav",
-		"video/mp4", "video/mpeg", "video/ogg", "video/webm", "application/ogg", "text/vtt",
+		"video/mp4", "video/mpeg", "video/ogg", "video/quicktime", "video/webm", "application/ogg", "text/vtt",
 	},
 	noticeboard.Data: {
-		"application/activity+json", "application/feed+json", "application/geo+json", "application/hal+json", "application/json",
-		"application/ld+json", "application/problem+json", "application/sparql-results+json", "application/topo+json",
-		"application/vnd.api+json", "application/x-ndjson", "text/csv", "text/plain", "text/tab-separated-values",
+		"application/activity+json", "application/cbor", "application/feed+json", "application/geo+json", "application/geo+json-seq",
+		"application/hal+json", "application/json", "application/json-seq", "application/ld+json", "application/n-quads",
+		"application/n-triples", "application/problem+json", "application/sparql-results+json", "application/topo+json", "application/trig",
+		"application/vnd.api+json", "application/vnd.citationstyles.csl+json", "application/vnd.mapbox-vector-tile", "application/vnd.msgpack",
+		"application/x-bibtex", "application/x-ndjson", "application/x-protobuf", "application/x-research-info-systems", "application/yaml",
+		"text/calendar", "text/csv", "text/markdown", "text/n3", "text/plain", "text/tab-separated-values", "text/turtle", "text/vcard", "text/x-bibtex",
 	},
+}
+
+// otherNames are names that servers give to types that pass, with the name that is passed
+// on: the standard one, or for XML that of plain text.
+var otherNames = map[string]string{
+	"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/jfif": "image/jpeg", "image/x-jpeg": "image/jpeg", "image/x-jpg": "image/jpeg",
+	"image/x-png": "image/png", "image/vnd.mozilla.apng": "image/apng", "image/x-gif": "image/gif", "image/x-webp": "image/webp",
+	"image/x-bmp": "image/bmp", "image/x-ms-bmp": "image/bmp", "image/x-windows-bmp": "image/bmp", "image/ico": "image/x-icon", "image/icon": "image/x-icon",
+
+	"application/font-otf": "font/otf", "application/font-sfnt": "font/sfnt", "application/font-ttf": "font/ttf",
+	"application/x-font-opentype": "font/otf", "application/x-font-otf": "font/otf", "application/x-font-truetype": "font/ttf",
+	"application/x-font-ttf": "font/ttf", "application/x-font-woff": "font/woff", "application/x-font-woff2": "font/woff2", "application/x-woff": "font/woff",
+	"font/opentype": "font/otf", "font/truetype": "font/ttf", "font/x-woff": "font/woff", "font/x-woff2": "font/woff2", "font/x-ttf": "font/ttf", "font/x-otf": "font/otf",
+
+	"audio/aacp": "audio/aac", "audio/x-aac": "audio/aac", "audio/x-flac": "audio/flac", "audio/m4a": "audio/mp4", "audio/x-m4a": "audio/mp4",
+	"audio/mp3": "audio/mpeg", "audio/mpeg3": "audio/mpeg", "audio/mpg": "audio/mpeg", "audio/x-mp3": "audio/mpeg", "audio/x-mpeg": "audio/mpeg",
+	"audio/x-mpeg-3": "audio/mpeg", "audio/vorbis": "audio/ogg", "audio/x-ogg": "audio/ogg", "audio/vnd.wave": "audio/wav", "audio/wave": "audio/wav",
+	"audio/x-pn-wav": "audio/wav", "video/m4v": "video/mp4", "video/x-m4v": "video/mp4", "video/x-mpeg": "video/mpeg", "video/x-ogg": "video/ogg", "application/x-ogg": "application/ogg",
+
+	"text/json": "application/json", "text/x-json": "application/json", "application/x-json": "application/json",
+	"application/csv": "text/csv", "application/x-csv": "text/csv", "text/comma-separated-values": "text/csv", "text/x-csv": "text/csv",
+	"text/tsv": "text/tab-separated-values", "application/geojson": "application/geo+json", "application/vnd.geo+json": "application/geo+json",
+	"application/jsonl": "application/x-ndjson", "application/jsonlines": "application/x-ndjson", "application/ndjson": "application/x-ndjson", "application/x-jsonlines": "application/x-ndjson",
+	"application/protobuf": "application/x-protobuf", "application/vnd.google.protobuf": "application/x-protobuf", "application/x-google-protobuf": "application/x-protobuf",
+	"application/msgpack": "application/vnd.msgpack", "application/x-msgpack": "application/vnd.msgpack",
+	"application/bibtex": "application/x-bibtex", "text/bibtex": "text/x-bibtex", "application/x-yaml": "application/yaml", "text/yaml": "application/yaml", "text/x-yaml": "application/yaml",
+	"application/x-turtle": "text/turtle", "text/rdf+n3": "text/n3", "text/x-markdown": "text/markdown", "text/x-vcard": "text/vcard",
+	"application/xml": "text/plain", "text/xml": "text/plain",
+}
+
+// neverData are types that mean more to browsers than data, and pass under no name.
+var neverData = map[string]bool{
+	"application/xhtml+xml": true, "application/xslt+xml": true,
+	"application/importmap+json": true, "application/manifest+json": true, "application/speculationrules+json": true,
+}
+
+// passedAs returns the kind of a media type, and the name under which it is passed on. Any
+// JSON or XML passes as such or as text, as the end of its name says what it is (RFC 6838
+// section 4.2.8).
+func passedAs(mediaType string) (kind noticeboard.Kind, name string, ok bool) {
+	name = mediaType
+	if other, ok := otherNames[mediaType]; ok {
+		name = other
+	}
+	if kind, ok = typeKinds[name]; ok || neverData[name] {
+		return kind, name, ok
+	}
+	switch {
+	case strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json"):
+		return noticeboard.Data, "application/json", true
+	case strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+xml"):
+		return noticeboard.Data, "text/plain", true
+	}
+	return "", "", false
 }
 
 // charsets are the encodings a text type may name. A byte means the same ASCII
@@ -64,21 +121,20 @@ var typeKinds = func() map[string]noticeboard.Kind {
 // type to pass on: exact, with no parameter but a known charset. The reason is
 // "" unless the type is refused.
 func classify(fields []string) (kind noticeboard.Kind, contentType, reason string) {
-	switch len(fields) {
-	case 0:
+	switch {
+	case len(fields) == 0:
 		return "", "", "has no content type"
-	case 1:
-	default:
+	case len(fields) > 1 && !allEqual(fields):
 		return "", "", "has more than one content type"
 	}
 	if kind, ok := typeKinds[fields[0]]; ok { // the common spelling, without an allocation
 		return kind, fields[0], ""
 	}
-	mediaType, params, err := mime.ParseMediaType(fields[0])
+	given, params, err := mime.ParseMediaType(fields[0])
 	if err != nil {
 		return "", "", "has a malformed content type"
 	}
-	kind, ok := typeKinds[mediaType]
+	kind, mediaType, ok := passedAs(given)
 	if !ok {
 		return "", "", "has a content type that isn't allowed"
 	}
@@ -91,6 +147,16 @@ func classify(fields []string) (kind noticeboard.Kind, contentType, reason strin
 		return "", "", "has a charset that isn't allowed"
 	}
 	return kind, mediaType + "; charset=" + charset, ""
+}
+
+// allEqual reports whether a field that stands several times says one thing.
+func allEqual(fields []string) bool {
+	for _, field := range fields[1:] {
+		if !strings.EqualFold(strings.TrimSpace(field), strings.TrimSpace(fields[0])) {
+			return false
+		}
+	}
+	return true
 }
 
 // isText tells the types for which a charset means something.

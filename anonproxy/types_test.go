@@ -2,6 +2,8 @@ package anonproxy
 
 import (
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +38,7 @@ func TestClassify(t *testing.T) {
 		{"none", nil, "", "", "has no content type"},
 		{"empty", []string{""}, "", "", malformed},
 		{"two fields", []string{"image/png", "text/html"}, "", "", several},
-		{"two equal fields", []string{"image/png", "image/png"}, "", "", several},
+		{"two equal fields", []string{"image/png", "image/PNG "}, "img", "image/png", ""},
 		{"two in one", []string{"image/png, text/html"}, "", "", malformed},
 		{"two in one, other way", []string{"text/html, image/png"}, "", "", malformed},
 		{"two after a parameter", []string{"image/png; a=b, text/html"}, "", "", malformed},
@@ -45,8 +47,27 @@ func TestClassify(t *testing.T) {
 		{"wildcard", []string{"image/*"}, "", "", forbidden},
 		{"HTML", []string{"text/html"}, "", "", forbidden},
 		{"XHTML", []string{"application/xhtml+xml"}, "", "", forbidden},
-		{"XML", []string{"text/xml"}, "", "", forbidden},
-		{"any XML", []string{"application/rss+xml"}, "", "", forbidden},
+		// Case 23.
+		{"JPEG by another name", []string{"image/jpg"}, "img", "image/jpeg", ""},
+		{"progressive JPEG", []string{"Image/PJPEG; name=a"}, "img", "image/jpeg", ""},
+		{"old PNG", []string{"image/x-png"}, "img", "image/png", ""},
+		{"old font", []string{"application/x-font-ttf"}, "font", "font/ttf", ""},
+		{"old sound", []string{"audio/x-m4a"}, "media", "audio/mp4", ""},
+		{"old film", []string{"video/x-m4v"}, "media", "video/mp4", ""},
+		// Case 26.
+		{"XML", []string{"text/xml"}, "data", "text/plain", ""},
+		{"XML of its own name", []string{"application/xml; charset=UTF-8"}, "data", "text/plain; charset=utf-8", ""},
+		{"RSS", []string{"application/rss+xml"}, "data", "text/plain", ""},
+		{"Atom", []string{"application/atom+xml;charset=iso-8859-1"}, "data", "text/plain; charset=iso-8859-1", ""},
+		{"GPX", []string{"application/gpx+xml"}, "data", "text/plain", ""},
+		{"old JSON", []string{"text/json; charset=utf-8"}, "data", "application/json; charset=utf-8", ""},
+		{"citations", []string{"application/vnd.citationstyles.csl+json"}, "data", "application/vnd.citationstyles.csl+json", ""},
+		{"protobuf", []string{"application/x-protobuf"}, "data", "application/x-protobuf", ""},
+		{"vector tiles", []string{"application/vnd.mapbox-vector-tile"}, "data", "application/vnd.mapbox-vector-tile", ""},
+		{"unheard-of JSON", []string{"application/x+json"}, "data", "application/json", ""},
+		{"XSLT", []string{"application/xslt+xml"}, "", "", forbidden},
+		{"unheard-of image in XML", []string{"image/x+xml"}, "", "", forbidden},
+		{"old SVG", []string{"image/svg"}, "", "", forbidden},
 		{"PDF", []string{"application/pdf"}, "", "", forbidden},
 		{"script", []string{"text/javascript"}, "", "", forbidden},
 		{"old script", []string{"application/x-javascript"}, "", "", forbidden},
@@ -58,7 +79,6 @@ func TestClassify(t *testing.T) {
 		{"manifest", []string{"application/manifest+json"}, "", "", forbidden},
 		{"import map", []string{"application/importmap+json"}, "", "", forbidden},
 		{"speculation rules", []string{"application/speculationrules+json"}, "", "", forbidden},
-		{"unheard-of JSON", []string{"application/x+json"}, "", "", forbidden},
 		{"UTF-7", []string{"text/plain; charset=utf-7"}, "", "", charset},
 		{"UTF-16", []string{"text/css; charset=utf-16"}, "", "", charset},
 		{"ISO-2022-JP", []string{"image/svg+xml; charset=iso-2022-jp"}, "", "", charset},
@@ -92,9 +112,31 @@ func TestEachTypeHasOneKind(t *testing.T) {
 			}
 		}
 	}
+	for other, name := range otherNames {
+		if seen[name] == "" || seen[other] != "" || neverData[other] || strings.Contains(other, "script") || strings.Contains(other, "html") {
+			t.Errorf("%s must not pass as %q", other, name)
+		}
+	}
 	for _, kind := range noticeboard.Kinds() {
 		if len(mediaTypes[kind]) == 0 {
 			t.Errorf("kind %q has no types", kind)
+		}
+	}
+}
+
+// Case 26: the docs list what passes.
+func TestDocsListTypes(t *testing.T) {
+	docs, err := os.ReadFile("../docs/proxy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, types := range mediaTypes {
+		row := regexp.MustCompile("(?m)^\\| `" + string(kind) + "` \\|.*$").FindString(string(docs))
+		for _, mediaType := range types {
+			_, name, _ := strings.Cut(mediaType, "/")
+			if !strings.Contains(row, "`"+mediaType+"`") && !strings.Contains(row, "`"+name+"`") {
+				t.Errorf("docs/proxy.md doesn't list %s for %s", mediaType, kind)
+			}
 		}
 	}
 }
@@ -107,6 +149,10 @@ func TestCacheControl(t *testing.T) {
 	}{
 		{"nothing said", nil, "no-store"},
 		{"a minute", http.Header{"Cache-Control": {"public, max-age=60"}}, "private, max-age=60"},
+		{"a quote without an end", http.Header{"Cache-Control": {`max-age=60, x="y`}}, "no-store"}, // case 63
+		{"a comma in quotes", http.Header{"Cache-Control": {`x="no-store, private", max-age=60`}}, "private, max-age=60"},
+		{"quoted", http.Header{"Cache-Control": {`max-age="60"`}}, "private, max-age=60"},
+		{"no name", http.Header{"Cache-Control": {`=1, max-age=60`}}, "no-store"},
 		{"a year", http.Header{"Cache-Control": {"max-age=31536000, immutable"}}, "private, max-age=3600"},
 		{"quoted", http.Header{"Cache-Control": {`Max-Age="60"`}}, "private, max-age=60"},
 		{"aged", http.Header{"Cache-Control": {"max-age=60"}, "Age": {"20"}}, "private, max-age=40"},
@@ -121,7 +167,7 @@ func TestCacheControl(t *testing.T) {
 		{"no-cache", http.Header{"Cache-Control": {"no-cache, max-age=60"}}, "no-store"},
 		{"contradiction", http.Header{"Cache-Control": {"max-age=60, max-age=61"}}, "no-store"},
 		{"negative", http.Header{"Cache-Control": {"max-age=-1"}}, "no-store"},
-		{"huge", http.Header{"Cache-Control": {"max-age=99999999999999999999"}}, "no-store"},
+		{"huge", http.Header{"Cache-Control": {"max-age=99999999999999999999"}}, "private, max-age=3600"},
 		{"words", http.Header{"Cache-Control": {"max-age=soon"}}, "no-store"},
 		{"line break", http.Header{"Cache-Control": {"max-age=60\r\nX: y"}}, "no-store"},
 		{"cookie", http.Header{"Cache-Control": {"max-age=60"}, "Set-Cookie": {"a=b"}}, "no-store"},

@@ -16,16 +16,38 @@ const (
 	maxRatioFrom = 1 << 20 // bytes unpacked
 )
 
+// codings are those that browsers know. Any other means nothing to them, nor to us: servers
+// send `UTF-8`, `none` or `aws-chunked` for what isn't packed at all.
+var codings = map[string]bool{
+	"gzip": true, "x-gzip": true, "deflate": true, "br": true, "zstd": true, "compress": true, "x-compress": true, "dcb": true, "dcz": true,
+}
+
+// packedBy returns the codings of a body that browsers would undo.
+func packedBy(fields []string) (known []string) {
+	for _, field := range fields {
+		for coding := range strings.SplitSeq(field, ",") {
+			if coding = strings.ToLower(strings.TrimSpace(coding)); codings[coding] {
+				known = append(known, coding)
+			}
+		}
+	}
+	return known
+}
+
 // unpack takes off a compression that nobody asked for. We ask for none, but there
 // are tools that store their answers packed. Only gzip is unpacked, once.
 //
 // The reader gets what was inside, so types and sizes are checked on that.
 func (f *fetch) unpack(res *http.Response, method string) *refusal {
-	coding := res.Header["Content-Encoding"]
-	switch {
-	case res.StatusCode == http.StatusNotModified || len(coding) == 0 || len(coding) == 1 && strings.EqualFold(coding[0], "identity"):
+	if res.StatusCode == http.StatusNotModified || len(res.Header["Content-Encoding"]) == 0 {
 		return nil
-	case len(coding) > 1 || !strings.EqualFold(coding[0], "gzip") && !strings.EqualFold(coding[0], "x-gzip"):
+	}
+	known := packedBy(res.Header["Content-Encoding"])
+	switch {
+	case len(known) == 0:
+		res.Header.Del("Content-Encoding")
+		return nil
+	case len(known) > 1 || strings.TrimPrefix(known[0], "x-") != "gzip":
 		return badResponse("the tool compresses what was asked for plain")
 	case res.ContentLength > f.up.maxSize:
 		return &refusal{http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error()}
@@ -46,12 +68,7 @@ func (f *fetch) unpack(res *http.Response, method string) *refusal {
 	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF):
 		return badResponse("the tool's answer isn't compressed as it says")
 	case err != nil:
-		refused := f.broken(err)
-		refused.status = http.StatusBadGateway
-		if refused.outcome == OutcomeTimeout {
-			refused.status = http.StatusGatewayTimeout
-		}
-		return refused
+		return f.notYetBroken(err)
 	}
 	res.Body, res.ContentLength, res.Uncompressed = u, -1, true
 	return nil

@@ -62,7 +62,16 @@ func TestUnpack(t *testing.T) {
 		{"zstd", "zstd", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
 		{"twice", "gzip, gzip", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
 		{"two fields", "gzip\r\nContent-Encoding: gzip", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
-		{"empty", "", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
+		{"twice with another between", "gzip, none, gzip", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
+		// Case 23: codings that browsers take for none.
+		{"empty", "", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
+		{"a charset", "UTF-8", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
+		{"none", "none", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
+		{"binary", "binary", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
+		{"aws-chunked", "aws-chunked", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
+		{"two of no meaning", "identity, 8bit\r\nContent-Encoding: ", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
+		{"gzip and identity", "gzip, identity", body, 200, `{"a":1}`, "", OutcomeOK},
+		{"gzip and aws-chunked", "GZIP,aws-chunked", body, 200, `{"a":1}`, "", OutcomeOK},
 	} {
 		for _, cached := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, cached %t", tc.name, cached), func(t *testing.T) {

@@ -16,7 +16,7 @@ type Kind string
 const (
 	Img   Kind = "img"   // images, SVG among them
 	Font  Kind = "font"  // web fonts
-	Style Kind = "style" // style sheets
+	Style Kind = "style" // style sheets, which load nothing themselves but in mirrors
 	Media Kind = "media" // audio, video and their text tracks
 	Data  Kind = "data"  // what fetch() and XMLHttpRequest read: JSON, CSV, plain text
 
