@@ -264,7 +264,6 @@ func (a *App) Stop() error {
 	logMasks.CompareAndSwap(a.logs, a.logsBefore)
 	a.logsBefore = nil
 	a.cspSites.stop()
-	a.mirrors.stop()
 	a.canaries.stop()
 	a.refreshes.stop()
 	a.stopBoard()

@@ -50,11 +50,16 @@ func (a *App) openMirrors() error {
 	if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
 		return fmt.Errorf("mirror_dir %s is not a directory", dir)
 	}
+	a.mirrors.store, a.mirrors.dir = holdMirrorStore(dir), dir
+	return nil
+}
+
+// holdMirrorStore takes the store of a directory into use, until it is deleted from mirrorStores.
+func holdMirrorStore(dir string) *mirror.Store {
 	pooled, _, _ := mirrorStores.LoadOrNew(dir, func() (caddy.Destructor, error) { // never an error
 		return mirrorStore{mirror.New(mirror.Config{Dir: dir})}, nil
 	})
-	a.mirrors.store, a.mirrors.dir = pooled.(mirrorStore).Store, dir
-	return nil
+	return pooled.(mirrorStore).Store
 }
 
 // add has something done while the app runs.

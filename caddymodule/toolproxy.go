@@ -28,11 +28,12 @@ func (t toolTransport) Destruct() error {
 // toolProxy is a proxy for the noticeboard as it is at one time.
 type toolProxy struct {
 	*anonproxy.Proxy
-	board *noticeboard.Board
-	keys  []string     // held in toolTransports
-	gates []string     // held in toolGates
-	cache any          // its key, held in toolCaches; nil: none
-	users atomic.Int64 // the requests that it serves, and the handler that has it in place
+	board   *noticeboard.Board
+	keys    []string     // held in toolTransports
+	gates   []string     // held in toolGates
+	cache   any          // its key, held in toolCaches; nil: none
+	mirrors string       // its directory, held in mirrorStores; empty: none
+	users   atomic.Int64 // the requests that it serves, and the handler that has it in place
 }
 
 func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy, error) {
@@ -40,6 +41,7 @@ func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy
 	p.users.Store(1)
 	config.Transport, config.Gate = p.transport, p.gate
 	p.holdCache(&config)
+	p.holdMirrors(&config)
 	var err error
 	if p.Proxy, err = anonproxy.New(board, config); err != nil {
 		return nil, errors.Join(err, p.release())
@@ -81,6 +83,16 @@ func (p *toolProxy) holdCache(config *anonproxy.Config) {
 	config.Cache, p.cache = nil, nil
 }
 
+// holdMirrors keeps the store of mirrored files open until the proxy's last user has gone. A proxy that is
+// made when the store's config has ended, as for requests that come late in a reload, opens it anew.
+func (p *toolProxy) holdMirrors(config *anonproxy.Config) {
+	if config.Mirrors == nil || config.Mirrors.Dir() == "" {
+		return
+	}
+	p.mirrors = config.Mirrors.Dir()
+	config.Mirrors = holdMirrorStore(p.mirrors)
+}
+
 // use takes the proxy into use, unless its last user has gone.
 func (p *toolProxy) use() bool {
 	for {
@@ -105,6 +117,10 @@ func (p *toolProxy) release() error {
 	}
 	if p.cache != nil {
 		_, err := toolCaches.Delete(p.cache)
+		errs = append(errs, err)
+	}
+	if p.mirrors != "" {
+		_, err := mirrorStores.Delete(p.mirrors)
 		errs = append(errs, err)
 	}
 	for _, key := range p.keys {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -95,6 +96,55 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 	})
 	toolGates.Range(func(key, _ any) bool {
 		t.Errorf("a gate stays: %s", key)
+		return true
+	})
+}
+
+// A reload that changes mirror_dir closes the store of the config before; its last requests get their files still.
+func TestMirrorServedAfterCleanup(t *testing.T) {
+	cdn := newCDN(t)
+	state, err := noticeboard.OpenState(t.Context(), &certmagic.FileStorage{Path: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := noticeboard.NewLive(noticeboard.LiveConfig{State: state, Tools: []*noticeboard.Tool{{
+		Name: "lib", Origin: cdn.URL, AllowLoopback: true, Kinds: []noticeboard.Kind{noticeboard.Script}, Executable: true,
+		Mirror: []noticeboard.MirrorFile{{Path: "/lib.js", Integrity: pin(libScript)}},
+	}}})
+	if err == nil {
+		err = live.Publish(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := &App{live: live, MirrorDir: t.TempDir()}
+	if err := app.openMirrors(); err != nil {
+		t.Fatal(err)
+	}
+	h := &AnonProxy{app: app}
+	h.told.Refuse, h.told.Mirrors = h.refuse, app.mirrors.store
+	if err := h.open(); err != nil {
+		t.Fatal(err)
+	}
+	h.current.Load().FillMirrors(t.Context())
+	for _, ended := range []bool{false, true} {
+		if ended {
+			if err := errors.Join(h.Cleanup(), app.mirrors.close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := httptest.NewRequest(http.MethodGet, "/.tools/lib/lib.js", nil)
+		r.Header = http.Header{"Sec-Fetch-Dest": {"script"}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Site": {"same-origin"}}
+		w := httptest.NewRecorder()
+		if err := h.ServeHTTP(w, r, nil); err != nil || w.Code != 200 || w.Body.String() != libScript {
+			t.Errorf("ended %t: got %d %q, %v", ended, w.Code, w.Body, err)
+		}
+	}
+	if len(cdn.take()) != 1 {
+		t.Error("the file was fetched again")
+	}
+	mirrorStores.Range(func(dir, _ any) bool {
+		t.Errorf("a store stays: %s", dir)
 		return true
 	})
 }

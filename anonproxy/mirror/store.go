@@ -49,6 +49,9 @@ func New(cfg Config) *Store {
 	return &Store{cfg: cfg, entries: make(map[Key]*Entry)}
 }
 
+// Dir is the directory for the files, empty where they are kept in memory alone.
+func (s *Store) Dir() string { return s.cfg.Dir }
+
 // Close lets go of the directory. Files that are being served stay readable.
 func (s *Store) Close() error {
 	s.mu.Lock()
