@@ -2,46 +2,56 @@ package caddymodule
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
-	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 )
 
-// token is what is looked at of a Caddyfile's token.
-type token struct {
-	text, file string
-	line       int
-}
-
 // checkPlace refuses places of a directive that is to cover a whole site, once, its error
-// pages too, where it would leave something out.
-func checkPlace(h httpcaddyfile.Helper, directive string) error {
+// pages too, where it would leave something out. Site is nil where the Caddyfile isn't at hand; then
+// App.checkServers alone finds what is unsafe, without a line.
+func checkPlace(h httpcaddyfile.Helper, site *configcheck.Site, directive string) error {
 	h.Reset()
 	h.Next() // so that an error names the directive's line
 	if !isSiteDirective(h) {
 		return h.Errf("%s belongs at the top of a site block, in no other block: it covers the whole site", directive)
 	}
+	if site == nil {
+		return nil
+	}
 	found := false
-	for _, segment := range siteTokens(h) {
-		switch name := segment[0]; {
-		case name.text == directive && found:
-			return fmt.Errorf("%s stands twice in one site, at %s:%d", directive, name.file, name.line)
-		case name.text == directive:
+	for _, d := range site.Directives {
+		switch name := d.Words[0]; {
+		case name.Text == directive && found:
+			return fmt.Errorf("%s stands twice in one site, at %s:%d", directive, name.File, name.Line)
+		case name.Text == directive:
 			found = true
-		case name.text == "handle_errors" && !found && len(segment) > 1 && segment[1].text != "{":
+		case name.Text == "handle_errors" && !found && len(d.Words) > 1:
 			// Caddy runs error routes that have conditions in the order of the file.
 			return fmt.Errorf("handle_errors with status codes stands before %s, which would not cover its pages; "+
-				"move %s to the top of the site, at %s:%d", directive, directive, name.file, name.line)
+				"move %s to the top of the site, at %s:%d", directive, directive, name.File, name.Line)
 		}
 	}
 	return nil
 }
 
-// hasErrorRoutes reports whether the site has error routes of its own.
-func hasErrorRoutes(h httpcaddyfile.Helper) bool {
-	return slices.ContainsFunc(siteTokens(h), func(segment []token) bool { return segment[0].text == "handle_errors" })
+// checkOrder refuses the global option order where it puts directives of the site before client_mask that
+// hand requests to an app, or hold directives that may.
+func checkOrder(h httpcaddyfile.Helper, site *configcheck.Site, mask *ClientMask) error {
+	order, _ := h.Option("order").([]string)
+	for _, name := range order[:max(0, slices.Index(order, "client_mask"))] {
+		if site == nil || len(site.Find(name)) == 0 || slices.Contains(mask.Before, name) {
+			continue
+		}
+		switch name {
+		case "reverse_proxy", "php_fastcgi", "forward_auth", "handle", "handle_path", "route", "invoke", "tracing":
+			return h.Errf("the global option `order` puts %s before client_mask, so that it would get clients' addresses: take that `order` out", name)
+		}
+	}
+	return nil
 }
 
 // isSiteDirective reports whether the directive stands directly in a site block.
@@ -57,60 +67,16 @@ func isSiteDirective(h httpcaddyfile.Helper) bool {
 	return same
 }
 
-// warnOfMatchers warns of matchers that see the mask where the operator may mean the address.
-func warnOfMatchers(h httpcaddyfile.Helper) {
-	for _, segment := range siteTokens(h) {
-		for _, t := range segment {
-			if name := addressMatcher(t.text); name != "" {
-				warn(h, fmt.Sprintf("%s:%d: in a site with client_mask, the matcher %s sees masks, not addresses; to match addresses, use original_client_ip",
-					t.file, t.line, name))
-			}
-		}
-	}
-}
-
-// addressMatcher returns the matcher that a token names, alone or in an expression.
-func addressMatcher(text string) string {
-	for _, name := range []string{"remote_ip", "client_ip"} {
-		if text == name || strings.HasPrefix(text, name+"(") || strings.Contains(text, " "+name+"(") ||
-			strings.Contains(text, "!"+name+"(") || strings.Contains(text, "("+name+"(") {
-			return name
-		}
-	}
-	return ""
-}
-
-// siteTokens reads the segments of the site block. A Helper does not export them, and the files they came
-// from need not be there (a config can come through the admin API), so this reads
-// them by reflection; a test notices when a new Caddy calls them otherwise.
-func siteTokens(h httpcaddyfile.Helper) [][]token {
-	var all [][]token
-	block := reflect.ValueOf(h).FieldByName("parentBlock")
-	if block.Kind() != reflect.Struct || block.FieldByName("Segments").Kind() != reflect.Slice {
+// checkServers refuses a config that leads requests past client_mask to an app, or error pages out past csp. It looks at
+// the JSON of all servers, whatever they came from, and once for a config.
+func (a *App) checkServers(ctx caddy.Context) error {
+	app := configcheck.HTTPApp(ctx)
+	if app == nil {
 		return nil
 	}
-	segments := block.FieldByName("Segments")
-	for i := range segments.Len() {
-		var segment []token
-		for j := range segments.Index(i).Len() {
-			t := segments.Index(i).Index(j)
-			segment = append(segment, token{
-				text: t.FieldByName("Text").String(),
-				file: t.FieldByName("File").String(),
-				line: int(t.FieldByName("Line").Int()),
-			})
-		}
-		if len(segment) > 0 {
-			all = append(all, segment)
-		}
-	}
-	return all
+	a.serversOnce.Do(func() {
+		a.serversErr = configcheck.Servers(app, a.logger, configcheck.Cover{Handler: "client_mask"},
+			configcheck.Cover{Handler: "csp", ErrorsOnly: true, Answers: true})
+	})
+	return a.serversErr
 }
-
-// warn adds a warning to the adaption's. A Helper takes them only as what went wrong in encoding a value.
-func warn(h httpcaddyfile.Helper, text string) { h.JSON(warning(text)) }
-
-type warning string
-
-// MarshalJSON implements json.Marshaler.
-func (w warning) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("%s", string(w)) }

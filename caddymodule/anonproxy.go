@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/csp/exempt"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -76,7 +80,7 @@ type AnonProxy struct {
 	Concurrent int `json:"concurrent,omitempty"`
 
 	// Where readers withdraw their consent to tools, a path or an https address; the
-	// noticeboard links to it. Default: none.
+	// noticeboard links to it. Default: /.privacy/exemptions where the site's csp has `consent`, else none.
 	Withdraw string `json:"withdraw,omitempty"`
 
 	// How the edge finds out and publishes what tools get. Default: each hour, and tools that
@@ -109,6 +113,7 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app
+	h.findConsent(ctx)
 	h.told.Logger = ctx.Slogger()
 	h.told.Refuse = h.refuse
 	h.told.Cache = app.toolCache
@@ -130,6 +135,28 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	}
 	app.refreshes.add(h)
 	return nil
+}
+
+// findConsent links to where readers withdraw what the site's csp lets them consent to, and warns of tools that nobody can
+// consent to.
+func (h *AnonProxy) findConsent(ctx caddy.Context) {
+	if h.Withdraw == "" && slices.ContainsFunc(configcheck.Around(ctx, "csp"), hasConsent) {
+		h.Withdraw = exempt.ListPath
+	}
+	app := configcheck.HTTPApp(ctx)
+	if app == nil || slices.ContainsFunc(configcheck.Handlers(app, "csp"), hasConsent) {
+		return
+	}
+	for tool := range h.app.live.Board().All() {
+		if tool.Consentable() {
+			configcheck.WarnOf(ctx.Logger(), configcheck.NoConsent(tool.Name))
+		}
+	}
+}
+
+func hasConsent(csp json.RawMessage) bool {
+	var config struct{ Consent json.RawMessage }
+	return json.Unmarshal(csp, &config) == nil && config.Consent != nil
 }
 
 // validate checks what can be checked without the app.

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
-	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 )
 
 func init() {
@@ -41,17 +40,8 @@ func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if handler.Withdraw == "" && asksForConsent(h) {
-		handler.Withdraw = exempt.ListPath
-	}
+	configcheck.Consents(h)
 	return handler, nil
-}
-
-// asksForConsent reports whether the site's csp lets readers let tools through.
-func asksForConsent(h httpcaddyfile.Helper) bool {
-	return slices.ContainsFunc(siteTokens(h), func(segment []token) bool {
-		return segment[0].text == "csp" && slices.ContainsFunc(segment, func(t token) bool { return t.text == "consent" })
-	})
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseAnonProxy.

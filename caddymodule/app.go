@@ -99,6 +99,9 @@ type App struct {
 	counted  bool // holds a reference to the pooled metrics
 	logger   *zap.Logger
 
+	serversOnce sync.Once // see checkServers
+	serversErr  error
+
 	logs, logsBefore *logMasker
 	retention        *auditRetention // nil: not started, or without a desk
 

@@ -42,6 +42,7 @@ import (
 //	}
 func parseAppOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
+		d.Next() // so that the error names the line
 		return nil, d.Err("the wikiveil option stands twice; put everything in one block")
 	}
 	app := new(App)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -31,7 +32,8 @@ func init() {
 // `original_client_ip` sees the address.
 type ClientMask struct {
 	// What the app is given. "mask" (the default) puts the mask in the place of the
-	// address; "observe" only adds the header Client-Mask, for a staged start.
+	// address; "observe" only adds the headers Client-Mask, Client-Network-Masks and Client-Network, for a
+	// staged start. The edge's own blocks hold in both.
 	Mode maskMode `json:"mode,omitempty"`
 
 	// Where the masks of the networks that the client is in go. "header" (the default)
@@ -52,6 +54,11 @@ type ClientMask struct {
 	// in the wiki's language: a Go html/template with .Mask, .Network, .Reason, .Expires and .Nonce (for
 	// its style element). Default: a plain page in English.
 	BlockPage string `json:"block_page,omitempty"`
+
+	// Handlers that may run before this one, and so get clients' addresses. Without being named
+	// those of Caddy may that hand requests to nobody, and those that block by address, such as crowdsec.
+	// Default: no others.
+	Before []string `json:"before,omitempty"`
 
 	app      *App
 	logger   *zap.Logger
@@ -127,6 +134,9 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := app.checkServers(ctx); err != nil {
+		return err
+	}
 	h.app, h.logger, h.config = app, ctx.Logger(), app.siteConfig()
 	if h.Site != nil {
 		h.config.Label = *h.Site
@@ -169,24 +179,17 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	vars := varsOf(r)
 	_, again := vars[varRequest].(*maskedRequest) // an error route, after the request itself
 	request, refused := h.request(r, vars)
-	if h.Mode == modeObserve {
-		if refused == nil {
-			request.set(r.Header, 0, headerMask, request.client.mask)
-			vars[varObserved] = request
-			h.app.metrics.observed.Inc()
-			if h.app.book != nil && !again {
-				h.app.book.See(request.client.sighting()) // a trial must not refuse anybody
-			}
-		} else {
-			delete(r.Header, headerMask)
-		}
-		return next.ServeHTTP(w, r)
-	}
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
 			h.app.metrics.refused.WithLabelValues("blocked").Inc()
 			return serveBlockPage(w, r, h.page, block)
 		}
+	}
+	if h.Mode == modeObserve {
+		h.observe(r, vars, request, !again)
+		return next.ServeHTTP(w, r)
+	}
+	if refused == nil && !again {
 		refused = h.record(r, request.client)
 	}
 	if refused != nil {
@@ -204,6 +207,24 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	return err
 }
 
+// observe adds the headers for apps that speak masks and leaves the rest of the request as it is. It drops forged ones even where
+// there is no mask (request is nil): a trial must refuse nobody but whom the operator blocks.
+func (h *ClientMask) observe(r *http.Request, vars map[string]any, request *maskedRequest, first bool) {
+	for _, headers := range []http.Header{r.Header, r.Trailer} {
+		maps.DeleteFunc(headers, func(name string, _ []string) bool { return isOurs(name) })
+	}
+	keepOurs(r.Header["Connection"], isOurs)
+	if request == nil {
+		return
+	}
+	request.describe(r.Header, h.Networks)
+	vars[varObserved] = request
+	h.app.metrics.observed.Inc()
+	if h.app.book != nil && first {
+		h.app.book.See(request.client.sighting())
+	}
+}
+
 // record files that a client was seen. What can publish waits until that is durable: no
 // mask is to be shown that can't be looked up.
 func (h *ClientMask) record(r *http.Request, c *client) *refusal {
@@ -213,7 +234,7 @@ func (h *ClientMask) record(r *http.Request, c *client) *refusal {
 		}
 		return nil
 	}
-	if isSafe(r.Method) && r.Header["Upgrade"] == nil { // what is upgraded can send anything later
+	if onlyReads(r) {
 		h.app.book.See(c.sighting())
 		return nil
 	}
@@ -250,9 +271,12 @@ func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedReque
 		// An error route: Caddy has put the peer's address back, we still know the client.
 		return &maskedRequest{client: before.client, own: before.own}, nil
 	}
-	addr, ok := clientAddr(vars)
-	if !ok {
-		return nil, &refusedNoAddress
+	addr, named, refused := clientAddr(r)
+	if refused != nil {
+		return nil, refused
+	}
+	if !named && !onlyReads(r) { // nobody is to publish under the mask of the proxy
+		return nil, &refusedUnnamed
 	}
 	// In 0-RTT data a QUIC client's address is not proven yet: nobody is to publish
 	// something under a mask that isn't his.
@@ -264,6 +288,7 @@ func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedReque
 		return nil, &refusedNoMask
 	}
 	if request.client.needle.Finds(r.Host) {
+		var ok bool
 		if request.own, ok = ownAddr(r, request.client); !ok {
 			return nil, &refusedHost
 		}
@@ -300,13 +325,6 @@ func (h *ClientMask) requestFrom(addr netip.Addr) *maskedRequest {
 	return &maskedRequest{client: made}
 }
 
-// clientAddr returns the client address: Caddy's client IP, unmapped, without zone.
-func clientAddr(vars map[string]any) (netip.Addr, bool) {
-	text, _ := vars[caddyhttp.ClientIPVarKey].(string)
-	addr, err := netip.ParseAddr(text)
-	return addr.Unmap().WithZone(""), err == nil
-}
-
 // ownAddr returns the server's address where the request names the server by it, and it is the client's
 // too or of the client's network, as on one machine. Elsewhere a Host that names the client's
 // address would be a way past the mask.
@@ -326,6 +344,9 @@ func ownAddr(r *http.Request, c *client) (netip.Addr, bool) {
 func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
+
+// onlyReads reports whether a request can't publish anything. What is upgraded can send anything later.
+func onlyReads(r *http.Request) bool { return isSafe(r.Method) && r.Header["Upgrade"] == nil }
 
 // Interface guards
 var (

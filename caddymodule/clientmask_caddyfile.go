@@ -8,6 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 )
 
 // parseClientMask parses the directive. It covers the site's error routes too. Syntax:
@@ -18,17 +20,24 @@ import (
 //	    site      <label>
 //	    v6_prefix 48|56|64|128
 //	    block_page <file>
+//	    before    <handler>...
 //	}
 func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(ClientMask)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if err := checkPlace(h, "client_mask"); err != nil {
+	site, found := configcheck.SiteOf(h)
+	if err := checkPlace(h, site, "client_mask"); err != nil {
 		return nil, err
 	}
-	warnOfMatchers(h)
-	return withErrorRoute(h, handler, "client_mask"), nil
+	if err := checkOrder(h, site, handler); err != nil {
+		return nil, err
+	}
+	if found && handler.Mode != modeObserve {
+		configcheck.Masked(h, site, string(handler.Networks))
+	}
+	return withErrorRoute(h, site, handler, "client_mask"), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseClientMask.
@@ -61,8 +70,12 @@ func (h *ClientMask) parseOption(d *caddyfile.Dispenser) (err error) {
 		h.V6Prefix, err = oneInt(d)
 	case "block_page":
 		h.BlockPage, err = oneArg(d)
+	case "before":
+		var names []string
+		names, err = someArgs(d)
+		h.Before = append(h.Before, names...)
 	default:
-		return d.Errf("unknown client_mask option %q (known: mode, networks, site, v6_prefix, block_page)", option)
+		return d.Errf("unknown client_mask option %q (known: mode, networks, site, v6_prefix, block_page, before)", option)
 	}
 	if err != nil {
 		return err
@@ -76,10 +89,11 @@ func (h *ClientMask) parseOption(d *caddyfile.Dispenser) (err error) {
 
 // withErrorRoute gives a site a handler as a route and, if it has error routes, as the first of
 // them: Caddy starts those with the request as it was, and on the server's own response
-// writer. A site without them gets none, since Caddy logs errors that a route handles at debug level.
-func withErrorRoute(h httpcaddyfile.Helper, handler caddyhttp.MiddlewareHandler, name string) []httpcaddyfile.ConfigValue {
+// writer. A site without them gets none, since Caddy logs errors that a route handles at debug level. Where
+// the site isn't known (see checkPlace), it may have some.
+func withErrorRoute(h httpcaddyfile.Helper, site *configcheck.Site, handler caddyhttp.MiddlewareHandler, name string) []httpcaddyfile.ConfigValue {
 	values := h.NewRoute(nil, handler)
-	if !hasErrorRoutes(h) {
+	if site != nil && len(site.Find("handle_errors")) == 0 {
 		return values
 	}
 	route := caddyhttp.Route{

@@ -44,6 +44,8 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 		{"original_client_ip of nothing", "", "@a original_client_ip\nclient_mask", []string{"wrong argument count", "Caddyfile:8"}},
 		{"masked with an address", "", "@a masked 192.0.2.1\nclient_mask", []string{`"192.0.2.1" is not a mask`, "Caddyfile:8"}},
 		{"log format", "", "log {\nformat masked yaml\n}", []string{"caddy.logging.encoders.yaml", "Caddyfile:9"}},
+		{"option twice", "}\nwikiveil {", "", []string{"the wikiveil option stands twice", "Caddyfile:4"}},
+		{"option in a site", "", "wikiveil {\n}", []string{"wikiveil is a global option", "Caddyfile:8"}},
 		{"log format option", "", "log {\nformat masked {\ncolour red\n}\n}", []string{"colour", "Caddyfile:10"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -88,41 +90,6 @@ func TestBadJSONConfigIsRefused(t *testing.T) {
 			}
 			if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
-			}
-		})
-	}
-}
-
-func TestAdaptWarnsOfMatchersThatSeeMasks(t *testing.T) {
-	for _, c := range []struct {
-		name, site string
-		want       []string
-	}{
-		{"remote_ip", "client_mask\n@b remote_ip 203.0.113.0/24\nrespond @b 403", []string{"Caddyfile:3: in a site with client_mask, the matcher remote_ip sees masks"}},
-		{"client_ip in a block", "client_mask\n@b {\nnot client_ip 203.0.113.0/24\n}\nrespond @b 403", []string{"Caddyfile:4"}},
-		{"in an expression", "client_mask\n@b expression `method('GET') && !client_ip('203.0.113.0/24')`\nrespond @b 403", []string{"Caddyfile:3", "client_ip"}},
-		{"inside handle", "client_mask\nhandle {\n@b remote_ip 203.0.113.0/24\nrespond @b 403\n}", []string{"Caddyfile:4"}},
-		{"original_client_ip", "client_mask\n@b original_client_ip 203.0.113.0/24\nrespond @b 403", nil},
-		{"not masked", "@b remote_ip 203.0.113.0/24\nrespond @b 403", nil},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			_, warnings, err := adaptWarnings("http://127.0.0.1:8080 {\n" + c.site + "\n}\n")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var texts []string
-			for _, w := range warnings {
-				if strings.Contains(w.Message, "original_client_ip") {
-					texts = append(texts, w.Message)
-				}
-			}
-			if (len(texts) > 0) != (c.want != nil) {
-				t.Fatalf("warnings: %q", texts)
-			}
-			for _, want := range c.want {
-				if !strings.Contains(texts[0], want) {
-					t.Errorf("%q lacks %q", texts[0], want)
-				}
 			}
 		})
 	}

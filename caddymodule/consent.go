@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
@@ -41,6 +44,45 @@ type appConsents struct {
 	confirming *confirmations // nil: nobody asked for it
 	grants     *grantStore    // nil: nobody asked for it
 	tools      consentTools
+	declared   []ConsentOrigins // of the config's csp and third_party_consent
+}
+
+// agree refuses origins that can't work together with others of the config.
+func (c *appConsents) agree(origins ConsentOrigins) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, other := range c.declared {
+		if origins.clash(other) {
+			return fmt.Errorf("%s and %s are not the origins that another csp or third_party_consent names, %s and %s: "+
+				"a wiki and its consent origin belong together, in both", origins.Wiki, origins.Origin, other.Wiki, other.Origin)
+		}
+	}
+	c.declared = append(c.declared, origins)
+	return nil
+}
+
+// clash reports whether two directives pair one origin with different others.
+func (c *ConsentOrigins) clash(other ConsentOrigins) bool {
+	return strings.EqualFold(c.Wiki, other.Wiki) != strings.EqualFold(c.Origin, other.Origin)
+}
+
+// agree does so while a Caddyfile is adapted, where the lines are known.
+func (c *ConsentOrigins) agree(h httpcaddyfile.Helper) error {
+	type declared struct {
+		ConsentOrigins
+		file string
+		line int
+	}
+	const key = "wikiveil.consents"
+	before, _ := h.State[key].([]declared)
+	for _, other := range before {
+		if c.clash(other.ConsentOrigins) {
+			return h.Errf("%s and %s are not the origins that stand at %s:%d, %s and %s: a wiki and its consent origin belong together, "+
+				"in csp and in third_party_consent", c.Wiki, c.Origin, other.file, other.line, other.Wiki, other.Origin)
+		}
+	}
+	h.State[key] = append(before, declared{*c, h.File(), h.Line()})
+	return nil
 }
 
 // close gives back what is in use over config reloads.

@@ -118,6 +118,9 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := app.checkServers(ctx); err != nil {
+		return err
+	}
 	c.sent[cspEnforced] = app.metrics.policies.WithLabelValues(cspEnforce)
 	c.sent[cspReportOnly] = app.metrics.policies.WithLabelValues(cspReport)
 	c.refused = app.metrics.refused.WithLabelValues("service_worker")

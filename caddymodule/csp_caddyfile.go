@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/csp"
 )
 
@@ -17,13 +18,20 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := c.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if err := checkPlace(h, "csp"); err != nil {
+	site, _ := configcheck.SiteOf(h)
+	if err := checkPlace(h, site, "csp"); err != nil {
 		return nil, err
 	}
-	if err := c.completeFor(h); err != nil {
+	if err := c.completeFor(h, site); err != nil {
 		return nil, err
 	}
-	return withErrorRoute(h, c, "csp"), nil
+	if c.Consent != nil {
+		if err := c.Consent.agree(h); err != nil {
+			return nil, err
+		}
+		configcheck.ConsentNeedsTLS(h, site)
+	}
+	return withErrorRoute(h, site, c, "csp"), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:

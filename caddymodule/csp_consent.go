@@ -48,6 +48,9 @@ func (c *CSP) provisionConsent(ctx caddy.Context, app *App) error {
 	if c.Consent.KeepGrants && !hasClientMask(ctx) {
 		return fmt.Errorf("csp: consent: %w", errNoMaskForGrants)
 	}
+	if err := app.consents.agree(c.Consent.ConsentOrigins); err != nil {
+		return fmt.Errorf("csp: %w", err)
+	}
 	plain, err := exempt.NewPolicies(c.overhead(), c.headers.policies[:]...)
 	if err != nil {
 		return err

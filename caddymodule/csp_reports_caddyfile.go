@@ -1,13 +1,12 @@
 package caddymodule
 
 import (
-	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/csp/rollout"
 )
 
@@ -78,30 +77,28 @@ func unmarshalOnce(d *caddyfile.Dispenser, target *string) error {
 
 // completeFor checks and adds what the site around the directive says. An error names the
 // directive's line, as after checkPlace.
-func (c *CSP) completeFor(h httpcaddyfile.Helper) error {
+func (c *CSP) completeFor(h httpcaddyfile.Helper, site *configcheck.Site) error {
 	if c.Reports == nil && c.Rollout == "" {
 		return nil
 	}
-	isMask := func(segment []token) bool { return segment[0].text == "client_mask" }
-	if c.Rollout != "" && !slices.ContainsFunc(siteTokens(h), isMask) {
+	if c.Rollout != "" && site != nil && len(site.Find("client_mask")) == 0 {
 		return h.WrapErr(errNoMaskForRollout)
 	}
 	if c.Site == "" {
-		if c.Site = siteName(h); c.Site == "" {
-			return h.Errf("reports and rollout need a name for the site, which its address is not: set `site`")
+		if c.Site = siteName(site); c.Site == "" {
+			return h.Errf("reports and rollout need a name for the site, which its address is not, or can't be read from a file: set `site`")
 		}
 	}
 	return nil
 }
 
 // siteName is the first of a site's addresses, without its scheme; "" where that says
-// nothing. See siteTokens for why it is read by reflection.
-func siteName(h httpcaddyfile.Helper) string {
-	block := reflect.ValueOf(h).FieldByName("parentBlock")
-	if block.Kind() != reflect.Struct || block.FieldByName("Keys").Kind() != reflect.Slice || block.FieldByName("Keys").Len() == 0 {
+// nothing.
+func siteName(site *configcheck.Site) string {
+	if site == nil {
 		return ""
 	}
-	key := strings.ToLower(block.FieldByName("Keys").Index(0).FieldByName("Text").String())
+	key := strings.ToLower(strings.TrimSuffix(site.Keys[0].Text, ","))
 	key = strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://")
 	key = strings.TrimSuffix(strings.TrimSuffix(key, "*"), "/")
 	if strings.ContainsAny(key, "{}") { // not known before it runs

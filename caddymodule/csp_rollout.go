@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/csp/rollout"
 )
 
@@ -88,44 +88,8 @@ func (c *CSP) checkSite(ctx caddy.Context) error {
 	return nil
 }
 
-// hasClientMask reports whether there is a client_mask in the routes around the module that
-// is being provisioned. Those before it are made already, its own are raw still.
-func hasClientMask(ctx caddy.Context) bool {
-	for _, module := range ctx.Modules() {
-		switch around := module.(type) {
-		case *caddyhttp.Subroute:
-			if anyClientMask(around.Routes) {
-				return true
-			}
-		case *caddyhttp.App:
-			for _, server := range around.Servers {
-				if anyClientMask(server.Routes) || server.Errors != nil && anyClientMask(server.Errors.Routes) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-func anyClientMask(routes caddyhttp.RouteList) bool {
-	for _, route := range routes {
-		for _, handler := range route.Handlers {
-			if _, ok := handler.(*ClientMask); ok {
-				return true
-			}
-		}
-		for _, raw := range route.HandlersRaw {
-			var module struct {
-				Handler string `json:"handler"`
-			}
-			if json.Unmarshal(raw, &module) == nil && module.Handler == "client_mask" {
-				return true
-			}
-		}
-	}
-	return false
-}
+// hasClientMask reports whether there is a client_mask in the routes around the module that is being provisioned.
+func hasClientMask(ctx caddy.Context) bool { return len(configcheck.Around(ctx, "client_mask")) > 0 }
 
 // cspGroupVar keeps for the request's second run, through the error routes, whether the
 // policy is enforced: the rollout may have changed in between.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,6 +22,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 )
 
 // edge is a real Caddy in this process, with its files in a directory of its own.
@@ -116,8 +121,33 @@ func adapt(t *testing.T, caddyfile string) []byte {
 	return config
 }
 
+var adapting sync.Mutex
+
+// adaptWarnings adapts a Caddyfile as commands do, from a file, and returns all warnings, those that are logged too.
 func adaptWarnings(caddyfile string) ([]byte, []caddyconfig.Warning, error) {
-	return caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	dir, err := os.MkdirTemp("", "caddyfile")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(caddyfile), 0o600); err != nil {
+		return nil, nil, err
+	}
+	adapting.Lock() // Log is for all
+	defer adapting.Unlock()
+	core, logs := observer.New(zap.WarnLevel)
+	defer func(before func() *zap.Logger) { configcheck.Log = before }(configcheck.Log)
+	configcheck.Log = func() *zap.Logger { return zap.New(core) }
+	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": file})
+	if err != nil {
+		err = errors.New(strings.ReplaceAll(err.Error(), dir+"/", ""))
+	}
+	for _, entry := range logs.All() {
+		said := entry.ContextMap()
+		warnings = append(warnings, caddyconfig.Warning{File: filepath.Base(said["file"].(string)), Line: int(said["line"].(int64)), Message: entry.Message})
+	}
+	return config, warnings, err
 }
 
 // validate does what `wikiveil validate` does.

@@ -2,16 +2,19 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/masking/access"
 	"github.com/wikiveil/wikiveil/masking/sightings"
@@ -104,6 +107,35 @@ func (c *MaskAccess) validate(adapting bool) error {
 	return nil
 }
 
+// checkLabel refuses a label that none of the config's masks have: each look-up would say "unknown". A config without
+// client_mask may serve the masks of another edge.
+func (c *MaskAccess) checkLabel(apps string, labels []string) error {
+	label := apps
+	if c.Site != nil {
+		label = *c.Site
+	}
+	if len(labels) == 0 || slices.Contains(labels, label) {
+		return nil
+	}
+	return fmt.Errorf("no client_mask has the site label %q (there are: %q), so no mask would be known here; set `site`", label, labels)
+}
+
+// maskLabels are the labels of the config's masks.
+func maskLabels(ctx caddy.Context, missing string) (labels []string) {
+	for _, config := range configcheck.Handlers(configcheck.HTTPApp(ctx), "client_mask") {
+		var mask struct {
+			Site *string `json:"site"`
+		}
+		_ = json.Unmarshal(config, &mask) // its own provisioning says what is wrong
+		label := missing
+		if mask.Site != nil {
+			label = *mask.Site
+		}
+		labels = append(labels, label)
+	}
+	return labels
+}
+
 func (c *MaskAccess) rights() (map[string]access.Rights, error) {
 	all := make(map[string]access.Rights, len(c.Users))
 	for id, names := range c.Users {
@@ -128,6 +160,9 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 		return err
 	}
 	if c.app, err = loadApp(ctx); err != nil {
+		return err
+	}
+	if err := c.checkLabel(c.app.Site, maskLabels(ctx, c.app.Site)); err != nil {
 		return err
 	}
 	if c.desk, err = c.app.openDesk(ctx); err != nil || c.desk == nil {

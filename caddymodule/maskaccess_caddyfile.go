@@ -1,7 +1,12 @@
 package caddymodule
 
 import (
+	"encoding/json"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 )
 
 // accessOptions are the options that unmarshalOption knows. Syntax:
@@ -57,6 +62,22 @@ func (c *MaskAccess) unmarshalOption(d *caddyfile.Dispenser) (known bool, err er
 		return true, d.WrapErr(err)
 	}
 	return true, nil
+}
+
+// checkAdapted refuses a label that no masks of the Caddyfile have.
+func (c *MaskAccess) checkAdapted(h httpcaddyfile.Helper, directive string) error {
+	var app App
+	if option, ok := h.Option("wikiveil").(httpcaddyfile.App); ok {
+		if err := json.Unmarshal(option.Value, &app); err != nil {
+			return err
+		}
+	}
+	h.Reset()
+	h.Next() // so that an error names the directive's line
+	if err := c.checkLabel(app.Site, configcheck.MaskLabels(h, app.Site)); err != nil {
+		return h.Errf("%s: %v", directive, err)
+	}
+	return nil
 }
 
 func (c *MaskAccess) unmarshalWiki(d *caddyfile.Dispenser) error {

@@ -85,7 +85,7 @@ func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[s
 	r.Trailer = nil // comes after the body, past all checks of its names
 
 	m.client.needle.except(m.own).scrubRequest(r.Header)
-	keepOurs(r.Header["Connection"])
+	keepOurs(r.Header["Connection"], func(name string) bool { return isOurs(name) || carriesAddress(name) })
 	m.describe(r.Header, networks)
 
 	vars[varRequest] = m
@@ -95,15 +95,14 @@ func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[s
 
 // keepOurs takes the headers that we set out of those that reverse_proxy removes since Connection names them:
 // a client could else get rid of his network's masks, and of blocks with them.
-func keepOurs(connection []string) {
+func keepOurs(connection []string, ours func(name string) bool) {
 	for i, value := range connection {
 		if len(value) <= len("keep-alive") { // too short for one of ours
 			continue
 		}
 		tokens := strings.Split(value, ",")
 		tokens = slices.DeleteFunc(tokens, func(token string) bool {
-			token = strings.TrimSpace(token)
-			return isOurs(token) || carriesAddress(token)
+			return ours(strings.TrimSpace(token))
 		})
 		connection[i] = strings.Join(tokens, ",")
 	}

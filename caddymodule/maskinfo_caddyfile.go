@@ -18,7 +18,10 @@ import (
 //	}
 func parseMaskInfo(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(MaskInfo)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return handler, handler.checkAdapted(h, "mask_info")
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseMaskInfo.

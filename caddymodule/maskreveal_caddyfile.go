@@ -17,7 +17,10 @@ import (
 //	}
 func parseMaskReveal(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(MaskReveal)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return handler, handler.checkAdapted(h, "mask_reveal")
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseMaskReveal.

@@ -90,8 +90,12 @@ func (m *MatchOriginalClientIP) MatchWithError(r *http.Request) (bool, error) {
 	var addr netip.Addr
 	if request := requestOf(r); request != nil {
 		addr = request.client.addr
-	} else if found, ok := clientAddr(varsOf(r)); ok {
-		addr = found
+	} else {
+		var refused *refusal
+		if addr, _, refused = clientAddr(r); refused != nil {
+			// Silence would let in whom the operator blocks.
+			return false, caddyhttp.Error(refused.status, errors.New("original_client_ip: "+refused.text))
+		}
 	}
 	return slices.ContainsFunc(m.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) }), nil
 }

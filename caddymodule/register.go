@@ -7,6 +7,10 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 // proxy comes before what rewrites paths, such as php_fastcgi's try_files.
 func init() {
 	httpcaddyfile.RegisterGlobalOption("wikiveil", parseAppOption)
+	httpcaddyfile.RegisterDirective("wikiveil", func(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+		h.Next()
+		return nil, h.Err("wikiveil is a global option: it belongs into the block without a name at the top of the Caddyfile; in a site, client_mask, csp and anonproxy use it")
+	})
 	httpcaddyfile.RegisterDirective("client_mask", parseClientMask)
 	httpcaddyfile.RegisterDirectiveOrder("client_mask", httpcaddyfile.Before, "tracing")
 	// Before whatever could add to its answers.

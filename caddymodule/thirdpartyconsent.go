@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/csp/exempt"
 )
 
@@ -42,6 +43,9 @@ func (h *ThirdPartyConsent) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := app.consents.agree(h.ConsentOrigins); err != nil {
+		return fmt.Errorf("third_party_consent: %w", err)
+	}
 	if h.site, err = app.newConsentSite(h.ConsentOrigins, exempt.Config{}); err != nil {
 		return fmt.Errorf("third_party_consent: %w", err)
 	}
@@ -63,14 +67,18 @@ func parseThirdPartyConsent(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if err := checkPlace(h, "third_party_consent"); err != nil {
+	site, found := configcheck.SiteOf(h)
+	if err := checkPlace(h, site, "third_party_consent"); err != nil {
 		return nil, err
 	}
-	for _, segment := range siteTokens(h) {
-		if name := segment[0]; name.text == "csp" {
+	if found {
+		for _, csp := range site.Find("csp") {
 			return nil, fmt.Errorf("csp stands beside third_party_consent, whose pages have a policy of their own; "+
-				"the wiki's csp belongs into the wiki's site block, at %s:%d", name.file, name.line)
+				"the wiki's csp belongs into the wiki's site block, at %s:%d", csp.Words[0].File, csp.Words[0].Line)
 		}
+	}
+	if err := handler.agree(h); err != nil {
+		return nil, err
 	}
 	return h.NewRoute(nil, handler), nil
 }

@@ -68,7 +68,7 @@ func addClient(r *http.Request, reader *anonproxy.Reader) {
 			}
 		}
 		add(reader, anonproxy.FieldAddress, request.client.addr.String())
-	} else if addr, ok := clientAddr(vars); ok {
+	} else if addr, _, refused := clientAddr(r); refused == nil {
 		reader.Client = passingName(addr)
 		add(reader, anonproxy.FieldAddress, addr.String())
 	}

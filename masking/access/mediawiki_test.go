@@ -311,7 +311,7 @@ func TestAnswersAreKeptForAMinute(t *testing.T) {
 					recorded(w, r)
 				})}
 				go server.Serve(conns)
-				m, err := NewMediaWiki(MediaWikiConfig{API: "http://wiki.example/api.php",
+				m, err := NewMediaWiki(MediaWikiConfig{API: "http://wiki.localhost/api.php",
 					Transport: &http.Transport{DialContext: conns.dial, DisableKeepAlives: true}})
 				if err != nil {
 					t.Fatal(err)
@@ -453,11 +453,18 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"a password":     {MediaWikiConfig{API: "http://u:hunter2@wiki.example/"}, "more than a host and a path"},
 		"a query":        {MediaWikiConfig{API: "http://wiki.example/?a=b"}, "more than a host and a path"},
 		"a fragment":     {MediaWikiConfig{API: "http://wiki.example/#a"}, "more than a host and a path"},
-		"timeout":        {MediaWikiConfig{API: "http://a", Timeout: -1}, "negative"},
-		"kept too long":  {MediaWikiConfig{API: "http://a", CacheFor: time.Hour}, "not from 0 to 10m"},
-		"no cookies":     {MediaWikiConfig{API: "http://a", Cookies: []string{}}, "no cookies"},
-		"bad pattern":    {MediaWikiConfig{API: "http://a", Cookies: []string{"[a"}}, "not of its form"},
-		"empty pattern":  {MediaWikiConfig{API: "http://a", Cookies: []string{""}}, "not of its form"},
+		"timeout":        {MediaWikiConfig{API: "https://a", Timeout: -1}, "negative"},
+		"kept too long":  {MediaWikiConfig{API: "https://a", CacheFor: time.Hour}, "not from 0 to 10m"},
+		"no cookies":     {MediaWikiConfig{API: "https://a", Cookies: []string{}}, "no cookies"},
+		"bad pattern":    {MediaWikiConfig{API: "https://a", Cookies: []string{"[a"}}, "not of its form"},
+		"empty pattern":  {MediaWikiConfig{API: "https://a", Cookies: []string{""}}, "not of its form"},
+		"index.php":      {MediaWikiConfig{API: "https://a/w/index.php"}, "another entry point"},
+		// Case 20: the cookies would cross the network in clear.
+		"case 20, another machine": {MediaWikiConfig{API: "http://203.0.113.5/api.php"}, "in clear"},
+		"case 20, a private one":   {MediaWikiConfig{API: "http://10.0.0.5/api.php"}, "in clear"},
+		"case 20, a name":          {MediaWikiConfig{API: "http://mediawiki:8080/api.php"}, "in clear"},
+		"case 20, a trick":         {MediaWikiConfig{API: "http://localhost.example/api.php"}, "in clear"},
+		"case 20, mapped":          {MediaWikiConfig{API: "http://[::ffff:10.0.0.5]/api.php"}, "in clear"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := NewMediaWiki(c.config)

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -65,6 +67,15 @@ func (c MediaWikiConfig) withDefaults() MediaWikiConfig {
 	return c
 }
 
+// isThisMachine reports whether what is sent to a host doesn't leave the machine.
+func isThisMachine(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
 // Validate reports what is wrong with the configuration, if anything.
 func (c MediaWikiConfig) Validate() error {
 	u, err := url.Parse(c.API)
@@ -75,6 +86,10 @@ func (c MediaWikiConfig) Validate() error {
 		return fmt.Errorf("API %q is not an http or https URL", u.Redacted())
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("API %q has more than a host and a path", u.Redacted())
+	case u.Scheme == "http" && !isThisMachine(u.Hostname()):
+		return fmt.Errorf("API %q is on another machine and not https: administrators' session cookies would cross the network in clear; use https", u.Redacted())
+	case strings.HasSuffix(u.Path, ".php") && path.Base(u.Path) != "api.php":
+		return fmt.Errorf("API %q is another entry point of the wiki; its API is api.php beside it", u.Redacted())
 	case c.Timeout < 0:
 		return fmt.Errorf("timeout %v is negative", c.Timeout)
 	case c.CacheFor < 0 || c.CacheFor > MaxCacheFor:

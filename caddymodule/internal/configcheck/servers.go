@@ -1,0 +1,117 @@
+package configcheck
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// HTTPApp returns the app that the module being provisioned is in, or nil.
+func HTTPApp(ctx caddy.Context) *caddyhttp.App {
+	for _, module := range ctx.Modules() {
+		if app, ok := module.(*caddyhttp.App); ok {
+			return app
+		}
+	}
+	return nil
+}
+
+// Servers refuses a config in which a request comes to an app past client_mask, or an error page out past csp, in a site that
+// has them, and warns of what undoes them. It is to be asked while one of their handlers is being provisioned.
+func Servers(app *caddyhttp.App, logger *zap.Logger, covers ...Cover) error {
+	var errs []error
+	var warnings []Warning
+	for _, s := range readServers(app) {
+		for _, c := range covers {
+			w := s.follow(c)
+			for _, g := range w.gaps {
+				errs = append(errs, c.refusal(g))
+			}
+			if c.Handler == "client_mask" {
+				warnings = append(append(warnings, w.undone...), s.unmasked()...)
+			}
+		}
+	}
+	if len(errs) == 0 {
+		logPlaced(logger, warnings)
+	}
+	return errors.Join(errs...)
+}
+
+func (c Cover) refusal(g gap) error {
+	if c.ErrorsOnly {
+		return fmt.Errorf("%s answers errors of a site with %s before it: move %[2]s to the top of the site, before handle_errors; in JSON, "+
+			"put it first into the server's error routes", g.Error(), c.Handler)
+	}
+	return fmt.Errorf("%s comes before %s, and would get clients' addresses: %[2]s belongs at the top of the site, "+
+		"no `order` may put it after what hands requests on, and error routes need it too (in a Caddyfile it adds itself). "+
+		"If the handler may see addresses, name it: client_mask { before %s }", g.Error(), c.Handler, g.handler.name)
+}
+
+// unmasked warns of sites beside masked ones whose app gets addresses.
+func (s server) unmasked() (warnings []Warning) {
+	masked := false
+	for _, r := range s.routes {
+		masked = masked || s.contains(r, "client_mask", 0)
+	}
+	for _, r := range s.routes {
+		if masked && !s.contains(r, "client_mask", 0) && s.contains(r, "reverse_proxy", 0) {
+			warnings = append(warnings, Warning{File: r.place, Message: unmaskedSite})
+		}
+	}
+	return warnings
+}
+
+const unmaskedSite = "this site has no client_mask, as others beside it have: its app gets clients' addresses"
+
+// Handlers returns the configs of all handlers of a name.
+func Handlers(app *caddyhttp.App, name string) (configs []json.RawMessage) {
+	var look func([]route)
+	look = func(routes []route) {
+		for _, r := range routes {
+			for _, h := range r.handlers {
+				if h.name == name || name == "client_mask" && h.name == observing {
+					configs = append(configs, h.config)
+				}
+				look(h.routes)
+			}
+		}
+	}
+	if app != nil {
+		for _, s := range readServers(app) {
+			look(s.routes)
+		}
+	}
+	return configs
+}
+
+// Around returns the configs of the handlers of a name in the routes around the module that is being provisioned.
+func Around(ctx caddy.Context, name string) (configs []json.RawMessage) {
+	look := func(list caddyhttp.RouteList) {
+		for _, r := range readRoutes(list, "") {
+			for _, h := range r.handlers {
+				if h.name == name || name == "client_mask" && h.name == observing {
+					configs = append(configs, h.config)
+				}
+			}
+		}
+	}
+	for _, module := range ctx.Modules() {
+		switch around := module.(type) {
+		case *caddyhttp.Subroute:
+			look(around.Routes)
+		case *caddyhttp.App:
+			for _, server := range around.Servers {
+				look(server.Routes)
+				if server.Errors != nil {
+					look(server.Errors.Routes)
+				}
+			}
+		}
+	}
+	return configs
+}
