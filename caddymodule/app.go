@@ -81,23 +81,24 @@ type App struct {
 	// Quota bounds how many masks each user may look up and reveal a day.
 	Quota *QuotaConfig `json:"quota,omitempty"`
 
-	keys     *keyRing
-	keysKey  string // in keyRings
-	blocks   *blockList
-	blockKey string      // in blockLists
-	book     *recordBook // nil: nothing is remembered, or it's in use elsewhere
-	bookKey  string      // in recordBooks
-	desk     *desk       // nil: nobody asked for it
-	deskMu   sync.Mutex
-	inUse    atomic.Pointer[error] // see unlessInUse
-	cspSites cspSites
-	consents appConsents
-	canaries toolCanaries
-	networks []*masking.Network
-	live     *noticeboard.Live
-	metrics  *metrics
-	counted  bool // holds a reference to the pooled metrics
-	logger   *zap.Logger
+	keys         *keyRing
+	keysKey      string // in keyRings
+	blocks       *blockList
+	blockKey     string      // in blockLists
+	book         *recordBook // nil: nothing is remembered, or it's in use elsewhere
+	bookKey      string      // in recordBooks
+	desk         *desk       // nil: nobody asked for it
+	deskMu       sync.Mutex
+	inUse        atomic.Pointer[error] // see unlessInUse
+	cspSites     cspSites
+	consents     appConsents
+	canaries     toolCanaries
+	networks     []*masking.Network
+	networksRead int // of Networks
+	live         *noticeboard.Live
+	metrics      *metrics
+	counted      bool // holds a reference to the pooled metrics
+	logger       *zap.Logger
 
 	serversOnce sync.Once // see checkServers
 	serversErr  error
@@ -123,7 +124,9 @@ type App struct {
 type NetworkConfig struct {
 	// Name stands in the header Client-Network: a-z, 0-9, '.', '_' and '-'.
 	Name string `json:"name"`
-	// Ranges are addresses and CIDR ranges. A placeholder may give several, with white space between.
+	// Ranges are addresses and CIDR ranges. A placeholder may give a list: ranges, also as two addresses with a hyphen
+	// between, on lines or with blanks or commas between, with comments after # or ;. `{file.PATH}` is read as a
+	// whole, however large it is. Ranges in lists are /8 or narrower, those of IPv6 /16.
 	Ranges []string `json:"ranges"`
 }
 
@@ -191,21 +194,31 @@ func (a *App) validate(adapting bool) error {
 	if a.Keep != nil && (*a.Keep < 0 || *a.Keep > 16) {
 		return fmt.Errorf("keep %d is not from 0 to 16", *a.Keep)
 	}
-	a.networks = nil
-	for _, n := range a.Networks {
-		network, err := n.make()
-		if adapting && errors.Is(err, errNoRanges) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		a.networks = append(a.networks, network)
+	if err := a.readNetworks(adapting); err != nil {
+		return err
 	}
 	if err := errors.Join(a.ToolsCache.validate(), a.Sightings.validate(adapting), a.Audit.validate(), a.Quota.validate()); err != nil {
 		return err
 	}
 	return a.siteConfig().Validate()
+}
+
+// readNetworks reads the ranges of all networks; when adapting, of those that have come since it was last called.
+func (a *App) readNetworks(adapting bool) error {
+	if !adapting {
+		a.networks, a.networksRead = nil, 0
+	}
+	for _, n := range a.Networks[a.networksRead:] {
+		network, err := n.make()
+		switch {
+		case err == nil:
+			a.networks = append(a.networks, network)
+		case !adapting || !errors.Is(err, errNoRanges):
+			return err
+		}
+		a.networksRead++
+	}
+	return nil
 }
 
 // siteConfig is how masks are made for sites that don't say otherwise.

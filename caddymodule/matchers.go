@@ -67,9 +67,12 @@ func (m *MatchOriginalClientIP) Provision(caddy.Context) error { return m.parse(
 
 func (m *MatchOriginalClientIP) parse() error {
 	m.prefixes = nil
-	repl := caddy.NewReplacer()
 	for _, text := range m.Ranges {
-		prefix, err := masking.ParseRange(repl.ReplaceAll(text, ""))
+		value, err := expand(text)
+		if err != nil {
+			return fmt.Errorf("original_client_ip: %w", err)
+		}
+		prefix, err := masking.ParseRange(value)
 		if err != nil {
 			return fmt.Errorf("original_client_ip: %w", err)
 		}

@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"fmt"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -28,9 +26,9 @@ func (a *App) resolveSecrets() ([][]byte, error) {
 // resolveSecret reads one secret. Empty is where a placeholder gave nothing, as may be
 // when a config is adapted on another machine than it runs on.
 func resolveSecret(text string) (secret []byte, empty bool, err error) {
-	value := caddy.NewReplacer().ReplaceAll(text, "")
+	value, err := expand(text)
 	if value == "" {
-		return nil, true, nil
+		return nil, err == nil, err
 	}
 	secret, err = masking.ParseSecret(value)
 	return secret, false, err

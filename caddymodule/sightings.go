@@ -137,10 +137,12 @@ func (c *SealConfig) sealer() (*seal.Sealer, error) {
 	if len(c.Recipients) == 0 {
 		return nil, fmt.Errorf("sightings: seal %s needs recipients; `wikiveil keys recipient new` makes one", c.Mode)
 	}
-	repl := caddy.NewReplacer()
 	var recipients []*seal.Recipient
 	for _, text := range c.Recipients {
-		value := repl.ReplaceAll(text, "")
+		value, err := expand(text)
+		if err != nil {
+			return nil, fmt.Errorf("sightings: seal: %w", err)
+		}
 		if strings.TrimSpace(value) == "" {
 			return nil, fmt.Errorf("sightings: seal: %w %s", errNoRecipients, text)
 		}

@@ -20,12 +20,6 @@ var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 // NewNetwork makes a network of ranges, each an address or a CIDR range.
 func NewNetwork(name string, ranges []string) (*Network, error) {
-	if !networkName.MatchString(name) {
-		return nil, fmt.Errorf("network name %q is not of the form a-z, 0-9, '.', '_', '-' (64 at most)", name)
-	}
-	if len(ranges) == 0 {
-		return nil, fmt.Errorf("network %q has no ranges", name)
-	}
 	var b netipx.IPSetBuilder
 	for _, text := range ranges {
 		prefix, err := ParseRange(text)
@@ -34,9 +28,20 @@ func NewNetwork(name string, ranges []string) (*Network, error) {
 		}
 		b.AddPrefix(prefix)
 	}
+	return NewNetworkOf(name, &b)
+}
+
+// NewNetworkOf makes a network of the ranges in a builder.
+func NewNetworkOf(name string, b *netipx.IPSetBuilder) (*Network, error) {
+	if !networkName.MatchString(name) {
+		return nil, fmt.Errorf("network name %q is not of the form a-z, 0-9, '.', '_', '-' (64 at most)", name)
+	}
 	set, err := b.IPSet()
 	if err != nil {
 		return nil, fmt.Errorf("network %q: %w", name, err)
+	}
+	if len(set.Ranges()) == 0 {
+		return nil, fmt.Errorf("network %q has no ranges", name)
 	}
 	return &Network{name: name, set: set}, nil
 }
