@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -144,12 +146,19 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 		answer.Warning, err = err.Error(), nil
 	}
 	if err != nil {
-		return switchError(err)
+		return app.switchError(err)
 	}
 	return answerJSON(w, answer)
 }
 
-func switchError(err error) error {
+func (a *App) switchError(err error) error {
+	if refusal, ok := errors.AsType[*noticeboard.Refusal](err); ok && refusal.Reason == noticeboard.ReasonUnknown {
+		var names []string
+		for tool := range a.live.Board().All() {
+			names = append(names, tool.Name)
+		}
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%w (there are: %s)", err, strings.Join(names, ", "))}
+	}
 	if _, refused := errors.AsType[*noticeboard.Refusal](err); refused || errors.Is(err, noticeboard.ErrNotStopped) {
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
 	"github.com/wikiveil/wikiveil/masking/sightings"
@@ -69,6 +70,7 @@ type ClientMask struct {
 
 	headers     []string // see clientIPHeaders
 	findHeaders sync.Once
+	looseTrust  sync.Once // see warnOfTrust
 }
 
 // siteMasks are a site's masks under the epochs active now.
@@ -275,6 +277,7 @@ func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedReque
 	if refused != nil {
 		return nil, refused
 	}
+	h.warnOfTrust(r, vars)
 	if !named && !onlyReads(r) { // nobody is to publish under the mask of the proxy
 		return nil, &refusedUnnamed
 	}
@@ -297,6 +300,19 @@ func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedReque
 		return nil, &refusedMethod
 	}
 	return request, nil
+}
+
+// warnOfTrust warns, once, of a config in JSON whose proxies are trusted loosely (a Caddyfile's is when it is adapted). Caddy
+// doesn't show whom a server trusts, so the first request tells.
+func (h *ClientMask) warnOfTrust(r *http.Request, vars map[string]any) {
+	if trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool); !trusted {
+		return
+	}
+	h.looseTrust.Do(func() {
+		if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.TrustedProxiesStrict <= 0 {
+			configcheck.WarnOf(h.logger, configcheck.TrustedLoosely)
+		}
+	})
 }
 
 // requestFrom returns a request of a client, or nil where no mask can be made.

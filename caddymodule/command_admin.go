@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -47,7 +48,7 @@ func askAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.
 	}
 	resp, err := caddycmd.AdminAPIRequest(address, method, path, header, reader)
 	if err != nil {
-		return fmt.Errorf("asking the admin API (is the server running?): %w", err)
+		return adminError(err)
 	}
 	defer resp.Body.Close()
 	if read == nil {
@@ -57,4 +58,20 @@ func askAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.
 		return fmt.Errorf("reading the admin API's answer: %w", err)
 	}
 	return nil
+}
+
+// adminError says whether the server refused or wasn't there. Caddy gives both as text.
+func adminError(err error) error {
+	answer, answered := strings.CutPrefix(err.Error(), "caddy responded with error: ")
+	if !answered {
+		return fmt.Errorf("asking the admin API (is the server running?): %w", err)
+	}
+	status, body, _ := strings.Cut(answer, ": ")
+	var refusal struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal([]byte(body), &refusal) == nil && refusal.Error != "" {
+		body = refusal.Error
+	}
+	return fmt.Errorf("the server refused: %s (%s)", strings.TrimSpace(body), status)
 }

@@ -108,7 +108,7 @@ func printRolloutPage(fl caddycmd.Flags) error {
 	}
 	resp, err := caddycmd.AdminAPIRequest(address, http.MethodGet, adminRollout, http.Header{"Accept": {"text/html"}}, nil)
 	if err != nil {
-		return fmt.Errorf("asking the admin API (is the server running?): %w", err)
+		return adminError(err)
 	}
 	defer resp.Body.Close()
 	_, err = io.Copy(os.Stdout, resp.Body)

@@ -41,14 +41,15 @@ type appMirrors struct {
 // openMirrors takes the store of mirrored files into use. No file is touched yet, as the
 // config may only be validated.
 func (a *App) openMirrors() error {
-	dir := filepath.Join(a.dataDir(), "mirrors")
+	option, dir := "data_dir", filepath.Join(a.dataDir(), "mirrors")
 	if a.MirrorDir != "" {
 		if dir = caddy.NewReplacer().ReplaceAll(a.MirrorDir, ""); dir == "" {
 			return fmt.Errorf("mirror_dir %s is empty", a.MirrorDir)
 		}
+		option = "mirror_dir"
 	}
 	if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
-		return fmt.Errorf("mirror_dir %s is not a directory", dir)
+		return fmt.Errorf("%s: %s is not a directory", option, dir)
 	}
 	a.mirrors.store, a.mirrors.dir = holdMirrorStore(dir), dir
 	return nil

@@ -240,3 +240,62 @@ func TestCase3ProxyThatNamesNobody(t *testing.T) {
 		t.Errorf("POST for a client: status %d", resp.StatusCode)
 	}
 }
+
+// Case 18 in JSON: Caddy shows nobody whom a server trusts, so the first request through a trusted proxy gives the warning, once.
+func TestCase18LooseTrustInJSON(t *testing.T) {
+	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
+	e.log = filepath.Join(e.dir, "edge.log")
+	config := fmt.Sprintf(`{"admin":{"disabled":true},"storage":{"module":"file_system","root":%q},
+		"logging":{"logs":{"default":{"writer":{"output":"file","filename":%q},"encoder":{"format":"masked","wrap":{"format":"json"}}}}},
+		"apps":{"wikiveil":{"secrets":[%q]},"http":{"servers":{"s":{"listen":[%q],"automatic_https":{"disable":true},
+		"trusted_proxies":{"source":"static","ranges":["127.0.0.9"]},"routes":[{"handle":[{"handler":"client_mask"},{"handler":"static_response"}]}]}}}}}`,
+		e.dir+"/storage", e.log, testSecret, e.site)
+	if err := caddy.Load([]byte(config), true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+	})
+	const warning = "trusted_proxies without trusted_proxies_strict"
+	send(t, from(t, "127.11.22.33"), "GET", "http://"+e.site+"/", nil)
+	if strings.Contains(e.readLog(t), warning) {
+		t.Error("warned of before a trusted proxy was there")
+	}
+	for range 2 {
+		send(t, from(t, "127.0.0.9"), "GET", "http://"+e.site+"/", http.Header{"X-Forwarded-For": {"203.0.113.9"}})
+	}
+	if n := strings.Count(e.readLog(t), warning); n != 1 {
+		t.Errorf("warned %d times", n)
+	}
+}
+
+// Friction 9: a refusal of the server isn't taken for its absence, and names what there is.
+func TestToolsDisableOfAnUnknownTool(t *testing.T) {
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			tool maps https://maps.example {
+				title Maps
+				purpose "Shows maps"
+				sends "Places"
+				retention "A day"
+				kinds img
+			}
+		}
+	}
+	http://{SITE} {
+		anonproxy {
+			canary off
+		}
+	}`)
+	_, err := run(t, "", "tools", "disable", "map", "--address", e.admin)
+	if err == nil || strings.Contains(err.Error(), "is the server running") || !strings.Contains(err.Error(), "no tool of that name is declared (there are: maps) (HTTP 404)") {
+		t.Errorf("got %v", err)
+	}
+	_, err = run(t, "", "tools", "disable", "map", "--address", freePort(t))
+	if err == nil || !strings.Contains(err.Error(), "is the server running") {
+		t.Errorf("no server: %v", err)
+	}
+}

@@ -7,7 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
 
-const trustedLoosely = "trusted_proxies without trusted_proxies_strict: the first address of X-Forwarded-For counts, which whoever sends the request may have written, " +
+// TrustedLoosely is the warning of proxies that are trusted without being strict.
+const TrustedLoosely = "trusted_proxies without trusted_proxies_strict: the first address of X-Forwarded-For counts, which whoever sends the request may have written, " +
 	"so that who can see their own mask can test whether a public mask is an address they suspect; add trusted_proxies_strict"
 
 // global looks at the global options.
@@ -27,7 +28,7 @@ func (l looker) global(options []Statement) {
 			}
 		}
 		if trusted != nil && !strict {
-			l.at(trusted.Words[0], trustedLoosely)
+			l.at(trusted.Words[0], TrustedLoosely)
 		}
 	}
 }
