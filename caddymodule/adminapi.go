@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -17,7 +16,11 @@ func init() {
 // adminAPI serves Wikiveil's part of Caddy's admin API:
 //
 //	GET  /wikiveil/keys          the key ring's ids and times
-//	POST /wikiveil/keys/rotate   starts a new epoch, and answers as above
+//	POST /wikiveil/keys/rotate   plans a new epoch {?force}, and answers as above
+//	POST /wikiveil/keys/keep     keeps an old epoch {id}, and answers as above
+//	POST /wikiveil/keys/remove   has an old epoch destroyed {id, ?now}, and answers as above
+//	GET  /wikiveil/clock         whether this machine's clock is believed
+//	POST /wikiveil/clock/confirm confirms it, and answers as above
 //	GET  /wikiveil/blocks        the edge's own block list
 //	POST /wikiveil/blocks        adds a block {mask, expires, reason, by}, and answers as above
 //	POST /wikiveil/blocks/remove removes the block of {mask, reason, by}
@@ -38,11 +41,6 @@ type adminAPI struct {
 	logger *zap.Logger
 }
 
-const (
-	adminKeys   = "/wikiveil/keys"
-	adminRotate = "/wikiveil/keys/rotate"
-)
-
 // CaddyModule returns the Caddy module information.
 func (adminAPI) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.wikiveil", New: func() caddy.Module { return new(adminAPI) }}
@@ -59,6 +57,10 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: adminKeys, Handler: caddy.AdminHandlerFunc(a.listKeys)},
 		{Pattern: adminRotate, Handler: caddy.AdminHandlerFunc(a.rotateKeys)},
+		{Pattern: adminKeepKey, Handler: caddy.AdminHandlerFunc(a.keepKey)},
+		{Pattern: adminRemoveKey, Handler: caddy.AdminHandlerFunc(a.removeKey)},
+		{Pattern: adminClock, Handler: caddy.AdminHandlerFunc(a.showClock)},
+		{Pattern: adminConfirmClock, Handler: caddy.AdminHandlerFunc(a.confirmClock)},
 		{Pattern: adminBlocks, Handler: caddy.AdminHandlerFunc(a.serveBlocks)},
 		{Pattern: adminRemoveBlocks, Handler: caddy.AdminHandlerFunc(a.removeBlocks)},
 		{Pattern: adminAuditCheckpoint, Handler: caddy.AdminHandlerFunc(a.auditCheckpoint)},
@@ -73,51 +75,6 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	}
 }
 
-// keyList is the answer of both.
-type keyList struct {
-	// Configured is whether the secrets come from the configuration.
-	Configured bool       `json:"configured"`
-	Epochs     []keyEpoch `json:"epochs"`
-}
-
-type keyEpoch struct {
-	ID string `json:"id"`
-	// Start is missing for a configured secret.
-	Start *time.Time `json:"start,omitempty"`
-	// State is "current", "kept" or "planned".
-	State string `json:"state"`
-}
-
-func (a *adminAPI) listKeys(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
-	return answerKeys(w, app.keys)
-}
-
-func (a *adminAPI) rotateKeys(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
-	if err := app.keys.rotate(r.Context()); err != nil {
-		status := http.StatusInternalServerError
-		if errors.Is(err, errConfigured) {
-			status = http.StatusConflict
-		}
-		return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf("rotating the key ring: %w", err)}
-	}
-	a.logger.Info("key ring rotated", zap.Stringer("current", app.keys.active.Load().list[0]))
-	return answerKeys(w, app.keys)
-}
-
 // runningApp returns the app of the config that runs. The admin endpoint starts before apps are
 // made, and some of them no config names, so each request looks for itself.
 func runningApp() (*App, error) {
@@ -129,26 +86,6 @@ func runningApp() (*App, error) {
 		return nil, err
 	}
 	return app.(*App), nil
-}
-
-func answerKeys(w http.ResponseWriter, keys *keyRing) error {
-	list := keyList{Configured: keys.keeper == nil}
-	current := keys.active.Load().list[0].ID()
-	state := "planned"
-	for _, e := range keys.ring.Load().Epochs() {
-		if e.ID() == current {
-			state = "current"
-		}
-		entry := keyEpoch{ID: e.ID(), State: state}
-		if start := e.Start(); !start.IsZero() {
-			entry.Start = &start
-		}
-		list.Epochs = append(list.Epochs, entry)
-		if state == "current" {
-			state = "kept"
-		}
-	}
-	return answerJSON(w, list)
 }
 
 func methodNotAllowed(r *http.Request) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
@@ -34,8 +35,13 @@ type App struct {
 	Rotate caddy.Duration `json:"rotate,omitempty"`
 
 	// Keep is how many epochs before the one in use still count, so that blocks made
-	// under them hold; the secrets of older ones are deleted. Default: 1.
+	// under them hold; the secrets of older ones are destroyed after DestroyAfter. Of edges that share
+	// the storage the longest counts. Default: 1.
 	Keep *int `json:"keep,omitempty"`
+
+	// DestroyAfter is how long an epoch that is no longer kept can be taken back before its secret is
+	// destroyed, at least a day. Default: a week.
+	DestroyAfter caddy.Duration `json:"destroy_after,omitempty"`
 
 	// Site is the label of sites that have none of their own. Default: the empty label.
 	Site string `json:"site,omitempty"`
@@ -81,6 +87,9 @@ type App struct {
 	// Quota bounds how many masks each user may look up and reveal a day.
 	Quota *QuotaConfig `json:"quota,omitempty"`
 
+	starting     *starting
+	clock        *sharedClock
+	clockKey     string // in clocks
 	keys         *keyRing
 	keysKey      string // in keyRings
 	blocks       *blockList
@@ -89,7 +98,7 @@ type App struct {
 	bookKey      string      // in recordBooks
 	desk         *desk       // nil: nobody asked for it
 	deskMu       sync.Mutex
-	inUse        atomic.Pointer[error] // see unlessInUse
+	othersUse    atomic.Pointer[error] // see unlessInUse
 	cspSites     cspSites
 	consents     appConsents
 	canaries     toolCanaries
@@ -137,7 +146,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the shared state.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.logger, a.starting = ctx.Logger(), newStarting()
 	err := a.validate(false)
 	if err != nil {
 		return err
@@ -158,17 +167,19 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
+	if a.clock, a.clockKey, err = openClock(ctx); err != nil {
+		return err
+	}
 	if a.keys, a.keysKey, err = openKeyRing(ctx, a); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
 	}
 	if a.blocks, a.blockKey, err = openBlockList(ctx); err != nil {
 		return fmt.Errorf("opening the block list: %w", err)
 	}
-	if err := errors.Join(ctx.GetMetricsRegistry().Register(boardCollector{a.live}), ctx.GetMetricsRegistry().Register(gateCollector{}), ctx.GetMetricsRegistry().Register(storeCollector{})); err != nil {
-		return err
-	}
-	if err := ctx.GetMetricsRegistry().Register(canaryCollector{&a.canaries}); err != nil {
-		return err
+	for _, c := range []prometheus.Collector{boardCollector{a.live}, gateCollector{}, storeCollector{}, canaryCollector{&a.canaries}, clockCollector{a.clock}, ringCollector{a.keys}} {
+		if err := ctx.GetMetricsRegistry().Register(c); err != nil {
+			return err
+		}
 	}
 	if a.Sightings == nil {
 		return nil
@@ -185,14 +196,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 // validate checks what can be checked without the storage, and while adapting without
 // files and the environment, too.
 func (a *App) validate(adapting bool) error {
-	if len(a.Secrets) > 0 && (a.Rotate != 0 || a.Keep != nil) {
-		return errors.New("rotate and keep are for the key ring in storage; with secret, give the older secrets after the current one")
+	if len(a.Secrets) > 0 && (a.Rotate != 0 || a.Keep != nil || a.DestroyAfter != 0) {
+		return errors.New("rotate, keep and destroy_after are for the key ring in storage; with secret, give the older secrets after the current one")
 	}
 	if a.Rotate != 0 && time.Duration(a.Rotate) < time.Hour {
 		return fmt.Errorf("rotate %v is shorter than an hour: blocks would not last", time.Duration(a.Rotate))
 	}
 	if a.Keep != nil && (*a.Keep < 0 || *a.Keep > 16) {
 		return fmt.Errorf("keep %d is not from 0 to 16", *a.Keep)
+	}
+	if d := time.Duration(a.DestroyAfter); d != 0 && (d < day || d > 366*day) {
+		return fmt.Errorf("destroy_after %v is not from a day to a year; `wikiveil keys remove` destroys a secret at once", d)
 	}
 	if err := a.readNetworks(adapting); err != nil {
 		return err
@@ -254,6 +268,13 @@ func (a *App) Start() error {
 	if err := a.checkInUse(); err != nil {
 		return err
 	}
+	if err := a.keys.start(a.dataDir()); err != nil {
+		return fmt.Errorf("opening the key ring: %w", err)
+	}
+	if err := a.starting.open(); err != nil {
+		return err
+	}
+	a.clock.start()
 	if a.desk != nil {
 		var err error
 		if a.retention, err = a.desk.log.retain(a.Audit.retention()); err != nil {
@@ -271,12 +292,17 @@ func (a *App) Start() error {
 	a.mirrors.start()
 	a.canaries.start()
 	a.refreshes.start(a)
+	a.starting.whenInUse(a, a.won)
 	return nil
 }
+
+// won does what can't be taken back, now that the config is in use.
+func (a *App) won() { a.keys.won(a.policy()) }
 
 // Stop implements caddy.App. In a reload the next app has started already; but where that
 // reload fails, it is the next app that is stopped, and the one before goes on.
 func (a *App) Stop() error {
+	a.starting.stop()
 	logMasks.CompareAndSwap(a.logs, a.logsBefore)
 	a.logsBefore = nil
 	a.cspSites.stop()
@@ -291,6 +317,9 @@ func (a *App) Stop() error {
 
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {
+	if a.starting != nil {
+		a.starting.close()
+	}
 	errs := []error{a.canaries.close()}
 	a.refreshes.stop()
 	a.stopBoard()
@@ -314,6 +343,11 @@ func (a *App) Cleanup() error {
 	}
 	if a.keysKey != "" {
 		_, err := keyRings.Delete(a.keysKey)
+		errs = append(errs, err)
+	}
+	if a.clockKey != "" {
+		// After the keys, which go by it.
+		_, err := clocks.Delete(a.clockKey)
 		errs = append(errs, err)
 	}
 	if a.blockKey != "" {

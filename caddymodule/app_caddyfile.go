@@ -80,6 +80,10 @@ func (a *App) parseOption(d *caddyfile.Dispenser) error {
 			return err
 		}
 		a.Keep = &n
+	case "destroy_after":
+		if err := parseDuration(d, &a.DestroyAfter); err != nil {
+			return err
+		}
 	case "site":
 		label, err := oneArg(d)
 		if err != nil {

@@ -98,9 +98,7 @@ func TestEdgeBlocks(t *testing.T) {
 	}
 
 	// It holds after a rotation, and after a restart.
-	if status, _, body := e.keys(t, "POST", adminRotate); status != 200 {
-		t.Fatalf("rotating: %d %s", status, body)
-	}
+	e.rotate(t)
 	e.load(t, "{\n{GLOBAL}\n}\n")
 	e.load(t, plainSite+wiki.address()+"\n}")
 	for _, source := range []string{"127.61.2.3", "127.62.2.99"} {

@@ -178,6 +178,10 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if !h.app.started(r) {
+		h.app.metrics.refused.WithLabelValues(refusedStarting.reason).Inc()
+		return refusedStarting.answer(w)
+	}
 	vars := varsOf(r)
 	_, again := vars[varRequest].(*maskedRequest) // an error route, after the request itself
 	request, refused := h.request(r, vars)

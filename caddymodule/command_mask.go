@@ -8,17 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/certmagic"
 	"github.com/spf13/cobra"
 
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -152,28 +151,39 @@ func commandMasker(cmd *cobra.Command) (lineMasker, error) {
 		masker, err := masking.NewMasker(secret, app.Site, app.V6Prefix)
 		return lineMasker{masker}, err
 	}
-	ring, err := commandRing(cmd.Context(), app, storage)
+	epoch, err := commandEpoch(cmd.Context(), app, storage)
 	if err != nil {
 		return lineMasker{}, err
 	}
-	masker, err := ring.Active(time.Now(), 0)[0].Masker(app.Site, app.V6Prefix)
+	masker, err := epoch.Masker(app.Site, app.V6Prefix)
 	return lineMasker{masker}, err
 }
 
-// commandRing reads the edge's key ring. It never makes one: its masks would mean nothing.
-func commandRing(ctx context.Context, app *App, storage certmagic.Storage) (*masking.Ring, error) {
+// commandEpoch reads the epoch in use out of the edge's key ring. It never makes one: its masks would mean nothing.
+func commandEpoch(ctx context.Context, app *App, storage certmagic.Storage) (masking.Epoch, error) {
 	secrets, err := app.resolveSecrets()
 	if err != nil {
-		return nil, err
+		return masking.Epoch{}, err
 	}
 	if len(secrets) > 0 {
-		return masking.ConfiguredRing(secrets...)
+		ring, err := masking.ConfiguredRing(secrets...)
+		if err != nil {
+			return masking.Epoch{}, err
+		}
+		return ring.Epochs()[0], nil
 	}
-	ring, err := (&masking.Keeper{Storage: storage}).Load(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no key ring in the storage %v: the edge makes it at its first start; if its config sets the storage, give it with --config", storage)
+	clock, err := trustedclock.Open(ctx, storage)
+	if err != nil {
+		return masking.Epoch{}, err
 	}
-	return ring, err
+	ring, err := masking.NewKeeper(masking.KeeperConfig{Storage: storage, Clock: clock}).Load(ctx)
+	if errors.Is(err, masking.ErrNoRing) {
+		return masking.Epoch{}, fmt.Errorf("there is no key ring in the storage %v: the edge makes it at its first start; if its config sets the storage, give it with --config", storage)
+	}
+	if err != nil {
+		return masking.Epoch{}, err
+	}
+	return ring.Active(clock.Now(), 0)[0], nil
 }
 
 // configOf returns the Wikiveil app and the storage of a config; of none, the defaults.

@@ -353,11 +353,7 @@ func TestConsentLastsAndLapses(t *testing.T) {
 		b.wantPolicy(when, resp, wide)
 	}
 	check("granted", true)
-	resp, err := http.Post("http://"+e.admin+"/wikiveil/keys/rotate", "", nil)
-	if err != nil || resp.StatusCode >= 300 {
-		t.Fatal(resp, err)
-	}
-	resp.Body.Close()
+	e.rotate(t)
 	check("after a rotation", true)
 	reload := func(pairs ...string) {
 		t.Helper()

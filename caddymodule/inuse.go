@@ -17,7 +17,7 @@ import (
 func (a *App) unlessInUse(err error) error {
 	for _, inUse := range []error{boltstore.ErrInUse, audit.ErrInUse, access.ErrInUse, reports.ErrInUse, boltfile.ErrInUse} {
 		if errors.Is(err, inUse) {
-			a.inUse.Store(&err)
+			a.othersUse.Store(&err)
 			return nil
 		}
 	}
@@ -26,7 +26,7 @@ func (a *App) unlessInUse(err error) error {
 
 // checkInUse is the error that Start fails with.
 func (a *App) checkInUse() error {
-	if err := a.inUse.Load(); err != nil {
+	if err := a.othersUse.Load(); err != nil {
 		return fmt.Errorf("wikiveil: %w; is another edge running with the same data_dir?", *err)
 	}
 	return nil

@@ -181,20 +181,6 @@ func openRecordStore(ctx caddy.Context, a *App) (sightings.Store, string, error)
 	return store.(*recordStore), key, nil
 }
 
-// readable returns the epochs whose records can be read: the kept ones, and one that is planned, which a
-// node whose clock is ahead may use already.
-func (k *keyRing) readable() []masking.Epoch {
-	active := k.active.Load().list
-	var epochs []masking.Epoch
-	for _, e := range k.ring.Load().Epochs() {
-		epochs = append(epochs, e)
-		if e.ID() == active[len(active)-1].ID() {
-			break // what is older is no longer kept
-		}
-	}
-	return epochs
-}
-
 // sightingSite prepares the site of a client_mask for sightings, under the epoch in use.
 func (b *recordBook) sightingSite(epochs *activeEpochs, config masking.SiteConfig) (*sightings.Site, error) {
 	if b == nil {

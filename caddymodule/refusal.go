@@ -34,6 +34,8 @@ var (
 		"The request's method names the client's own address."}
 	refusedNotRecorded = refusal{http.StatusServiceUnavailable, "not_recorded",
 		"The server can't store the record that changes need just now. Nothing was changed; try again in a moment."}
+	refusedStarting = refusal{http.StatusServiceUnavailable, "starting",
+		"The server is just starting. Try again in a moment."}
 	refusedUnproven = refusal{http.StatusTooEarly, "address_unproven",
 		"The client's address is not proven before the handshake ends. Send the request again."}
 )

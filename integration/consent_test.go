@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -175,7 +176,7 @@ func (s *consentScene) age(t *testing.T, b *browser, age time.Duration) {
 // signature is of the grants as the package's documentation describes them.
 func (s *consentScene) signature(t *testing.T, body []byte) []byte {
 	t.Helper()
-	keeper := masking.Keeper{Storage: &certmagic.FileStorage{Path: s.dir + "/storage"}}
+	keeper := masking.NewKeeper(masking.KeeperConfig{Storage: &certmagic.FileStorage{Path: s.dir + "/storage"}, Clock: trustedclock.New()})
 	ring, err := keeper.Load(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/internal/redisclient"
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
@@ -182,7 +183,7 @@ func (p *publisher) load(t *testing.T) (stop func()) {
 // wantAllRecorded opens the store as the next edge would: each mask that the app has accepted must be there.
 func (p *publisher) wantAllRecorded(t *testing.T, store sightings.Store) {
 	t.Helper()
-	keeper := masking.Keeper{Storage: &certmagic.FileStorage{Path: p.dir + "/storage"}}
+	keeper := masking.NewKeeper(masking.KeeperConfig{Storage: &certmagic.FileStorage{Path: p.dir + "/storage"}, Clock: trustedclock.New()})
 	ring, err := keeper.Load(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -164,16 +166,34 @@ func freeAddr(t *testing.T, host string) string {
 	return ""
 }
 
-// rotateKeys starts a new epoch through the admin API, as `wikiveil keys rotate` does.
+// rotateKeys starts a new epoch through the admin API, as `wikiveil keys rotate` does, and waits until it is in use.
 func (e *edge) rotateKeys(t *testing.T) {
 	t.Helper()
-	resp, err := http.Post(e.admin+"/wikiveil/keys/rotate", "", nil)
-	if err != nil {
-		t.Fatal(err)
+	ask := func(method, path, body string) (newest struct{ ID, State string }) {
+		t.Helper()
+		r, err := http.NewRequest(method, e.admin+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		answer, _ := io.ReadAll(resp.Body)
+		var list struct {
+			Epochs []struct{ ID, State string }
+		}
+		if err := json.Unmarshal(answer, &list); err != nil || resp.StatusCode >= 300 || len(list.Epochs) == 0 {
+			t.Fatalf("%s %s: %s: %s %v", method, path, resp.Status, answer, err)
+		}
+		return list.Epochs[0]
 	}
-	defer resp.Body.Close()
-	if body, _ := io.ReadAll(resp.Body); resp.StatusCode >= 300 {
-		t.Fatalf("rotating keys: %s: %s", resp.Status, body)
+	planned := ask(http.MethodPost, "/wikiveil/keys/rotate", `{"force": true}`)
+	for end := time.Now().Add(time.Minute); ask(http.MethodGet, "/wikiveil/keys", "") != (struct{ ID, State string }{planned.ID, "current"}); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the new epoch doesn't start")
+		}
 	}
 }
 

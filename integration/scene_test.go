@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -45,7 +46,7 @@ func (s *scene) visitAdmin(t *testing.T, address string) *visitor {
 // as `wikiveil mask` does.
 func (e *edge) masker(t *testing.T) *masking.Masker {
 	t.Helper()
-	keeper := masking.Keeper{Storage: &certmagic.FileStorage{Path: e.dir + "/storage"}}
+	keeper := masking.NewKeeper(masking.KeeperConfig{Storage: &certmagic.FileStorage{Path: e.dir + "/storage"}, Clock: trustedclock.New()})
 	ring, err := keeper.Load(context.Background())
 	if err != nil {
 		t.Fatal(err)

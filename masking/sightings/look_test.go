@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
+
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/seal"
 	"github.com/wikiveil/wikiveil/masking/sightings"
@@ -159,7 +162,11 @@ func TestClockGoesBackwards(t *testing.T) {
 // A machine without a battery starts in 1970. Its records must not be deleted as fifty years old
 // once the clock is right: the epoch's start shows that the clock is wrong.
 func TestClockBeforeTheEpoch(t *testing.T) {
-	ring, err := new(masking.Ring).Rotate(noon, noon)
+	keeper := masking.NewKeeper(masking.KeeperConfig{
+		Storage: &certmagic.FileStorage{Path: t.TempDir()},
+		Clock:   trustedclock.NewFrom(func() (time.Time, time.Duration) { return noon, 0 }),
+	})
+	ring, err := keeper.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,167 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
+)
+
+// clockEvery is how often the clock is compared with what other nodes stored.
+const clockEvery = time.Minute
+
+// clocks are in use over config reloads, by storage.
+var clocks = caddy.NewUsagePool()
+
+// sharedClock is the time that a storage's nodes go by.
+type sharedClock struct {
+	*trustedclock.Keeper
+	once    sync.Once
+	end     func()                // of following; nil: no config has started with it
+	failure atomic.Pointer[error] // of the last look; nil: none
+}
+
+// openClock returns the storage's clock, and the key that it is pooled under. Nothing is written yet.
+func openClock(ctx caddy.Context) (*sharedClock, string, error) {
+	storage := ctx.Storage()
+	key := storageKey(storage)
+	clock, _, err := clocks.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
+		defer cancel()
+		opened, err := trustedclock.Open(opening, storage)
+		if err != nil {
+			return nil, err
+		}
+		return &sharedClock{Keeper: opened}, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return clock.(*sharedClock), key, nil
+}
+
+// start has the clock kept from now on.
+func (c *sharedClock) start() {
+	c.once.Do(func() {
+		c.end = inBackground(func(ctx context.Context) {
+			for {
+				c.tend(ctx)
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(clockEvery):
+				}
+			}
+		})
+	})
+}
+
+func (c *sharedClock) tend(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	defer cancel()
+	err := c.Tend(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	if err == nil {
+		if c.failure.Swap(nil) != nil {
+			pooledLog().Info("the clock is confirmed")
+		}
+		return
+	}
+	if c.failure.Swap(&err) == nil {
+		pooledLog().Error("the clock isn't confirmed", zap.Error(err))
+	}
+}
+
+// Destruct implements caddy.Destructor.
+func (c *sharedClock) Destruct() error {
+	c.once.Do(func() {}) // nothing starts any more
+	if c.end != nil {
+		c.end()
+	}
+	return nil
+}
+
+var clockDesc = prometheus.NewDesc("wikiveil_clock_unconfirmed",
+	"1 where this machine's clock is far from the newest time known, so that nothing is deleted or rotated by it.", nil, nil)
+
+// clockCollector reads how the clock stands when metrics are asked for.
+type clockCollector struct{ clock *sharedClock }
+
+// Describe implements prometheus.Collector.
+func (clockCollector) Describe(to chan<- *prometheus.Desc) { to <- clockDesc }
+
+// Collect implements prometheus.Collector.
+func (c clockCollector) Collect(to chan<- prometheus.Metric) {
+	value := 0.0
+	if !c.clock.Status().Confirmed {
+		value = 1
+	}
+	to <- prometheus.MustNewConstMetric(clockDesc, prometheus.GaugeValue, value)
+}
+
+const (
+	adminClock        = "/wikiveil/clock"
+	adminConfirmClock = "/wikiveil/clock/confirm"
+)
+
+// clockAnswer is how the clock stands.
+type clockAnswer struct {
+	Now       time.Time `json:"now"`
+	Machine   time.Time `json:"machine"`
+	Confirmed bool      `json:"confirmed"`
+	Why       string    `json:"why,omitempty"`
+}
+
+func (a *adminAPI) showClock(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return methodNotAllowed(r)
+	}
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	return answerClock(w, app.clock)
+}
+
+func (a *adminAPI) confirmClock(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return methodNotAllowed(r)
+	}
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), storageTimeout)
+	defer cancel()
+	if err := app.clock.Confirm(ctx); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
+	}
+	a.logger.Warn("an operator confirmed the clock", zap.Time("time", app.clock.Now()))
+	app.clock.tend(ctx)
+	return answerClock(w, app.clock)
+}
+
+func answerClock(w http.ResponseWriter, clock *sharedClock) error {
+	status := clock.Status()
+	answer := clockAnswer{Now: status.Now, Machine: status.Wall, Confirmed: status.Confirmed}
+	if err := status.Err(); err != nil {
+		answer.Why = err.Error()
+	}
+	return answerJSON(w, answer)
+}
+
+// Interface guards
+var (
+	_ caddy.Destructor     = (*sharedClock)(nil)
+	_ prometheus.Collector = clockCollector{}
+)

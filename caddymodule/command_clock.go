@@ -1,0 +1,48 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "clock",
+		Usage: "show|confirm [--address <interface>] [--config <path> [--adapter <name>]]",
+		Short: "Shows whether the edge believes this machine's clock, or confirms that it is right",
+		Long: `
+An edge whose machine's clock is far from the newest time that it and the other edges know goes by
+that time instead: nothing is rotated or deleted by a clock that may be wrong. Set the clock right; or, where
+it is right and the edge was off for long, confirm it.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			refuseUnknown(cmd)
+			for _, sub := range []struct{ name, short, method, path string }{
+				{"show", "Shows whether this machine's clock is believed", http.MethodGet, adminClock},
+				{"confirm", "Confirms that this machine's clock is right", http.MethodPost, adminConfirmClock},
+			} {
+				cmd.AddCommand(keysCommand(sub.name, sub.short, 0, func(fl caddycmd.Flags) (int, error) {
+					return askClock(fl, sub.method, sub.path)
+				}))
+			}
+		},
+	})
+}
+
+func askClock(fl caddycmd.Flags, method, path string) (int, error) {
+	var a clockAnswer
+	if err := askAdmin(fl, method, path, nil, func(r *json.Decoder) error { return r.Decode(&a) }); err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	if a.Confirmed {
+		fmt.Printf("the clock is believed: it is %s\n", a.Now.Format(time.RFC3339))
+		return caddy.ExitCodeSuccess, nil
+	}
+	fmt.Println(a.Why)
+	return caddy.ExitCodeFailedStartup, nil
+}
