@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -43,6 +44,5 @@ func askClock(fl caddycmd.Flags, method, path string) (int, error) {
 		fmt.Printf("the clock is believed: it is %s\n", a.Now.Format(time.RFC3339))
 		return caddy.ExitCodeSuccess, nil
 	}
-	fmt.Println(a.Why)
-	return caddy.ExitCodeFailedStartup, nil
+	return caddy.ExitCodeFailedStartup, errors.New(a.Why)
 }

@@ -9,6 +9,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	runCommandProcess()
 	remove := caddytest.Isolate()
 	rotateLead = 50 * time.Millisecond // no test waits for other nodes that aren't there
 	code := m.Run()

@@ -1,0 +1,266 @@
+package caddymodule
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// age makes a storage's ring one of n epochs, all of them long in use.
+func (c *cluster) age(n int) {
+	c.t.Helper()
+	clock := &movedClock{now: time.Now().Add(-time.Duration(n) * day)}
+	storage := fileStorage(c.dir)
+	k := masking.NewKeeper(masking.KeeperConfig{Storage: storage, Clock: clock})
+	if _, err := k.Open(c.t.Context()); err != nil {
+		c.t.Fatal(err)
+	}
+	for range n - 1 {
+		clock.now = clock.now.Add(day)
+		if _, err := k.Rotate(c.t.Context(), false); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func fileStorage(dir string) *certmagic.FileStorage { return &certmagic.FileStorage{Path: dir} }
+
+type movedClock struct{ now time.Time }
+
+func (c *movedClock) Now() time.Time    { return c.now }
+func (c *movedClock) Passed() time.Time { return c.now }
+
+// Case 41: an edge with four epochs runs. Checking configs that keep less, a reload that is refused, a process that
+// dies of a data_dir in use, and a node that keeps less change neither its ring nor anybody's mask.
+func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
+	c := newCluster(t)
+	c.age(4)
+	first := c.run(c.place(), "keep 3; rotate 90d")
+	want := c.masks(first)
+	block := want[0]
+	if status, body := first.post(t, adminBlocks, blockRequest{Mask: block, Expires: time.Now().Add(time.Hour)}); status != 200 {
+		t.Fatal(status, body)
+	}
+	blocked := func(n *node) bool {
+		resp, _ := send(t, from(t, "127.61.2.3"), "GET", "http://"+n.site+"/", nil)
+		return resp.StatusCode == http.StatusForbidden
+	}
+	if !blocked(first) {
+		t.Fatal("the block doesn't hold")
+	}
+	ring := c.ring()
+	same := func(when string) {
+		t.Helper()
+		if c.ring() != ring {
+			t.Fatalf("%s: the ring has changed", when)
+		}
+		if !blocked(first) {
+			t.Errorf("%s: the block doesn't hold", when)
+		}
+	}
+
+	// validate, with the same data_dir and another.
+	other := c.place()
+	for _, options := range []string{"keep 0", "rotate 1h", "keep 0; rotate 1h; destroy_after 1d"} {
+		for _, place := range []*edge{first.edge, other} {
+			file := c.config(place, options)
+			if out, err := command(t, place, "validate", "--config", file).CombinedOutput(); err != nil || !strings.Contains(string(out), "Valid configuration") {
+				t.Errorf("validate with %q: %v\n%s", options, err, out)
+			}
+			same("validate with " + options)
+		}
+	}
+	// A reload that is refused: another app's port is in use.
+	bad := c.config(first.edge, "keep 0; rotate 1h")
+	data, err := os.ReadFile(bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := c.run(c.place(), "keep 3; rotate 90d")
+	refused := filepath.Join(first.dir, "Refused")
+	if err := os.WriteFile(refused, append(data, "\nhttp://:"+taken.port()+" {\nbind 192.0.2.1\n}\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command(t, first.edge, "reload", "--config", refused).CombinedOutput(); err == nil {
+		t.Errorf("the reload did well: %s", out)
+	}
+	same("a refused reload")
+	// A process with the same data_dir.
+	twin := c.place()
+	twin.dir = first.dir
+	if out := c.fails(twin, "keep 0; rotate 1h"); !strings.Contains(out, "in use") {
+		t.Errorf("a second process with the data_dir: %s", out)
+	}
+	same("a second process with the data_dir")
+	// A node that keeps less joins, and goes on for a while.
+	less := c.run(c.place(), "keep 0; rotate 1h; destroy_after 1d")
+	eventually(t, "the word that nodes disagree", func() bool {
+		return less.metric(t, "wikiveil_keyring_disagree") == "1" && first.metric(t, "wikiveil_keyring_disagree") == "1"
+	})
+	if !strings.Contains(first.output.String(), "the longest of each holds") || !strings.Contains(less.output.String(), "the longest of each holds") {
+		t.Error("the logs don't tell")
+	}
+	same("a node that keeps less")
+	if !blocked(less) {
+		t.Error("the node that keeps less doesn't hold the block")
+	}
+	// In its own view old masks count no more.
+	if status, _ := first.post(t, adminRemoveBlocks, unblockRequest{Mask: block}); status != 200 {
+		t.Fatal(status)
+	}
+	eventually(t, "the end of the block", func() bool { return !blocked(less) })
+	c.wiki.take()
+	if got := c.masks(less); got[0] != want[0] || len(got) >= len(want) {
+		t.Errorf("the node that keeps less has masks %v, of %v", got, want)
+	}
+	if got := c.masks(first); !slices.Equal(got, want) {
+		t.Errorf("the masks are %v, were %v", got, want)
+	}
+	// It goes, and the disagreement with it.
+	less.end(syscall.SIGTERM)
+	eventually(t, "agreement", func() bool { return first.metric(t, "wikiveil_keyring_disagree") == "0" })
+	if c.ring() != ring {
+		t.Error("after all, the ring has changed")
+	}
+}
+
+// Case 42: the storage vanishes under a running edge, and an empty one is in its place; then it is back. The edge goes on with
+// its masks, says so, and makes no ring; nor does it, or a reload, after a restart on the empty one.
+func TestCase42TheStorageVanishes(t *testing.T) {
+	c := newCluster(t)
+	n := c.run(c.place(), "keep 1; rotate 90d")
+	want := c.masks(n)
+	ring := c.ring()
+	away := c.dir + "-away"
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(c.dir, away)
+	if err := os.Mkdir(c.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the word that the ring is gone", func() bool { return n.metric(t, "wikiveil_keyring_broken") == "1" })
+	if !strings.Contains(n.output.String(), "the last good one goes on to hold") {
+		t.Error("the log doesn't tell")
+	}
+	noRing := func(when string) {
+		t.Helper()
+		for _, key := range []string{masking.RingKey, masking.RingCopyKey} {
+			if _, err := os.Stat(filepath.Join(c.dir, key)); err == nil {
+				t.Fatalf("%s: there is a new ring", when)
+			}
+		}
+	}
+	if got := c.masks(n); !slices.Equal(got, want) {
+		t.Errorf("without storage the masks are %v, were %v", got, want)
+	}
+	if status, _, _ := n.keys(t, "POST", adminRotate); status != 500 {
+		t.Errorf("rotating without storage: %d", status)
+	}
+	noRing("while it runs")
+	// A reload; it goes on with the ring that it knows, or is refused.
+	command(t, n.edge, "reload", "--config", c.config(n.edge, "keep 2; rotate 90d")).CombinedOutput()
+	if got := c.masks(n); got[0] != want[0] {
+		t.Errorf("after a reload without storage the mask is %v, was %v", got[0], want[0])
+	}
+	noRing("after a reload")
+	// A restart on the empty storage.
+	n.end(syscall.SIGTERM)
+	known := filepath.Join(n.dir, "data", "keyring-known.json")
+	for _, what := range []string{"validate", "run"} {
+		out, err := command(t, n.edge, what, "--config", c.config(n.edge, "keep 1")).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), known) {
+			t.Errorf("%s on the empty storage: %v\n%s", what, err, out)
+		}
+	}
+	noRing("after a restart")
+	if err := os.RemoveAll(c.dir); err != nil {
+		t.Fatal(err)
+	}
+	move(away, c.dir)
+	n = c.run(n.edge, "keep 1; rotate 90d")
+	if got := c.masks(n); !slices.Equal(got, want) {
+		t.Errorf("back again, the masks are %v, were %v", got, want)
+	}
+	if c.ring() != ring {
+		t.Error("the ring has changed")
+	}
+	// An older copy of the storage under the running edge.
+	status, body := n.post(t, adminRotate, rotateRequest{Force: true})
+	if status != 200 {
+		t.Fatal(status, body)
+	}
+	newer := c.ring()
+	if err := os.WriteFile(filepath.Join(c.dir, masking.RingKey), []byte(ring), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the word that the ring is old", func() bool { return n.metric(t, "wikiveil_keyring_broken") == "1" })
+	if err := os.WriteFile(filepath.Join(c.dir, masking.RingKey), []byte(newer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the word that all is well", func() bool { return n.metric(t, "wikiveil_keyring_broken") == "0" })
+}
+
+// Case 43: a start with a clock 400 days ahead of what the storage knows plans and destroys nothing, until an operator
+// confirms the clock.
+func TestCase43StartWithAClockFarAhead(t *testing.T) {
+	c := newCluster(t)
+	past := time.Now().Add(-400 * day)
+	wrong := trustedclock.NewFrom(func() (time.Time, time.Duration) { return past, 0 })
+	clock, err := trustedclock.OpenFrom(t.Context(), fileStorage(c.dir), wrong)
+	if err == nil {
+		err = clock.Tend(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := &movedClock{now: past.Add(-10 * day)}
+	k := masking.NewKeeper(masking.KeeperConfig{Storage: fileStorage(c.dir), Clock: moved})
+	if _, err := k.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	moved.now = past.Add(-3 * day)
+	if _, err := k.Rotate(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	moved.now = past.Add(-time.Hour)
+	if _, err := k.Tend(t.Context(), masking.Policy{Keep: 0, Grace: day}); err != nil { // marks the first
+		t.Fatal(err)
+	}
+	ring := c.ring()
+	n := c.run(c.place(), "keep 0; rotate 90d; destroy_after 1d")
+	want := c.masks(n)
+	eventually(t, "the word that the clock is off", func() bool { return n.metric(t, "wikiveil_clock_unconfirmed") == "1" })
+	n.end(syscall.SIGTERM)
+	n = c.run(n.edge, "keep 0; rotate 90d; destroy_after 1d")
+	if c.ring() != ring {
+		t.Fatal("the ring has changed")
+	}
+	if got := c.masks(n); !slices.Equal(got, want) {
+		t.Errorf("the masks are %v, were %v", got, want)
+	}
+	if !strings.Contains(n.output.String(), "wikiveil clock confirm") {
+		t.Error("the log doesn't tell the way out")
+	}
+	if out, err := command(t, n.edge, "clock", "show", "--config", filepath.Join(n.dir, "Caddyfile")).CombinedOutput(); err == nil {
+		t.Errorf("clock show: %s", out)
+	}
+	if out, err := command(t, n.edge, "clock", "confirm", "--config", filepath.Join(n.dir, "Caddyfile")).CombinedOutput(); err != nil {
+		t.Errorf("clock confirm: %v %s", err, out)
+	}
+	// Now what was due happens: the rotation, and the end of the marked epoch.
+	eventually(t, "what was due", func() bool { return c.ring() != ring && strings.Contains(n.output.String(), "has been destroyed") })
+}
