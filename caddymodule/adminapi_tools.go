@@ -31,6 +31,8 @@ type toolList struct {
 	Changes []noticeboard.Change `json:"changes"`
 	// FileError is why the file of tools isn't in use as it is now.
 	FileError string `json:"file_error,omitempty"`
+	// LeftOut is what is wrong with entries of that file that are left out.
+	LeftOut []string `json:"left_out,omitempty"`
 	// StateError is why the shared state can't be read or stored.
 	StateError string `json:"state_error,omitempty"`
 }
@@ -102,6 +104,9 @@ func (a *App) listTools(now time.Time) toolList {
 	status := a.live.Status()
 	if status.FileErr != nil {
 		list.FileError = status.FileErr.Error()
+	}
+	for _, left := range status.LeftOut {
+		list.LeftOut = append(list.LeftOut, left.Error())
 	}
 	if status.StateErr != nil {
 		list.StateError = status.StateErr.Error()

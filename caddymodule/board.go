@@ -61,7 +61,17 @@ func (a *App) openBoard(ctx caddy.Context) error {
 		}
 		a.forgetTool(tool)
 	}})
-	return err
+	if err != nil {
+		return err
+	}
+	for _, left := range a.live.Status().LeftOut {
+		a.reportLeftOut(left)
+	}
+	return nil
+}
+
+func (a *App) reportLeftOut(err error) {
+	a.logger.Warn("an entry of the file of tools is left out; what it said last goes on to hold, if it said anything", zap.Error(err))
 }
 
 // startBoard puts the noticeboard into use.
@@ -86,6 +96,10 @@ func (a *App) stopBoard() {
 }
 
 func (a *App) reportBoard(err error) {
+	if left, ok := errors.AsType[*noticeboard.LeftOutError](err); ok {
+		a.reportLeftOut(left)
+		return
+	}
 	if errors.Is(err, a.live.Status().FileErr) {
 		a.logger.Error("the file of tools can't be used; what it said last goes on to hold", zap.Error(err))
 		return
@@ -99,6 +113,8 @@ type boardCollector struct{ live *noticeboard.Live }
 var (
 	toolsFileBrokenDesc = prometheus.NewDesc("wikiveil_tools_file_broken",
 		"1 where the file of tools is broken or missing and the last good one is in use.", nil, nil)
+	toolsLeftOutDesc = prometheus.NewDesc("wikiveil_tools_file_entries_left_out",
+		"Entries of the file of tools that are left out, as they are wrong or repeat a name.", nil, nil)
 	toolsStateBrokenDesc = prometheus.NewDesc("wikiveil_tools_state_broken",
 		"1 where the noticeboard's shared state can't be read or stored.", nil, nil)
 )
@@ -106,6 +122,7 @@ var (
 // Describe implements prometheus.Collector.
 func (boardCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- toolsFileBrokenDesc
+	to <- toolsLeftOutDesc
 	to <- toolsStateBrokenDesc
 }
 
@@ -120,6 +137,7 @@ func (c boardCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	status := c.live.Status()
 	broken(toolsFileBrokenDesc, status.FileErr)
+	to <- prometheus.MustNewConstMetric(toolsLeftOutDesc, prometheus.GaugeValue, float64(len(status.LeftOut)))
 	broken(toolsStateBrokenDesc, status.StateErr)
 }
 

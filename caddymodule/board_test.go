@@ -42,10 +42,7 @@ func TestToolsFileIsFollowed(t *testing.T) {
 
 	// What is broken changes nothing, and is told.
 	for name, tt := range map[string]struct{ text, reason string }{
-		"JSON":      {"[\n{\n]", "tools.json: line 3: it isn't JSON"},
-		"wildcard":  {"[" + strings.Replace(fileTool("maps", maps, ""), "http://127", "http://*.127", 1) + "]", "tools.json:1"},
-		"duplicate": {"[" + fileTool("maps", maps, "") + ",\n" + fileTool("maps", maps, "") + "]", `tools.json:1 and in`},
-		"unknown":   {"[" + fileTool("maps", maps, `, "colour": "red"`) + "]", `unknown field \"colour\"`},
+		"JSON": {"[\n{\n]", "tools.json: line 3: it isn't JSON"},
 	} {
 		replaceFile(t, filepath.Join(e.dir, "tools.json"), tt.text)
 		eventually(t, "the log to tell of "+name, func() bool { return strings.Contains(e.readLog(t), tt.reason) })
@@ -58,6 +55,25 @@ func TestToolsFileIsFollowed(t *testing.T) {
 	}
 	if got := e.tools(t); got.FileError == "" || got.StateError != "" {
 		t.Errorf("the admin API tells %q, %q", got.FileError, got.StateError)
+	}
+
+	// Case 27: an entry that is broken leaves the rest alone, and is told.
+	for name, tt := range map[string]struct{ text, reason string }{
+		"wildcard":  {"[" + strings.Replace(fileTool("maps", maps, ""), "http://127", "http://*.127", 1) + "]", "tools.json:"},
+		"duplicate": {"[" + fileTool("maps", maps, "") + ",\n" + fileTool("maps", maps, "") + "]", `is declared twice, first in`},
+		"unknown":   {"[" + fileTool("maps", maps, `, "colour": "red"`) + "]", `unknown field \"colour\"`},
+	} {
+		replaceFile(t, filepath.Join(e.dir, "tools.json"), strings.Replace(tt.text, "[", "["+fileTool("stats", stats, "")+",\n", 1))
+		eventually(t, "the log to tell of "+name, func() bool { return strings.Contains(e.readLog(t), tt.reason) })
+		e.wantAnswer(t, "maps/x", maps)
+		e.wantAnswer(t, "stats/x", stats)
+	}
+	wantWords(t, "the log", e.readLog(t), "an entry of the file of tools is left out")
+	if got := metricsOf(t, e)["wikiveil_tools_file_entries_left_out"]; got != 1 {
+		t.Errorf("the metric is %v", got)
+	}
+	if got := e.tools(t); len(got.LeftOut) != 1 || got.FileError != "" {
+		t.Errorf("the admin API tells %q, %q", got.LeftOut, got.FileError)
 	}
 
 	// Once repaired, what it no longer names is gone.
@@ -145,9 +161,6 @@ func TestToolsFileBadConfig(t *testing.T) {
 		"a directory":      {"tools_file " + dir, "isn't a file"},
 		"empty by setting": {"tools_file {env.WIKIVEIL_TEST_UNSET}", "tools_file {env.WIKIVEIL_TEST_UNSET} is empty"},
 		"not JSON":         {"tools_file " + write("broken.json", "[\n{]"), "broken.json: line 2: it isn't JSON"},
-		"unknown kind":     {"tools_file " + write("kind.json", "[\n"+`{"name": "maps", "wikiveil": {"origin": "https://maps.example.org", "kinds": ["image"]}}]`), `kind.json:2: tool "maps": kind "image" is unknown`},
-		"public suffix":    {"tools_file " + write("org.json", `{"name": "maps", "wikiveil": {"origin": "https://*.org"}}`), "org.json:1"},
-		"in both":          {"tool maps https://maps.example.org\ntools_file " + good, `tool "maps" is declared twice, in the configuration (tool 1) and in ` + good + ":1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantRefusedConfig(t, validate(t, "{\nwikiveil {\n"+tt.options+"\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n"), tt.reason)
@@ -156,6 +169,18 @@ func TestToolsFileBadConfig(t *testing.T) {
 	t.Setenv("WIKIVEIL_TEST_TOOLS", good)
 	if err := validate(t, "{\nwikiveil {\ntools_file {env.WIKIVEIL_TEST_TOOLS}\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n"); err != nil {
 		t.Errorf("a good one: %v", err)
+	}
+}
+
+// Case 27: the edge starts without the entries of the file that can't be used, and tells of them.
+func TestCase27EdgeStartsWithoutBadEntries(t *testing.T) {
+	maps := jsonTool(t)
+	e := boardEdge(t, fileTool("maps", maps, ""), fileTool("maps", maps, ""), `{"name": "", "title": "", "description": "", "url": ""}`,
+		`{"name": "kind", "wikiveil": {"origin": "https://maps.example.org", "kinds": ["image"]}}`)
+	e.wantAnswer(t, "maps/x", maps)
+	wantWords(t, "the log", e.readLog(t), "an entry of the file of tools is left out", `tool \"maps\" is declared twice`, "a tool's name must be", `kind \"image\" is unknown`)
+	if got := e.tools(t); len(got.LeftOut) != 3 || got.FileError != "" {
+		t.Errorf("the admin API tells %q, %q", got.LeftOut, got.FileError)
 	}
 }
 

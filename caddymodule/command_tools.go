@@ -85,7 +85,7 @@ func runToolsList(fl caddycmd.Flags) (int, error) {
 	if err := askAdmin(fl, http.MethodGet, adminTools, nil, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
-	for _, trouble := range []string{list.FileError, list.StateError} {
+	for _, trouble := range append([]string{list.FileError, list.StateError}, list.LeftOut...) {
 		if trouble != "" {
 			fmt.Fprintln(os.Stderr, "WARNING:", trouble)
 		}

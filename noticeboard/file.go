@@ -2,6 +2,7 @@ package noticeboard
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,25 +19,35 @@ const MaxFile = 4 << 20
 // package's documentation tells. The name is the file's, for errors, which name
 // the line of the entry too.
 func Parse(data []byte, name string) (*Board, error) {
-	list, err := parseFile(data, name)
+	list, bad, err := parseFile(data, name)
+	if err == nil && len(bad) > 0 {
+		err = bad[0].err
+	}
 	if err != nil {
 		return nil, err
 	}
 	return newBoard(list)
 }
 
-func parseFile(data []byte, name string) ([]declaration, error) {
+// badEntry is an entry of a file that can't be used.
+type badEntry struct {
+	name string // of the tool, as far as it can be told
+	err  error
+}
+
+// parseFile returns the declarations of a file, and the entries that are none.
+func parseFile(data []byte, name string) (list []declaration, bad []badEntry, err error) {
 	switch {
 	case len(data) > MaxFile:
-		return nil, fmt.Errorf("reading %s: it is larger than %d bytes", name, MaxFile)
+		return nil, nil, fmt.Errorf("reading %s: it is larger than %d bytes", name, MaxFile)
 	case !utf8.Valid(data):
-		return nil, fmt.Errorf("reading %s: it isn't UTF-8", name)
+		return nil, nil, fmt.Errorf("reading %s: it isn't UTF-8", name)
 	}
 	entries, err := splitEntries(data)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	list := make([]declaration, 0, len(entries))
+	list = make([]declaration, 0, len(entries))
 	for _, e := range entries {
 		d, err := e.declaration()
 		d.place = fmt.Sprintf("%s:%d", name, e.line)
@@ -44,11 +55,30 @@ func parseFile(data []byte, name string) ([]declaration, error) {
 			err = d.tool.Validate()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", d.place, err)
+			bad = append(bad, badEntry{e.name(), fmt.Errorf("reading %s: %w", d.place, err)})
+			continue
 		}
 		list = append(list, d)
 	}
-	return list, nil
+	return list, bad, nil
+}
+
+// withoutRepeats leaves out the declarations whose name stands before, in the configuration or
+// in the file itself, and tells which.
+func withoutRepeats(configured, list []declaration) (rest []declaration, repeated []error) {
+	places := make(map[string]string)
+	for _, d := range configured {
+		places[d.tool.Name] = d.place
+	}
+	for _, d := range list {
+		if first, again := places[d.tool.Name]; again {
+			repeated = append(repeated, fmt.Errorf("reading %s: tool %q is declared twice, first in %s: rename or remove one", d.place, d.tool.Name, first))
+			continue
+		}
+		places[d.tool.Name] = d.place
+		rest = append(rest, d)
+	}
+	return rest, repeated
 }
 
 // entry is one tool's JSON and the line on which it starts.
@@ -67,9 +97,6 @@ func splitEntries(data []byte) ([]entry, error) {
 			return plainSyntax(err, data)
 		}
 		line := lineAt(data, dec.InputOffset()-int64(len(raw)))
-		if raw[0] != '{' {
-			return fmt.Errorf("line %d: a tool must be a JSON object", line)
-		}
 		if len(entries) == MaxTools {
 			return fmt.Errorf("line %d: more than %d tools", line, MaxTools)
 		}
@@ -79,6 +106,9 @@ func splitEntries(data []byte) ([]entry, error) {
 	if first := bytes.TrimLeft(data, " \t\r\n"); len(first) == 0 || first[0] != '[' {
 		if err := next(); err != nil {
 			return nil, err
+		}
+		if entries[0].json[0] != '{' {
+			return nil, fmt.Errorf("line %d: a tool must be a JSON object", entries[0].line)
 		}
 		return entries, ended(dec, data)
 	}
@@ -119,8 +149,21 @@ func lineAt(data []byte, offset int64) int {
 	return 1 + bytes.Count(data[:min(max(offset, 0), int64(len(data)))], []byte("\n"))
 }
 
+// name is the name of the tool that an entry is about, if it can be told.
+func (e entry) name() string {
+	var named struct {
+		Name     string
+		Wikiveil struct{ Name string }
+	}
+	_ = json.Unmarshal(e.json, &named) // reads what it can
+	return cmp.Or(named.Wikiveil.Name, named.Name)
+}
+
 // declaration reads an entry.
 func (e entry) declaration() (declaration, error) {
+	if e.json[0] != '{' {
+		return declaration{}, errors.New("a tool must be a JSON object")
+	}
 	if err := checkMembers(e.json); err != nil {
 		return declaration{}, err
 	}

@@ -79,7 +79,7 @@ func TestBadFile(t *testing.T) {
 		{"missing comma", "[{\"name\":\"a\"}\n{\"name\":\"b\"}]", "reading f: line 2: it isn't JSON"},
 		{"text", `"tools"`, "line 1: a tool must be a JSON object"},
 		{"null", `null`, "line 1: a tool must be a JSON object"},
-		{"null entry", "[\nnull]", "line 2: a tool must be a JSON object"},
+		{"null entry", "[\nnull]", "reading f:2: a tool must be a JSON object"},
 		{"list of lists", `[[]]`, "a tool must be a JSON object"},
 		{"more after it", "{\"name\":\"a\"}\n{}", "something follows the end"},
 		{"more after the list", "[]x", "something follows the end"},

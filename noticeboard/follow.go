@@ -8,6 +8,14 @@ import (
 // DefaultPoll is how often a live board looks at its file and at the shared state.
 const DefaultPoll = 3 * time.Second
 
+// LeftOutError tells of an entry of the file that is left out, as it can't be used.
+type LeftOutError struct{ err error }
+
+func (e *LeftOutError) Error() string { return e.err.Error() }
+
+// Unwrap returns what is wrong with the entry.
+func (e *LeftOutError) Unwrap() error { return e.err }
+
 // Follow takes over changes of the file and what other nodes did, every
 // DefaultPoll if every is 0, and publishes what is new. It returns when ctx ends.
 // Of several equal failures on end the first is reported; report may be nil.
@@ -25,8 +33,14 @@ func (l *Live) Follow(ctx context.Context, every time.Duration, report func(erro
 		case <-ticker.C:
 		}
 		// The file goes first: what it disables must not wait for the storage.
-		if news, err := l.refreshFile(); news && err != nil && report != nil {
-			report(err)
+		if news, err := l.refreshFile(); news && report != nil {
+			if err != nil {
+				report(err)
+			} else {
+				for _, left := range l.Status().LeftOut {
+					report(&LeftOutError{left})
+				}
+			}
 		}
 		err := l.refreshState(ctx)
 		if err != nil && !failing && ctx.Err() == nil && report != nil {

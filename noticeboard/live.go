@@ -37,11 +37,13 @@ type Live struct {
 	source     *source // nil without a file
 	state      *State
 	onKills    func(tool string) // may be nil
+	followed   []declaration     // of the file; the source's mutex is around it
 
 	mu          sync.Mutex // around what follows, never held over the storage
 	unpublished bool       // the board has changed since it was published
 	current     atomic.Pointer[liveView]
 	stateErr    error
+	leftOut     []error // entries of the file
 }
 
 // liveView is a board under a state. It never changes.
@@ -74,7 +76,7 @@ func NewLive(cfg LiveConfig) (*Live, error) {
 	l := &Live{configured: configured(cfg.Tools), state: cfg.State, onKills: cfg.OnKills}
 	var err error
 	if cfg.File == "" {
-		err = l.use(nil)
+		err = l.use(nil, nil)
 	} else {
 		l.source = &source{path: cfg.File}
 		_, err = l.source.refresh(l.use)
@@ -85,19 +87,30 @@ func NewLive(cfg LiveConfig) (*Live, error) {
 	return l, nil
 }
 
-// use puts the file's declarations in place, next to the configuration's.
-func (l *Live) use(list []declaration) error {
+// use puts the file's declarations in place, next to the configuration's. Entries that can't be
+// used, or repeat a name, are left out; what an entry of that name said before goes on to hold.
+func (l *Live) use(list []declaration, bad []badEntry) error {
+	list, repeated := withoutRepeats(l.configured, list)
+	var leftOut []error
+	for _, entry := range bad {
+		leftOut = append(leftOut, entry.err)
+		same := func(d declaration) bool { return d.tool.Name == entry.name }
+		if i := slices.IndexFunc(l.followed, same); i >= 0 && !slices.ContainsFunc(list, same) {
+			list = append(list, l.followed[i])
+		}
+	}
 	board, err := newBoard(append(l.configured[:len(l.configured):len(l.configured)], list...))
 	if err != nil {
 		return err
 	}
+	l.followed = list
 	contents := make(map[string]string, len(board.tools))
 	for tool := range board.All() {
 		contents[tool.Name] = tool.content()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unpublished = true
+	l.unpublished, l.leftOut = true, append(leftOut, repeated...)
 	l.build(board, contents, l.state.current.Load())
 	return nil
 }
@@ -257,6 +270,7 @@ type Status struct {
 	Loaded         time.Time // when the file's content that is in use was read
 	FileErr        error     // why the file's present content isn't in use
 	StateErr       error     // why the shared state can't be read or written
+	LeftOut        []error   // what is wrong with entries of the file that are left out
 }
 
 // Status tells how the board fares.
@@ -266,6 +280,6 @@ func (l *Live) Status() Status {
 	s.Loaded, s.FileErr = l.source.status()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.StateErr = l.stateErr
+	s.StateErr, s.LeftOut = l.stateErr, l.leftOut
 	return s
 }

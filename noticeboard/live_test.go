@@ -169,8 +169,7 @@ func TestFollowFile(t *testing.T) {
 
 	for _, tc := range []struct{ name, content, reason string }{
 		{"half", entry("")[:30], "isn't whole JSON"},
-		{"wildcard", entry(`, "hosts": ["*"]`), "is a wildcard"},
-		{"name of the configuration", `[{"name": "own"}]`, `tool "own" is declared twice, in the configuration (tool 1) and in ` + file + ":1"},
+		{"no object", `"maps"`, "must be a JSON object"},
 		{"too large", strings.Repeat(" ", MaxFile+1), "larger than"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -182,6 +181,29 @@ func TestFollowFile(t *testing.T) {
 				t.Errorf("status %+v", s)
 			}
 			if lookUp(t, l, "maps") != first || l.Board() != board {
+				t.Error("the last good one isn't kept")
+			}
+		})
+	}
+	// Case 27: an entry that can't be used is told, and what it said last goes on to hold.
+	for _, tc := range []struct{ name, content, reason string }{
+		{"wildcard", entry(`, "hosts": ["*"]`), "is a wildcard"},
+		{"unknown member", entry(`, "colour": "red"`), `unknown field "colour"`},
+		{"other type", entry(`, "hosts": 5`), "hosts can't be a JSON number"},
+		{"member twice", entry(`, "sends": "a", "sends": "b"`), "stands twice"},
+		{"name of the configuration", "[" + entry("") + `, {"name": "own", "title": "Not own"}]`, `tool "own" is declared twice, first in the configuration (tool 1)`},
+		{"twice", "[" + entry("") + "," + entry(`, "sends": "Everything"`) + "]", `tool "maps" is declared twice, first in ` + file + ":1"},
+		{"empty texts", "[" + entry("") + `, {"name": "", "title": "", "description": "", "url": ""}]`, "a tool's name must be"},
+		{"null", "[null," + entry("") + "]", "a tool must be a JSON object"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			writeFile(t, file, tc.content)
+			mustRefresh(t, l)
+			s := l.Status()
+			if s.FileErr != nil || len(s.LeftOut) != 1 || !strings.Contains(s.LeftOut[0].Error(), tc.reason) || s.Tools != 2 || s.Pending != 0 {
+				t.Errorf("status %+v", s)
+			}
+			if lookUp(t, l, "maps") != first || lookUp(t, l, "own").Tool.Title == "Not own" {
 				t.Error("the last good one isn't kept")
 			}
 		})
@@ -274,6 +296,39 @@ func TestFileWithoutStorage(t *testing.T) {
 	}
 }
 
+// Case 27: a board starts without the entries that can't be used.
+func TestCase27StartsWithoutBadEntries(t *testing.T) {
+	file := toolsFile(t, `[
+		{"name": "a", "title": "A"}, {"name": "a", "title": "Again"}, {"name": "", "title": "", "description": "", "url": ""},
+		{"name": "maps", "title": "Not the configuration's"}, {"name": "bad", "wikiveil": {"origin": "https://tool.lan"}}, 5,
+		{"name": "good", "wikiveil": {"origin": "https://good.example.org"}}
+	]`)
+	l := mustLive(t, files(t), file, mapsTool())
+	s := l.Status()
+	if s.Tools != 2 || s.Pending != 1 || len(s.LeftOut) != 5 || s.FileErr != nil {
+		t.Fatalf("status %+v", s)
+	}
+	for i, want := range []string{"tools.json:2: a tool's name must be", `.lan is no top-level domain`, "must be a JSON object", `:2: tool "a" is declared twice`, `tool "maps" is declared twice`} {
+		if !strings.Contains(s.LeftOut[i].Error(), want) {
+			t.Errorf("%v, want %s", s.LeftOut[i], want)
+		}
+	}
+	lookUp(t, l, "good")
+	_, err := l.Lookup("bad")
+	wantRefusal(t, err, ReasonUnknown, "no tool of that name")
+	// Whoever follows is told of what is left out later.
+	ctx, cancel := context.WithCancel(t.Context())
+	told := make(chan error, 9)
+	done := make(chan struct{})
+	go func() { defer close(done); l.Follow(ctx, time.Millisecond, func(err error) { told <- err }) }()
+	writeFile(t, file, `[{"name": "later", "wikiveil": {"origin": "http://plain.example.org"}}]`)
+	if left, ok := errors.AsType[*LeftOutError](<-told); !ok || !strings.Contains(left.Error(), "isn't https") {
+		t.Errorf("told of %v", left)
+	}
+	cancel()
+	<-done
+}
+
 func TestBadLive(t *testing.T) {
 	state := mustState(t, files(t))
 	for _, tc := range []struct {
@@ -286,7 +341,6 @@ func TestBadLive(t *testing.T) {
 		{"no file", LiveConfig{State: state, File: t.TempDir() + "/none.json"}, "no such file"},
 		{"folder", LiveConfig{State: state, File: t.TempDir()}, "isn't a file"},
 		{"bad file", LiveConfig{State: state, File: toolsFile(t, "{")}, "isn't whole JSON"},
-		{"duplicate", LiveConfig{State: state, File: toolsFile(t, "[\n{\"name\":\"maps\"}]"), Tools: []*Tool{mapsTool()}}, "in the configuration (tool 1) and in "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l, err := NewLive(tc.cfg)

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// localNames are suffixes of names that live in one network only, or nowhere
-// (RFC 6761, RFC 6762, RFC 8375, RFC 7686 and the .internal reservation).
-var localNames = []string{"localhost", "local", "internal", "home.arpa", "onion", "invalid"}
+// localNames are suffixes of names that live in one network only, or nowhere, although
+// the list of public suffixes has some of them (RFC 6761, RFC 6762, RFC 8375, RFC 7686).
+var localNames = []string{"localhost", "local", "internal", "home.arpa", "onion", "invalid", "arpa"}
 
 // lookupForm is idna.Lookup that refuses empty and overlong labels too.
 var lookupForm = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
@@ -129,8 +129,12 @@ func publicName(host string) (string, error) {
 	if !strings.Contains(name, ".") {
 		return "", errors.New("is a single label: give the full name")
 	}
-	if suffix, _ := publicsuffix.PublicSuffix(name); suffix == name {
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	switch {
+	case suffix == name:
 		return "", errors.New("is a public suffix that many parties share: declare the tool's own host")
+	case !icann && !strings.Contains(suffix, ".") && suffix != "example": // which is for documentation, and resolves nowhere
+		return "", fmt.Errorf("is a private name: .%s is no top-level domain of the public internet, where tools live", suffix)
 	}
 	return name, nil
 }

@@ -27,7 +27,7 @@ type source struct {
 
 // refresh reads the file if it may have changed and has use take it over. It
 // tells whether anything came of it: new content in use, or another error.
-func (s *source) refresh(use func([]declaration) error) (news bool, err error) {
+func (s *source) refresh(use func([]declaration, []badEntry) error) (news bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, err := os.Stat(s.path)
@@ -42,8 +42,9 @@ func (s *source) refresh(use func([]declaration) error) (news bool, err error) {
 	if err == nil {
 		s.data = data
 		var list []declaration
-		if list, err = parseFile(data, s.path); err == nil {
-			err = use(list)
+		var bad []badEntry
+		if list, bad, err = parseFile(data, s.path); err == nil {
+			err = use(list, bad)
 		}
 	} else {
 		s.data = nil // what comes next is news, even if it is the content from before
