@@ -4,11 +4,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 )
 
 // parseAppOption parses the global option. Syntax:
@@ -159,8 +159,7 @@ func (a *App) parseSecrets(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 		if !strings.Contains(text, "{") {
-			caddy.Log().Named("caddyfile").Warn("a secret stands in the config itself, where many can read it; use {env.*} or {file.*}",
-				zap.String("file", d.File()), zap.Int("line", d.Line()))
+			configcheck.WarnAt(d, "a secret stands in the config itself, where many can read it; use {env.*} or {file.*}")
 		}
 	}
 	if err := a.validate(true); err != nil {

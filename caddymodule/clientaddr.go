@@ -21,8 +21,11 @@ func clientAddr(r *http.Request) (addr netip.Addr, named bool, refused *refusal)
 	text, _ := vars[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(text)
 	addr, named = addr.Unmap().WithZone(""), true
-	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool); trusted && server != nil {
+	if trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool); trusted {
+		server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+		if !ok || server == nil { // another Caddy: the header can't be checked
+			return netip.Addr{}, false, &refusedNoAddress
+		}
 		addr, named, refused = toldAddr(r, server, addr)
 	}
 	switch {
@@ -47,7 +50,7 @@ func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (add
 			blank = blank || len(lines) > 0
 			continue
 		}
-		if server.TrustedProxiesStrict <= 0 {
+		if server.TrustedProxiesStrict <= 0 || len(list) == 1 && len(server.ClientIPHeaders) == 1 {
 			if addr = list.First(); !addr.IsValid() {
 				return addr, false, &refusedUnreadable
 			}

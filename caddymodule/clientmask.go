@@ -281,6 +281,9 @@ func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedReque
 	if refused != nil {
 		return nil, refused
 	}
+	if !originalIsKnown(r) {
+		return nil, &refusedNoMask
+	}
 	h.warnOfTrust(r, vars)
 	if !named && !onlyReads(r) { // nobody is to publish under the mask of the proxy
 		return nil, &refusedUnnamed

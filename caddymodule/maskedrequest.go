@@ -74,6 +74,14 @@ func (c *maskedContext) Value(key any) any {
 	return value
 }
 
+// originalIsKnown reports whether the request as it was is kept in the form that maskedContext masks. In another Caddy, error routes
+// might get the address from it.
+func originalIsKnown(r *http.Request) bool {
+	original := r.Context().Value(caddyhttp.OriginalRequestCtxKey)
+	_, known := original.(http.Request)
+	return original == nil || known
+}
+
 // apply makes r a request of the mask. It changes r itself, not a copy: the server and its
 // placeholders hold the same pointer and are to see the mask too.
 func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[string]any, networks networksMode) {

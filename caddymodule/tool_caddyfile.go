@@ -6,8 +6,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -76,8 +76,7 @@ func parseTool(d *caddyfile.Dispenser) (*noticeboard.Tool, error) {
 		return nil, head.WrapErr(err)
 	}
 	if tool.AllowLoopback {
-		caddy.Log().Named("caddyfile").Warn("INSECURE: allow_loopback lets a tool be on this machine, which is for tests only",
-			zap.String("tool", tool.Name), zap.String("file", d.File()), zap.Int("line", head.Line()))
+		configcheck.WarnAt(&head, "INSECURE: allow_loopback lets the tool "+tool.Name+" be on this machine, which is for tests only")
 	}
 	return tool, nil
 }

@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // Cases 5, 6, 16, 17, 18: each golden file is a Caddyfile, a line of hyphens, and either the warnings it gives, with file and line, or
@@ -297,5 +300,27 @@ func TestToolsDisableOfAnUnknownTool(t *testing.T) {
 	_, err = run(t, "", "tools", "disable", "map", "--address", freePort(t))
 	if err == nil || !strings.Contains(err.Error(), "is the server running") {
 		t.Errorf("no server: %v", err)
+	}
+}
+
+// Kind 9: a Caddy that keeps the server or the request as it came in another form is refused, not trusted.
+func TestAnotherCaddyIsRefused(t *testing.T) {
+	request := func(trusted bool, key caddy.CtxKey, value any) *http.Request {
+		vars := map[string]any{caddyhttp.TrustedProxyVarKey: trusted, caddyhttp.ClientIPVarKey: "127.11.22.33"}
+		r := httptest.NewRequest("GET", "http://wiki.example/", nil)
+		ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars)
+		return r.WithContext(context.WithValue(ctx, key, value))
+	}
+	for name, c := range map[string]struct {
+		r    *http.Request
+		want *refusal
+	}{
+		"the original request": {request(false, caddyhttp.OriginalRequestCtxKey, new(http.Request)), &refusedNoMask},
+		"the server":           {request(true, caddyhttp.ServerCtxKey, caddyhttp.App{}), &refusedNoAddress},
+		"the variables":        {httptest.NewRequest("GET", "http://wiki.example/", nil), &refusedNoAddress},
+	} {
+		if _, refused := new(ClientMask).request(c.r, varsOf(c.r)); refused != c.want {
+			t.Errorf("%s: got %v", name, refused)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"go.uber.org/zap"
 )
@@ -29,6 +30,11 @@ func Warn(h httpcaddyfile.Helper, w Warning) {
 // WarnHere gives a warning of the word that the helper is at.
 func WarnHere(h httpcaddyfile.Helper, message string) {
 	Warn(h, Warning{h.File(), h.Line(), message})
+}
+
+// WarnAt gives a warning of the word that a dispenser is at, as of a global option.
+func WarnAt(d *caddyfile.Dispenser, message string) {
+	Log().Warn(message, zap.String("file", d.File()), zap.Int("line", d.Line()))
 }
 
 // given are the messages of the last adaptation, so that they aren't given again by JSON place.
