@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path"
@@ -33,7 +32,8 @@ const (
 // AuditConfig is about the log of who looked masks up, compared or revealed them. It is a
 // file of each node's own, `audit.db` in the app's data_dir.
 type AuditConfig struct {
-	// Node is this node's name in the log, of A-Z, a-z, 0-9, '.', '_' and '-'. Default: the host's name.
+	// Node is this node's name in the log and in public, of A-Z, a-z, 0-9, '.', '_' and '-'; no other node may
+	// have it. Default: a random one, made once and kept in the file `node_id` of the app's data_dir.
 	Node string `json:"node,omitempty"`
 	// Retention is how long entries are kept, at least a day. Default: a year.
 	Retention caddy.Duration `json:"retention,omitempty"`
@@ -50,17 +50,6 @@ func (c *AuditConfig) validate() error {
 		return fmt.Errorf("audit: node %q is not of A-Z, a-z, 0-9, '.', '_' and '-', a letter or digit first", c.Node)
 	}
 	return nil
-}
-
-func (c *AuditConfig) node() string {
-	if c != nil && c.Node != "" {
-		return c.Node
-	}
-	host, err := os.Hostname()
-	if name := plainName(host); err == nil && name != "" {
-		return name
-	}
-	return "edge"
 }
 
 func (c *AuditConfig) retention() time.Duration {
@@ -89,6 +78,8 @@ type auditLog struct {
 	*audit.Log
 	keys    *audit.Keys
 	node    string
+	file    string
+	opened  os.FileInfo // of the file
 	storage certmagic.Storage
 	end     func() // of following
 	cache   publishedCache
@@ -153,7 +144,7 @@ func openAuditLog(ctx caddy.Context, a *App) (*auditLog, string, error) {
 	if !loaded {
 		return log, file, nil
 	}
-	if err := log.fits(a.Audit.node(), storage, file); err != nil {
+	if err := log.fits(a.Audit, storage, file); err != nil {
 		_, deleteErr := auditLogs.Delete(file)
 		return nil, "", errors.Join(err, deleteErr)
 	}
@@ -162,9 +153,9 @@ func openAuditLog(ctx caddy.Context, a *App) (*auditLog, string, error) {
 
 // fits tells why a config can't go on with the running log. Found out now it keeps the edge
 // before running; at a restart nothing would.
-func (l *auditLog) fits(node string, storage certmagic.Storage, file string) error {
-	if l.node != node {
-		return fmt.Errorf("the running log is that of node %s: to rename the node, move %s away and restart", l.node, file)
+func (l *auditLog) fits(config *AuditConfig, storage certmagic.Storage, file string) error {
+	if config != nil && config.Node != "" && l.node != config.Node {
+		return fmt.Errorf("the running log is that of node %s, and a node can't be renamed: leave out audit { node }, or move %s away and restart", l.node, file)
 	}
 	if was, is := storageKey(l.storage), storageKey(storage); was != is {
 		return fmt.Errorf("the running log has its keys in another storage: copy %s and %s there first, and restart", audit.KeysKey, checkpointsDir)
@@ -173,86 +164,67 @@ func (l *auditLog) fits(node string, storage certmagic.Storage, file string) err
 }
 
 func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig) (*auditLog, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
-	defer cancel()
-	keys, err := audit.OpenKeys(ctx, storage)
+	l, auditConfig, err := prepareAuditLog(storage, file, config)
 	if err != nil {
 		return nil, err
 	}
-	l := &auditLog{keys: keys, node: config.node(), storage: storage}
-	// Before it is opened, which may begin a new log, or delete what is old.
-	if err := l.verifyPublished(ctx, file); err != nil {
-		return nil, err
-	}
-	store, err := audit.OpenBolt(file)
+	l.Log, err = audit.Open(auditConfig)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(l.advise(err), auditConfig.Store.Close())
 	}
-	l.Log, err = audit.Open(audit.Config{
-		Store: store, Keys: keys, Node: l.node, Retention: unlimited, // see retain
-		Report: func(err error) { pooledLog().Error("audit log", zap.Error(err)) },
-	})
-	if err != nil {
-		return nil, errors.Join(l.adviseRestore(file, err), store.Close())
+	if l.opened, err = os.Stat(file); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	l.end = inBackground(l.follow)
 	return l, nil
 }
 
-// adviseRestore says what to do about a log that is not intact.
-func (l *auditLog) adviseRestore(file string, err error) error {
-	if errors.Is(err, audit.ErrTampered) {
-		err = fmt.Errorf("%w; it was left as it is: restore it from a backup, or move it away and take %s out of the storage to begin a new one"+
-			" (anyone who follows the checkpoints will see that)", err, checkpointKey(l.node))
+// prepareAuditLog opens all that a log is opened with.
+func prepareAuditLog(storage certmagic.Storage, file string, config *AuditConfig) (*auditLog, audit.Config, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
+	defer cancel()
+	keys, err := audit.OpenKeys(ctx, storage)
+	if err != nil {
+		return nil, audit.Config{}, err
 	}
-	return fmt.Errorf("%s: %w", file, err)
+	l := &auditLog{keys: keys, storage: storage, file: file}
+	store, err := audit.OpenBolt(file)
+	if err != nil {
+		return nil, audit.Config{}, err
+	}
+	if l.node, err = nodeOf(file, store, config); err != nil {
+		return nil, audit.Config{}, errors.Join(err, store.Close())
+	}
+	return l, audit.Config{
+		Store: store, Keys: keys, Heads: audit.StorageHeads(storage, l.node), Node: l.node, Retention: unlimited, // see retain
+		Report: func(err error) { pooledLog().Error("audit log", zap.Error(err)) },
+	}, nil
 }
 
-// verifyPublished proves that the log continues what it published last, which lies in another place.
-func (l *auditLog) verifyPublished(ctx context.Context, file string) error {
-	data, err := l.storage.Load(ctx, checkpointKey(l.node))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("loading the published checkpoint: %w", err)
-	}
-	advise := func(err error) error {
-		return fmt.Errorf("%s: %w; put the log back; or, if you moved it away or restored an older copy on purpose, take %s out of the storage",
-			file, err, checkpointKey(l.node))
-	}
-	c, err := audit.ParseCheckpoint(data)
-	if err != nil {
-		return advise(fmt.Errorf("the published checkpoint in the storage: %w", err))
-	}
-	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
-		return advise(fmt.Errorf("%w: it is gone, and had %d entries when it was published last", audit.ErrTampered, c.Entries))
-	}
-	store, err := audit.OpenBoltReadOnly(file)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	_, err = audit.Verify(store, audit.VerifyOptions{Keys: l.keys, Checkpoints: []audit.Checkpoint{c}})
+// advise says what to do about a log that can't be gone on with.
+func (l *auditLog) advise(err error) error {
 	switch {
-	case errors.Is(err, audit.ErrPruned): // one that is older than what is kept can't be followed
-	case errors.Is(err, audit.ErrTampered):
-		if _, own := audit.Verify(store, audit.VerifyOptions{Keys: l.keys}); own != nil {
-			return l.adviseRestore(file, own)
-		}
-		return advise(err)
+	case errors.Is(err, audit.ErrTampered), errors.Is(err, audit.ErrDamaged):
+		err = fmt.Errorf("%w; it was left as it is: put the right file back. If that file is lost, or an older one was restored"+
+			" on purpose, say so in the log: wikiveil audit accept-loss --config FILE --reason TEXT (a damaged file must be moved"+
+			" away before). If another edge that shares the storage has the name %s, too, give each its own, or leave out audit { node }", err, l.node)
 	case errors.Is(err, audit.ErrWrongKeys):
-		return fmt.Errorf("%s: %w: restore %s in the storage from a backup", file, err, audit.KeysKey)
-	case err != nil:
-		return advise(err)
+		err = fmt.Errorf("%w: restore %s in the storage from a backup", err, audit.KeysKey)
 	}
-	l.stored = c
+	return fmt.Errorf("%s: %w", l.file, err)
+}
+
+// inPlace tells whether the file that the log writes is the one that a restart will find.
+func (l *auditLog) inPlace() error {
+	if now, err := os.Stat(l.file); err != nil || !os.SameFile(now, l.opened) {
+		return &audit.TamperError{What: "another file is in its place, put there while the edge was running"}
+	}
 	return nil
 }
 
 func checkpointKey(node string) string { return path.Join(checkpointsDir, node+".json") }
 
-// follow publishes without being asked, so that there is always a checkpoint to be verified against.
+// follow publishes without being asked, so that others always find a checkpoint to save.
 func (l *auditLog) follow(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -270,6 +242,9 @@ func (l *auditLog) follow(ctx context.Context) {
 
 // publish returns the checkpoint to show, which it keeps in the storage too.
 func (l *auditLog) publish(ctx context.Context) (audit.Checkpoint, error) {
+	if err := l.inPlace(); err != nil { // whoever follows the log is not told that all is well
+		return audit.Checkpoint{}, err
+	}
 	c, err := l.Publish(ctx, publishEvery)
 	if err != nil {
 		return audit.Checkpoint{}, err

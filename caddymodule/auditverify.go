@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -29,8 +28,7 @@ type auditReport struct {
 	// From and To are the times of the first and the last entry kept.
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
-	// Followed is the number of checkpoints that the log continues, the one in the storage
-	// among them.
+	// Followed is the number of checkpoints that the log continues, its head in the storage among them.
 	Followed int `json:"followed"`
 	// TooOld is how many are from before what is kept, OtherNodes how many are of other logs.
 	TooOld     int `json:"too_old,omitempty"`
@@ -44,9 +42,8 @@ var errNoneFollowed = errors.New("none of the given checkpoints can be followed"
 
 // verifier is what it takes to verify a log against checkpoints that somebody has saved.
 type verifier struct {
-	own    audit.Checkpoint   // how far the log is, and whose it is
-	stored []audit.Checkpoint // what the storage has of it
-	saved  publishedLogs      // what somebody has
+	own    audit.Checkpoint // how far the log is, and whose it is
+	saved  publishedLogs    // what somebody has
 	verify func(...audit.Checkpoint) (audit.Report, error)
 }
 
@@ -60,11 +57,6 @@ func (v *verifier) report(key ed25519.PublicKey) (auditReport, error) {
 	if len(v.saved.Checkpoints) > 0 && len(follow) == 0 {
 		return auditReport{}, fmt.Errorf("%w: of %d, %d are of other nodes than %s and %d from before what is kept",
 			errNoneFollowed, len(v.saved.Checkpoints), r.OtherNodes, v.own.Node, r.TooOld)
-	}
-	for _, c := range v.stored {
-		if c.Entries >= v.own.Pruned {
-			follow = append(follow, c)
-		}
 	}
 	report, err := v.verify(follow...)
 	if err != nil {
@@ -110,11 +102,9 @@ func faulty(r auditReport, err error) (auditReport, error) {
 // verifyRunning verifies the log while it is in use.
 func (l *auditLog) verifyRunning(saved publishedLogs) (auditReport, error) {
 	v := &verifier{own: l.Checkpoint(), saved: saved, verify: l.Verify}
-	l.mu.Lock()
-	if !l.stored.Time.IsZero() {
-		v.stored = []audit.Checkpoint{l.stored}
+	if err := l.inPlace(); err != nil {
+		return faulty(auditReport{Node: v.own.Node, Log: v.own.Log}, err)
 	}
-	l.mu.Unlock()
 	return v.report(l.PublicKey())
 }
 
@@ -148,14 +138,14 @@ func verifyFile(ctx context.Context, file string, storage certmagic.Storage, sav
 	v := &verifier{own: alone.Log, saved: saved, verify: func(checkpoints ...audit.Checkpoint) (audit.Report, error) {
 		with := options
 		with.Checkpoints = checkpoints
+		if storage != nil {
+			with.Heads = audit.StorageHeads(storage, alone.Log.Node)
+		}
 		return audit.Verify(store, with)
 	}}
 	key := options.PublicKey
 	if options.Keys != nil {
 		key = options.Keys.Public()
-		if v.stored, err = storedCheckpoints(ctx, storage, alone.Log.Node); err != nil {
-			return auditReport{}, err
-		}
 	}
 	if key == nil && len(saved.Checkpoints) > 0 {
 		return auditReport{}, errors.New("a single checkpoint has no public key in it: give --config too, or the whole saved answer")
@@ -169,22 +159,6 @@ func existingAuditKeys(ctx context.Context, storage certmagic.Storage) (*audit.K
 		return nil, fmt.Errorf("there are no audit keys (%s) in the storage %v", audit.KeysKey, storage)
 	}
 	return audit.OpenKeys(ctx, storage)
-}
-
-// storedCheckpoints returns what the node has published, if it has.
-func storedCheckpoints(ctx context.Context, storage certmagic.Storage, node string) ([]audit.Checkpoint, error) {
-	data, err := storage.Load(ctx, checkpointKey(node))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("loading the published checkpoint: %w", err)
-	}
-	c, err := audit.ParseCheckpoint(data)
-	if err != nil {
-		return nil, fmt.Errorf("the published checkpoint in the storage: %w", err)
-	}
-	return []audit.Checkpoint{c}, nil
 }
 
 var errSaved = errors.New("neither a saved answer of " + checkpointPath + " nor a checkpoint")

@@ -18,19 +18,24 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "audit",
-		Usage: "verify|checkpoint|follow [<site>] [--checkpoint <path>] [--file <path>] [--address <interface>] [--config <path> [--adapter <name>]]",
+		Usage: "verify|checkpoint|follow|accept-loss [<site>] [--checkpoint <path>] [--receipt <path>] [--file <path>] [--reason <text>] [--address <interface>] [--config <path> [--adapter <name>]]",
 		Short: "Verifies the log of who looked masks up, and keeps watch over it",
 		Long: `
 verify has the running server verify its audit log: that no entry was changed, moved or
-taken out, and that the log goes on from each checkpoint given. Save one now and then, in another
-place, by "wikiveil audit checkpoint" or from the site's ` + checkpointPath + `: nothing else
-shows that the end of the log was cut off, or the whole of it replaced.
+taken out, and that the log goes on from its signed head in the storage and from each checkpoint
+and receipt given. A receipt is what a reveal's page gives out to whoever made it. Save a
+checkpoint now and then, in another place, by "wikiveil audit checkpoint" or from the site's
+` + checkpointPath + `: nothing else shows that log and storage were both put back.
 
 With --file it verifies the file of an edge that isn't running; with --config too, it
 takes the keys from that config's storage, to prove what the entries hold as well.
 
 follow needs neither keys nor the server: it proves to anybody, from what a site shows to
 everybody, that its logs continue a saved checkpoint.
+
+accept-loss has an edge that isn't running start again with a log that doesn't go on from its
+head: one restored from a backup, or a new one where the old is gone. Who says so, why, and what is
+lost is written to the log; whoever holds a checkpoint or receipt of it goes on to see the loss.
 
 None of them shows what the entries say.`,
 		CobraFunc: func(cmd *cobra.Command) {
@@ -42,7 +47,7 @@ None of them shows what the entries say.`,
 			for _, c := range []*cobra.Command{verify, checkpoint} {
 				addAdminFlags(c)
 			}
-			cmd.AddCommand(verify, checkpoint, auditFollowCommand())
+			cmd.AddCommand(verify, checkpoint, auditFollowCommand(), auditLossCommand())
 		},
 	})
 }
@@ -56,12 +61,14 @@ func auditCommand(use, short string, args cobra.PositionalArgs, run func(*cobra.
 
 func addSavedFlag(cmd *cobra.Command) {
 	cmd.Flags().StringArray("checkpoint", nil, "A file with a saved answer of "+checkpointPath+" or one checkpoint (may be repeated)")
+	cmd.Flags().StringArray("receipt", nil, "A file with the receipt of a reveal (may be repeated)")
 }
 
-// savedFlag reads the files of --checkpoint.
+// savedFlag reads the files of --checkpoint and --receipt: a receipt is the checkpoint of its moment.
 func savedFlag(cmd *cobra.Command) (saved publishedLogs, err error) {
 	files, _ := cmd.Flags().GetStringArray("checkpoint")
-	for _, name := range files {
+	receipts, _ := cmd.Flags().GetStringArray("receipt")
+	for _, name := range append(files, receipts...) {
 		file, err := os.Open(name)
 		if err != nil {
 			return publishedLogs{}, fmt.Errorf("reading a checkpoint: %w", err)

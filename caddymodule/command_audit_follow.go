@@ -22,6 +22,8 @@ import (
 const (
 	// followTries is how often a site is asked until the right one of its nodes answers.
 	followTries = 20
+	// followStale is how old a checkpoint that is renewed once a day can be where its edge runs.
+	followStale = 72 * time.Hour
 	// maxFollow bounds the links that are kept in memory, some 170 MB.
 	maxFollow = 5_000_000
 )
@@ -38,7 +40,7 @@ func runAuditFollow(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if len(saved.Checkpoints) == 0 {
-		return errors.New("give the checkpoints to follow by --checkpoint: a saved answer of the site's " + checkpointPath)
+		return errors.New("give the checkpoints to follow by --checkpoint, a saved answer of the site's " + checkpointPath + ", or by --receipt")
 	}
 	site, err := url.Parse(args[0])
 	if err != nil || site.Scheme != "https" && site.Scheme != "http" || site.Host == "" || strings.Trim(site.Path, "/") != "" {
@@ -96,7 +98,11 @@ func (f *follower) one(ctx context.Context, key ed25519.PublicKey, shown []audit
 			return audit.Checkpoint{}, fmt.Errorf("what the site shows: %w", err)
 		}
 		if now.Time.Before(earlier.Time) {
-			return audit.Checkpoint{}, fmt.Errorf("the site shows an older checkpoint, of %s: ask again in an hour, and if it is the same then, the log was put back",
+			return audit.Checkpoint{}, fmt.Errorf("the site shows an older checkpoint, of %s: it is renewed once a day, so ask again tomorrow, and if it is the same then, the log was put back",
+				now.Time.Format(time.RFC3339))
+		}
+		if age := time.Since(now.Time); age > followStale {
+			return audit.Checkpoint{}, fmt.Errorf("the node has published nothing since %s: its edge isn't running, or its log was taken away",
 				now.Time.Format(time.RFC3339))
 		}
 		var links []audit.Link

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 	"go.etcd.io/bbolt"
 
 	"github.com/wikiveil/wikiveil/masking/audit"
@@ -410,7 +411,8 @@ func FuzzParseSaved(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	log, err := audit.Open(audit.Config{Store: store, Keys: keys, Node: "edge-1"})
+	heads := audit.StorageHeads(&certmagic.FileStorage{Path: f.TempDir()}, "edge-1")
+	log, err := audit.Open(audit.Config{Store: store, Keys: keys, Heads: heads, Node: "edge-1"})
 	if err != nil {
 		f.Fatal(err)
 	}

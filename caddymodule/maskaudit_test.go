@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/caddyserver/certmagic"
+
 	"github.com/wikiveil/wikiveil/masking/audit"
 )
 
@@ -67,7 +69,7 @@ func fullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if log.Log, err = audit.Open(audit.Config{Store: full{store}, Keys: log.keys, Node: log.node}); err != nil {
+	if log.Log, err = audit.Open(audit.Config{Store: full{store}, Keys: log.keys, Heads: audit.StorageHeads(log.storage, log.node), Node: log.node}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -300,7 +302,8 @@ func TestAuditFilterIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := audit.Open(audit.Config{Store: store, Keys: keys, Node: "edge-1"})
+	heads := audit.StorageHeads(&certmagic.FileStorage{Path: t.TempDir()}, "edge-1")
+	log, err := audit.Open(audit.Config{Store: store, Keys: keys, Heads: heads, Node: "edge-1"})
 	if err != nil {
 		t.Fatal(err)
 	}

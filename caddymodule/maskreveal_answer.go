@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,6 +49,13 @@ type revealed struct {
 	Box        seal.Box
 	All        bool // all recipients are needed, not one
 	Recipients []string
+	receipt    audit.Checkpoint
+}
+
+// Receipt proves the reveal to who made it, against an audit log and storage that are both put back.
+func (r *revealed) Receipt() (string, error) {
+	text, err := json.MarshalIndent(r.receipt, "", "  ")
+	return string(text), err
 }
 
 // ask shows the page that asks for a reason and the code.
@@ -157,10 +165,13 @@ func (h *MaskReveal) reveal(r *http.Request, flow *confirm.Flow, form confirm.Fo
 	if _, err := h.desk.quotas.Take(r.Context(), subject.User, access.Reveal, 1); err != nil {
 		return nil, err
 	}
-	if _, err := h.desk.log.Append(r.Context(), entry); err != nil {
+	written, err := h.desk.log.Append(r.Context(), entry)
+	if err != nil {
 		return nil, fmt.Errorf("writing the audit: %w", err)
 	}
-	result := &revealed{revealSubject: subject, Box: record.Box, All: record.Box.Mode() == seal.All, Recipients: record.Box.Recipients()}
+	result := &revealed{
+		revealSubject: subject, Box: record.Box, All: record.Box.Mode() == seal.All, Recipients: record.Box.Recipients(), receipt: written.Head,
+	}
 	if record.Box.Mode() == seal.Local {
 		result.Address, err = h.openLocal(record.Box)
 	}

@@ -57,6 +57,7 @@ const (
 	tagEntry      = "wikiveil/v1/audit/entry\x00"
 	tagCheckpoint = "wikiveil/v1/audit/checkpoint\x00"
 	tagBase       = "wikiveil/v1/audit/base\x00"
+	tagState      = "wikiveil/v1/audit/state\x00"
 )
 
 // chain is a log up to some entry: all that is needed to append the next.

@@ -92,7 +92,7 @@ func (l *Log) store(s state, write func(data []byte) error) error {
 		}
 		l.uncertain = false
 	}
-	data := s.encode()
+	data := s.encode(l.config.Keys)
 	if err := write(data); err != nil {
 		l.uncertain = true
 		return err

@@ -24,9 +24,10 @@ const (
 	Block                     // a mask or network mask blocked at the edge
 	Unblock                   // that block removed
 	Read                      // this log read
+	Loss                      // a loss of this log's own entries accepted
 )
 
-var actionNames = [...]string{Info: "info", Compare: "compare", Reveal: "reveal", Block: "block", Unblock: "unblock", Read: "read"}
+var actionNames = [...]string{Info: "info", Compare: "compare", Reveal: "reveal", Block: "block", Unblock: "unblock", Read: "read", Loss: "loss"}
 
 // Valid reports whether a is one of the actions.
 func (a Action) Valid() bool { return a > 0 && int(a) < len(actionNames) }
@@ -57,8 +58,12 @@ func (a *Action) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// repeats reports whether an action is written once a day only: it changes nothing.
-func (a Action) repeats() bool { return a != Block && a != Unblock }
+// repeats reports whether an action is written once a day only: it changes nothing, and tells nothing
+// anew.
+func (a Action) repeats() bool { return a == Info || a == Compare || a == Read }
+
+// anchored reports whether an action waits until the head with it is stored outside of the file.
+func (a Action) anchored() bool { return a == Reveal || a == Loss }
 
 // Limits of an entry.
 const (
@@ -80,7 +85,7 @@ type Entry struct {
 	Action    Action `json:"action"`
 	// Masks are what is acted on, as a set: the log keeps them sorted, each once.
 	Masks []netip.Addr `json:"masks"`
-	// Reason is the performer's own. A reveal needs one.
+	// Reason is the performer's own. A reveal needs one, and so does a loss.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -89,7 +94,7 @@ var (
 	ErrAction    = errors.New("unknown action")
 	ErrPerformer = errors.New("performer is not 1 to 255 bytes of printable text")
 	ErrReason    = errors.New("reason is not up to 1000 bytes of printable text")
-	ErrNoReason  = errors.New("a reveal needs a reason")
+	ErrNoReason  = errors.New("a reason is needed")
 	ErrMasks     = errors.New("masks are not 64 at most, and one at least where masks are looked up or blocked")
 	ErrNotMask   = errors.New("not a mask")
 )
@@ -103,9 +108,9 @@ func (e Entry) Validate() error {
 		return ErrPerformer
 	case !printable(e.Reason, MaxReason):
 		return ErrReason
-	case e.Action == Reveal && strings.TrimSpace(e.Reason) == "":
+	case e.Action.anchored() && strings.TrimSpace(e.Reason) == "":
 		return ErrNoReason
-	case len(e.Masks) > MaxMasks || len(e.Masks) == 0 && e.Action != Read:
+	case len(e.Masks) > MaxMasks || len(e.Masks) == 0 && e.Action != Read && e.Action != Loss:
 		return ErrMasks
 	}
 	// An address that comes here by mistake must not be kept, nor be in the error.

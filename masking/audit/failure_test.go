@@ -48,7 +48,7 @@ func openFaulty(t *testing.T, path string, report func(error)) (*Log, *faulty) {
 		t.Fatal(err)
 	}
 	f := &faulty{Store: store}
-	l, err := Open(Config{Store: f, Keys: testKeys(t, 1), Node: "edge-1", Report: report})
+	l, err := Open(Config{Store: f, Keys: testKeys(t, 1), Heads: headsOf(path), Node: "edge-1", Report: report})
 	if err != nil {
 		t.Fatal(err)
 	}

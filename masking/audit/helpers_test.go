@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/goleak"
 )
 
@@ -52,12 +53,17 @@ func masks(ns ...int) []netip.Addr {
 
 func logPath(t testing.TB) string { return filepath.Join(t.TempDir(), "audit.db") }
 
+// headsOf keeps the heads of the log at a path beside it.
+func headsOf(path string) Heads {
+	return StorageHeads(&certmagic.FileStorage{Path: path + ".storage"}, "edge-1")
+}
+
 func openAt(path string, keys *Keys) (*Log, error) {
 	store, err := OpenBolt(path)
 	if err != nil {
 		return nil, err
 	}
-	l, err := Open(Config{Store: store, Keys: keys, Node: "edge-1", Report: func(err error) { panic(err) }})
+	l, err := Open(Config{Store: store, Keys: keys, Heads: headsOf(path), Node: "edge-1", Report: func(err error) { panic(err) }})
 	if err != nil {
 		store.Close()
 	}

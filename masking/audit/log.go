@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,13 +26,17 @@ const (
 type Config struct {
 	Store Store
 	Keys  *Keys
+	// Heads hold the log's newest head outside of its file.
+	Heads Heads
 	// Node is this node's name, of A-Z, a-z, 0-9, '.', '_' and '-'.
 	Node string
 	// Retention is how long entries are kept, a day at least; 0 means [DefaultRetention].
 	Retention time.Duration
-	// Report, if not nil, is told of failures to delete what is too old. It is called
-	// from the log's own goroutine.
+	// Report, if not nil, is told of failures to delete what is too old and to store heads. It is
+	// called from the log's own goroutines.
 	Report func(error)
+
+	accept bool // go on from a loss: see AcceptLoss
 }
 
 // A Log is an open log. It is safe for concurrent use.
@@ -45,6 +50,8 @@ type Log struct {
 
 	current   atomic.Pointer[state] // what is on disk
 	retention atomic.Int64          // a time.Duration
+	anchor    anchor
+	loss      string // what is lost, where that is accepted
 
 	// Of the goroutine alone:
 	stored    []byte // the state's encoding
@@ -60,6 +67,9 @@ type Receipt struct {
 	Link Hash
 	// Repeated: the entry was written before, today.
 	Repeated bool
+	// Head is a reveal's proof for who made it: a checkpoint with the entry, which is stored outside
+	// of the log's file, too.
+	Head Checkpoint
 }
 
 // request is an entry that waits to be written.
@@ -76,12 +86,13 @@ type answer struct {
 
 // Open verifies the log in a store, which takes about a second for a million entries,
 // and makes it ready to be appended to. It does not decrypt entries of days past; [Verify] does.
+// A log that doesn't go on from its head is refused.
 //
 // The log owns the store from then on; after an error the caller still does.
 // Errors: [ErrDamaged], [ErrTampered], [ErrWrongKeys].
 func Open(c Config) (*Log, error) {
-	if c.Store == nil || c.Keys == nil {
-		return nil, errors.New("opening the audit log: store and keys are needed")
+	if c.Store == nil || c.Keys == nil || c.Heads == nil {
+		return nil, errors.New("opening the audit log: store, keys and heads are needed")
 	}
 	if !nodeName.MatchString(c.Node) {
 		return nil, fmt.Errorf("opening the audit log: %w", errNode)
@@ -90,7 +101,7 @@ func Open(c Config) (*Log, error) {
 		c.Report = func(error) {}
 	}
 	l := &Log{config: c, appends: make(chan *request), tasks: make(chan func()),
-		quit: make(chan struct{}), done: make(chan struct{})}
+		quit: make(chan struct{}), done: make(chan struct{}), anchor: newAnchor()}
 	if err := l.SetRetention(c.Retention); err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
@@ -98,6 +109,8 @@ func Open(c Config) (*Log, error) {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
 	go l.run()
+	go l.runAnchor()
+	l.anchorSoon()
 	return l, nil
 }
 
@@ -115,25 +128,48 @@ func (l *Log) SetRetention(d time.Duration) error {
 
 // load reads and verifies what the store holds, or begins a new log.
 func (l *Log) load(now time.Time) error {
+	ctx, cancel := context.WithTimeout(context.Background(), headTimeout)
+	defer cancel()
 	l.repeats.reset(now)
+	head, headErr := l.loadHead(ctx)
 	fresh := false
 	err := l.config.Store.View(0, func(data []byte, records iter.Seq2[uint64, []byte]) error {
 		if fresh = data == nil; fresh {
 			for n := range records {
 				return &TamperError{Sequence: n, What: "the log is new and can't have it"}
 			}
-			return nil
+			return l.unlessAccepted(cmp.Or(headErr, checkHead(head, nil, nil)))
 		}
-		return l.loadState(data, records)
+		return l.loadState(data, records, head, headErr)
 	})
-	if err != nil || !fresh {
+	if err != nil {
 		return err
 	}
+	if !fresh {
+		if head != nil && !l.anchor.force {
+			l.anchor.stored = *head
+		}
+		return nil
+	}
+	return l.begin(ctx)
+}
+
+// begin makes a new log: first its head, without which no file is taken.
+func (l *Log) begin(ctx context.Context) error {
 	s := newState(l.config.Node, l.config.Keys.Public())
+	head := s.checkpoint(s.chain)
+	head.Time = time.Now()
+	head = head.signed(l.config.Keys, tagCheckpoint)
+	if !l.anchor.force { // then the one there goes when the loss is in the log
+		if err := l.config.Heads.Store(ctx, head); err != nil {
+			return err
+		}
+		l.anchor.stored = head
+	}
 	return l.store(s, func(data []byte) error { return l.config.Store.Append(1, nil, data) })
 }
 
-func (l *Log) loadState(data []byte, records iter.Seq2[uint64, []byte]) error {
+func (l *Log) loadState(data []byte, records iter.Seq2[uint64, []byte], head *Checkpoint, headErr error) error {
 	s, err := decodeState(data)
 	if err != nil {
 		return err
@@ -147,7 +183,15 @@ func (l *Log) loadState(data []byte, records iter.Seq2[uint64, []byte]) error {
 	if err := checkOwn(s); err != nil {
 		return err
 	}
+	var there *chain // where the head was
+	pass := func(at chain) {
+		if head != nil && head.Entries == at.entries {
+			there = &at
+		}
+	}
+	pass(s.start())
 	err = walk(s, records, func(r record, at chain) error {
+		pass(at)
 		if !l.repeats.current(r.time) {
 			return nil
 		}
@@ -158,6 +202,9 @@ func (l *Log) loadState(data []byte, records iter.Seq2[uint64, []byte]) error {
 		l.repeats.add(e, Receipt{Sequence: at.entries, Time: r.time, Link: at.head})
 		return nil
 	})
+	if err == nil {
+		err = l.unlessAccepted(cmp.Or(headErr, checkHead(head, &s, there)))
+	}
 	if err != nil {
 		return err
 	}
@@ -166,11 +213,21 @@ func (l *Log) loadState(data []byte, records iter.Seq2[uint64, []byte]) error {
 	return nil
 }
 
-// Append writes an entry and returns when it is on disk. Entries of several callers
-// share a commit. Where it returns an error the action must be refused; the entry
-// may then be in the log nevertheless.
+// unlessAccepted returns an error about the head unless the loss that it tells of is accepted.
+func (l *Log) unlessAccepted(err error) error {
+	lost, ok := errors.AsType[*headError](err)
+	if !ok || !l.config.accept {
+		return err
+	}
+	l.loss, l.anchor.force = lost.loss, true
+	return nil
+}
+
+// Append writes an entry and returns when it is on disk, and for a reveal when the head with it is
+// stored outside of the file as well. Entries of several callers share a commit. Where it returns an
+// error the action must be refused; the entry may then be in the log nevertheless.
 //
-// Errors: those of [Entry.Validate], of the context, of the disk, [ErrFailed], [ErrClosed].
+// Errors: those of [Entry.Validate], of the context, of the disk, [ErrHead], [ErrFailed], [ErrClosed].
 func (l *Log) Append(ctx context.Context, e Entry) (Receipt, error) {
 	if err := e.Validate(); err != nil {
 		return Receipt{}, fmt.Errorf("appending to the audit log: %w", err)
@@ -189,10 +246,23 @@ func (l *Log) Append(ctx context.Context, e Entry) (Receipt, error) {
 		if a.err != nil {
 			return Receipt{}, fmt.Errorf("appending to the audit log: %w", a.err)
 		}
-		return a.receipt, nil
+		return l.anchored(ctx, e.Action, a.receipt)
 	case <-ctx.Done():
 		return Receipt{}, fmt.Errorf("appending to the audit log: %w", ctx.Err())
 	}
+}
+
+// anchored completes the receipt of an entry that is on disk.
+func (l *Log) anchored(ctx context.Context, action Action, receipt Receipt) (Receipt, error) {
+	if !action.anchored() {
+		l.anchorSoon()
+		return receipt, nil
+	}
+	var err error
+	if receipt.Head, err = l.anchorNow(ctx); err != nil {
+		return Receipt{}, fmt.Errorf("appending to the audit log: %w", err)
+	}
+	return receipt, nil
 }
 
 // run does all writing, one commit at a time, until the log is closed.
@@ -242,12 +312,16 @@ func (l *Log) do(ctx context.Context, task func() error) error {
 	}
 }
 
-// Close ends writing and closes the store. It waits for the commit under way.
+// Close ends writing, stores the last head and closes the store. It waits for the commit under way.
 func (l *Log) Close() error {
 	var err error
 	l.shutdown.Do(func() {
 		close(l.quit)
 		<-l.done
+		select {
+		case <-l.anchor.done:
+		case <-time.After(headTimeout): // a storage that hangs in spite of its context
+		}
 		err = l.config.Store.Close()
 	})
 	return err

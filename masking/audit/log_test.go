@@ -98,8 +98,9 @@ func TestRepetitions(t *testing.T) {
 		"another mask":       {info("1", 1), info("1", 2), false},
 		"more masks":         {info("1", 1), info("1", 1, 2), false},
 		"another action":     {info("1", 1), Entry{Performer: "1", Action: Compare, Masks: masks(1)}, false},
-		"same reveal":        {reveal("1", 1), reveal("1", 1), true},
-		"another reason":     {reveal("1", 1), Entry{Performer: "1", Action: Reveal, Masks: masks(1), Reason: "other"}, true},
+		"same reveal":        {reveal("1", 1), reveal("1", 1), false},                                                          // case 31
+		"reveal anew":        {reveal("1", 1), Entry{Performer: "1", Action: Reveal, Masks: masks(1), Reason: "other"}, false}, // case 31
+		"another reason":     {info("1", 1), Entry{Performer: "1", Action: Info, Masks: masks(1), Reason: "other"}, false},
 		"same reading":       {Entry{Performer: "1", Action: Read}, Entry{Performer: "1", Action: Read}, true},
 		"block":              {Entry{Performer: "1", Action: Block, Masks: masks(1)}, Entry{Performer: "1", Action: Block, Masks: masks(1)}, false},
 		"unblock":            {Entry{Performer: "1", Action: Unblock, Masks: masks(1)}, Entry{Performer: "1", Action: Unblock, Masks: masks(1)}, false},
@@ -241,8 +242,9 @@ func TestOpenRefusesWrongSettings(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		"no store":          {func(c *Config) { c.Store = nil }, "store and keys are needed"},
-		"no keys":           {func(c *Config) { c.Keys = nil }, "store and keys are needed"},
+		"no store":          {func(c *Config) { c.Store = nil }, "store, keys and heads are needed"},
+		"no keys":           {func(c *Config) { c.Keys = nil }, "store, keys and heads are needed"},
+		"no heads":          {func(c *Config) { c.Heads = nil }, "store, keys and heads are needed"},
 		"no node":           {func(c *Config) { c.Node = "" }, "node name"},
 		"node with a space": {func(c *Config) { c.Node = "edge 1" }, "node name"},
 		"another node":      {func(c *Config) { c.Node = "edge-2" }, "it is the log of node edge-1, not edge-2"},
@@ -255,7 +257,7 @@ func TestOpenRefusesWrongSettings(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer mustClose(t, store)
-			config := Config{Store: store, Keys: testKeys(t, 1), Node: "edge-1"}
+			config := Config{Store: store, Keys: testKeys(t, 1), Heads: headsOf(path), Node: "edge-1"}
 			c.change(&config)
 			if _, err := Open(config); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)

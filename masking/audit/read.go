@@ -14,6 +14,19 @@ const page = 256
 // PublicKey returns the key that the log's checkpoints are verified with.
 func (l *Log) PublicKey() ed25519.PublicKey { return l.config.Keys.Public() }
 
+// NodeOf returns the name of the node whose log a store holds, "" for a new one.
+func NodeOf(store Store) (string, error) {
+	data, err := store.Load()
+	if err != nil || data == nil {
+		return "", err
+	}
+	s, err := decodeState(data)
+	if err != nil {
+		return "", err
+	}
+	return s.id.node, nil
+}
+
 // Checkpoint signs how far the log has come just now. What is shown to the public
 // is [Log.Publish]'s.
 func (l *Log) Checkpoint() Checkpoint {
@@ -140,7 +153,7 @@ func (l *Log) records(after uint64, limit int, visit func(record, []byte) error)
 	})
 }
 
-// Verify verifies the whole log while it is in use, content included, against
+// Verify verifies the whole log while it is in use, content included, against its head and
 // checkpoints published before; see the function [Verify].
 func (l *Log) Verify(checkpoints ...Checkpoint) (Report, error) {
 	select {
@@ -148,5 +161,5 @@ func (l *Log) Verify(checkpoints ...Checkpoint) (Report, error) {
 		return Report{}, ErrClosed
 	default:
 	}
-	return Verify(l.config.Store, VerifyOptions{Keys: l.config.Keys, Checkpoints: checkpoints})
+	return Verify(l.config.Store, VerifyOptions{Keys: l.config.Keys, Heads: l.config.Heads, Checkpoints: checkpoints})
 }

@@ -48,9 +48,9 @@ func (r *repeats) addAll(added map[Hash]Receipt) {
 	}
 }
 
-// repeatKey is the same for entries of the same performer, action and set of masks.
+// repeatKey is the same for entries of the same performer, action, reason and set of masks.
 func repeatKey(e Entry) Hash {
-	b := appendString([]byte{byte(e.Action)}, e.Performer)
+	b := appendString(appendString([]byte{byte(e.Action)}, e.Performer), e.Reason)
 	for _, m := range e.Masks {
 		as16 := m.As16()
 		b = append(b, as16[:]...)

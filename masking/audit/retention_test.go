@@ -15,7 +15,7 @@ func TestRetentionKeepsTheChainVerifiable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := Open(Config{Store: store, Keys: testKeys(t, 1), Node: "edge-1", Retention: 10 * day})
+		l, err := Open(Config{Store: store, Keys: testKeys(t, 1), Heads: headsOf(path), Node: "edge-1", Retention: 10 * day})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 )
@@ -41,10 +40,10 @@ func (s state) checkpoint(at chain) Checkpoint {
 		Pruned: s.start().entries, Head: at.head}
 }
 
-// encode gives, under a checksum,
+// encode gives, signed, since whoever cuts the log would else write a state that fits,
 //
 //	u8 version | 16 log id | bytes node | 32 public key | u64 entries | u64 reveals | 32 head | bytes base | bytes published
-func (s state) encode() []byte {
+func (s state) encode(keys *Keys) []byte {
 	b := append([]byte{version}, s.id.log[:]...)
 	b = append(appendString(b, s.id.node), s.public...)
 	b = binary.BigEndian.AppendUint64(b, s.entries)
@@ -57,22 +56,21 @@ func (s state) encode() []byte {
 		}
 		b = appendBytes(b, c.encode())
 	}
-	sum := sha256.Sum256(b)
-	return append(b, sum[:]...)
+	return append(b, ed25519.Sign(keys.sign, append([]byte(tagState), b...))...)
 }
 
+// decodeState verifies the signature by the key that the state names: whether that one is the log's is
+// for the caller to say.
 func decodeState(data []byte) (state, error) {
-	body, sum := data, []byte(nil)
-	if n := len(data) - sha256.Size; n >= 0 {
-		body, sum = data[:n], data[n:]
-	}
-	if want := sha256.Sum256(body); !bytes.Equal(sum, want[:]) {
-		return state{}, fmt.Errorf("%w: wrong checksum of its state", ErrDamaged)
-	}
+	n := max(0, len(data)-ed25519.SignatureSize)
+	body, signature := data[:n], data[n:]
 	d := &decoder{rest: body}
 	d.version()
 	s := state{id: identity{log: LogID(d.take(len(LogID{}))), node: string(d.bytes(64))}}
 	s.public = bytes.Clone(d.take(ed25519.PublicKeySize))
+	if !ed25519.Verify(s.public, append([]byte(tagState), body...), signature) {
+		return state{}, fmt.Errorf("%w: wrong signature of its state", ErrDamaged)
+	}
 	s.chain = chain{entries: d.uint64(), reveals: d.uint64(), head: d.hash()}
 	for _, c := range []**Checkpoint{&s.base, &s.published} {
 		encoded := d.bytes(maxSealed)

@@ -2,9 +2,11 @@ package audit
 
 import (
 	"cmp"
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 	"time"
@@ -37,6 +39,8 @@ type VerifyOptions struct {
 	// Keys, where given, prove that each entry was made by their holder. Without them the
 	// chain alone is followed, which somebody without the keys may have computed anew.
 	Keys *Keys
+	// Heads, where given, have the head that the log must go on from.
+	Heads Heads
 	// Checkpoints are earlier ones, kept outside of the log: only they show that its tail was cut.
 	Checkpoints []Checkpoint
 }
@@ -48,7 +52,7 @@ type Report struct {
 	// From and To are the times of the first and last entry kept; zero if there is none.
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
-	// Checkpoints is the number of checkpoints that the log continues.
+	// Checkpoints is the number of checkpoints that the log continues, its head among them.
 	Checkpoints int `json:"checkpoints"`
 	// Decrypted is whether the content of all entries was proved as well.
 	Decrypted bool `json:"decrypted"`
@@ -59,6 +63,13 @@ type Report struct {
 // Errors: a [*TamperError], [ErrDamaged], [ErrWrongKeys], [ErrSignature] for a checkpoint
 // that is not genuine, [ErrPruned] for one that is older than what is kept.
 func Verify(store Store, o VerifyOptions) (Report, error) {
+	if o.Heads != nil { // before the log is read, which may go on meanwhile
+		head, err := o.headOf()
+		if err != nil {
+			return Report{}, fmt.Errorf("verifying the audit log: %w", err)
+		}
+		o.Checkpoints = append(slices.Clone(o.Checkpoints), head)
+	}
 	var report Report
 	err := store.View(0, func(data []byte, records iter.Seq2[uint64, []byte]) error {
 		s, err := decodeState(data)
@@ -81,6 +92,17 @@ func Verify(store Store, o VerifyOptions) (Report, error) {
 		return Report{}, fmt.Errorf("verifying the audit log: %w", err)
 	}
 	return report, nil
+}
+
+// headOf loads the head.
+func (o VerifyOptions) headOf() (Checkpoint, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), headTimeout)
+	defer cancel()
+	head, err := o.Heads.Load(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Checkpoint{}, &TamperError{What: "its head isn't in the storage any more"}
+	}
+	return head, err
 }
 
 // walk follows the chain through all records and to the state's end of it.

@@ -2,7 +2,7 @@ package audit
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -40,12 +40,12 @@ func (f *forger) flip(n uint64, at int) {
 	f.put(n, data)
 }
 
-// edit changes the state and gives it a right checksum.
+// edit changes the state and signs it, as nobody can without the keys: what else holds is tried by it.
 func (f *forger) edit(change func(*state)) {
 	s, err := decodeState(f.state.Get(stateKey))
 	f.ok(err)
 	change(&s)
-	f.ok(f.state.Put(stateKey, s.encode()))
+	f.ok(f.state.Put(stateKey, s.encode(testKeys(f.t, 1))))
 }
 
 // rechain computes the chain anew from an entry on, with the numbers made contiguous
@@ -171,12 +171,12 @@ func TestTampering(t *testing.T) {
 		"entry zero": {func(f *forger) { f.put(0, f.get(1)) }, "entry 1: it is missing, 0 comes next", "entry 1", "entry 1"},
 		"odd key":    {func(f *forger) { f.ok(f.log.Put([]byte("odd"), nil)) }, "a key that is no entry's", "a key", "a key"},
 
-		"state's checksum": {func(f *forger) {
+		"state changed": {func(f *forger) {
 			data := bytes.Clone(f.state.Get(stateKey))
 			data[60] ^= 1
 			f.ok(f.state.Put(stateKey, data))
-		}, "wrong checksum", "wrong checksum", "wrong checksum"},
-		"state gone":      {func(f *forger) { f.ok(f.state.Delete(stateKey)) }, "wrong checksum", "wrong checksum", "wrong checksum"},
+		}, "wrong signature of its state", "wrong signature of its state", "wrong signature of its state"},
+		"state gone":      {func(f *forger) { f.ok(f.state.Delete(stateKey)) }, "wrong signature of its state", "wrong signature of its state", "wrong signature of its state"},
 		"count lowered":   {func(f *forger) { f.edit(func(s *state) { s.entries-- }) }, "entry 8: it was added", "entry 8", "entry 8"},
 		"reveals lowered": {func(f *forger) { f.edit(func(s *state) { s.reveals-- }) }, "count of reveals", "count of reveals", "count of reveals"},
 		"head changed":    {func(f *forger) { f.edit(func(s *state) { s.head[0] ^= 1 }) }, "another head", "another head", "another head"},
@@ -186,8 +186,12 @@ func TestTampering(t *testing.T) {
 			"entry 1: it does not continue", "entry 1", "the checkpoint is of log"},
 		"another log's checkpoint": {func(f *forger) { f.edit(func(s *state) { s.published.Log[0] ^= 1 }) },
 			"a checkpoint that is not its own", "not its own", "not its own"},
-		"another public key": {func(f *forger) { f.edit(func(s *state) { s.public[0] ^= 1; s.published = nil }) },
-			"", ErrWrongKeys.Error(), ErrWrongKeys.Error()},
+		"another public key": {func(f *forger) {
+			s, err := decodeState(f.state.Get(stateKey))
+			f.ok(err)
+			s.public, s.published = testKeys(f.t, 2).Public(), nil
+			f.ok(f.state.Put(stateKey, s.encode(testKeys(f.t, 2))))
+		}, "", ErrWrongKeys.Error(), ErrWrongKeys.Error()},
 
 		// From here on the forger computes the chain anew.
 		"tail cut and state mended": {func(f *forger) {
@@ -319,6 +323,7 @@ func verify(t *testing.T, path, how string, o VerifyOptions, want string) {
 	}
 }
 
+// Whoever puts back both file and head is seen by those alone who hold a checkpoint from between.
 func TestOlderCopyIsSeen(t *testing.T) {
 	path := logPath(t)
 	l := mustOpen(t, path)
@@ -328,11 +333,15 @@ func TestOlderCopyIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	oldHead, err := headsOf(path).Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	l = mustOpen(t, path)
 	mustAppend(t, l, reveal("1", 2))
 	published := l.Checkpoint()
 	mustClose(t, l)
-	if err := os.WriteFile(path, old, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(path, old, 0o600), headsOf(path).Store(t.Context(), oldHead)); err != nil {
 		t.Fatal(err)
 	}
 	l = mustOpen(t, path)
@@ -476,31 +485,28 @@ func TestInUse(t *testing.T) {
 	}
 }
 
-// The state's checksum is no secret, so what the decoder lets through matters.
+// Anybody can sign a state that names a key of their own, so what the decoder lets through matters.
 func FuzzDecodeState(f *testing.F) {
-	id := newState("edge-1", make([]byte, 32))
-	f.Add(id.encode())
-	keys, err := NewKeys(make([]byte, 32))
-	if err != nil {
-		f.Fatal(err)
-	}
+	keys := testKeys(f, 1)
+	id := newState("edge-1", keys.Public())
+	f.Add(id.encode(keys))
 	c := id.checkpoint(id.chain).signed(keys, tagBase)
 	id.base, id.published = &c, &c
-	f.Add(id.encode())
+	f.Add(id.encode(keys))
 	f.Add([]byte(nil))
 	f.Add(make([]byte, 300))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, data := range [][]byte{data, withSum(data)} {
-			if s, err := decodeState(data); err == nil && !bytes.Equal(s.encode(), data) {
-				t.Errorf("%x encodes again to %x", data, s.encode())
+		for _, data := range [][]byte{data, signedState(data, keys)} {
+			if s, err := decodeState(data); err == nil && !bytes.Equal(s.encode(keys), data) {
+				t.Errorf("%x encodes again to %x", data, s.encode(keys))
 			}
 		}
 	})
 }
 
-func withSum(data []byte) []byte {
-	sum := sha256.Sum256(data)
-	return append(bytes.Clone(data), sum[:]...)
+func signedState(data []byte, keys *Keys) []byte {
+	body := data[:max(0, len(data)-ed25519.SignatureSize)]
+	return append(bytes.Clone(body), ed25519.Sign(keys.sign, append([]byte(tagState), body...))...)
 }
 
 func FuzzDecodeRecord(f *testing.F) {
