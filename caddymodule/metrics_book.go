@@ -13,7 +13,7 @@ type bookCollector struct{ book *recordBook }
 
 var (
 	sightingsDesc = prometheus.NewDesc("wikiveil_sightings_total",
-		"Sightings by outcome: stored, failed (the store refused them) or dropped (of requests that don't publish).", []string{"outcome"}, nil)
+		"Sightings by outcome: stored, failed (the store refused them) or dropped (of requests that don't publish), over_limit (of networks that made as many records as one may).", []string{"outcome"}, nil)
 	sightingsQueuedDesc = prometheus.NewDesc("wikiveil_sightings_queued",
 		"First sightings of clients that wait to be stored.", nil, nil)
 	geoAgeDesc = prometheus.NewDesc("wikiveil_geoip_age_seconds",
@@ -38,6 +38,7 @@ func (c bookCollector) Collect(to chan<- prometheus.Metric) {
 	counter(stats.Written, "stored")
 	counter(stats.Failed, "failed")
 	counter(stats.Dropped, "dropped")
+	counter(stats.Over, "over_limit")
 	to <- prometheus.MustNewConstMetric(sightingsQueuedDesc, prometheus.GaugeValue, float64(stats.Queued))
 	for _, s := range c.book.geo.Status() {
 		database, broken := strings.ToLower(s.Kind), 0.0

@@ -121,7 +121,7 @@ func newRecordBook(ctx caddy.Context, a *App) (_ *recordBook, err error) {
 		return nil, err
 	}
 	config := sightings.Config{
-		Epochs: keys.readable, Geo: b.geo, Retention: c.retention(), Log: pooledLogger(),
+		Epochs: keys.readable, Geo: b.geo, Retention: c.retention(), Limits: c.limits(), Log: pooledLogger(),
 	}
 	if c.Seal != nil {
 		if config.Sealer, err = c.Seal.sealer(); err != nil {

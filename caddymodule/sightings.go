@@ -28,6 +28,11 @@ type SightingsConfig struct {
 	// Retention is how long a record is kept, at least a day. Default: 90 days.
 	Retention caddy.Duration `json:"retention,omitempty"`
 
+	// V6SiteLimit bounds how many records the clients of one IPv6 /48 make a day, and V6ProviderLimit those of
+	// one /32. Reading makes half of them at most; who publishes beyond that is refused. Default: 16384 and 131072.
+	V6SiteLimit     int `json:"v6_site_limit,omitempty"`
+	V6ProviderLimit int `json:"v6_provider_limit,omitempty"`
+
 	// GeoIP are databases that tell of organisations and places. Default: none is known.
 	GeoIP *GeoIPConfig `json:"geoip,omitempty"`
 
@@ -95,6 +100,9 @@ func (c *SightingsConfig) validate(adapting bool) error {
 	}
 	if r := time.Duration(c.Retention); r != 0 && r < 24*time.Hour {
 		return fmt.Errorf("sightings: retention %v is less than a day", r)
+	}
+	if err := c.limits().Validate(); err != nil {
+		return fmt.Errorf("sightings: %w", err)
 	}
 	if c.Redis != nil {
 		if err := c.Redis.validate(adapting); err != nil {
@@ -190,6 +198,10 @@ func (c *RedisConfig) hash(more ...any) string {
 	config := c.resolve()
 	config.Log = nil
 	return fmt.Sprintf("redis %x", sha256.Sum256(fmt.Appendf(nil, "%+q", append([]any{fmt.Sprintf("%+v", config)}, more...))))
+}
+
+func (c *SightingsConfig) limits() sightings.Limits {
+	return sightings.Limits{V6Site: c.V6SiteLimit, V6Provider: c.V6ProviderLimit}
 }
 
 func (c *SightingsConfig) retention() time.Duration {

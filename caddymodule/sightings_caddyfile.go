@@ -18,6 +18,7 @@ import (
 //	        timeout  <duration>
 //	    }
 //	    retention <duration>
+//	    limit /48|/32 <records a day>
 //	    geoip asn|city|anonymous <file>
 //	    seal  any|all <recipient>...
 //	    seal  local
@@ -48,6 +49,8 @@ func (c *SightingsConfig) parseOption(d *caddyfile.Dispenser) error {
 		return c.parseRedis(d)
 	case "retention":
 		return parseDuration(d, &c.Retention)
+	case "limit":
+		return c.parseLimit(d)
 	case "geoip":
 		return c.parseGeoIP(d)
 	case "seal":
@@ -60,9 +63,27 @@ func (c *SightingsConfig) parseOption(d *caddyfile.Dispenser) error {
 		}
 		c.Seal = &SealConfig{Mode: args[0], Recipients: args[1:]}
 	default:
-		return d.Errf("unknown sightings option %q (known: redis, retention, geoip, seal)", option)
+		return d.Errf("unknown sightings option %q (known: redis, retention, limit, geoip, seal)", option)
 	}
 	return nil
+}
+
+func (c *SightingsConfig) parseLimit(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	to := map[string]*int{"/48": &c.V6SiteLimit, "/32": &c.V6ProviderLimit}[d.Val()]
+	switch {
+	case to == nil:
+		return d.Errf("limit is for the clients of an IPv6 /48 or /32, not %q", d.Val())
+	case *to != 0:
+		return d.Errf("limit %s stands twice", d.Val())
+	}
+	var err error
+	if *to, err = oneInt(d); err == nil && *to == 0 {
+		err = d.Err("a limit of 0 would let nobody publish")
+	}
+	return err
 }
 
 func (c *SightingsConfig) parseRedis(d *caddyfile.Dispenser) error {

@@ -254,7 +254,7 @@ func TestSightingsConfigErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct{ options, want string }{
-		"unknown option":       {"colour red", `unknown sightings option "colour" (known: redis, retention, geoip, seal), at Caddyfile:16`},
+		"unknown option":       {"colour red", `unknown sightings option "colour" (known: redis, retention, limit, geoip, seal), at Caddyfile:16`},
 		"short retention":      {"retention 1h", "retention 1h0m0s is less than a day"},
 		"negative retention":   {"retention -1d", "parsing retention"},
 		"unknown seal":         {"seal some", `seal "some" is none of any, all and local`},

@@ -56,6 +56,8 @@ type Config struct {
 	Settle time.Duration
 	// Known is how many clients are remembered as known; 0 means [DefaultKnown]. Each takes some 300 bytes.
 	Known int
+	// Limits bound what one network makes.
+	Limits Limits
 	// Log is told when the store fails and when it works again; nil means nobody is.
 	Log *slog.Logger
 }
@@ -76,7 +78,9 @@ type Book struct {
 	keeper   sync.WaitGroup
 	closing  sync.Once
 
+	tally   *tally
 	dropped atomic.Uint64
+	over    atomic.Uint64
 }
 
 // firstSighting waits to become an entry.
@@ -114,6 +118,9 @@ func newBook(config Config, now func() time.Time) (*Book, error) {
 		quit:     make(chan struct{}),
 	}
 	var err error
+	if b.tally, err = newTally(config.Limits); err != nil {
+		return nil, fmt.Errorf("starting the book of sightings: %w", err)
+	}
 	if b.shown, err = lru.New[shownNetwork, struct{}](shownNetworks); err != nil {
 		return nil, fmt.Errorf("starting the book of sightings: %w", err)
 	}
@@ -143,12 +150,23 @@ func (b *Book) See(s Sighting) {
 	if !first {
 		return
 	}
+	if b.tally.take(part.Day, s.Addr, true) != nil {
+		c.reset(part)
+		b.over.Add(1)
+		return
+	}
 	select {
 	case b.fresh <- firstSighting{s, c}:
 	default:
-		c.reset(part)
-		b.dropped.Add(1)
+		b.drop(s, c)
 	}
+}
+
+// drop lets a first sighting go, so that the client's next request tries again.
+func (b *Book) drop(s Sighting, c *client) {
+	c.reset(s.part())
+	b.tally.giveBack(s.part().Day, s.Addr)
+	b.dropped.Add(1)
 }
 
 // SeeDurably records a sighting and returns nil only when the client has a record on disk (or
@@ -163,6 +181,17 @@ func (b *Book) SeeDurably(ctx context.Context, s Sighting) error {
 	if c.durable(s.part(), clock(s.Time), b.config.Store.Incarnation()) {
 		return nil
 	}
+	day := s.part().Day
+	if err := b.tally.take(day, s.Addr, false); err != nil {
+		b.over.Add(1)
+		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	handed := false
+	defer func() {
+		if !handed {
+			b.tally.giveBack(day, s.Addr)
+		}
+	}()
 	entry, v, err := b.entry(s)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotDurable, err)
@@ -172,10 +201,13 @@ func (b *Book) SeeDurably(ctx context.Context, s Sighting) error {
 	defer deadline.Stop()
 	select {
 	case b.commits.urgent <- job{entry: entry, done: done, settle: func(incarnation uint64, err error) {
-		if err == nil {
-			b.writeAgain(c.stored(v, incarnation))
+		if err != nil {
+			b.tally.giveBack(day, s.Addr)
+			return
 		}
+		b.writeAgain(c.stored(v, incarnation))
 	}}:
+		handed = true
 	case <-deadline.C:
 		return fmt.Errorf("%w: the store is too slow", ErrNotDurable)
 	case <-ctx.Done():
@@ -257,14 +289,12 @@ func (b *Book) build() {
 func (b *Book) buildOne(f firstSighting) {
 	entry, v, err := b.entry(f.Sighting)
 	if err != nil {
-		f.client.reset(f.part())
-		b.dropped.Add(1)
+		b.drop(f.Sighting, f.client)
 		return
 	}
 	b.commits.calm <- job{entry: entry, settle: func(incarnation uint64, err error) {
 		if err != nil {
-			f.client.reset(v.part)
-			b.dropped.Add(1)
+			b.drop(f.Sighting, f.client)
 			return
 		}
 		b.writeAgain(f.client.stored(v, incarnation))
@@ -293,6 +323,7 @@ type Stats struct {
 	Failed  uint64 // values the store did not take
 	Dropped uint64 // sightings not recorded because a queue was full or the store failed
 	Queued  int    // first sightings waiting
+	Over    uint64 // sightings not recorded because of the limits of their network
 }
 
 // Stats returns the book's numbers so far.
@@ -302,6 +333,7 @@ func (b *Book) Stats() Stats {
 		Failed:  b.commits.failed.Load(),
 		Dropped: b.dropped.Load(),
 		Queued:  len(b.fresh),
+		Over:    b.over.Load(),
 	}
 }
 
