@@ -87,9 +87,9 @@ func printable(name string) bool {
 
 // user maps an account to a user with rights.
 func (c MediaWikiConfig) user(a account) User {
-	u := User{ID: strconv.FormatInt(a.id, 10), Name: a.name}
+	u := User{ID: WikiUsers + strconv.FormatInt(a.id, 10), Name: a.name}
 	if c.Site != "" {
-		u.ID = c.Site + ":" + u.ID
+		u.ID = WikiUsers + c.Site + ":" + strconv.FormatInt(a.id, 10)
 	}
 	for right, name := range map[Right]string{Info: c.InfoRight, Reveal: c.RevealRight, Audit: c.AuditRight} {
 		if slices.Contains(a.rights, name) {

@@ -11,21 +11,18 @@ import (
 	"time"
 )
 
-const (
-	maxAtOnce = 32        // questions to the wiki
-	maxAnswer = 256 << 10 // bytes
-)
+const maxAnswer = 256 << 10 // bytes
 
-// ask asks the wiki. Its errors hold neither cookies nor what the wiki said.
-func (m *MediaWiki) ask(cookies string) (cached, error) {
+// ask asks the wiki, in one of its client's places or, for a session that was admitted lately, in one of those for such.
+// Its errors hold neither cookies nor what the wiki said.
+func (m *MediaWiki) ask(client, cookies string, known bool) (cached, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, m.config.Timeout)
 	defer cancel()
-	select {
-	case m.places <- struct{}{}:
-		defer func() { <-m.places }()
-	case <-ctx.Done():
-		return cached{}, fmt.Errorf("asking the wiki: too many questions at once: %w", ctx.Err())
+	leave, err := m.places.take(ctx, client, known)
+	if err != nil {
+		return cached{}, fmt.Errorf("asking the wiki: %w", err)
 	}
+	defer leave()
 	data, err := m.fetch(ctx, cookies)
 	if err != nil {
 		return cached{}, fmt.Errorf("asking the wiki: %w", err)

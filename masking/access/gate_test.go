@@ -70,7 +70,7 @@ func TestGate(t *testing.T) {
 					t.Fatalf("got %v, want %q", err, c.want)
 				}
 				if c.want == "" {
-					if user.ID != c.user {
+					if user.ID != FixedUsers+c.user {
 						t.Errorf("user %+v", user)
 					}
 					return

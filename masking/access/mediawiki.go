@@ -31,10 +31,11 @@ type MediaWiki struct {
 	config   MediaWikiConfig
 	url      string
 	client   *http.Client
-	key      []byte // of the hashes that the cache goes by, this process's own
-	cache    *lru.Cache[sessionKey, cached]
+	key      []byte                         // of the hashes that the cache goes by, this process's own
+	admitted *lru.Cache[sessionKey, cached] // users with rights; one whose time is over is known still
+	others   *lru.Cache[sessionKey, cached] // apart, so that made-up sessions push nobody out
 	flights  singleflight.Group
-	places   chan struct{}   // of questions to the wiki
+	places   *places
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	mu       sync.Mutex // of the next two
@@ -57,14 +58,15 @@ func NewMediaWiki(c MediaWikiConfig) (*MediaWiki, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	m := &MediaWiki{config: c.withDefaults(), key: make([]byte, 32), places: make(chan struct{}, maxAtOnce)}
+	m := &MediaWiki{config: c.withDefaults(), key: make([]byte, 32), places: newPlaces()}
 	rand.Read(m.key) // never fails
 	m.url = c.API + "?" + url.Values{"action": {"query"}, "meta": {"userinfo"}, "uiprop": {"rights|blockinfo"},
 		"format": {"json"}, "formatversion": {"2"}}.Encode()
 	m.client = &http.Client{Transport: m.config.Transport,
 		// Not followed: cookies must go nowhere but to the URL that was configured.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	m.cache, _ = lru.New[sessionKey, cached](maxCached) // fails for sizes below 1 alone
+	m.admitted, _ = lru.New[sessionKey, cached](maxCached) // fails for sizes below 1 alone
+	m.others, _ = lru.New[sessionKey, cached](maxCached)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
 }
@@ -106,6 +108,7 @@ func (m *MediaWiki) User(r *http.Request) (User, error) {
 	if c, ok := m.remembered(key); ok {
 		return c.answer()
 	}
+	client := m.config.Client(r)
 	// The question is not the first visitor's alone, so it outlives his request.
 	flight := m.flights.DoChan(string(key[:]), func() (any, error) {
 		if err := m.begin(); err != nil {
@@ -115,14 +118,17 @@ func (m *MediaWiki) User(r *http.Request) (User, error) {
 		if c, ok := m.remembered(key); ok { // since a moment
 			return c, nil
 		}
-		c, err := m.ask(cookies)
+		c, err := m.ask(client, cookies, m.admitted.Contains(key))
 		if err == nil {
-			m.cache.Add(key, c)
+			m.remember(key, c)
 		}
 		return c, err
 	})
 	select {
 	case result := <-flight:
+		if errors.Is(result.Err, errBusy) {
+			return User{}, &Refusal{Reason: Busy, Reset: time.Now().Add(time.Second)}
+		}
 		if result.Err != nil {
 			return User{}, unavailable(result.Err)
 		}
@@ -133,8 +139,21 @@ func (m *MediaWiki) User(r *http.Request) (User, error) {
 }
 
 func (m *MediaWiki) remembered(key sessionKey) (cached, bool) {
-	c, ok := m.cache.Get(key)
+	c, ok := m.admitted.Get(key)
+	if !ok {
+		c, ok = m.others.Get(key)
+	}
 	return c, ok && time.Now().Before(c.until)
+}
+
+func (m *MediaWiki) remember(key sessionKey, c cached) {
+	if c.user.Rights != 0 {
+		m.others.Remove(key)
+		m.admitted.Add(key, c)
+		return
+	}
+	m.admitted.Remove(key)
+	m.others.Add(key, c)
 }
 
 func (c cached) answer() (User, error) {

@@ -24,21 +24,21 @@ func TestRightsOfARealWikisUsers(t *testing.T) {
 		want   User
 		reason Reason
 	}{
-		"admin":             {want: User{"1", "Admin", RightsOf(Info)}},
-		"patroller":         {want: User{"3", "Patroller", RightsOf(Info)}},
-		"checkuser":         {want: User{"4", "Checker", all}},
-		"plain":             {want: User{"7", "Plain", 0}},
-		"blocked-partly":    {want: User{"5", "PartlyBlocked", RightsOf(Info)}},
+		"admin":             {want: User{"wiki:1", "Admin", RightsOf(Info)}},
+		"patroller":         {want: User{"wiki:3", "Patroller", RightsOf(Info)}},
+		"checkuser":         {want: User{"wiki:4", "Checker", all}},
+		"plain":             {want: User{"wiki:7", "Plain", 0}},
+		"blocked-partly":    {want: User{"wiki:5", "PartlyBlocked", RightsOf(Info)}},
 		"blocked-sitewide":  {reason: Blocked},
 		"blocked-composite": {reason: Blocked},
 		"anonymous":         {reason: Anonymous},
 		"anonymous-blocked": {reason: Anonymous},
 		"expired-session":   {reason: Anonymous},
 		"unknown-action":    {reason: Unavailable},
-		"checkuser ":        {config: MediaWikiConfig{Site: "enwiki"}, want: User{"enwiki:4", "Checker", all}},
+		"checkuser ":        {config: MediaWikiConfig{Site: "enwiki"}, want: User{"wiki:enwiki:4", "Checker", all}},
 		"admin ": {config: MediaWikiConfig{InfoRight: "noratelimit", RevealRight: "userrights", AuditRight: "editinterface"},
-			want: User{"1", "Admin", all}},
-		"patroller ": {config: MediaWikiConfig{InfoRight: "Block", RevealRight: "bloc"}, want: User{"3", "Patroller", 0}},
+			want: User{"wiki:1", "Admin", all}},
+		"patroller ": {config: MediaWikiConfig{InfoRight: "Block", RevealRight: "bloc"}, want: User{"wiki:3", "Patroller", 0}},
 	} {
 		t.Run(session, func(t *testing.T) {
 			w := startWiki(t, nil)
@@ -430,12 +430,13 @@ func TestMemory(t *testing.T) {
 		t.Error("the hash has no key of its own: it can be looked up in a table")
 	}
 	for i := range maxCached + 100 {
-		m.cache.Add(m.keyOf(fmt.Sprint(cookies, i)), cached{until: time.Now().Add(time.Hour)})
+		m.remember(m.keyOf(fmt.Sprint(cookies, i)), cached{user: User{Rights: RightsOf(Info)}, until: time.Now().Add(time.Hour)})
+		m.remember(m.keyOf(fmt.Sprint(cookies, "x", i)), cached{refused: Anonymous, until: time.Now().Add(time.Hour)})
 	}
-	if n := m.cache.Len(); n != maxCached {
-		t.Errorf("%d sessions are remembered, want %d", n, maxCached)
+	if n, others := m.admitted.Len(), m.others.Len(); n != maxCached || others != maxCached {
+		t.Errorf("%d and %d sessions are remembered, want %d", n, others, maxCached)
 	}
-	if dump := fmt.Sprintf("%q %+v", m.cache.Keys(), m.cache.Values()); strings.Contains(dump, "s3cr3t") {
+	if dump := fmt.Sprintf("%q %+v %q %+v", m.admitted.Keys(), m.admitted.Values(), m.others.Keys(), m.others.Values()); strings.Contains(dump, "s3cr3t") {
 		t.Error("the cache holds cookies")
 	}
 }

@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -41,6 +42,9 @@ type MediaWikiConfig struct {
 	Timeout time.Duration
 	// CacheFor is how long an answer is kept, at most [MaxCacheFor]; 0 means [DefaultCacheFor].
 	CacheFor time.Duration
+	// Client tells whose request it is, such as the client's mask: each has a share of the questions that
+	// the wiki is asked at once. nil goes by RemoteAddr.
+	Client func(r *http.Request) string
 	// Transport asks the wiki; nil means one that uses no proxy of the environment.
 	Transport http.RoundTripper
 }
@@ -60,8 +64,11 @@ func (c MediaWikiConfig) withDefaults() MediaWikiConfig {
 	if c.CacheFor == 0 {
 		c.CacheFor = DefaultCacheFor
 	}
+	if c.Client == nil {
+		c.Client = remoteHost
+	}
 	if c.Transport == nil {
-		c.Transport = &http.Transport{MaxIdleConnsPerHost: maxAtOnce, IdleConnTimeout: time.Minute,
+		c.Transport = &http.Transport{MaxIdleConnsPerHost: maxKnown + maxFresh, IdleConnTimeout: time.Minute,
 			MaxResponseHeaderBytes: 64 << 10, DisableCompression: true}
 	}
 	return c
@@ -74,6 +81,15 @@ func isThisMachine(host string) bool {
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// remoteHost is a request's peer without its port.
+func remoteHost(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // Validate reports what is wrong with the configuration, if anything.

@@ -16,6 +16,7 @@ const (
 	Blocked     Reason = "blocked"     // the user is blocked sitewide
 	NoRight     Reason = "right"       // the user lacks the right
 	NoQuota     Reason = "quota"       // the user has asked enough today
+	Busy        Reason = "busy"        // too many requests of the user's network at once
 	Unavailable Reason = "unavailable" // it can't be told who the user is, or how much he has asked
 )
 
@@ -43,6 +44,8 @@ func (r *Refusal) Error() string {
 	case NoQuota:
 		return fmt.Sprintf("your quota of %d a day for %q does not suffice: %d left until %s",
 			r.Limit, r.Right, r.Left, r.Reset.UTC().Format(time.RFC3339))
+	case Busy:
+		return "too many requests of your network are being checked at once; try again in a moment"
 	}
 	return "your rights could not be checked; try again later"
 }
@@ -55,7 +58,7 @@ func (r *Refusal) Status() int {
 	switch r.Reason {
 	case Anonymous, Blocked, NoRight:
 		return http.StatusForbidden
-	case NoQuota:
+	case NoQuota, Busy:
 		return http.StatusTooManyRequests
 	}
 	return http.StatusServiceUnavailable

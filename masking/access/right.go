@@ -61,6 +61,12 @@ func (s Rights) String() string {
 	return strings.Join(names, ", ")
 }
 
+// What users' ids start with, by where they are from: no id of one place is one of another.
+const (
+	WikiUsers  = "wiki:" // a wiki's, by their number
+	FixedUsers = "user:" // those of an authentication in front
+)
+
 // A User is somebody who is logged in.
 type User struct {
 	// ID stays the same as long as the account exists. The audit and the quotas go by it.
@@ -91,7 +97,7 @@ func (f Fixed) User(r *http.Request) (User, error) {
 	if id == "" {
 		return User{}, &Refusal{Reason: Anonymous}
 	}
-	return User{ID: id, Name: name, Rights: f.Rights[id]}, nil
+	return User{ID: FixedUsers + id, Name: name, Rights: f.Rights[id]}, nil
 }
 
 // Interface guard.
