@@ -43,9 +43,6 @@ type unblockRequest struct {
 	By string `json:"by,omitempty"`
 }
 
-// byAdminAPI is who blocks where the request doesn't say.
-const byAdminAPI = "admin API"
-
 // serveBlocks lists the blocks on GET and adds one on POST.
 func (a *adminAPI) serveBlocks(w http.ResponseWriter, r *http.Request) error {
 	app, err := runningApp()
@@ -77,7 +74,11 @@ func addBlock(app *App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest(err)
 	}
-	block := blocks.Block{Mask: mask, Expires: body.Expires, Reason: body.Reason, By: cmp.Or(body.By, byAdminAPI)}
+	by, err := operatorOf(body.By)
+	if err != nil {
+		return err
+	}
+	block := blocks.Block{Mask: mask, Expires: body.Expires, Reason: body.Reason, By: by}
 	if err := cmp.Or(block.Validate(), checkReason(block.Reason)); err != nil { // what is refused is no entry of the audit
 		return badRequest(err)
 	}
@@ -117,6 +118,10 @@ func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest(err)
 	}
+	by, err := operatorOf(body.By)
+	if err != nil {
+		return err
+	}
 	notBlocked := caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%s is not blocked", mask)}
 	if err := app.blocks.Refresh(r.Context()); err != nil { // another node may have blocked it just now
 		return err
@@ -124,7 +129,7 @@ func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := app.blocks.Match([]netip.Addr{mask}); !ok {
 		return notBlocked
 	}
-	entry := audit.Entry{Performer: cmp.Or(body.By, byAdminAPI), Action: audit.Unblock, Masks: []netip.Addr{mask}, Reason: body.Reason}
+	entry := audit.Entry{Performer: by, Action: audit.Unblock, Masks: []netip.Addr{mask}, Reason: body.Reason}
 	if err := cmp.Or(entry.Validate(), checkReason(entry.Reason)); err != nil {
 		return badRequest(err)
 	}

@@ -87,17 +87,18 @@ func (a *adminAPI) changeRollout(app *App, w http.ResponseWriter, r *http.Reques
 	if body.Reset == (body.Rollout != nil) {
 		return badRequest(errors.New("say either rollout or reset"))
 	}
-	if body.By == "" {
-		body.By = "admin API"
+	by, err := operatorOf(body.By)
+	if err != nil {
+		return err
 	}
 	site, err := rolloutSite(app, body.Site)
 	if err != nil {
 		return err
 	}
 	if body.Reset {
-		err = site.book.Reset(r.Context(), site.name, site.configured, body.By)
+		err = site.book.Reset(r.Context(), site.name, site.configured, by)
 	} else {
-		err = site.book.Set(r.Context(), site.name, *body.Rollout, body.By)
+		err = site.book.Set(r.Context(), site.name, *body.Rollout, by)
 	}
 	if errors.Is(err, rollout.ErrText) || errors.Is(err, rollout.ErrFull) {
 		return badRequest(err)
@@ -105,7 +106,7 @@ func (a *adminAPI) changeRollout(app *App, w http.ResponseWriter, r *http.Reques
 	if err != nil {
 		return err
 	}
-	a.logger.Info("rollout changed", zap.String("site", site.name), zap.Stringer("rollout", site.share()), zap.String("by", body.By))
+	a.logger.Info("rollout changed", zap.String("site", site.name), zap.Stringer("rollout", site.share()), zap.String("by", by))
 	return nil
 }
 

@@ -135,8 +135,12 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 	if err := readStrictly(w, r, &body, "tool, url, by and why"); err != nil {
 		return err
 	}
-	if body.By == "" {
-		body.By = "admin API"
+	by, err := operatorOf(body.By)
+	if err != nil {
+		return err
+	}
+	if err := checkReason(body.Why); err != nil {
+		return badRequest(err)
 	}
 	answer := switchAnswer{Tool: body.Tool, Prefix: body.URL}
 	if tool, known := app.live.Board().Lookup(body.Tool); known {
@@ -146,7 +150,7 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), switchTimeout)
 	defer cancel()
-	err = turn(app.live, ctx, noticeboard.Kill{Tool: body.Tool, Prefix: body.URL, By: body.By, Why: body.Why})
+	err = turn(app.live, ctx, noticeboard.Kill{Tool: body.Tool, Prefix: body.URL, By: by, Why: body.Why})
 	if errors.Is(err, noticeboard.ErrThisNodeOnly) {
 		answer.Warning, err = err.Error(), nil
 	}

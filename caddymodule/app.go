@@ -98,6 +98,7 @@ type App struct {
 	bookKey      string      // in recordBooks
 	desk         *desk       // nil: nobody asked for it
 	deskMu       sync.Mutex
+	lookups      underWay
 	othersUse    atomic.Pointer[error] // see unlessInUse
 	cspSites     cspSites
 	consents     appConsents
@@ -332,6 +333,21 @@ func (a *App) Cleanup() error {
 		_, err := toolCaches.Delete(a.toolCacheKey)
 		errs = append(errs, err)
 	}
+	errs = append(errs, a.lookups.end(a.closeLookups))
+	if a.blockKey != "" {
+		_, err := blockLists.Delete(a.blockKey)
+		errs = append(errs, err)
+	}
+	errs = append(errs, a.cspSites.close())
+	if a.counted {
+		errs = append(errs, releaseMetrics())
+	}
+	return errors.Join(errs...)
+}
+
+// closeLookups gives back what look-ups use.
+func (a *App) closeLookups() error {
+	var errs []error
 	if a.desk != nil {
 		errs = append(errs, a.desk.close())
 	}
@@ -349,14 +365,6 @@ func (a *App) Cleanup() error {
 		// After the keys, which go by it.
 		_, err := clocks.Delete(a.clockKey)
 		errs = append(errs, err)
-	}
-	if a.blockKey != "" {
-		_, err := blockLists.Delete(a.blockKey)
-		errs = append(errs, err)
-	}
-	errs = append(errs, a.cspSites.close())
-	if a.counted {
-		errs = append(errs, releaseMetrics())
 	}
 	return errors.Join(errs...)
 }

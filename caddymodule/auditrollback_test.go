@@ -26,6 +26,7 @@ func TestCase29AuditPutBack(t *testing.T) {
 	older, right := filepath.Join(t.TempDir(), "older.db"), filepath.Join(t.TempDir(), "right.db")
 	copyFile(t, file, older) // while it runs
 	p := s.browser(checkerAddr, "checker").open(mask)
+	waitToRead()
 	a := p.send(p.form("why"), nil)
 	shown := receiptShown.FindStringSubmatch(a.body)
 	if a.StatusCode != 200 || shown == nil {
@@ -137,6 +138,7 @@ func TestCase31EachRevealCounts(t *testing.T) {
 	checker := s.browser(checkerAddr, "checker")
 	for _, reason := range []string{"threats", "asked by the police"} {
 		p := checker.open(mask)
+		waitToRead()
 		if a := p.send(p.form(reason), nil); a.StatusCode != 200 {
 			t.Fatalf("%d %s", a.StatusCode, a.body)
 		}
@@ -155,6 +157,7 @@ func TestRevealWithoutStorageIsRefused(t *testing.T) {
 	s := newRevealScene(t, revealOptions{seal: "local", gate: wikiGate, there: wikiGate})
 	mask := s.publish(s.wiki, writerAddr)
 	p := s.browser(checkerAddr, "checker").open(mask)
+	waitToRead()
 	heads := filepath.Join(s.storage().Path, "wikiveil", "audit_heads")
 	if err := os.RemoveAll(heads); err != nil {
 		t.Fatal(err)

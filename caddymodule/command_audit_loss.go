@@ -47,7 +47,7 @@ func runAuditLoss(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	lost, err := audit.AcceptLoss(cmd.Context(), config, "admin:"+whoRuns(), reason)
+	lost, err := audit.AcceptLoss(cmd.Context(), config, operator(whoRuns()), reason)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}

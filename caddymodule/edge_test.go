@@ -44,6 +44,12 @@ func newEdge(t *testing.T, caddyfile string) *edge {
 		if err := caddy.Stop(); err != nil {
 			t.Errorf("stopping: %v", err)
 		}
+		// A config that ended while a look-up was under way closes its files after that.
+		eventually(t, "the audit log to be closed", func() bool {
+			open := false
+			auditLogs.Range(func(_, _ any) bool { open = true; return false })
+			return !open
+		})
 	})
 	return e
 }

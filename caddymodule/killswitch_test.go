@@ -31,7 +31,7 @@ func TestKillSwitch(t *testing.T) {
 	if strings.Contains(html+list, "(command)") {
 		t.Error("the public sees who disabled it")
 	}
-	if got := e.tools(t); len(got.Disabled) != 1 || got.Disabled[0].By != whoRuns() || got.Changes[0].By != whoRuns() {
+	if got := e.tools(t); len(got.Disabled) != 1 || got.Disabled[0].By != operator(whoRuns()) || got.Changes[0].By != operator(whoRuns()) {
 		t.Errorf("the admin API lists %+v", got)
 	}
 
@@ -57,7 +57,7 @@ func TestKillSwitch(t *testing.T) {
 	eventually(t, "the second node to follow", func() bool { return other.status(t, "maps/x") == 403 })
 	maps.take()
 	other.wantRefused(t, "maps/x", 403, "the tool is disabled: again", maps)
-	if got := other.tools(t); len(got.Disabled) != 1 || got.Disabled[0].By != "admin API" {
+	if got := other.tools(t); len(got.Disabled) != 1 || got.Disabled[0].By != operator(byAdminAPI) {
 		t.Errorf("the second node lists %+v", got.Disabled)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/access"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 )
@@ -175,7 +176,9 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 	switch {
 	case c.Wiki != nil:
 		// Users of two wikis may have the same id.
-		if c.wiki, err = access.NewMediaWiki(c.Wiki.config(c.label)); err != nil {
+		config := c.Wiki.config(c.label)
+		config.Client = clientKey
+		if c.wiki, err = access.NewMediaWiki(config); err != nil {
 			return err
 		}
 		c.gate = &access.Gate{Users: c.wiki, Quotas: c.desk.quotas}
@@ -189,12 +192,30 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 	return nil
 }
 
-// cleanup gives back what provision opened, be it half.
+// cleanup gives back what provision opened, be it half, once the look-ups under way have ended.
 func (c *MaskAccess) cleanup() error {
 	if c.wiki == nil {
 		return nil
 	}
-	return c.wiki.Close()
+	return c.app.lookups.end(c.wiki.Close)
+}
+
+// clientKey tells clients apart where they share something: by their masks, or where none is made, as on the origin of
+// reveals, by their addresses, IPv6 ones by their /64.
+func clientKey(r *http.Request) string {
+	if m := requestOf(r); m != nil {
+		return m.client.mask
+	}
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return text
+	}
+	if addr = addr.Unmap(); addr.Is6() {
+		network, _ := addr.WithZone("").Prefix(masking.DefaultV6Prefix) // of an IPv6 address it can't fail
+		addr = network.Addr()
+	}
+	return addr.String()
 }
 
 // authenticatedUser is the user whom an authentication of Caddy's let in.
@@ -243,6 +264,13 @@ func (c *MaskAccess) lookNetwork(ctx context.Context, mask netip.Addr) (sighting
 		return sightings.NetworkRecord{}, &sightings.MaskError{Mask: mask, Err: sightings.ErrUnknown}
 	}
 	return n, err
+}
+
+// fromOwnOrigin reports whether a page of this origin made a request, or a program that says so. Browsers that
+// don't say where a request comes from may have it from anywhere.
+func fromOwnOrigin(r *http.Request) bool {
+	said := r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
+	return said && new(http.CrossOriginProtection).Check(r) == nil
 }
 
 // isHTTPS reports whether the browser came over https, to us or to a proxy that we trust.

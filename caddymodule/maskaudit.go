@@ -22,47 +22,61 @@ const (
 	maxAuditScan = 100 * auditChunk
 )
 
-// serveAudit shows the audit log, the newest entries first, to those who may read it. That they
-// read it stands in it before they do.
+// serveAudit shows the audit log on POST, the newest entries first, to those who may read it. That they
+// read it stands in it before they do, so nobody is led to it by a link.
 func (h *MaskInfo) serveAudit(w http.ResponseWriter, r *http.Request) error {
-	const action = "audit"
 	page := h.newPage("Audit log", access.User{})
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "The audit log is read by GET.")
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		user, refused := h.gate.Admit(r, access.Audit, 0)
+		if refused != nil {
+			return h.fail(w, r, auditRead, page, refused)
+		}
+		if wantsJSON(r) {
+			w.Header().Set("Allow", "POST")
+			return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "The audit log is read by POST.")
+		}
+		return h.write(w, r, http.StatusOK, "ask-audit", h.pageAgain(page, user), nil)
+	case http.MethodPost:
+		return h.readAudit(w, r, page)
 	}
-	if why := notAsked(r); why != "" {
-		return h.failStatus(w, r, http.StatusForbidden, page, why)
+	w.Header().Set("Allow", "GET, HEAD, POST")
+	return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "The audit log is read by POST.")
+}
+
+// auditRead is the action in metrics.
+const auditRead = "audit"
+
+func (h *MaskInfo) readAudit(w http.ResponseWriter, r *http.Request, page maskPage) error {
+	form, status, why := postedForm(w, r)
+	if why != "" {
+		return h.failStatus(w, r, status, page, why)
 	}
 	user, refused := h.gate.Admit(r, access.Audit, 0)
 	if refused != nil {
-		return h.fail(w, r, action, page, refused)
+		return h.fail(w, r, auditRead, page, refused)
 	}
 	page = h.pageAgain(page, user)
-	if fetchedElsewhere(r) {
-		return h.failStatus(w, r, http.StatusForbidden, page, "Another site's page led here. Follow the link below to read the audit log.")
-	}
-	query := r.URL.Query()
-	asked, err := parseAuditQuery(query)
+	asked, err := parseAuditQuery(form)
 	if err != nil {
-		return h.fail(w, r, action, page, err)
+		return h.fail(w, r, auditRead, page, err)
 	}
-	entry := audit.Entry{Performer: user.ID, Action: audit.Read, Reason: strings.TrimSpace(query.Get("reason"))}
+	entry := audit.Entry{Performer: user.ID, Name: user.Name, Action: audit.Read, Reason: strings.TrimSpace(form.Get("reason"))}
 	if err := entry.Validate(); err != nil {
-		return h.fail(w, r, action, page, mistakef("%v", err))
+		return h.fail(w, r, auditRead, page, mistakef("%v", err))
 	}
 	if err := checkReason(entry.Reason); err != nil {
-		return h.fail(w, r, action, page, err)
+		return h.fail(w, r, auditRead, page, err)
 	}
 	if _, err := h.desk.log.Append(r.Context(), entry); err != nil {
-		return h.fail(w, r, action, page, fmt.Errorf("writing the audit: %w", err))
+		return h.fail(w, r, auditRead, page, fmt.Errorf("writing the audit: %w", err))
 	}
 	view, err := readAudit(r.Context(), h.desk.log.Log, asked)
 	if err != nil {
-		return h.fail(w, r, action, page, err)
+		return h.fail(w, r, auditRead, page, err)
 	}
 	page.Data = view
-	h.app.metrics.lookups.WithLabelValues(action, "answered").Inc()
+	h.app.metrics.lookups.WithLabelValues(auditRead, "answered").Inc()
 	return h.write(w, r, http.StatusOK, "audit", page, view)
 }
 
@@ -105,10 +119,10 @@ func sequenceOf(query url.Values, name string) (n uint64, given bool, err error)
 	return n, true, nil
 }
 
-var auditActions = []audit.Action{audit.Info, audit.Compare, audit.Reveal, audit.Block, audit.Unblock, audit.Read}
+var auditActions = []audit.Action{audit.Info, audit.Compare, audit.Reveal, audit.Block, audit.Unblock, audit.Read, audit.Loss}
 
 func (q auditQuery) matches(e audit.Entry) bool {
-	return (q.action == 0 || e.Action == q.action) && (q.performer == "" || e.Performer == q.performer)
+	return (q.action == 0 || e.Action == q.action) && (q.performer == "" || e.Performer == q.performer || e.Name == q.performer)
 }
 
 // auditView is a page of the log.

@@ -90,7 +90,7 @@ func readPage(t *testing.T, e *edge, user, query string, header ...string) (*htt
 	for i := 0; i < len(header); i += 2 {
 		h[header[i]] = []string{header[i+1]}
 	}
-	resp, body := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/audit"+query, h)
+	resp, body := postForm(t, from(t, "127.9.9.9"), "http://"+e.site+"/.privacy/masks/audit", query, h)
 	var view auditView
 	if resp.StatusCode == 200 && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
 		if err := json.Unmarshal([]byte(body), &view); err != nil {
@@ -105,17 +105,17 @@ func TestAuditPage(t *testing.T) {
 	e := newEdge(t, auditSite(t, wiki.address()))
 	mask := edit(t, e, wiki, "127.130.7.1")
 	hostile := `"><script>alert(1)</script>` + "\u202e" + `&`
-	askMasks(t, e, "patroller", "?masks="+mask+"&reason="+url.QueryEscape(hostile), nil)
+	askMasks(t, e, "patroller", mask+"&reason="+url.QueryEscape(hostile), nil)
 
 	resp, _, view := readPage(t, e, "admin", "")
 	if resp.StatusCode != 200 || view.Total != 2 || view.Older != 0 || view.Newer != 0 || len(view.Entries) != 2 {
 		t.Fatalf("%d %+v", resp.StatusCode, view)
 	}
 	// That it is read stands in it already.
-	if read := view.Entries[0]; read.Sequence != 2 || read.Action != audit.Read || read.Performer != "admin" || len(read.Masks) != 0 {
+	if read := view.Entries[0]; read.Sequence != 2 || read.Action != audit.Read || read.Performer != "user:admin" || read.Name != "admin" || len(read.Masks) != 0 {
 		t.Errorf("the newest entry is %+v", read)
 	}
-	if e := view.Entries[1]; e.Sequence != 1 || e.Action != audit.Info || e.Performer != "patroller" || e.Reason != hostile ||
+	if e := view.Entries[1]; e.Sequence != 1 || e.Action != audit.Info || e.Performer != "user:patroller" || e.Reason != hostile ||
 		!slices.Equal(e.Masks, []netip.Addr{netip.MustParseAddr(mask)}) || e.Time.IsZero() {
 		t.Errorf("the oldest entry is %+v", e)
 	}
@@ -124,10 +124,10 @@ func TestAuditPage(t *testing.T) {
 	}
 
 	resp, body, _ := readPage(t, e, "admin", "", "Accept", "text/html,application/xhtml+xml")
-	if resp.StatusCode != 200 || !strings.Contains(body, `<td dir="auto">&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;`+"\u202e&amp;</td>") {
+	if resp.StatusCode != 200 || !strings.Contains(body, `<td data-column="Reason" dir="auto">&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;`+"\u202e&amp;</td>") {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
-	for _, want := range []string{`<td class="short">1</td>`, `<td class="short" dir="auto">patroller</td>`, `<code dir="ltr">` + mask + "</code>", `<td class="short">read</td>`} {
+	for _, want := range []string{`<td class="short" data-column="Entry">1</td>`, `<bdi>patroller</bdi> <span class="hint" dir="auto">user:patroller</span></td>`, `<code dir="ltr">` + mask + "</code>", `<td class="short" data-column="Action">read</td>`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %s", want)
 		}
@@ -136,13 +136,16 @@ func TestAuditPage(t *testing.T) {
 		len(policies) != 1 || !strings.HasPrefix(policies[0], "default-src 'none'; style-src 'self'; form-action 'self'") {
 		t.Errorf("a script, or policies %q", policies)
 	}
-	if resp, body := send(t, from(t, "127.9.9.9"), "HEAD", "http://"+e.site+"/.privacy/masks/audit", as("admin")); resp.StatusCode != 200 || body != "" {
-		t.Errorf("HEAD: %d %q", resp.StatusCode, body)
+	for method, header := range map[string]http.Header{"HEAD": as("admin", "Accept", "text/html"), "GET": as("admin", "Accept", "text/html", "Sec-Fetch-Site", "cross-site")} {
+		resp, body := send(t, from(t, "127.9.9.9"), method, "http://"+e.site+"/.privacy/masks/audit", header)
+		if resp.StatusCode != 200 || strings.Contains(body, mask) || (method == "GET") != strings.Contains(body, "Read the audit log") {
+			t.Errorf("%s: %d %q", method, resp.StatusCode, body)
+		}
 	}
 	if n := len(entries(t)); n != 2 {
 		t.Errorf("reading twice a day made %d entries", n)
 	}
-	if got := testutilCounter(t, e, `wikiveil_mask_lookups_total{action="audit",outcome="answered"}`); got != "3" {
+	if got := testutilCounter(t, e, `wikiveil_mask_lookups_total{action="audit",outcome="answered"}`); got != "2" {
 		t.Errorf("the metric says %q", got)
 	}
 }
@@ -161,15 +164,16 @@ func TestAuditPageRefusals(t *testing.T) {
 		"no rights":         {"plain", "", nil, 403, `"reason":"`},
 		"the right info":    {"patroller", "", nil, 403, `"reason":"`},
 		"loaded ahead":      {"admin", "", []string{"Sec-Purpose", "prefetch"}, 403, "not loaded ahead"},
-		"another site":      {"admin", "", []string{"Sec-Fetch-Site", "cross-site"}, 403, "Another site"},
-		"both ways":         {"admin", "?before=3&after=2", nil, 400, "not both"},
-		"before":            {"admin", "?before=203.0.113.9", nil, 400, "Before is not the number"},
-		"negative":          {"admin", "?after=-1", nil, 400, "After is not the number"},
-		"too large":         {"admin", "?after=18446744073709551615", nil, 400, "After is not the number"},
-		"action":            {"admin", "?action=203.0.113.9", nil, 400, "Unknown action: the actions are [info compare reveal"},
-		"unprintable":       {"admin", "?reason=%00", nil, 400, "Reason is not up to"},
-		"reason too long":   {"admin", "?reason=" + strings.Repeat("x", 1001), nil, 400, "Reason is not up to"},
-		"reason's address":  {"admin", "?reason=who+was+203.0.113.9", nil, 400, "The reason has an IP address in it"},
+		"another site":      {"admin", "", []string{"Sec-Fetch-Site", "cross-site"}, 403, "Another site"}, // case 34
+		"says nothing":      {"admin", "", []string{"Sec-Fetch-Site", ""}, 403, "Another site"},
+		"both ways":         {"admin", "before=3&after=2", nil, 400, "not both"},
+		"before":            {"admin", "before=203.0.113.9", nil, 400, "Before is not the number"},
+		"negative":          {"admin", "after=-1", nil, 400, "After is not the number"},
+		"too large":         {"admin", "after=18446744073709551615", nil, 400, "After is not the number"},
+		"action":            {"admin", "action=203.0.113.9", nil, 400, "Unknown action: the actions are [info compare reveal"},
+		"unprintable":       {"admin", "reason=%00", nil, 400, "Reason is not up to"},
+		"reason too long":   {"admin", "reason=" + strings.Repeat("x", 1001), nil, 400, "Reason is not up to"},
+		"reason's address":  {"admin", "reason=who+was+203.0.113.9", nil, 400, "The reason has an IP address in it"},
 		"of another origin": {"admin", "", []string{"Sec-Fetch-Site", "same-site"}, 403, "Another site"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,8 +186,10 @@ func TestAuditPageRefusals(t *testing.T) {
 			}
 		})
 	}
-	if resp, body := send(t, from(t, "127.9.9.9"), "POST", "http://"+e.site+"/.privacy/masks/audit", as("admin")); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
-		t.Errorf("POST: %d %s", resp.StatusCode, body)
+	for method, allow := range map[string]string{"GET": "POST", "PUT": "GET, HEAD, POST"} { // programs
+		if resp, body := send(t, from(t, "127.9.9.9"), method, "http://"+e.site+"/.privacy/masks/audit", as("admin")); resp.StatusCode != 405 || resp.Header.Get("Allow") != allow {
+			t.Errorf("%s: %d %s", method, resp.StatusCode, body)
+		}
 	}
 	if resp, _ := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/audit", nil); resp.StatusCode != 401 {
 		t.Errorf("nobody: %d", resp.StatusCode)
@@ -219,7 +225,7 @@ func TestAuditPaging(t *testing.T) {
 		return list
 	}
 	down := func(filter string) (all []uint64, sizes []int) {
-		query := "?" + filter
+		query := filter
 		for {
 			_, body, view := readPage(t, e, "admin", query)
 			if view.Entries == nil {
@@ -229,18 +235,18 @@ func TestAuditPaging(t *testing.T) {
 			if view.Older == 0 {
 				return all, sizes
 			}
-			query = fmt.Sprintf("?before=%d&%s", view.Older, filter)
+			query = fmt.Sprintf("before=%d&%s", view.Older, filter)
 		}
 	}
 	up := func(filter string) (all []uint64, sizes []int) {
-		query := "?after=0&" + filter
+		query := "after=0&" + filter
 		for {
 			_, _, view := readPage(t, e, "admin", query)
 			all, sizes = append(sequences(view), all...), append(sizes, len(view.Entries))
 			if view.Newer == 0 {
 				return all, sizes
 			}
-			query = fmt.Sprintf("?after=%d&%s", view.Newer, filter)
+			query = fmt.Sprintf("after=%d&%s", view.Newer, filter)
 		}
 	}
 	want := func(keep func(n uint64) bool) (list []uint64) {
@@ -269,23 +275,23 @@ func TestAuditPaging(t *testing.T) {
 		}
 	}
 	for query, c := range map[string]struct{ count, older, newer int }{
-		"?before=1":                   {0, 0, 0},
-		"?before=2":                   {1, 0, 1},
-		"?before=251":                 {100, 151, 0},
-		"?before=99999":               {100, 151, 0},
-		"?before=101":                 {100, 0, 100},
-		"?after=100":                  {100, 101, 200},
-		"?after=200":                  {50, 201, 0},
-		"?after=250":                  {0, 251, 0},
-		"?after=9223372036854775807":  {0, 251, 0},
-		"?before=9223372036854775807": {100, 151, 0},
+		"before=1":                   {0, 0, 0},
+		"before=2":                   {1, 0, 1},
+		"before=251":                 {100, 151, 0},
+		"before=99999":               {100, 151, 0},
+		"before=101":                 {100, 0, 100},
+		"after=100":                  {100, 101, 200},
+		"after=200":                  {50, 201, 0},
+		"after=250":                  {0, 251, 0},
+		"after=9223372036854775807":  {0, 251, 0},
+		"before=9223372036854775807": {100, 151, 0},
 	} {
 		if _, _, v := readPage(t, e, "admin", query); len(v.Entries) != c.count || int(v.Older) != c.older || int(v.Newer) != c.newer {
 			t.Errorf("%s: %d entries, older %d, newer %d", query, len(v.Entries), v.Older, v.Newer)
 		}
 	}
-	_, body, _ := readPage(t, e, "admin", "?before=150&action=block&performer=1", "Accept", "text/html")
-	for _, link := range []string{`audit?after=149&amp;action=block&amp;performer=1"`, `<option value="block" selected>`} {
+	_, body, _ := readPage(t, e, "admin", "before=150&action=block&performer=1", "Accept", "text/html")
+	for _, link := range []string{`<button name="after" value="149">Newer entries</button>`, `<input type="hidden" name="performer" value="1">`, `<option value="block" selected>`} {
 		if !strings.Contains(body, link) {
 			t.Errorf("the page lacks %s", link)
 		}

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/masking/access"
 )
 
 func init() {
@@ -19,10 +22,10 @@ func init() {
 // what several masks have in common, never an address or a city. It is a page that needs no script, and
 // JSON for programs (Accept: application/json, or ?format=json):
 //
-//	/.privacy/masks/                   asks for masks
-//	/.privacy/masks/MASK[,MASK...]     answers
-//	/.privacy/masks/reveal             POST: goes on to the origin where a mask is revealed
-//	/.privacy/masks/audit              the audit log, for those who may read it
+//	/.privacy/masks/          asks for masks; ?masks=MASK fills them in
+//	/.privacy/masks/          POST of masks and reason: answers
+//	/.privacy/masks/reveal    POST: goes on to the origin where a mask is revealed
+//	/.privacy/masks/audit     POST: the audit log, for those who may read it
 //
 // And for everybody, so that they can see how many reveals there were and that none vanished:
 //
@@ -39,6 +42,10 @@ type MaskInfo struct {
 	// BlockLink is the address of a form of the wiki that blocks a mask, with {mask} in
 	// its place, such as https://wiki.example/wiki/Special:Block/{mask}. Default: none.
 	BlockLink string `json:"block_link,omitempty"`
+
+	// LoginLink is the address of the wiki's page to log in, shown to who isn't. Default: Special:UserLogin beside
+	// the api.php of Wiki.
+	LoginLink string `json:"login_link,omitempty"`
 
 	logger *zap.Logger
 }
@@ -58,12 +65,35 @@ func (h *MaskInfo) validate() error {
 		return fmt.Errorf("path %q is not a plain path with a slash at both ends", h.Path)
 	}
 	if h.BlockLink != "" {
-		if !strings.HasPrefix(h.BlockLink, "https://") && !strings.HasPrefix(h.BlockLink, "http://") && !strings.HasPrefix(h.BlockLink, "/") ||
-			strings.Count(h.BlockLink, maskInLink) != 1 {
+		if !isWebAddress(h.BlockLink) || strings.Count(h.BlockLink, maskInLink) != 1 {
 			return fmt.Errorf("block_link %q is not a web address with %s once in it", h.BlockLink, maskInLink)
 		}
 	}
+	if h.LoginLink != "" && !isWebAddress(h.LoginLink) {
+		return fmt.Errorf("login_link %q is not a web address", h.LoginLink)
+	}
 	return h.MaskAccess.validate(false)
+}
+
+// isWebAddress reports whether a link leads to a page, here or elsewhere.
+func isWebAddress(link string) bool {
+	return strings.HasPrefix(link, "https://") || strings.HasPrefix(link, "http://") || strings.HasPrefix(link, "/")
+}
+
+// loginLink is where visitors log in, "" where that isn't known.
+func (h *MaskInfo) loginLink() string {
+	if h.LoginLink != "" || h.Wiki == nil {
+		return h.LoginLink
+	}
+	api, err := url.Parse(caddy.NewReplacer().ReplaceAll(h.Wiki.API, ""))
+	if err != nil {
+		return ""
+	}
+	script, ok := strings.CutSuffix(api.Path, "/api.php")
+	if !ok {
+		return ""
+	}
+	return script + "/index.php?title=Special:UserLogin"
 }
 
 // maskInLink is replaced in BlockLink.
@@ -94,6 +124,7 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if h.desk == nil { // see unlessInUse
 		return caddyhttp.Error(http.StatusServiceUnavailable, errNoDesk)
 	}
+	defer h.app.lookups.begin()()
 	if asked == checkpointPath || asked == linksPath {
 		return h.serveCheckpoint(w, r, asked)
 	}
@@ -113,8 +144,10 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		return h.startReveal(w, edgeRequest(w, r))
 	case "audit":
 		return h.serveAudit(w, r)
+	case "":
+		return h.serveLookup(w, r)
 	}
-	return h.serveLookup(w, r, below)
+	return h.failStatus(w, r, http.StatusNotFound, h.newPage("Masks", access.User{}), "There is nothing here. Masks are looked up by the form at "+h.Path)
 }
 
 // Interface guards

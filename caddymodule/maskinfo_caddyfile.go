@@ -15,6 +15,7 @@ import (
 //	    reveal ...
 //	    path       <path>
 //	    block_link <url with {mask}>
+//	    login_link <url>
 //	}
 func parseMaskInfo(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(MaskInfo)
@@ -43,13 +44,15 @@ func (h *MaskInfo) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.Path, err = oneArg(d)
 		case "block_link":
 			h.BlockLink, err = oneArg(d)
+		case "login_link":
+			h.LoginLink, err = oneArg(d)
 		default:
-			return d.Errf("unknown mask_info option %q (known: %s, path, block_link)", option, accessOptions)
+			return d.Errf("unknown mask_info option %q (known: %s, path, block_link, login_link)", option, accessOptions)
 		}
 		if err != nil {
 			return err
 		}
-		check := MaskInfo{Path: h.Path, BlockLink: h.BlockLink}
+		check := MaskInfo{Path: h.Path, BlockLink: h.BlockLink, LoginLink: h.LoginLink}
 		if err := check.validate(); err != nil {
 			return d.WrapErr(err)
 		}

@@ -62,6 +62,7 @@ func as(user string, more ...string) http.Header {
 	r := http.Request{Header: make(http.Header)}
 	r.SetBasicAuth(user, user)
 	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	for pair := range slices.Chunk(more, 2) {
 		r.Header.Set(pair[0], pair[1])
 	}
@@ -77,18 +78,41 @@ func edit(t *testing.T, e *edge, wiki *app, source string) string {
 	return wiki.one(t).Header.Get(headerMask)
 }
 
-// askMasks asks the page as a program and decodes its answer.
-func askMasks(t *testing.T, e *edge, user, below string, into any) int {
+// postForm sends a form of the site's pages.
+func postForm(t *testing.T, client *http.Client, target, form string, header http.Header) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest("POST", target, strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if header != nil {
+		r.Header = header.Clone()
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// askMasks looks masks up as a program, with a reason after "&reason=", and decodes the answer.
+func askMasks(t *testing.T, e *edge, user, masks string, into any) int {
 	t.Helper()
 	// A connection that is made while a reload ends may go to the listener that is closed, and is cut off.
 	var resp *http.Response
 	var body string
 	eventually(t, "an answer", func() bool {
-		r, err := http.NewRequest("GET", "http://"+e.site+"/.privacy/masks/"+below, nil)
+		r, err := http.NewRequest("POST", "http://"+e.site+"/.privacy/masks/", strings.NewReader("masks="+masks))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header = as(user)
+		r.Header = as(user, "Content-Type", "application/x-www-form-urlencoded")
 		if resp, err = from(t, "127.9.9.9").Do(r); err != nil {
 			return false
 		}
@@ -98,7 +122,7 @@ func askMasks(t *testing.T, e *edge, user, below string, into any) int {
 		return err == nil
 	})
 	if err := json.Unmarshal([]byte(body), into); err != nil && into != nil {
-		t.Fatalf("%s: %d %s: %v", below, resp.StatusCode, body, err)
+		t.Fatalf("%s: %d %s: %v", masks, resp.StatusCode, body, err)
 	}
 	return resp.StatusCode
 }
@@ -146,7 +170,7 @@ func TestMaskLookUp(t *testing.T) {
 	}
 
 	var common comparisonView
-	if status := askMasks(t, e, "patroller", "?reason=vandals&masks="+mobile+"%0A"+mobile2, &common); status != 200 {
+	if status := askMasks(t, e, "patroller", mobile+"%0A"+mobile2+"&reason=vandals", &common); status != 200 {
 		t.Fatal(status)
 	}
 	if common.Network == nil || common.Network.Mask != info.Network.Mask || common.Organization != "Same" || common.City != "Unknown" {
@@ -165,7 +189,7 @@ func TestMaskLookUp(t *testing.T) {
 	for _, entry := range entries(t) {
 		told = append(told, fmt.Sprintf("%s %v %d %s", entry.Performer, entry.Action, len(entry.Masks), entry.Reason))
 	}
-	if want := []string{"patroller info 1 ", "patroller info 1 ", "patroller info 1 ", "patroller compare 2 vandals", "patroller compare 2 "}; !slices.Equal(told, want) {
+	if want := []string{"user:patroller info 1 ", "user:patroller info 1 ", "user:patroller info 1 ", "user:patroller compare 2 vandals", "user:patroller compare 2 "}; !slices.Equal(told, want) {
 		t.Errorf("audit %q, want %q", told, want)
 	}
 
@@ -173,7 +197,7 @@ func TestMaskLookUp(t *testing.T) {
 	for _, accept := range []string{"application/json", "text/html"} {
 		header := as("admin")
 		header.Set("Accept", accept)
-		resp, body := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/"+mobile, header)
+		resp, body := postForm(t, from(t, "127.9.9.9"), "http://"+e.site+"/.privacy/masks/", "masks="+mobile, header)
 		if resp.StatusCode != 200 || !strings.Contains(body, "Example Mobile") || strings.Contains(body, "127.130.7.1") || strings.Contains(body, "127.9.9.9") {
 			t.Errorf("%s: %d %s", accept, resp.StatusCode, body)
 		}
@@ -191,8 +215,8 @@ func TestMaskLookUp(t *testing.T) {
 	}
 	header := as("admin")
 	header.Set("Accept", "text/html")
-	_, body := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/"+mobile+","+other, header)
-	for _, want := range []string{`href="/.privacy/masks/` + mobile + `"`, `href="/.privacy/masks/` + other + `"`, "Not Same"} {
+	_, body := postForm(t, from(t, "127.9.9.9"), "http://"+e.site+"/.privacy/masks/", "masks="+mobile+","+other, header)
+	for _, want := range []string{`name="masks" value="` + mobile + `"`, `name="masks" value="` + other + `"`, "Not Same"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the comparison's page lacks %q: %s", want, body)
 		}
@@ -205,6 +229,29 @@ func TestMaskLookUp(t *testing.T) {
 	}
 }
 
+// Case 10: what is looked up, by whom and why stands in no log of requests.
+func TestCase10LookUpsLeaveNoTraceInLogs(t *testing.T) {
+	wiki := newApp(t, nil)
+	e := newEdge(t, strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "csp strict", "log\ncsp strict", 1))
+	mask := edit(t, e, wiki, "127.0.3.1")
+	eventually(t, "the edit in the log", func() bool { return strings.Contains(e.readLog(t), "handled request") })
+	edited := e.readLog(t)
+	var info infoView
+	if status := askMasks(t, e, "admin", mask+"&reason=Suspected+sockpuppet+of+User:Example", &info); status != 200 {
+		t.Fatal(status)
+	}
+	if resp, body, _ := readPage(t, e, "admin", "action=info&performer=user:admin&reason=Suspected+sockpuppet"); resp.StatusCode != 200 || !strings.Contains(body, mask) {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	eventually(t, "the requests in the log", func() bool { return strings.Count(e.readLog(t), "handled request") >= 3 })
+	log := strings.TrimPrefix(e.readLog(t), edited)
+	for _, trace := range []string{mask, info.Ranges[0].Mask.String(), "sockpuppet", "user:admin", "performer"} {
+		if strings.Contains(log, trace) {
+			t.Errorf("the log has %q", trace)
+		}
+	}
+}
+
 func TestMaskLookUpRefusals(t *testing.T) {
 	wiki := newApp(t, nil)
 	e := newEdge(t, strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "data_dir", "quota info 30\ndata_dir", 1))
@@ -214,52 +261,75 @@ func TestMaskLookUpRefusals(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("2001:2f::%d", i+1)
 	}
-	elsewhere := func(user, site string) http.Header {
-		h := as(user)
-		h.Set("Sec-Fetch-Site", site)
+	noUser := http.Header{"Accept": {"application/json"}, "Sec-Fetch-Site": {"same-origin"}}
+	unsaid := as("admin")
+	unsaid.Del("Sec-Fetch-Site")
+	origin := func(origin string) http.Header {
+		h := unsaid.Clone()
+		h.Set("Origin", origin)
 		return h
 	}
-	ahead := as("admin")
-	ahead.Set("Sec-Purpose", "prefetch")
-	noUser := http.Header{"Accept": {"application/json"}}
 	before := len(entries(t))
 	for _, tt := range []struct {
-		name, method, below string
-		header              http.Header
-		status              int
-		want                string
+		name, masks string
+		header      http.Header
+		status      int
+		want        string
 	}{
-		{"nobody", "GET", mask, noUser, 401, ""},
-		{"plain user", "GET", mask, as("plain"), 403, "right"},
-		{"plain user, empty page", "GET", "", as("plain"), 403, "right"},
-		{"an address", "GET", "192.0.2.7", as("admin"), 400, "umber 1 is not a mask"},
-		{"another address", "GET", "?masks=2001:db8::1", as("admin"), 400, "umber 1 is not a mask"},
-		{"with a zone", "GET", "?masks=" + mask + "%25eth0", as("admin"), 400, "is not a mask"},
-		{"with a length", "GET", mask + "/64", as("admin"), 400, "is not a mask"},
-		{"nonsense", "GET", "%3Cscript%3E", as("admin"), 400, "is not a mask"},
-		{"too many", "GET", strings.Join(many, ","), as("admin"), 400, "21 masks are too many"},
-		{"twice", "GET", mask + "," + mask, as("admin"), 400, "stands twice"},
-		{"network among others", "GET", mask + ",2001:2e::1", as("admin"), 400, "only clients' masks can be compared"},
-		{"long reason", "GET", mask + "?reason=" + strings.Repeat("x", audit.MaxReason+1), as("admin"), 400, "eason"},
-		{"an address in the reason", "GET", mask + "?reason=sock+of+192.0.2.7", as("admin"), 400, "eason has an IP address in it"},
-		{"an address and its port in the reason", "GET", mask + "?reason=[2001:db8::1]:443", as("admin"), 400, "eason has an IP address in it"},
-		{"by POST", "POST", mask, as("admin"), 405, "looked up by GET"},
-		{"loaded ahead", "GET", mask, ahead, 403, "not loaded ahead"},
-		{"an image in a page of the wiki", "GET", mask, as("admin", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "image"), 403, "not part of another page"},
-		{"a frame in a page of the wiki", "GET", mask, as("admin", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "iframe"), 403, "not part of another page"},
-		{"another site's link", "GET", mask, elsewhere("admin", "cross-site"), 200, "asked for on the wiki itself"},
-		{"another host's link", "GET", mask, elsewhere("admin", "same-site"), 200, "asked for on the wiki itself"},
+		{"nobody", mask, noUser, 401, ""},
+		{"plain user", mask, as("plain"), 403, "right"},
+		{"plain user, nothing", "", as("plain"), 403, "right"},
+		{"nothing", "", as("admin"), 400, "No mask was given"},
+		{"an address", "192.0.2.7", as("admin"), 400, "umber 1 is not a mask"},
+		{"another address", "2001:db8::1", as("admin"), 400, "umber 1 is not a mask"},
+		{"with a zone", mask + "%25eth0", as("admin"), 400, "is not a mask"},
+		{"with a length", mask + "/64", as("admin"), 400, "is not a mask"},
+		{"nonsense", "%3Cscript%3E", as("admin"), 400, "is not a mask"},
+		{"no form", mask + "&%zz", as("admin"), 400, "The form can't be read"},
+		{"an endless form", mask + "&x=" + strings.Repeat("x", maxLookupForm), as("admin"), 400, "The form can't be read"},
+		{"too many", strings.Join(many, ","), as("admin"), 400, "21 masks are too many"},
+		{"twice", mask + "," + mask, as("admin"), 400, "stands twice"},
+		{"network among others", mask + ",2001:2e::1", as("admin"), 400, "only clients' masks can be compared"},
+		{"long reason", mask + "&reason=" + strings.Repeat("x", audit.MaxReason+1), as("admin"), 400, "eason"},
+		{"an address in the reason", mask + "&reason=sock+of+192.0.2.7", as("admin"), 400, "eason has an IP address in it"},
+		{"an address and its port in the reason", mask + "&reason=[2001:db8::1]:443", as("admin"), 400, "eason has an IP address in it"},
+		{"loaded ahead", mask, as("admin", "Sec-Purpose", "prefetch"), 403, "not loaded ahead"},
+		{"a form in a frame", mask, as("admin", "Sec-Fetch-Dest", "iframe"), 403, "not part of another page"},
+		// Case 34: another site's form, in browsers that say so by the one header, the other, or not at all.
+		{"another site", mask, as("admin", "Sec-Fetch-Site", "cross-site"), 403, "Another site's page led here"},
+		{"another host", mask, as("admin", "Sec-Fetch-Site", "same-site"), 403, "Another site's page led here"},
+		{"another origin", mask, origin("https://evil.example"), 403, "Another site's page led here"},
+		{"another port", mask, origin("http://127.0.0.1:1"), 403, "Another site's page led here"},
+		{"no origin", mask, origin("null"), 403, "Another site's page led here"},
+		{"a browser that says nothing", mask, unsaid, 403, "doesn't say where it comes from"},
 	} {
-		resp, body := send(t, from(t, "127.9.9.9"), tt.method, "http://"+e.site+"/.privacy/masks/"+tt.below, tt.header)
+		resp, body := postForm(t, from(t, "127.9.9.9"), "http://"+e.site+"/.privacy/masks/", "masks="+tt.masks, tt.header)
 		if resp.StatusCode != tt.status || !strings.Contains(body, tt.want) {
 			t.Errorf("%s: %d %s, want %d %q", tt.name, resp.StatusCode, body, tt.status, tt.want)
 		}
 		html := tt.header.Clone()
 		html.Set("Accept", "text/html")
-		_, page := send(t, from(t, "127.9.9.9"), tt.method, "http://"+e.site+"/.privacy/masks/"+tt.below, html)
+		_, page := postForm(t, from(t, "127.9.9.9"), "http://"+e.site+"/.privacy/masks/", "masks="+tt.masks, html)
 		if strings.Contains(body+page, "192.0.2.7") || strings.Contains(body+page, "2001:db8::1") {
 			t.Errorf("%s: the answer says again what may be an address", tt.name)
 		}
+	}
+	// Cases 10 and 34: no link looks anything up, wherever it is; it fills the form in.
+	for below, want := range map[string]int{"": 200, "?masks=" + mask + "&reason=x": 405, "?masks=192.0.2.7": 200, mask: 404, mask + "?reason=x": 404} {
+		for _, header := range []http.Header{as("admin"), as("admin", "Sec-Fetch-Site", "cross-site"), unsaid} {
+			if resp, body := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/"+below, header); resp.StatusCode != want || strings.Contains(body, "192.0.2.7") {
+				t.Errorf("GET %q: %d %s", below, resp.StatusCode, body)
+			}
+			html := header.Clone()
+			html.Set("Accept", "text/html")
+			resp, body := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/"+below, html)
+			if filled := strings.Contains(body, ">"+mask+"</textarea>"); filled != (want == 405) || strings.Contains(body, "Organization") {
+				t.Errorf("GET %q: the form is filled in: %v: %d %s", below, filled, resp.StatusCode, body)
+			}
+		}
+	}
+	if resp, _ := send(t, from(t, "127.9.9.9"), "PUT", "http://"+e.site+"/.privacy/masks/", as("admin")); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("PUT: %d %v", resp.StatusCode, resp.Header)
 	}
 	if after := len(entries(t)); after != before {
 		t.Errorf("%d entries were written for what was refused", after-before)
@@ -276,6 +346,10 @@ func TestMaskLookUpRefusals(t *testing.T) {
 	var info infoView
 	if status := askMasks(t, e, "patroller", mask, &info); status != 200 {
 		t.Errorf("another user's quota: %d", status)
+	}
+	// A program says its origin by hand.
+	if resp, body := postForm(t, from(t, "127.9.9.9"), "http://"+e.site+"/.privacy/masks/", "masks="+mask, origin("http://"+e.site)); resp.StatusCode != 200 {
+		t.Errorf("the site's own origin: %d %s", resp.StatusCode, body)
 	}
 	if n := len(wiki.take()); n != 0 {
 		t.Errorf("the app got %d requests", n)
@@ -396,7 +470,7 @@ func TestLookUpFilesAreSealed(t *testing.T) {
 	e := newEdge(t, maskSite(t, "", maskUsers, wiki.address()))
 	mask := edit(t, e, wiki, "127.0.3.1")
 	var info infoView
-	if status := askMasks(t, e, "patroller", mask+"?reason=because-of-this", &info); status != 200 {
+	if status := askMasks(t, e, "patroller", mask+"&reason=because-of-this", &info); status != 200 {
 		t.Fatal(status)
 	}
 	if entries(t)[0].Reason != "because-of-this" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,19 +17,44 @@ import (
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
-// serveLookup answers questions about masks. They stand in the path, or in the query as the page's form
-// sends them.
-func (h *MaskInfo) serveLookup(w http.ResponseWriter, r *http.Request, below string) error {
+// maxLookupForm is more than the masks and the reason of one look-up need.
+const maxLookupForm = 16 << 10
+
+// serveLookup shows the form on GET and looks up on POST alone: what is looked up, by whom and why then stands in no
+// access log, history or Referer, and a link or a page of another site looks nothing up in anybody's name.
+func (h *MaskInfo) serveLookup(w http.ResponseWriter, r *http.Request) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return h.showForm(w, r)
+	case http.MethodPost:
+		return h.lookUp(w, r)
+	}
+	w.Header().Set("Allow", "GET, HEAD, POST")
+	return h.failStatus(w, r, http.StatusMethodNotAllowed, h.newPage("Masks", access.User{}), "Masks are looked up by POST.")
+}
+
+// showForm shows the form, with the masks filled in that a link names.
+func (h *MaskInfo) showForm(w http.ResponseWriter, r *http.Request) error {
 	page := h.newPage("Masks", access.User{})
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "Masks are looked up by GET.")
+	page.Asked = onlyMasks(strings.Join(r.URL.Query()["masks"], " "))
+	if page.Asked != "" && wantsJSON(r) {
+		w.Header().Set("Allow", "POST")
+		return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "Masks are looked up by POST.")
 	}
-	query := r.URL.Query()
-	page.Asked, page.Reason = strings.TrimSpace(below+" "+strings.Join(query["masks"], " ")), strings.TrimSpace(query.Get("reason"))
-	if why := notAsked(r); why != "" {
-		return h.failStatus(w, r, http.StatusForbidden, page, why)
+	user, refused := h.gate.Admit(r, access.Info, 0)
+	if refused != nil {
+		return h.fail(w, r, audit.Info.String(), page, refused)
 	}
+	return h.write(w, r, http.StatusOK, "ask", h.pageAgain(page, user), struct{}{})
+}
+
+func (h *MaskInfo) lookUp(w http.ResponseWriter, r *http.Request) error {
+	page := h.newPage("Masks", access.User{})
+	form, status, why := postedForm(w, r)
+	if why != "" {
+		return h.failStatus(w, r, status, page, why)
+	}
+	page.Asked, page.Reason = strings.TrimSpace(strings.Join(form["masks"], " ")), strings.TrimSpace(form.Get("reason"))
 	masks, err := parseMasks(page.Asked)
 	if err != nil {
 		page.Asked = onlyMasks(page.Asked)
@@ -39,12 +65,7 @@ func (h *MaskInfo) serveLookup(w http.ResponseWriter, r *http.Request, below str
 	if len(masks) > 1 {
 		action = audit.Compare
 	}
-	// Nothing is taken from the quota for a mistake, nor for another site's link: it must not use up anybody's.
-	units := len(masks)
-	if fetchedElsewhere(r) {
-		units = 0
-	}
-	user, refused := h.gate.Admit(r, access.Info, units)
+	user, refused := h.gate.Admit(r, access.Info, len(masks)) // nothing is taken from the quota for a mistake
 	if refused != nil {
 		return h.fail(w, r, action.String(), page, refused)
 	}
@@ -53,18 +74,29 @@ func (h *MaskInfo) serveLookup(w http.ResponseWriter, r *http.Request, below str
 		return h.fail(w, r, action.String(), page, err)
 	}
 	if len(masks) == 0 {
-		return h.write(w, r, http.StatusOK, "ask", page, struct{}{})
-	}
-	if units == 0 {
-		page.Error = "Press the button to look these masks up."
-		return h.write(w, r, http.StatusOK, "ask", page, failure{Error: "look-ups are asked for on the wiki itself"})
+		return h.failStatus(w, r, http.StatusBadRequest, page, "No mask was given.")
 	}
 	return h.answer(w, r, page, action, masks)
 }
 
+// postedForm reads a form that was sent on purpose from a page of this origin, or tells why it isn't taken.
+func postedForm(w http.ResponseWriter, r *http.Request) (form url.Values, status int, why string) {
+	if why := notAsked(r); why != "" {
+		return nil, http.StatusForbidden, why
+	}
+	if !fromOwnOrigin(r) {
+		return nil, http.StatusForbidden, "Another site's page led here, or the request doesn't say where it comes from. Programs send the header Origin with this site's origin."
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxLookupForm)
+	if err := r.ParseForm(); err != nil {
+		return nil, http.StatusBadRequest, "The form can't be read: it is too long, or isn't encoded as a form."
+	}
+	return r.PostForm, 0, ""
+}
+
 // answer writes the audit, looks up, and answers.
 func (h *MaskInfo) answer(w http.ResponseWriter, r *http.Request, page maskPage, action audit.Action, masks []netip.Addr) error {
-	entry := audit.Entry{Performer: page.User.ID, Action: action, Masks: masks, Reason: page.Reason}
+	entry := audit.Entry{Performer: page.User.ID, Name: page.User.Name, Action: action, Masks: masks, Reason: page.Reason}
 	if err := entry.Validate(); err != nil {
 		return h.fail(w, r, action.String(), page, mistakef("%v", err))
 	}
@@ -147,14 +179,17 @@ func onlyMasks(text string) string {
 
 // checkReason refuses a reason with an address in it: it would outlive the mask's epoch in the audit, and be
 // shown to whoever is blocked.
-func checkReason(reason string) error {
+func checkReason(reason string) error { return checkNoAddress("the reason", reason) }
+
+// checkNoAddress refuses a text that is kept, if an address is in it.
+func checkNoAddress(what, text string) error {
 	found := false
-	spelling.ReplaceIn(reason, func(addr netip.Addr) (string, bool) {
+	spelling.ReplaceIn(text, func(addr netip.Addr) (string, bool) {
 		found = found || !masking.Is(addr) && !addr.IsUnspecified() && !isVersion(addr)
 		return "", false
 	})
 	if found {
-		return mistakef("the reason has an IP address in it: write the mask in its place")
+		return mistakef("%s has an IP address in it: write the mask in its place", what)
 	}
 	return nil
 }
@@ -172,15 +207,6 @@ func notAsked(r *http.Request) string {
 		return ""
 	}
 	return "Look-ups are not part of another page."
-}
-
-// fetchedElsewhere reports whether another site's page made the request.
-func fetchedElsewhere(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin":
-		return false
-	}
-	return true
 }
 
 // networkView is a network's mask with its width, which is never written as a slash length after the

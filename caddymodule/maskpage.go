@@ -27,6 +27,9 @@ var (
 	maskPageCSS string
 
 	maskPages = template.Must(template.New("page").Funcs(template.FuncMap{
+		"turn": func(page maskPage, view *auditView, name string, at uint64, label string) auditTurn {
+			return auditTurn{page, view, name, at, label}
+		},
 		"pair":    func(page maskPage, n *networkView) networkLine { return networkLine{page, n} },
 		"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
 		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
@@ -45,6 +48,7 @@ type maskPage struct {
 	BlockLink   string
 	CanReveal   bool
 	CanAudit    bool
+	Login       string // where to log in; "" for who is, or where that isn't known
 	Asked       string // what stands in the field
 	Reason      string
 	Error       string
@@ -55,6 +59,15 @@ type maskPage struct {
 type networkLine struct {
 	Page maskPage
 	Net  *networkView
+}
+
+// auditTurn is a button that turns to another page of the audit log.
+type auditTurn struct {
+	Page  maskPage
+	View  *auditView
+	Name  string // before or after
+	At    uint64
+	Label string
 }
 
 // newPage begins a page for a user, who may be nobody.
@@ -74,9 +87,6 @@ func (p maskPage) BlockURL(mask netip.Addr) string {
 	}
 	return strings.Replace(p.BlockLink, maskInLink, mask.String(), 1)
 }
-
-// URL is the address of a mask's look-up.
-func (p maskPage) URL(mask netip.Addr) string { return p.Path + mask.String() }
 
 // write answers with one of the templates, or in JSON where the visitor is a program.
 func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, name string, page maskPage, value any) error {
@@ -133,6 +143,9 @@ func (h *MaskInfo) fail(w http.ResponseWriter, r *http.Request, action string, p
 	switch {
 	case errors.As(err, &refusal):
 		reason = string(refusal.Reason)
+		if refusal.Reason == access.Anonymous {
+			page.Login = h.loginLink()
+		}
 		if refusal.Cause != nil {
 			h.logger.Error("look-up refused", zap.String("reason", reason), zap.Error(refusal.Cause))
 		}

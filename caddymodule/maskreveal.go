@@ -104,6 +104,7 @@ func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 	if h.desk == nil { // see unlessInUse
 		return caddyhttp.Error(http.StatusServiceUnavailable, errNoDesk)
 	}
+	defer h.app.lookups.begin()()
 	flow, err := h.flow()
 	if err != nil {
 		return h.refuse(w, err, nil)

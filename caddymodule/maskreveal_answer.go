@@ -123,7 +123,7 @@ func (h *MaskReveal) answer(w http.ResponseWriter, r *http.Request, flow *confir
 		return h.refuse(w, err, nil)
 	}
 	entry := audit.Entry{
-		Performer: subject.User, Action: audit.Reveal, Masks: []netip.Addr{subject.Mask},
+		Performer: subject.User, Name: subject.Name, Action: audit.Reveal, Masks: []netip.Addr{subject.Mask},
 		Reason: strings.TrimSpace(form.Get(reasonField)),
 	}
 	if err := entry.Validate(); err != nil {

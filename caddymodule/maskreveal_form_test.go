@@ -29,9 +29,9 @@ func TestRevealFormAttacks(t *testing.T) {
 		return func(_ *page, form url.Values) { form.Set("reason", text) }
 	}
 	attacks := []*formAttack{
-		{name: "no reason", form: reason(""), status: 400, reason: "mistake", text: "A reveal needs a reason."},
-		{name: "a reason of spaces", form: reason(" \u00a0 "), status: 400, reason: "mistake", text: "A reveal needs a reason."},
-		{name: "no field for it", form: func(_ *page, f url.Values) { f.Del("reason") }, status: 400, reason: "mistake", text: "A reveal needs a reason."},
+		{name: "no reason", form: reason(""), status: 400, reason: "mistake", text: "A reason is needed."},
+		{name: "a reason of spaces", form: reason(" \u00a0 "), status: 400, reason: "mistake", text: "A reason is needed."},
+		{name: "no field for it", form: func(_ *page, f url.Values) { f.Del("reason") }, status: 400, reason: "mistake", text: "A reason is needed."},
 		{name: "a reason that is too long", form: reason(strings.Repeat("x", audit.MaxReason+1)), status: 400, reason: "mistake", text: "Reason is not up to 1000 bytes"},
 		{name: "a reason of two lines", form: reason("a\nb"), status: 400, reason: "mistake", text: "printable text"},
 		{name: "a reason twice", form: func(_ *page, f url.Values) { f.Add("reason", "x") }, status: 400, reason: "repeated_field", text: "field twice"},
@@ -72,7 +72,7 @@ func TestRevealFormAttacks(t *testing.T) {
 		{name: "another browser with the session", before: func(p *page) { p.surfer = s.browser(checkerAddr, "checker") },
 			status: 403, reason: "no_browser_cookie", text: "allow cookies"},
 		{name: "the quota used up", session: "exhausted", before: func(*page) {
-			if _, err := app.desk.quotas.Take(context.Background(), "8", access.Reveal, access.DefaultReveal); err != nil {
+			if _, err := app.desk.quotas.Take(context.Background(), "wiki:8", access.Reveal, access.DefaultReveal); err != nil {
 				t.Fatal(err)
 			}
 		}, status: 429, reason: "quota", text: "quota of 20 a day"},
@@ -101,7 +101,7 @@ func TestRevealFormAttacks(t *testing.T) {
 		before := s.counted("used")
 		s.wantRefused(t, genuine.send(genuine.form("why"), nil), before, 403, "used", "answered before")
 	})
-	if all := reveals(t); len(all) != 1 || all[0].Performer != "5" {
+	if all := reveals(t); len(all) != 1 || all[0].Performer != "wiki:5" {
 		t.Errorf("the audit has %+v", all)
 	}
 	t.Run("the audit can't be written", func(t *testing.T) {

@@ -42,7 +42,7 @@ func (h *MaskInfo) beginReveal(w http.ResponseWriter, r *http.Request) (user acc
 		return user, "", confirm.ErrInsecure
 	case notAsked(r) != "":
 		return user, "", confirm.ErrSpeculative
-	case new(http.CrossOriginProtection).Check(r) != nil:
+	case !fromOwnOrigin(r):
 		return user, "", errCrossSite
 	}
 	if user, err = h.gate.Admit(r, access.Reveal, 0); err != nil {

@@ -40,10 +40,10 @@ func TestReveal(t *testing.T) {
 		user, shown string   // in the audit, on the page
 		open        []string // identities; none: the edge itself
 	}{
-		{name: "local, another port, users of the wiki", options: revealOptions{seal: "local", gate: wikiGate, there: wikiGate}, user: "4", shown: "User:checker"},
-		{name: "any, subdomain", options: revealOptions{seal: "any " + sealed, gate: wikiGate, subdomain: true}, user: "4", shown: "User:checker", open: files[1:]},
+		{name: "local, another port, users of the wiki", options: revealOptions{seal: "local", gate: wikiGate, there: wikiGate}, user: "wiki:4", shown: "User:checker"},
+		{name: "any, subdomain", options: revealOptions{seal: "any " + sealed, gate: wikiGate, subdomain: true}, user: "wiki:4", shown: "User:checker", open: files[1:]},
 		{name: "all, another port, users of Caddy", options: revealOptions{seal: "all " + sealed, gate: "user checker reveal", there: "user checker reveal",
-			auth: basicAuth(t, "/.privacy/* /reveal", "checker")}, user: "checker", shown: "checker", open: files},
+			auth: basicAuth(t, "/.privacy/* /reveal", "checker")}, user: "user:checker", shown: "checker", open: files},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newRevealScene(t, tt.options)

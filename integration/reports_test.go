@@ -86,6 +86,15 @@ func TestChromiumReportsByURI(t *testing.T) {
 	for _, kind := range []string{"script", "image", "fetch", "stylesheet"} {
 		third.waitFor(t, kind)
 	}
+
+	// Case 66: on a phone the plot of the rollout scrolls, and a keyboard can do it.
+	b.onPhone(t)
+	b.open(t, s.admin+"/wikiveil/csp/rollout")
+	b.waitFor(t, `document.querySelector('.plot svg')`)
+	if n := wantScrollersFocusable(t, b); n == 0 {
+		t.Error("nothing scrolls on the rollout's page")
+	}
+	screenshot(t, b, "rollout-phone.png")
 }
 
 // Over TLS it reports by name: the policy names an endpoint that a header gives the path of.

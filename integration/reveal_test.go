@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/wikiveil/wikiveil/masking/audit"
 	"github.com/wikiveil/wikiveil/masking/seal"
 )
 
@@ -123,8 +124,10 @@ func TestAdministratorReveals(t *testing.T) {
 		fillIn("wpName1", adminName), fillIn("wpPassword1", adminPassword), click("#wpLoginAttempt"))
 	b.waitFor(t, `document.querySelector('#pt-logout')`)
 
-	b.open(t, s.url+"/.privacy/masks/"+mask)
-	b.do(t, click("form[method=post] button"))
+	b.open(t, s.url+"/.privacy/masks/?masks="+mask) // which looks nothing up yet
+	b.do(t, click("main form button"))
+	b.waitFor(t, `document.querySelector('form[action$=reveal] button')`)
+	b.do(t, click("form[action$=reveal] button"))
 	b.waitForLocation(t, s.origin)
 	code := text(t, b, ".code")
 	screenshot(t, b, "reveal-ask.png")
@@ -135,6 +138,10 @@ func TestAdministratorReveals(t *testing.T) {
 	box, err := seal.ParseBox(evaluate[string](t, b, `document.querySelector('textarea').value`))
 	if err != nil {
 		t.Fatal(err)
+	}
+	receipt := evaluate[string](t, b, `document.querySelectorAll('textarea')[1].value`)
+	if c, err := audit.ParseCheckpoint([]byte(receipt)); err != nil || c.Reveals != 1 {
+		t.Errorf("the receipt is %s: %v", receipt, err)
 	}
 	screenshot(t, b, "reveal-box.png")
 	if addr, err := seal.Open(box, s.identity); err != nil || addr != netip.MustParseAddr(alice) {

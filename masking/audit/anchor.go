@@ -92,6 +92,7 @@ func (l *Log) runAnchor() {
 				due = time.After(headRetry)
 			}
 		case <-l.quit:
+			<-l.done // the commit under way
 			l.storeUnasked()
 			return
 		}

@@ -56,7 +56,7 @@ func decodeRecord(data []byte) (record, error) {
 
 // encodeContent gives the part of an entry that is to be encrypted.
 func encodeContent(e Entry) []byte {
-	b := appendString(nil, e.Performer)
+	b := appendString(appendString(nil, e.Performer), e.Name)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(e.Masks)))
 	for _, m := range e.Masks {
 		as16 := m.As16()
@@ -70,7 +70,7 @@ func encodeContent(e Entry) []byte {
 // encodes to the same bytes again, so an entry has one form only.
 func decodeContent(data []byte, e *Entry) error {
 	d := &decoder{rest: data}
-	e.Performer = string(d.bytes(MaxPerformer))
+	e.Performer, e.Name = string(d.bytes(MaxPerformer)), string(d.bytes(MaxPerformer))
 	n := d.uint32()
 	if n > MaxMasks {
 		return errForm

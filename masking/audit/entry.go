@@ -80,9 +80,12 @@ type Entry struct {
 	Time     time.Time `json:"time"`
 	Previous Hash      `json:"previous"`
 
-	// Performer is the id of the user who acts.
+	// Performer is the id of the user who acts. What it starts with tells where it is from, so that
+	// nobody acts in the name of another's users: "wiki:42", "user:alice", "admin:root".
 	Performer string `json:"performer"`
-	Action    Action `json:"action"`
+	// Name is what people knew the performer by then; it may be missing.
+	Name   string `json:"name,omitempty"`
+	Action Action `json:"action"`
 	// Masks are what is acted on, as a set: the log keeps them sorted, each once.
 	Masks []netip.Addr `json:"masks"`
 	// Reason is the performer's own. A reveal needs one, and so does a loss.
@@ -104,7 +107,7 @@ func (e Entry) Validate() error {
 	switch {
 	case !e.Action.Valid():
 		return ErrAction
-	case e.Performer == "" || !printable(e.Performer, MaxPerformer):
+	case e.Performer == "" || !printable(e.Performer, MaxPerformer) || !printable(e.Name, MaxPerformer):
 		return ErrPerformer
 	case !printable(e.Reason, MaxReason):
 		return ErrReason
