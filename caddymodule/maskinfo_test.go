@@ -359,7 +359,8 @@ func TestMaskLookUpRefusals(t *testing.T) {
 // A site does not tell of another's masks, and an epoch that is gone takes its records with it.
 func TestMaskLookUpOfOthers(t *testing.T) {
 	wiki := newApp(t, nil)
-	config := maskSite(t, "", maskUsers+"\nsite other", wiki.address())
+	config := maskSite(t, "", maskUsers+"\nsite other", wiki.address()) +
+		"\nhttp://other.example:{PORT} {\nclient_mask {\nsite other\n}\nreverse_proxy " + wiki.address() + "\n}\n"
 	e := newEdge(t, config)
 	mask := edit(t, e, wiki, "127.0.3.1")
 	var failed failure

@@ -46,7 +46,7 @@ func wantAuditReadable(t *testing.T, b *browser, wiki string) {
 	if width := evaluate[int](t, b, `document.documentElement.scrollWidth`); width > 360 {
 		t.Errorf("on a phone the page is %d pixels wide", width)
 	}
-	if column := evaluate[string](t, b, `getComputedStyle(document.querySelector('td'), '::before').content`); column != `"Entry" ": "` {
+	if column := evaluate[string](t, b, `getComputedStyle(document.querySelector('td'), '::before').content`); column != `"Entry: "` {
 		t.Errorf("on a phone a cell begins with %s", column)
 	}
 	wantScrollersFocusable(t, b)

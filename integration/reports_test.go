@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,12 +90,38 @@ func TestChromiumReportsByURI(t *testing.T) {
 
 	// Case 66: on a phone the plot of the rollout scrolls, and a keyboard can do it.
 	b.onPhone(t)
-	b.open(t, s.admin+"/wikiveil/csp/rollout")
+	b.open(t, s.rolloutPage(t))
 	b.waitFor(t, `document.querySelector('.plot svg')`)
 	if n := wantScrollersFocusable(t, b); n == 0 {
 		t.Error("nothing scrolls on the rollout's page")
 	}
 	screenshot(t, b, "rollout-phone.png")
+}
+
+// rolloutPage is where the page is that `wikiveil csp rollout --page` prints: Caddy's admin API itself lets no browser in.
+func (e *edge) rolloutPage(t *testing.T) string {
+	t.Helper()
+	r, err := http.NewRequest("GET", e.admin+"/wikiveil/csp/rollout", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("the rollout's page: %s, %v", resp.Status, err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = resp.Header["Content-Type"]
+		w.Header()["Content-Security-Policy"] = resp.Header["Content-Security-Policy"]
+		w.Write(page)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // Over TLS it reports by name: the policy names an endpoint that a header gives the path of.
