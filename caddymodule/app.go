@@ -113,6 +113,8 @@ type App struct {
 	serversOnce sync.Once // see checkServers
 	serversErr  error
 
+	cspServers cspServers
+
 	logs, logsBefore *logMasker
 	retention        *auditRetention // nil: not started, or without a desk
 

@@ -43,6 +43,9 @@ const (
 // `request_header X-CSP-Nonce {http.csp.nonce}`, or `{{placeholder "http.csp.nonce"}}`
 // in a template. Pages that hold a nonce must not be cached.
 //
+// What the server answers by itself, to requests that it can't read, has a policy too: see CSPListener. A
+// request whose header is longer than the server's `max_header_bytes` is answered 431 here.
+//
 // A policy stops what a page loads. It stops no navigation, preconnect or WebRTC.
 type CSP struct {
 	// The site's policy.
@@ -92,6 +95,9 @@ type CSP struct {
 	consents *cspConsents  // nil: there are no exemptions
 	sent     [2]prometheus.Counter
 	refused  prometheus.Counter
+
+	maxHeader int // bytes of a request's header
+	tooLarge  prometheus.Counter
 }
 
 // cspHeaders are policies, and the same compiled, by index of cspHeaderNames.
@@ -124,6 +130,10 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	c.sent[cspEnforced] = app.metrics.policies.WithLabelValues(cspEnforce)
 	c.sent[cspReportOnly] = app.metrics.policies.WithLabelValues(cspReport)
 	c.refused = app.metrics.refused.WithLabelValues("service_worker")
+	c.tooLarge = app.metrics.refused.WithLabelValues(refusedHeader.reason)
+	if c.maxHeader, err = app.openServer(ctx); err != nil {
+		return err
+	}
 	if err := c.provisionConsent(ctx, app); err != nil || c.Reports == nil && c.Rollout == "" {
 		return err
 	}
@@ -213,6 +223,10 @@ func (c *CSP) overhead() (bytes int) {
 
 // ServeHTTP sends the policies with whatever next answers.
 func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if headerSize(r) > c.maxHeader {
+		c.tooLarge.Inc()
+		return refusedHeader.answer(w)
+	}
 	if c.isReport(r) {
 		return c.takeReport(w, r)
 	}

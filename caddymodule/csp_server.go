@@ -1,0 +1,152 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"reflect"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/csp/bare"
+)
+
+func init() {
+	caddy.RegisterModule(CSPListener{})
+}
+
+// CSPListener gives a policy to the answers that the server writes by itself, to requests that it can't
+// read. The `csp` handler adds it to its server, as the last of the listener wrappers. It must stand in the
+// config only where it says so when the config is loaded: in the option `listener_wrappers`, after `tls`.
+type CSPListener struct {
+	server *caddyhttp.Server
+}
+
+// CaddyModule returns the Caddy module information.
+func (CSPListener) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.listeners.csp", New: func() caddy.Module { return new(CSPListener) }}
+}
+
+// Provision finds the server.
+func (l *CSPListener) Provision(ctx caddy.Context) error {
+	var ok bool
+	if l.server, ok = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok {
+		return errNoServer
+	}
+	return nil
+}
+
+// WrapListener implements caddy.ListenerWrapper.
+func (l *CSPListener) WrapListener(ln net.Listener) net.Listener {
+	return bare.Listen(ln, bare.MaxBlock(l.server.MaxHeaderBytes))
+}
+
+// UnmarshalCaddyfile sets up the wrapper from Caddyfile tokens. Syntax:
+//
+//	csp
+func (l *CSPListener) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume wrapper name
+	if d.NextArg() || d.NextBlock(0) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+var (
+	errNoServer   = errors.New("csp: this isn't part of an HTTP server, whose own answers would have no policy")
+	errOtherCaddy = errors.New("csp: this version of Caddy keeps its listener wrappers where they aren't found, so that the answers that the server " +
+		"writes by itself would have no policy: write `servers { listener_wrappers { tls` and `csp } }` on lines of their own into the global options")
+	errBeforeTLS = errors.New("csp: the listener wrapper csp stands before tls, where it reads nothing: put it after that")
+)
+
+// openServer sees to it that what the server of ctx answers by itself has a policy, and returns the limit that
+// requests' headers have, of which the handler sees to it: the server's own is raised, so that browsers can't meet
+// that one. It does so once for each server.
+func (a *App) openServer(ctx caddy.Context) (limit int, err error) {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return 0, errNoServer
+	}
+	a.serversMu.Lock()
+	defer a.serversMu.Unlock()
+	if limit, known := a.servers[server]; known {
+		return limit, nil
+	}
+	if err := addCSPListener(server); err != nil {
+		return 0, err
+	}
+	limit = server.MaxHeaderBytes
+	// Twice that is still answered, with a page that says why.
+	server.MaxHeaderBytes = bare.HeaderLimit(max(2*limit, 64<<10))
+	if a.servers == nil {
+		a.servers = make(map[*caddyhttp.Server]int)
+	}
+	a.servers[server] = limit
+	return limit, nil
+}
+
+func addCSPListener(server *caddyhttp.Server) error {
+	var names []string
+	for _, raw := range server.ListenerWrappersRaw {
+		var module struct {
+			Wrapper string `json:"wrapper"`
+		}
+		if err := json.Unmarshal(raw, &module); err != nil {
+			return err
+		}
+		names = append(names, module.Wrapper)
+	}
+	if i := slices.Index(names, "csp"); i >= 0 {
+		if slices.Index(names, "tls") > i {
+			return errBeforeTLS
+		}
+		return nil
+	}
+	// They are loaded before the routes that this handler is in. Caddy has no other way to add one.
+	field := reflect.ValueOf(server).Elem().FieldByName("listenerWrappers")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[[]caddy.ListenerWrapper]() {
+		return errOtherCaddy
+	}
+	wrappers := (*[]caddy.ListenerWrapper)(field.Addr().UnsafePointer())
+	if len(*wrappers) == 0 {
+		// Caddy puts it before all where there are any.
+		info, err := caddy.GetModule("caddy.listeners.tls")
+		if err != nil {
+			return fmt.Errorf("%w (%w)", errOtherCaddy, err)
+		}
+		tls, ok := info.New().(caddy.ListenerWrapper)
+		if !ok {
+			return errOtherCaddy
+		}
+		*wrappers = append(*wrappers, tls)
+	}
+	*wrappers = append(*wrappers, &CSPListener{server})
+	return nil
+}
+
+// refusedHeader is the server's own 431, which would have no policy.
+var refusedHeader = refusal{http.StatusRequestHeaderFieldsTooLarge, "header_too_large",
+	"The address and the other headers of this request are too long."}
+
+// headerSize returns about how many bytes the request's header takes over HTTP/1.
+func headerSize(r *http.Request) int {
+	size := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(": \r\n") + len(value)
+		}
+	}
+	return size
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*CSPListener)(nil)
+	_ caddy.ListenerWrapper = (*CSPListener)(nil)
+	_ caddyfile.Unmarshaler = (*CSPListener)(nil)
+)

@@ -1,0 +1,171 @@
+package caddymodule
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/csp/bare"
+)
+
+const ownAnswersSite = `{
+		{GLOBAL}
+		servers {
+			{SERVERS}
+		}
+	}
+	https://{SITE} {
+		tls {CERT} {KEY}
+		csp
+		reverse_proxy {APP}
+	}
+	https://127.0.0.1:{PLAINPORT} {
+		tls {CERT} {KEY}
+		client_mask
+		csp strict
+		reverse_proxy {APP}
+	}
+	http://{PLAIN} {
+		csp
+		reverse_proxy {APP}
+	}`
+
+// ownAnswersEdge is a wiki over https, and over http at plain.
+func ownAnswersEdge(t *testing.T, servers string) (e *edge, a *app, plain string, roots *x509.CertPool) {
+	t.Helper()
+	a = newApp(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "page") })
+	certificate, key, roots := selfSigned(t)
+	plain = freePort(t)
+	other := freePort(t)
+	e = newEdge(t, strings.NewReplacer("{SERVERS}", servers, "{CERT}", certificate, "{KEY}", key, "{APP}", a.address(), "{PLAIN}", plain,
+		"{PLAINPORT}", other[strings.LastIndexByte(other, ':')+1:]).Replace(ownAnswersSite))
+	return e, a, plain, roots
+}
+
+// Case 54: what the server answers by itself over HTTP/1.1 has a policy that lets nothing load.
+func TestCase54OwnAnswersOverHTTP1(t *testing.T) {
+	for name, tt := range map[string]struct{ servers, before string }{
+		"no wrappers":      {"", ""},
+		"a wrapper before": {"listener_wrappers {\nproxy_protocol {\nallow 127.0.0.0/8\n}\ntls\n}", "PROXY TCP4 203.0.113.77 127.0.0.1 4711 443\r\n"},
+		"in the config":    {"listener_wrappers {\nproxy_protocol {\nallow 127.0.0.0/8\n}\ntls\ncsp\n}", "PROXY TCP4 203.0.113.77 127.0.0.1 4711 443\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, a, plain, _ := ownAnswersEdge(t, tt.servers)
+			for scheme, address := range map[string]string{"http": plain, "https": e.site} {
+				for request, status := range map[string]int{
+					"GET /%zz HTTP/1.1\r\nHost: " + address + "\r\n\r\n":                                                         400,
+					"GET / HTTP/1.1\r\nHost: " + address + "\r\nTransfer-Encoding: gzip\r\n\r\n":                                 501,
+					"GET / HTTP/4.0\r\nHost: " + address + "\r\n\r\n":                                                            505,
+					"POST / HTTP/1.1\r\nHost: " + address + "\r\nContent-Length: 1\r\nExpect: more\r\n\r\nx":                     417,
+					"GET /" + strings.Repeat("x", 20<<10) + " HTTP/1.1\r\nHost: " + address + "\r\n\r\n":                         431,
+					"GET /" + strings.Repeat("x", bare.HeaderLimit(64<<10)+5<<10) + " HTTP/1.1\r\nHost: " + address + "\r\n\r\n": 431,
+				} {
+					conn, err := net.Dial("tcp", address)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer conn.Close()
+					if _, err := io.WriteString(conn, tt.before); err != nil {
+						t.Fatal(err)
+					}
+					if scheme == "https" {
+						conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+					}
+					go io.WriteString(conn, request)
+					resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+					if err != nil {
+						t.Errorf("%s %.60q: %v", scheme, request, err)
+						continue
+					}
+					body, _ := io.ReadAll(resp.Body)
+					policy := resp.Header[policyHeader]
+					if resp.StatusCode != status || len(policy) != 1 || !strings.Contains(policy[0], "default-src 'none'") || strings.Contains(string(body), "page") {
+						t.Errorf("%s %.60q: %s with the policy %q: %q", scheme, request, resp.Status, policy, body)
+					}
+				}
+			}
+			if n := len(a.take()); n != 0 {
+				t.Errorf("the app got %d requests", n)
+			}
+		})
+	}
+}
+
+// Case 54: over HTTP/2 and HTTP/3, too, no address is too long for an answer with the policy, and one that is far too
+// long has no answer, or one without a body, which browsers replace by a page of their own.
+func TestCase54OwnAnswersOverTLS(t *testing.T) {
+	e, a, _, roots := ownAnswersEdge(t, "")
+	for _, protocol := range []string{"h1", "h2", "h3"} {
+		config := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}}
+		if protocol == "h3" {
+			client.Transport = newH3(t, leakProxy, e.site, config)
+		} else {
+			client.Transport.(*http.Transport).Protocols.SetHTTP1(protocol == "h1")
+			client.Transport.(*http.Transport).Protocols.SetHTTP2(protocol == "h2")
+			defer client.CloseIdleConnections()
+		}
+		for length, status := range map[int]int{10: 200, 12 << 10: 200, 16 << 10: 431, 17 << 10: 431, 60 << 10: 431, 300 << 10: 0, 3 << 20: 0} {
+			resp, err := client.Get("https://" + e.site + "/" + strings.Repeat("X", length))
+			if err != nil {
+				if status != 0 {
+					t.Errorf("%s, %d bytes: %v", protocol, length, err)
+				}
+				continue
+			}
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			policy := resp.Header.Get(policyHeader)
+			switch {
+			case status == 0 && resp.StatusCode == 431 && protocol == "h3" && len(body) == 0:
+			case status == 0 && resp.StatusCode == 431 && protocol == "h1" && policy == bare.Policy:
+			case resp.StatusCode != status || policy == "":
+				t.Errorf("%s, %d bytes: %s with the policy %q: %.100q", protocol, length, resp.Status, policy, body)
+			}
+		}
+		for _, r := range a.take() {
+			if len(r.RequestURI) > 16<<10 {
+				t.Errorf("%s: the app got %d bytes of address", protocol, len(r.RequestURI))
+			}
+			if r.Header.Get("X-Forwarded-Proto") != "https" {
+				t.Errorf("%s: the app is told of %q", protocol, r.Header.Get("X-Forwarded-Proto"))
+			}
+		}
+	}
+	if got := metricsOf(t, e)[`wikiveil_refused_requests_total{reason="header_too_large"}`]; got != 9 {
+		t.Errorf("%v are counted, want 9", got)
+	}
+}
+
+// Where the server's own answers can't be reached, nothing starts.
+func TestCase54RefusedWithoutListener(t *testing.T) {
+	for name, tt := range map[string]struct{ servers, want string }{
+		"before tls": {"listener_wrappers {\ncsp\ntls\n}", "stands before tls"},
+		"arguments":  {"listener_wrappers {\ncsp strict\n}", "wrong argument count"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			e := &edge{dir: dir, log: filepath.Join(dir, "edge.log"), admin: freePort(t), site: freePort(t)}
+			adapted, _, err := adaptWarnings(e.expand("{\n{GLOBAL}\nservers {\n" + tt.servers + "\n}\n}\nhttp://{SITE} {\ncsp\n}"))
+			if err == nil {
+				var config caddy.Config
+				if err := json.Unmarshal(adapted, &config); err != nil {
+					t.Fatal(err)
+				}
+				err = caddy.Validate(&config)
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
