@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -100,12 +102,36 @@ func (e *activeEpochs) materials(use string) ([][]byte, error) {
 	return materials, nil
 }
 
+// clientsOf returns where a request comes from as no script can choose it: the client's address, or its /64, and
+// the networks around it. Its mask isn't used, since the two sites of a flow may have other labels.
+func clientsOf(r *http.Request) []string {
+	var addr netip.Addr
+	if known := clientOf(r); known != nil {
+		addr = known.addr
+	} else if addr, _ = clientAddr(varsOf(r)); !addr.IsValid() {
+		return nil
+	}
+	lengths := [...]int{32, 24, 16}
+	if addr.Is6() {
+		lengths = [...]int{64, 48, 32}
+	}
+	var groups []string
+	for _, bits := range lengths {
+		prefix, err := addr.Prefix(bits)
+		if err != nil {
+			return nil
+		}
+		groups = append(groups, prefix.String())
+	}
+	return groups
+}
+
 // noncesPool keeps the nonces over config reloads.
 var noncesPool = caddy.NewUsagePool()
 
 const (
 	noncesKey = "memory"
-	// maxNonces bears 800 confirmations a minute; they take some 13 MB then.
+	// maxNonces bears 800 confirmations a minute; they take some 26 MB then.
 	maxNonces = 1 << 16
 )
 

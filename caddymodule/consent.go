@@ -35,14 +35,13 @@ func (c *ConsentOrigins) validate() error {
 }
 
 func (c *ConsentOrigins) flow(keys *flowKeys, nonces confirm.Nonces) (*confirm.Flow, error) {
-	return confirm.New(confirm.Config{Purpose: "exempt", Wiki: c.Wiki, Origin: c.Origin, Keys: keys.flows, Nonces: nonces})
+	return confirm.New(confirm.Config{Purpose: "exempt", Wiki: c.Wiki, Origin: c.Origin, Keys: keys.flows, Clients: clientsOf, Nonces: nonces})
 }
 
 // appConsents is what all sites of a config share for exemptions.
 type appConsents struct {
 	mu         sync.Mutex
 	confirming *confirmations // nil: nobody asked for it
-	grants     *grantStore    // nil: nobody asked for it
 	tools      consentTools
 	declared   []ConsentOrigins // of the config's csp and third_party_consent
 }
@@ -86,9 +85,7 @@ func (c *ConsentOrigins) agree(h httpcaddyfile.Helper) error {
 }
 
 // close gives back what is in use over config reloads.
-func (c *appConsents) close() error {
-	return errors.Join(c.confirming.close(), c.grants.close())
-}
+func (c *appConsents) close() error { return c.confirming.close() }
 
 // consentSite has the pages of one wiki's exemptions, and knows who let what through.
 type consentSite struct {
@@ -169,5 +166,5 @@ func reasonOf(err error) string {
 	if errors.As(err, &why) {
 		return why.Reason()
 	}
-	return exempt.ErrStore.Reason()
+	return exempt.ErrFailed.Reason()
 }

@@ -13,16 +13,17 @@ func TestConsentBadCaddyfile(t *testing.T) {
 	both := wiki + " " + there
 	// Line 4 is the directive's own.
 	for name, tt := range map[string]struct{ directive, reason string }{
-		"no origins":         {"csp {\n consent\n }", "after 'consent', at Caddyfile:5"},
-		"one origin":         {"csp {\n consent " + wiki + "\n }", "at Caddyfile:5"},
-		"three origins":      {"csp {\n consent " + both + " x\n }", "at Caddyfile:5"},
-		"the wiki's own":     {"csp {\n consent " + wiki + " " + wiki + "\n }", "https://wiki.example is the wiki's own origin, where its scripts can confirm anything, at Caddyfile:5"},
-		"http":               {"csp {\n consent http://wiki.example " + there + "\n }", `"http://wiki.example" is not an https origin, such as https://wiki.example:9443, at Caddyfile:5`},
-		"path":               {"csp {\n consent " + wiki + " " + there + "/consent\n }", "is not an https origin"},
-		"twice":              {"csp {\n consent " + both + "\n consent " + both + "\n }", "consent is given twice, at Caddyfile:6"},
-		"unknown option":     {"csp {\n consent " + both + " {\n colour red\n }\n }", `unknown consent option "colour" (known: developer_consent, keep_grants), at Caddyfile:6`},
-		"option twice":       {"csp {\n consent " + both + " {\n keep_grants\n keep_grants\n }\n }", "keep_grants is given twice, at Caddyfile:7"},
-		"grants, no masks":   {"csp {\n consent " + both + " {\n keep_grants\n }\n }", "csp: consent: keep_grants binds exemptions to the reader's mask: the site needs client_mask"},
+		"no origins":     {"csp {\n consent\n }", "after 'consent', at Caddyfile:5"},
+		"one origin":     {"csp {\n consent " + wiki + "\n }", "at Caddyfile:5"},
+		"three origins":  {"csp {\n consent " + both + " x\n }", "at Caddyfile:5"},
+		"the wiki's own": {"csp {\n consent " + wiki + " " + wiki + "\n }", "https://wiki.example is the wiki's own origin, where its scripts can confirm anything, at Caddyfile:5"},
+		"http":           {"csp {\n consent http://wiki.example " + there + "\n }", `"http://wiki.example" is not an https origin, such as https://wiki.example:9443, at Caddyfile:5`},
+		"path":           {"csp {\n consent " + wiki + " " + there + "/consent\n }", "is not an https origin"},
+		"twice":          {"csp {\n consent " + both + "\n consent " + both + "\n }", "consent is given twice, at Caddyfile:6"},
+		"unknown option": {"csp {\n consent " + both + " {\n colour red\n }\n }", `unknown consent option "colour" (known: developer_consent), at Caddyfile:6`},
+		"option twice":   {"csp {\n consent " + both + " {\n developer_consent\n developer_consent\n }\n }", "developer_consent is given twice, at Caddyfile:7"},
+		// Case 38.
+		"grants kept here":   {"csp {\n consent " + both + " {\n keep_grants\n }\n }", `unknown consent option "keep_grants" (known: developer_consent), at Caddyfile:6`},
 		"argument of option": {"csp {\n consent " + both + " {\n developer_consent on\n }\n }", "at Caddyfile:6"},
 
 		"there: no origins":      {"third_party_consent", "after 'third_party_consent', at Caddyfile:4"},
@@ -45,10 +46,11 @@ func TestConsentBadCaddyfile(t *testing.T) {
 // JSON gets the same checks, when it is provisioned.
 func TestConsentBadJSON(t *testing.T) {
 	for name, tt := range map[string]struct{ handler, reason string }{
-		"nothing":                  {`{"handler":"csp","consent":{}}`, `"" is not an https origin`},
-		"the wiki's own":           {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://w.example"}}`, "is the wiki's own origin"},
-		"unknown field":            {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://c.example","colour":1}}`, `unknown field "colour"`},
-		"grants without masks":     {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://c.example","keep_grants":true}}`, "the site needs client_mask"},
+		"nothing":        {`{"handler":"csp","consent":{}}`, `"" is not an https origin`},
+		"the wiki's own": {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://w.example"}}`, "is the wiki's own origin"},
+		"unknown field":  {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://c.example","colour":1}}`, `unknown field "colour"`},
+		// Case 38.
+		"grants kept here":         {`{"handler":"csp","consent":{"wiki":"https://w.example","origin":"https://c.example","keep_grants":true}}`, `unknown field "keep_grants"`},
 		"there: nothing":           {`{"handler":"third_party_consent"}`, `third_party_consent: making confirmation flow: "" is not an https origin`},
 		"there: an address":        {`{"handler":"third_party_consent","wiki":"https://[::1]","origin":"https://c.example"}`, "the host must be a name in ASCII"},
 		"there: an unknown field":  {`{"handler":"third_party_consent","wiki":"https://w.example","origin":"https://c.example","keep_grants":true}`, `unknown field "keep_grants"`},

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -421,44 +419,52 @@ func TestConsentHeaderBudget(t *testing.T) {
 	}
 }
 
-// What Safari's reader lets through is kept here, for his mask alone.
-func TestConsentKeptForSafari(t *testing.T) {
-	e := newConsentEdge(t, "{CONSENT}", "keep_grants\ndeveloper_consent")
+// Case 57: one client that answers wrongly stops neither another nor himself for long, whatever he answers with.
+func TestCase57WrongCodes(t *testing.T) {
+	e := newConsentEdge(t)
 	b := e.reader()
-	b.agent = webkitAgent
-	b.grant("weather")
-	if b.jar[confirm.ProbeCookie] == "" || b.jar[exempt.GrantsCookie] != "" {
-		t.Errorf("the jar holds %v", b.jar)
+	start, _ := b.get(consentWiki + exempt.GoPath + "?tool=weather")
+	question := start.Header.Get("Location")
+	opened := 0
+	for range 2 * confirm.MaxPages {
+		resp, body := b.get(question)
+		if resp.StatusCode == http.StatusOK {
+			opened++
+		} else if resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "opened too often") {
+			t.Errorf("%s\n%s", resp.Status, body)
+		}
 	}
-	resp, _ := b.get(consentWiki + "/page")
-	b.wantPolicy("granted", resp, true)
-	e.load(t, e.sites("{CONSENT}", "keep_grants"))
-	resp, _ = b.get(consentWiki + "/page")
-	b.wantPolicy("after a reload", resp, true)
-
-	thief := e.reader()
-	thief.agent, thief.address, thief.jar = webkitAgent, "203.0.113.99", b.jar
-	resp, _ = thief.get(consentWiki + "/page")
-	thief.wantPolicy("another client with the same cookies", resp, false)
-
-	data, err := os.ReadFile(filepath.Join(e.dir, "data/exemptions.db"))
-	if err != nil || strings.Contains(string(data), b.address) {
-		t.Errorf("the file: %v, or it holds an address", err)
+	if opened != confirm.MaxPages {
+		t.Errorf("one hand-off opened %d pages, want %d", opened, confirm.MaxPages)
 	}
-	b.send("POST", consentWiki+exempt.ListPath, url.Values{"tool": {"weather"}})
-	resp, _ = b.get(consentWiki + "/page")
-	b.wantPolicy("withdrawn", resp, false)
+	stopped := 0
+	for range confirm.Share(0) {
+		start, _ := b.get(consentWiki + exempt.GoPath + "?tool=weather")
+		if resp, body := b.follow(start, consentThere); resp.StatusCode == http.StatusTooManyRequests {
+			stopped++
+			if !strings.Contains(body, "too many confirmations come from this network address") {
+				t.Errorf("it isn't said:\n%s", body)
+			}
+		}
+	}
+	if stopped == 0 || e.counted("too_many") == "0" {
+		t.Errorf("stopped %d times, counted %s", stopped, e.counted("too_many"))
+	}
+	neighbour := e.reader()
+	neighbour.address = "203.0.113.8"
+	neighbour.grant("weather")
 }
 
-// client_mask that only observes knows the mask as well.
-func TestConsentKeptWhereMasksAreOnTrial(t *testing.T) {
-	e := newConsentEdge(t, "{CONSENT}", "keep_grants")
-	e.load(t, strings.Replace(e.sites("{CONSENT}", "keep_grants"), "client_mask", "client_mask {\n mode observe\n }", 1))
+// Case 57: hand-off and ticket are for one client.
+func TestCase57AnotherClient(t *testing.T) {
+	e := newConsentEdge(t)
 	b := e.reader()
-	b.agent = webkitAgent
-	b.grant("weather")
-	resp, _ := b.get(consentWiki + "/page")
-	b.wantPolicy("granted", resp, true)
+	start, _ := b.get(consentWiki + exempt.GoPath + "?tool=weather")
+	thief := e.reader()
+	thief.address, thief.jar = "203.0.113.99", b.jar
+	if resp, _ := thief.follow(start, consentThere); resp.StatusCode != http.StatusForbidden || e.counted("other_client") != "1" {
+		t.Errorf("at another address: %s, counted %s", resp.Status, e.counted("other_client"))
+	}
 }
 
 func TestDeveloperConsent(t *testing.T) {
@@ -515,12 +521,12 @@ func TestConsentNoncesInRedis(t *testing.T) {
 
 // Everything shared is given back with the last config.
 func TestConsentGivesBack(t *testing.T) {
-	e := newConsentEdge(t, "{CONSENT}", "keep_grants")
-	e.load(t, e.sites("{CONSENT}", "keep_grants"))
+	e := newConsentEdge(t)
+	e.load(t, e.sites())
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for name, pool := range map[string]*caddy.UsagePool{"nonces": noncesPool, "grants": grantStores} {
+	for name, pool := range map[string]*caddy.UsagePool{"nonces": noncesPool} {
 		pool.Range(func(key, _ any) bool {
 			t.Errorf("%s: %v is still in use", name, key)
 			return true

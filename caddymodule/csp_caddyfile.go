@@ -56,7 +56,6 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 //		site        <name>
 //		consent     <wiki's origin> <consent origin> {
 //			developer_consent
-//			keep_grants
 //		}
 //	}
 //

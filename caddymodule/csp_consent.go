@@ -1,11 +1,9 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -18,11 +16,6 @@ import (
 // origin (see third_party_consent), and finds what he let through at /.privacy/exemptions.
 type CSPConsent struct {
 	ConsentOrigins
-
-	// KeepGrants keeps the exemptions of browsers whose cookies a script can write (Safari and all
-	// on WebKit) in the file exemptions.db of the app's data_dir, bound to the mask; it needs
-	// client_mask. Default: false, and such browsers can let nothing through.
-	KeepGrants bool `json:"keep_grants,omitempty"`
 }
 
 func (c *CSPConsent) validate() error {
@@ -39,14 +32,9 @@ type cspConsents struct {
 	count         func(outcome string)
 }
 
-var errNoMaskForGrants = errors.New("keep_grants binds exemptions to the reader's mask: the site needs client_mask")
-
-func (c *CSP) provisionConsent(ctx caddy.Context, app *App) error {
+func (c *CSP) provisionConsent(app *App) error {
 	if c.Consent == nil {
 		return nil
-	}
-	if c.Consent.KeepGrants && !hasClientMask(ctx) {
-		return fmt.Errorf("csp: consent: %w", errNoMaskForGrants)
 	}
 	if err := app.consents.agree(c.Consent.ConsentOrigins); err != nil {
 		return fmt.Errorf("csp: %w", err)
@@ -59,15 +47,7 @@ func (c *CSP) provisionConsent(ctx caddy.Context, app *App) error {
 	if err != nil {
 		return err
 	}
-	config := exempt.Config{Fits: secure.Fits} // which are the longer ones
-	if c.Consent.KeepGrants {
-		store, err := app.openGrants()
-		if err != nil { // in use elsewhere: nobody is let through, and nothing starts
-			return app.unlessInUse(err)
-		}
-		config.Store, config.Client = store, maskOf
-	}
-	site, err := app.newConsentSite(c.Consent.ConsentOrigins, config)
+	site, err := app.newConsentSite(c.Consent.ConsentOrigins, exempt.Config{Fits: secure.Fits}) // which are the longer ones
 	if err != nil {
 		return err
 	}
@@ -140,10 +120,7 @@ func (c *CSP) unmarshalConsent(d *caddyfile.Dispenser) error {
 	}
 	c.Consent = new(CSPConsent)
 	return c.Consent.unmarshal(d, func(option string) error {
-		if option != "keep_grants" {
-			return d.Errf("unknown consent option %q (known: developer_consent, keep_grants)", option)
-		}
-		return unmarshalFlag(d, &c.Consent.KeepGrants)
+		return d.Errf("unknown consent option %q (known: developer_consent)", option)
 	})
 }
 

@@ -239,7 +239,7 @@ func (c *MaskAccess) flow() (*confirm.Flow, error) {
 
 func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces confirm.Nonces) (*confirm.Flow, error) {
 	return confirm.New(confirm.Config{
-		Purpose: "reveal", Wiki: c.Reveal.Wiki, Origin: c.Reveal.Origin, Keys: keys, Nonces: nonces,
+		Purpose: "reveal", Wiki: c.Reveal.Wiki, Origin: c.Reveal.Origin, Keys: keys, Clients: clientsOf, Nonces: nonces,
 	})
 }
 

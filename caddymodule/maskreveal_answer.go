@@ -82,7 +82,7 @@ func (h *MaskReveal) ask(w http.ResponseWriter, r *http.Request, flow *confirm.F
 }
 
 func revealDialog(challenge confirm.Challenge) confirm.Dialog {
-	return confirm.Dialog{Action: revealPath, Challenge: challenge, Submit: "Reveal"}
+	return confirm.Dialog{Action: revealPath, Challenge: challenge, Submit: "Reveal the address"}
 }
 
 // admitted returns the record that a subject is about. Where users are known on this origin, too, it must be

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"net/url"
 
 	"go.uber.org/zap"
 
@@ -76,7 +75,7 @@ func (h *MaskInfo) handOff(w http.ResponseWriter, r *http.Request, subject revea
 	if err != nil {
 		return "", err
 	}
-	return flow.Origin() + revealPath + "?" + url.Values{confirm.HandOffParam: {handOff}}.Encode(), nil
+	return flow.Address(revealPath, handOff), nil
 }
 
 // revealedMask reads the one field of the form that starts a reveal.

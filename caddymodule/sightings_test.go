@@ -312,11 +312,9 @@ func TestFilesInUse(t *testing.T) {
 	wiki := newApp(t, nil)
 	config := strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "csp strict", `csp strict {
 		reports
-		consent https://wiki.example https://wiki.example:9443 {
-			keep_grants
-		}
+		consent https://wiki.example https://wiki.example:9443
 	}`, 1)
-	for _, held := range []string{"sightings/*.sightings", "audit.db", "quotas.db", "csp-reports/*.db", "exemptions.db"} {
+	for _, held := range []string{"sightings/*.sightings", "audit.db", "quotas.db", "csp-reports/*.db"} {
 		t.Run(held, func(t *testing.T) {
 			e := newEdge(t, config)
 			edit(t, e, wiki, "127.0.0.9")

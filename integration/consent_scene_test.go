@@ -153,7 +153,7 @@ func newConsentScene(t *testing.T) *consentScene {
 
 // policy is the wiki's csp directive.
 func (s *consentScene) policy() string {
-	return fmt.Sprintf("csp {\nconsent %s %s {\ndeveloper_consent\nkeep_grants\n}\n}\n", s.url, s.consent)
+	return fmt.Sprintf("csp {\nconsent %s %s {\ndeveloper_consent\n}\n}\n", s.url, s.consent)
 }
 
 const consentCaddyfile = `

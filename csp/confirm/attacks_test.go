@@ -99,6 +99,8 @@ func TestTokenAttacks(t *testing.T) {
 
 		{"a foreign token: the attacker's page in the reader's browser", func(a *attempt) { a.form, _ = a.victim(); time.Sleep(5 * time.Second) }, ErrOtherBrowser},
 		{"a stolen token: the reader's page in the attacker's browser", func(a *attempt) { _, a.cookie = a.victim() }, ErrOtherBrowser},
+		{"a stolen page and cookie at another client", func(a *attempt) { a.client = "203.0.113.10" }, ErrOtherClient},
+		{"an unknown client", func(a *attempt) { a.client = "" }, ErrNoClient},
 		{"a browser without cookies", func(a *attempt) { a.cookie = "" }, ErrNoBrowser},
 		{"an overflown jar", func(a *attempt) { a.cookie = strings.Repeat("x=1; ", 300) }, ErrNoBrowser},
 		{"a second browser cookie beside the genuine one", func(a *attempt) { a.cookie += "; " + a.cookie }, ErrNoBrowser},
@@ -192,7 +194,7 @@ func TestHandOffAttacks(t *testing.T) {
 			return pageRequest(s.flow, handOff+"&x="+strings.Repeat("x", maxSealed), cookie)
 		}, ErrMalformed},
 		{"a tampered subject", func(s *scene, handOff, cookie string) *http.Request {
-			return pageRequest(s.flow, tamper(handOff, -32-10-1), cookie)
+			return pageRequest(s.flow, tamper(handOff, -32-18-10-1), cookie)
 		}, ErrSignature},
 		{"a leaked hand-off in the attacker's browser", func(s *scene, handOff, _ string) *http.Request {
 			_, attacker := s.start(s.flow, "")
@@ -213,6 +215,10 @@ func TestHandOffAttacks(t *testing.T) {
 			handOff, _ := s.start(s.newFlow("exempt", "https://other.example", testPort), cookie)
 			return pageRequest(s.flow, handOff, cookie)
 		}, ErrWiki},
+		{"a leaked hand-off and cookie at another client", func(s *scene, handOff, cookie string) *http.Request {
+			s.client = "203.0.113.10"
+			return pageRequest(s.flow, handOff, cookie)
+		}, ErrOtherClient},
 		{"an old hand-off from the history", func(s *scene, handOff, cookie string) *http.Request {
 			time.Sleep(HandOffLife)
 			return pageRequest(s.flow, handOff, cookie)
@@ -262,6 +268,10 @@ func TestTicketAttacks(t *testing.T) {
 			_, reader := s.start(s.flow, "")
 			return commitRequest(s.flow, ticket, reader)
 		}, ErrOtherBrowser},
+		{"a ticket and cookie at another client", func(s *scene, ticket, cookie string) *http.Request {
+			s.client = "203.0.113.10"
+			return commitRequest(s.flow, ticket, cookie)
+		}, ErrOtherClient},
 		{"a ticket in a browser that never started", func(s *scene, ticket, _ string) *http.Request {
 			return commitRequest(s.flow, ticket, "")
 		}, ErrNoBrowser},
@@ -283,7 +293,7 @@ func TestTicketAttacks(t *testing.T) {
 			return commitRequest(s.flow, first(s.start(s.flow, "")), "")
 		}, ErrMalformed},
 		{"a widened ticket", func(s *scene, ticket, cookie string) *http.Request {
-			return commitRequest(s.flow, tamper(ticket, -32-18-34-1), cookie)
+			return commitRequest(s.flow, tamper(ticket, -32-34-1), cookie)
 		}, ErrSignature},
 		{"a ticket of another purpose", func(s *scene, _, _ string) *http.Request {
 			ticket, cookie := s.confirm(s.newFlow("reveal", testWiki, testPort))

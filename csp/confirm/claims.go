@@ -20,6 +20,7 @@ const (
 // claims is what hand-offs, tokens and tickets say. Not all say all of it.
 type claims struct {
 	browser         BrowserID
+	client          Group
 	subject, action string
 	binding         Binding
 	issued          time.Time
@@ -32,9 +33,9 @@ var shapes = [uses]struct {
 	fields       int
 	minAge, life time.Duration
 }{
-	useHandOff: {5, -clockSkew, HandOffLife},
-	useTicket:  {8, -clockSkew, TicketLife},
-	useToken:   {9, TokenMinAge, TokenLife},
+	useHandOff: {7, -clockSkew, HandOffLife},
+	useTicket:  {9, -clockSkew, TicketLife},
+	useToken:   {10, TokenMinAge, TokenLife},
 }
 
 // seal signs c as of now.
@@ -45,9 +46,9 @@ func (f *Flow) seal(u use, c claims) string {
 
 func (f *Flow) sign(u use, c claims) string {
 	fields := [...][]byte{
-		[]byte(f.purpose), []byte(f.wiki), c.browser[:], []byte(c.subject),
-		binary.BigEndian.AppendUint64(nil, uint64(c.issued.UnixMilli())),
-		[]byte(c.action), c.binding[:], c.nonce[:],
+		[]byte(f.purpose), []byte(f.wiki), c.browser[:], c.client[:], []byte(c.subject),
+		binary.BigEndian.AppendUint64(nil, uint64(c.issued.UnixMilli())), c.nonce[:],
+		[]byte(c.action), c.binding[:],
 		c.code[:],
 	}
 	return f.keys.seal(u, fields[:shapes[u].fields]...)
@@ -61,14 +62,14 @@ func (f *Flow) open(u use, text string) (claims, *keySet, error) {
 		return claims{}, nil, err
 	}
 	var c claims
-	c.subject = string(fields[3])
-	sized := fits(c.browser[:], fields[2]) && len(fields[4]) == 8
-	if shape.fields > 5 {
-		c.action = string(fields[5])
-		sized = sized && fits(c.binding[:], fields[6]) && fits(c.nonce[:], fields[7])
+	c.subject = string(fields[4])
+	sized := fits(c.browser[:], fields[2]) && fits(c.client[:], fields[3]) && len(fields[5]) == 8 && fits(c.nonce[:], fields[6])
+	if shape.fields > 7 {
+		c.action = string(fields[7])
+		sized = sized && fits(c.binding[:], fields[8])
 	}
-	if shape.fields > 8 {
-		sized = sized && fits(c.code[:], fields[8])
+	if shape.fields > 9 {
+		sized = sized && fits(c.code[:], fields[9])
 	}
 	switch {
 	case !sized:
@@ -78,7 +79,7 @@ func (f *Flow) open(u use, text string) (claims, *keySet, error) {
 	case !same(fields[1], []byte(f.wiki)):
 		return claims{}, nil, ErrWiki
 	}
-	c.issued = time.UnixMilli(int64(binary.BigEndian.Uint64(fields[4])))
+	c.issued = time.UnixMilli(int64(binary.BigEndian.Uint64(fields[5])))
 	return c, set, checkAge(c.issued, shape.minAge, shape.life)
 }
 

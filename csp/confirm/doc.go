@@ -18,7 +18,7 @@
 // B, and the subject is what the wiki's server said.
 //
 //	handOff, err := flow.Start(w.Header(), r, "tool-name")
-//	http.Redirect(w, r, flow.Origin()+"/tool?"+confirm.HandOffParam+"="+handOff, http.StatusSeeOther)
+//	http.Redirect(w, r, flow.Address("/tool", handOff), http.StatusSeeOther)
 //
 // 2. On the other origin, [Flow.OpenPage] takes the hand-off only from a
 // navigation of a tab over https: not from fetch, a frame, a prefetch or a
@@ -50,6 +50,9 @@
 //
 // Every refusal is a [Refusal] that names its reason.
 //
+// All five steps are for one client, too. A client, and each network around it, has a share of what
+// can be confirmed at a time ([Share]), and a hand-off opens a few pages: nobody stops the others by wrong codes.
+//
 // # What to mind
 //
 // Put nothing else on the other origin, above all nothing that the wiki's users
@@ -69,12 +72,12 @@
 //	version (1 byte) = 1 | fields, each after its length (2 bytes, big-endian) | HMAC-SHA-256 of all before (32)
 //
 //	browser cookie: 128 random bits
-//	hand-off:       purpose, wiki, B, subject, iat
-//	ticket:         purpose, wiki, B, subject, iat, action, binding, nonce
-//	token:          purpose, wiki, B, subject, iat, action, binding, nonce, hash(nonce, code)
+//	hand-off:       purpose, wiki, B, client, subject, iat, nonce
+//	ticket:         purpose, wiki, B, client, subject, iat, nonce, action, binding
+//	token:          purpose, wiki, B, client, subject, iat, nonce, action, binding, hash(nonce, code)
 //
 // iat is Unix time in milliseconds (8 bytes, big-endian), nonces are 128 random bits, B and
-// binding are SHA-256, hash(nonce, code) is HMAC-SHA-256, so that a token alone does not
+// binding are SHA-256, client is HMAC-SHA-256 of the client's address, cut to 16 bytes, hash(nonce, code) is HMAC-SHA-256, so that a token alone does not
 // give away its code. Each has its own key, by HKDF with info "wikiveil/v1/confirm/<use>". Only
 // the one spelling that this package writes is accepted.
 package confirm

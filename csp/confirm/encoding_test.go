@@ -89,7 +89,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func newFuzzFlow(t testing.TB) *Flow {
-	flow, err := New(Config{"exempt", testWiki, testPort, testKeys(t, 1), NewMemoryNonces(10)})
+	flow, err := New(Config{"exempt", testWiki, testPort, testKeys(t, 1), func(*http.Request) []string { return []string{"client"} }, NewMemoryNonces(10)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,9 @@ type Config struct {
 	// port of the same host, or a subdomain. Both are https, without a path.
 	Wiki, Origin string
 	Keys         *Keys
+	// Clients returns what no script can choose of where a request comes from: the client's address, then
+	// the networks around it, from narrow to wide. They are only kept as keyed hashes. None is refused.
+	Clients func(*http.Request) []string
 	// Nonces is shared by all flows and outlives a reload of the configuration.
 	Nonces Nonces
 }
@@ -27,15 +30,16 @@ type Config struct {
 type Flow struct {
 	purpose, wiki, origin string
 	// shared: the other origin is a port of the wiki's host, which cookies ignore.
-	shared bool
-	keys   *Keys
-	nonces Nonces
+	shared  bool
+	keys    *Keys
+	clients func(*http.Request) []string
+	nonces  Nonces
 }
 
 // New returns a flow, or what is wrong with c.
 func New(c Config) (*Flow, error) {
-	if c.Purpose == "" || len(c.Purpose) > maxText || c.Keys == nil || c.Nonces == nil {
-		return nil, errors.New("making confirmation flow: it needs a purpose, keys and nonces")
+	if c.Purpose == "" || len(c.Purpose) > maxText || c.Keys == nil || c.Clients == nil || c.Nonces == nil {
+		return nil, errors.New("making confirmation flow: it needs a purpose, keys, clients and nonces")
 	}
 	wiki, wikiHost, err := parseOrigin(c.Wiki)
 	if err != nil {
@@ -48,7 +52,7 @@ func New(c Config) (*Flow, error) {
 	if wiki == origin {
 		return nil, fmt.Errorf("making confirmation flow: %s is the wiki's own origin, where its scripts can confirm anything", origin)
 	}
-	return &Flow{c.Purpose, wiki, origin, wikiHost == host, c.Keys, c.Nonces}, nil
+	return &Flow{c.Purpose, wiki, origin, wikiHost == host, c.Keys, c.Clients, c.Nonces}, nil
 }
 
 // Wiki returns the wiki's origin as browsers write it.

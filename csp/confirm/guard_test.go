@@ -215,11 +215,11 @@ func TestRefusalsAreTold(t *testing.T) {
 	seen := map[string]bool{}
 	for _, e := range []*Refusal{
 		ErrMalformed, ErrSignature, ErrExpired, ErrFuture, ErrTooFast, ErrUsed, ErrCode, ErrTooLong, ErrNoBrowser, ErrOtherBrowser,
-		ErrPurpose, ErrWiki, ErrSubject, ErrAction, ErrBinding, ErrFull, ErrStore, ErrMethod, ErrInsecure, ErrHost, ErrFetchMissing,
+		ErrPurpose, ErrWiki, ErrSubject, ErrAction, ErrBinding, ErrOtherClient, ErrPages, ErrBusy, ErrNoClient, ErrFull, ErrStore, ErrMethod, ErrInsecure, ErrHost, ErrFetchMissing,
 		ErrFetchRepeated, ErrNotNavigation, ErrSpeculative, ErrOrigin, ErrFetchSite, ErrContentType, ErrTooLarge, ErrForm,
 		ErrRepeatedField, ErrUnknownField,
 	} {
-		outage := e == ErrFull || e == ErrStore
+		outage := e == ErrFull || e == ErrStore || e == ErrNoClient
 		if e.Error() == "" || seen[e.Reason()] || (e.Status() >= 500) != outage || e.Status() < 400 {
 			t.Errorf("%q: status %d, text %q", e.Reason(), e.Status(), e)
 		}

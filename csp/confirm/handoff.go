@@ -1,6 +1,9 @@
 package confirm
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // HandOffParam is the query parameter that carries the hand-off.
 const HandOffParam = "handoff"
@@ -27,13 +30,27 @@ func (f *Flow) Start(h http.Header, r *http.Request, subject string) (string, er
 	if err != nil {
 		b = f.keys.NewBrowser()
 	}
+	groups, err := f.current(r)
+	if err != nil {
+		return "", err
+	}
 	SetBrowser(h, b)
-	return f.seal(useHandOff, claims{browser: b.ID(), subject: subject}), nil
+	return f.seal(useHandOff, claims{browser: b.ID(), client: groups[0], subject: subject, nonce: newNonce()}), nil
 }
+
+// Address returns where to redirect to with a hand-off. It has a fragment of its own, since browsers else keep that of
+// the address before: a text fragment (`#:~:text=`), with which a script opened it, would have them scroll to a
+// part of the page, and what is asked be out of sight.
+func (f *Flow) Address(path, handOff string) string {
+	return f.origin + path + "?" + HandOffParam + "=" + handOff + "#" + pageTop
+}
+
+// pageTop is the id of what a page shows first.
+const pageTop = "question"
 
 // OpenPage checks a request for a page that asks ([Flow.CheckPage]) and returns
 // its hand-off. On another port of the wiki's host it must come from the
-// browser that started the flow.
+// browser that started the flow, and on any origin from its client. A hand-off opens [MaxPages] pages.
 func (f *Flow) OpenPage(r *http.Request, https bool) (HandOff, error) {
 	if err := f.CheckPage(r, https); err != nil {
 		return HandOff{}, err
@@ -42,14 +59,38 @@ func (f *Flow) OpenPage(r *http.Request, https bool) (HandOff, error) {
 	if err != nil {
 		return HandOff{}, err
 	}
-	c, _, err := f.open(useHandOff, text)
+	c, set, err := f.open(useHandOff, text)
 	if err != nil {
 		return HandOff{}, err
 	}
 	if err := f.sameBrowser(r, c.browser); err != nil {
 		return HandOff{}, err
 	}
+	if err := f.sameClient(r, set, c.client); err != nil {
+		return HandOff{}, err
+	}
+	groups, err := f.current(r)
+	if err != nil {
+		return HandOff{}, err
+	}
+	if err := f.takePage(r, c, groups); err != nil {
+		return HandOff{}, err
+	}
+	c.client = groups[0]
 	return HandOff{c}, nil
+}
+
+// MaxPages is how often a question can be opened with one hand-off, which a reload does.
+const MaxPages = 5
+
+func (f *Flow) takePage(r *http.Request, c claims, groups []Group) error {
+	for range MaxPages {
+		if err := f.burn(r.Context(), c, groups, HandOffLife); !errors.Is(err, ErrUsed) {
+			return err
+		}
+		c.nonce[0]++
+	}
+	return ErrPages
 }
 
 // param returns the one value of a query parameter.

@@ -19,6 +19,7 @@ const (
 	useToken
 	useCode
 	useTicket
+	useClient
 	uses
 )
 
@@ -28,6 +29,7 @@ var infos = [uses]string{
 	useToken:   "wikiveil/v1/confirm/token",
 	useCode:    "wikiveil/v1/confirm/code",
 	useTicket:  "wikiveil/v1/confirm/ticket",
+	useClient:  "wikiveil/v1/confirm/client",
 }
 
 // keySet has the keys of one key material, by use.

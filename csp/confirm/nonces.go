@@ -13,14 +13,22 @@ type Nonce [16]byte
 // Nonces remembers the nonces that were used. Several nodes need one that they
 // share; flows of all purposes may share one too.
 type Nonces interface {
-	// Burn records the nonce until it expires. It is [ErrUsed] for one that was
-	// burnt before, [ErrFull] if there is no room, and [ErrExpired] if the store
+	// Burn records the nonce until it expires, for the groups that ask for it, the client first, then ever wider
+	// networks. It is [ErrUsed] for one that was burnt before, [ErrBusy] if one of the groups has its [Share]
+	// of nonces that have not expired, [ErrFull] if there is no room, and [ErrExpired] if the store
 	// can't tell any more, as for one issued before the store existed. With any
 	// error the request is refused; one that is no [Refusal] becomes [ErrStore].
 	//
 	// Of two calls at once with the same nonce at most one returns nil. No nonce is ever
 	// dropped before it expires, least of all to make room.
-	Burn(ctx context.Context, n Nonce, issued, expires time.Time) error
+	Burn(ctx context.Context, n Nonce, groups []Group, issued, expires time.Time) error
+}
+
+// Share is how many nonces a group may have burnt that have not expired, by its place: a client, then ever wider
+// networks. A confirmation takes two or three, of which one is kept for ten minutes.
+func Share(place int) int {
+	shares := [...]int{60, 480, 4096}
+	return shares[min(place, len(shares)-1)]
 }
 
 // MemoryNonces is for a single node. It forgets everything when the process ends,
@@ -29,24 +37,25 @@ type MemoryNonces struct {
 	max     int
 	started time.Time
 
-	mu   sync.Mutex
-	used map[Nonce]struct{}
-	next expiries
+	mu     sync.Mutex
+	used   map[Nonce]struct{}
+	groups map[Group]int // how many of them are a group's
+	next   expiries
 	// forgotten is the latest expiry among what was dropped. A clock that was put
 	// back would make those good again.
 	forgotten time.Time
 }
 
-// NewMemoryNonces returns an empty store of at most max nonces, about 200 bytes
+// NewMemoryNonces returns an empty store of at most max nonces, about 400 bytes
 // each. Only what this server signed is burnt, at most twice a confirmation,
 // so max divided by 20 minutes is about the rate it bears.
 func NewMemoryNonces(max int) *MemoryNonces {
 	// Times of issue are in milliseconds.
-	return &MemoryNonces{max: max, started: time.Now().Truncate(time.Millisecond), used: make(map[Nonce]struct{})}
+	return &MemoryNonces{max: max, started: time.Now().Truncate(time.Millisecond), used: make(map[Nonce]struct{}), groups: make(map[Group]int)}
 }
 
 // Burn implements [Nonces].
-func (m *MemoryNonces) Burn(_ context.Context, n Nonce, issued, expires time.Time) error {
+func (m *MemoryNonces) Burn(_ context.Context, n Nonce, groups []Group, issued, expires time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget(time.Now())
@@ -56,11 +65,19 @@ func (m *MemoryNonces) Burn(_ context.Context, n Nonce, issued, expires time.Tim
 	if _, ok := m.used[n]; ok {
 		return ErrUsed
 	}
+	for place, group := range groups {
+		if m.groups[group] >= Share(place) {
+			return ErrBusy
+		}
+	}
 	if len(m.used) >= m.max {
 		return ErrFull
 	}
 	m.used[n] = struct{}{}
-	heap.Push(&m.next, expiry{expires, n})
+	for _, group := range groups {
+		m.groups[group]++
+	}
+	heap.Push(&m.next, expiry{expires, n, groups})
 	return nil
 }
 
@@ -68,13 +85,19 @@ func (m *MemoryNonces) forget(now time.Time) {
 	for len(m.next) > 0 && m.next[0].at.Before(now) {
 		gone := heap.Pop(&m.next).(expiry)
 		delete(m.used, gone.nonce)
+		for _, group := range gone.groups {
+			if m.groups[group]--; m.groups[group] == 0 {
+				delete(m.groups, group)
+			}
+		}
 		m.forgotten = gone.at
 	}
 }
 
 type expiry struct {
-	at    time.Time
-	nonce Nonce
+	at     time.Time
+	nonce  Nonce
+	groups []Group
 }
 
 // expiries is a heap, the soonest first.

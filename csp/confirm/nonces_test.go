@@ -16,7 +16,7 @@ func TestMemoryNonces(t *testing.T) {
 		start := time.Now()
 		burn := func(n byte, issued, expires time.Duration, want *Refusal) {
 			t.Helper()
-			wantRefusal(t, m.Burn(t.Context(), Nonce{n}, start.Add(issued), start.Add(expires)), want)
+			wantRefusal(t, m.Burn(t.Context(), Nonce{n}, []Group{{n}}, start.Add(issued), start.Add(expires)), want)
 		}
 		burn(1, 0, 10*time.Minute, nil)
 		burn(1, 0, 10*time.Minute, ErrUsed)
@@ -36,8 +36,8 @@ func TestMemoryNonces(t *testing.T) {
 
 		time.Sleep(time.Hour)
 		burn(4, 30*time.Minute, 2*time.Hour, nil)
-		if len(m.used) != 1 || len(m.next) != 1 {
-			t.Errorf("it holds %d and %d nonces of one", len(m.used), len(m.next))
+		if len(m.used) != 1 || len(m.next) != 1 || len(m.groups) != 1 {
+			t.Errorf("it holds %d and %d nonces of one, and %d groups", len(m.used), len(m.next), len(m.groups))
 		}
 	})
 }
@@ -60,7 +60,7 @@ func TestARestartMakesNoTokenGoodAgain(t *testing.T) {
 func TestAFullStoreFailsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
-		s.nonces = NewMemoryNonces(1)
+		s.nonces = NewMemoryNonces(2) // the page and the answer
 		f := s.newFlow("exempt", testWiki, testPort)
 		ticket, cookie := s.confirm(f)
 		_, err := f.Commit(commitRequest(f, ticket, cookie))
@@ -71,7 +71,9 @@ func TestAFullStoreFailsClosed(t *testing.T) {
 // brokenNonces is a store whose server is gone.
 type brokenNonces struct{ err error }
 
-func (b brokenNonces) Burn(context.Context, Nonce, time.Time, time.Time) error { return b.err }
+func (b brokenNonces) Burn(context.Context, Nonce, []Group, time.Time, time.Time) error {
+	return b.err
+}
 
 func TestABrokenStoreFailsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -79,9 +81,12 @@ func TestABrokenStoreFailsClosed(t *testing.T) {
 		s := newScene(t)
 		s.nonces = brokenNonces{gone}
 		f := s.newFlow("exempt", testWiki, testPort)
-		c, cookie := s.ask(f)
+		handOff, cookie := s.start(f, "")
+		_, err := f.OpenPage(pageRequest(f, handOff, cookie), true)
+		wantRefusal(t, err, ErrStore)
+		form, cookie := s.ask(s.flow) // opened while the store was there
 		time.Sleep(5 * time.Second)
-		_, err := s.answer(f, c, cookie)
+		_, err = s.answer(f, form, cookie)
 		wantRefusal(t, err, ErrStore)
 		if !errors.Is(err, gone) {
 			t.Errorf("%v hides its cause", err)
@@ -92,7 +97,7 @@ func TestABrokenStoreFailsClosed(t *testing.T) {
 // recordingNonces tells what the flow asks of a store.
 type recordingNonces struct{ issued, expires time.Time }
 
-func (b *recordingNonces) Burn(_ context.Context, _ Nonce, issued, expires time.Time) error {
+func (b *recordingNonces) Burn(_ context.Context, _ Nonce, _ []Group, issued, expires time.Time) error {
 	b.issued, b.expires = issued, expires
 	return nil
 }

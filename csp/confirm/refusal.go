@@ -34,15 +34,22 @@ var (
 	// with two nobody knows which is the server's.
 	ErrNoBrowser    = &Refusal{"no_browser_cookie", http.StatusForbidden, "the browser sent no cookie of ours; please allow cookies and start again"}
 	ErrOtherBrowser = &Refusal{"other_browser", http.StatusForbidden, "this was started in another browser"}
+	ErrOtherClient  = &Refusal{"other_client", http.StatusForbidden, "this was started from another network address; please start again"}
 	ErrPurpose      = &Refusal{"other_purpose", http.StatusForbidden, "this was made for another purpose"}
 	ErrWiki         = &Refusal{"other_wiki", http.StatusForbidden, "this was made for another wiki"}
 	ErrSubject      = &Refusal{"other_subject", http.StatusForbidden, "this page was about something else"}
 	ErrAction       = &Refusal{"other_action", http.StatusForbidden, "this page was for another action"}
 	ErrBinding      = &Refusal{"binding_changed", http.StatusConflict, "what the page described has changed since; please start again"}
 
-	// ErrFull and ErrStore say that one use can't be guaranteed now.
-	ErrFull  = &Refusal{"nonces_full", http.StatusServiceUnavailable, "too many confirmations at once; please try again in some minutes"}
-	ErrStore = &Refusal{"nonces_failed", http.StatusServiceUnavailable, "confirmations can't be recorded now; please try again later"}
+	// ErrPages is for a hand-off that was opened again and again.
+	ErrPages = &Refusal{"too_many_pages", http.StatusForbidden, "this question was opened too often; please start again"}
+	// ErrBusy is for a client, or a network, that used up its share.
+	ErrBusy = &Refusal{"too_many", http.StatusTooManyRequests, "too many confirmations come from this network address, or from addresses near it; please try again in some minutes"}
+
+	// ErrFull, ErrStore and ErrNoClient say that one use can't be guaranteed now.
+	ErrFull     = &Refusal{"nonces_full", http.StatusServiceUnavailable, "too many confirmations at once; please try again in some minutes"}
+	ErrStore    = &Refusal{"nonces_failed", http.StatusServiceUnavailable, "confirmations can't be recorded now; please try again later"}
+	ErrNoClient = &Refusal{"no_client", http.StatusServiceUnavailable, "the server can't tell where this comes from, so it can't be confirmed"}
 )
 
 // Refusals of requests, before anything in them is read.

@@ -24,11 +24,12 @@ type scene struct {
 	nonces Nonces
 	flow   *Flow
 	act    Act
+	client string // whom all requests come from
 }
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{t: t, keys: testKeys(t, 1), nonces: NewMemoryNonces(100)}
+	s := &scene{t: t, keys: testKeys(t, 1), nonces: NewMemoryNonces(100), client: "203.0.113.9"}
 	s.flow = s.newFlow("exempt", testWiki, testPort)
 	s.act = Act{"weather", "grant", Bind(`{"name":"weather"}`, "7")}
 	return s
@@ -49,7 +50,12 @@ func testKeys(t testing.TB, first byte, older ...byte) *Keys {
 
 func (s *scene) newFlow(purpose, wiki, origin string) *Flow {
 	s.t.Helper()
-	f, err := New(Config{purpose, wiki, origin, s.keys, s.nonces})
+	f, err := New(Config{purpose, wiki, origin, s.keys, func(*http.Request) []string {
+		if s.client == "" {
+			return nil
+		}
+		return []string{s.client, "its network"}
+	}, s.nonces})
 	if err != nil {
 		s.t.Fatal(err)
 	}

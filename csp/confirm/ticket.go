@@ -6,10 +6,10 @@ import "net/http"
 const TicketParam = "ticket"
 
 // Ticket returns what takes a confirmation back to the wiki, as [TicketParam] of
-// a redirect. It counts once, for [TicketLife], in the browser that started the flow.
+// a redirect. It counts once, for [TicketLife], in the browser that started the flow, at the client that confirmed.
 func (f *Flow) Ticket(c Confirmation) string {
 	return f.seal(useTicket, claims{
-		browser: c.Browser, subject: c.Act.Subject, action: c.Act.Action, binding: c.Act.Binding, nonce: newNonce(),
+		browser: c.Browser, client: c.client, subject: c.Act.Subject, action: c.Act.Action, binding: c.Act.Binding, nonce: newNonce(),
 	})
 }
 
@@ -27,7 +27,7 @@ func (f *Flow) Commit(r *http.Request) (Confirmation, error) {
 	if err != nil {
 		return Confirmation{}, err
 	}
-	c, _, err := f.open(useTicket, text)
+	c, set, err := f.open(useTicket, text)
 	if err != nil {
 		return Confirmation{}, err
 	}
@@ -38,8 +38,15 @@ func (f *Flow) Commit(r *http.Request) (Confirmation, error) {
 	if err := matches(b, c.browser); err != nil {
 		return Confirmation{}, err
 	}
-	if err := f.burn(r.Context(), c, TicketLife); err != nil {
+	if err := f.sameClient(r, set, c.client); err != nil {
 		return Confirmation{}, err
 	}
-	return Confirmation{Act{c.subject, c.action, c.binding}, c.browser}, nil
+	groups, err := f.current(r)
+	if err != nil {
+		return Confirmation{}, err
+	}
+	if err := f.burn(r.Context(), c, groups, TicketLife); err != nil {
+		return Confirmation{}, err
+	}
+	return Confirmation{Act{c.subject, c.action, c.binding}, c.browser, groups[0]}, nil
 }

@@ -33,6 +33,7 @@ type Challenge struct {
 type Confirmation struct {
 	Act     Act
 	Browser BrowserID
+	client  Group
 }
 
 const codeHashSize = sha256.Size
@@ -43,7 +44,7 @@ func (f *Flow) Ask(h HandOff, action string, binding Binding) (Challenge, error)
 	if len(action) > maxText {
 		return Challenge{}, ErrTooLong
 	}
-	c := claims{browser: h.claims.browser, subject: h.claims.subject, action: action, binding: binding, nonce: newNonce()}
+	c := claims{browser: h.claims.browser, client: h.claims.client, subject: h.claims.subject, action: action, binding: binding, nonce: newNonce()}
 	code := newCode()
 	c.code = f.keys.sets[0].codeHash(c.nonce, code)
 	return Challenge{f.seal(useToken, c), code}, nil
@@ -71,19 +72,26 @@ func (f *Flow) Redeem(r *http.Request, form Form, act Act) (Confirmation, error)
 	if err := f.sameBrowser(r, c.browser); err != nil {
 		return Confirmation{}, err
 	}
-	if err := f.burn(r.Context(), c, TokenLife); err != nil {
+	if err := f.sameClient(r, set, c.client); err != nil {
+		return Confirmation{}, err
+	}
+	groups, err := f.current(r)
+	if err != nil {
+		return Confirmation{}, err
+	}
+	if err := f.burn(r.Context(), c, groups, TokenLife); err != nil {
 		return Confirmation{}, err
 	}
 	if typed := set.codeHash(c.nonce, trimCode(form.Get(CodeField))); !same(typed[:], c.code[:]) {
 		return Confirmation{}, ErrCode
 	}
-	return Confirmation{act, c.browser}, nil
+	return Confirmation{act, c.browser, groups[0]}, nil
 }
 
 // burn makes sure of one use, or returns why it can't.
-func (f *Flow) burn(ctx context.Context, c claims, life time.Duration) error {
+func (f *Flow) burn(ctx context.Context, c claims, groups []Group, life time.Duration) error {
 	// Remembered a little longer than it counts, for nodes whose clocks lag.
-	err := f.nonces.Burn(ctx, c.nonce, c.issued, c.issued.Add(life+clockSkew))
+	err := f.nonces.Burn(ctx, c.nonce, groups, c.issued, c.issued.Add(life+clockSkew))
 	if err == nil || errors.As(err, new(*Refusal)) {
 		return err
 	}

@@ -62,11 +62,18 @@ func TestAttacksOnTheFlow(t *testing.T) {
 			v.ask("maps") // so that there is a browser cookie, though another
 			return v.get(ticket)
 		}, confirm.ErrOtherBrowser},
-		"a ticket for another act": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
-			own, _ := v.confirm.Browser(v.request("GET", wiki+"/", ""))
-			return v.get(wiki + CommitPath + "?ticket=" + v.config.Flow.Ticket(confirm.Confirmation{
-				Act: confirm.Act{Subject: "weather", Action: "other", Binding: v.site.lookup("weather").state}, Browser: own.ID(),
-			}))
+		"a ticket for another act": {func(v, _ *browser, q question) *httptest.ResponseRecorder {
+			r := v.request("POST", q.action, url.Values{"token": {q.token}, "code": {q.code}}.Encode())
+			form, err := v.config.Flow.ReadForm(r, true)
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			confirmed, err := v.config.Flow.Redeem(r, form, confirm.Act{Subject: "weather", Action: "grant", Binding: v.site.lookup("weather").state})
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			confirmed.Act.Action = "other"
+			return v.get(wiki + CommitPath + "?ticket=" + v.config.Flow.Ticket(confirmed))
 		}, confirm.ErrAction},
 		"a replayed ticket": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
 			ticket := v.ticket("weather")

@@ -3,7 +3,6 @@ package exempt
 import (
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 )
@@ -42,11 +41,9 @@ func (s *Site) ask(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	texts := s.pages.texts
-	s.show(w, s.pages.ask, http.StatusOK, titled(texts.AskTitle, t), AskView{
-		Tool: t, Kinds: kindViews(t.Kinds), Days: int(t.Life() / (24 * time.Hour)), Wiki: s.c.Flow.Wiki(),
-	}, &confirm.Dialog{
+	s.show(w, s.pages.ask, http.StatusOK, titled(texts.AskTitle, t), newAskView(t, s.c.Flow.Wiki()), &confirm.Dialog{
 		Action: ConsentPath + "?" + ToolParam + "=" + url.QueryEscape(t.Name), Challenge: challenge,
-		Show: texts.Show, Type: texts.Type, Submit: texts.Submit, TooSmall: texts.TooSmall,
+		Show: texts.Show, Type: texts.Type, Submit: titled(texts.Submit, t), TooSmall: texts.TooSmall,
 	})
 	return nil
 }

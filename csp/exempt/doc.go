@@ -40,7 +40,6 @@
 // arranged. So a cookie's grants count only where the browser's name also says that it
 // is one that enforces the prefix; a script can't change the User-Agent of a
 // navigation, and only navigations get a wider policy. All others get no
-// exemption, or with a [Store] one that the server keeps, under the browser cookie and what
-// [Config.Client] tells: without the latter, a planted browser cookie
-// would bring its author's grants along.
+// exemption. Nor can the server keep one for them: there a gadget plants the browser cookie of its
+// author, who has answered the question himself, and sends the tab to commit his ticket.
 package exempt

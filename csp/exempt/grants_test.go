@@ -143,8 +143,4 @@ func TestKeys(t *testing.T) {
 	if _, err := mustKeys(t, 1, 3, 2).open(wiki, confirm.BrowserID{}, value); err != nil {
 		t.Errorf("an older key's: %v", err)
 	}
-	// A wiki, a browser and a client, divided otherwise, are another owner.
-	if a, b := k.owners("w", confirm.BrowserID{1}, "x"), k.owners("w\x01", confirm.BrowserID{}, "x"); a[0] == b[0] || len(a) != 1 {
-		t.Error("owners collide")
-	}
 }

@@ -16,13 +16,12 @@ const KeySize = 32
 
 const (
 	grantsInfo = "wikiveil/v1/exempt/grants"
-	ownerInfo  = "wikiveil/v1/exempt/owner"
 
 	// maxValue bounds the work for a stranger's cookie; ours are below 2.2 KB.
 	maxValue = 4 << 10
 )
 
-type keySet struct{ grants, owner []byte }
+type keySet struct{ grants []byte }
 
 // Keys sign the grants. They never change and are safe for concurrent use.
 type Keys struct{ sets []keySet }
@@ -39,9 +38,6 @@ func NewKeys(current []byte, older ...[]byte) (*Keys, error) {
 		var set keySet
 		var err error
 		if set.grants, err = hkdf.Key(sha256.New, material, nil, grantsInfo, sha256.Size); err != nil {
-			return nil, fmt.Errorf("deriving exemption keys: %w", err)
-		}
-		if set.owner, err = hkdf.Key(sha256.New, material, nil, ownerInfo, sha256.Size); err != nil {
 			return nil, fmt.Errorf("deriving exemption keys: %w", err)
 		}
 		k.sets = append(k.sets, set)
@@ -105,14 +101,4 @@ func (k *Keys) signed(wiki string, body, sum []byte) bool {
 		}
 	}
 	return false
-}
-
-// owners returns the names under which a store keeps what is a browser's at a
-// client, the current first. They tell nothing of either.
-func (k *Keys) owners(wiki string, browser confirm.BrowserID, client string) []Owner {
-	owners := make([]Owner, 0, len(k.sets))
-	for _, set := range k.sets {
-		owners = append(owners, Owner(mac(set.owner, wiki, append(browser[:], client...))))
-	}
-	return owners
 }

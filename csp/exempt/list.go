@@ -34,12 +34,9 @@ func (s *Site) list(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return ErrMethod
 	}
-	view := ListView{Guarded: s.c.Store != nil || guardsCookies(r), Local: len(s.c.Localhost) > 0, Home: s.c.Flow.Wiki() + "/"}
+	view := ListView{Guarded: guardsCookies(r), Local: len(s.c.Localhost) > 0, Home: s.c.Flow.Wiki() + "/"}
 	// Whoever sends no browser cookie, or a wrong one, has no grants.
-	reader, err := s.readerOrNone(r)
-	if err != nil {
-		return err
-	}
+	reader := s.readerOrNone(r)
 	if err := s.c.Fits(s.active(reader.grants)); err != nil {
 		_, view.Problem = refusalOf(err)
 	}
@@ -82,17 +79,12 @@ func (s *Site) withdraw(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reader, err := s.readerOrNone(r)
-	if err != nil {
-		return err
+	reader := s.readerOrNone(r)
+	left := Grants{}
+	if !all {
+		left = reader.grants.Remove(tool)
 	}
-	err = s.change(w.Header(), r, reader, func(g Grants) (Grants, error) {
-		if all {
-			return Grants{}, nil
-		}
-		return g.Remove(tool), nil
-	})
-	if err != nil {
+	if err := s.setGrants(w.Header(), reader.browser, left); err != nil {
 		return err
 	}
 	s.c.Count("withdrawn")

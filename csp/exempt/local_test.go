@@ -12,7 +12,7 @@ func TestLocalPort(t *testing.T) {
 		s := newScene(t)
 		b := s.browser()
 		page := b.follow(b.get(wiki+GoPath+"?tool=localhost:8080"), port).Body.String()
-		if !strings.Contains(page, "This is for developers.") || strings.Contains(page, "network address") || strings.Contains(page, "Not stated") {
+		if !strings.Contains(page, "For developers.") || strings.Contains(page, "network address") || strings.Contains(page, "Not stated") {
 			t.Errorf("the page does not say what this is:\n%s", page)
 		}
 		b.grant("localhost:8080")

@@ -36,12 +36,13 @@ var styleCSS string
 type Texts struct {
 	// Lang is the language ("en" by default), Dir "rtl" or "ltr".
 	Lang, Dir string
-	// The titles; {tool} in AskTitle is the tool's.
+	// The titles; in AskTitle and Submit, {tool} is the tool's title and {origin} its first origin.
 	AskTitle, ListTitle, RefusalTitle string
 	// Show, Type, Submit and TooSmall are the form's; see [confirm.Dialog].
 	Show, Type, Submit, TooSmall string
 	// Ask, List and Refusal are html/template texts that define "body". Their .Data is an
-	// [AskView], a [ListView] and a [RefusalView]. Ask must have {{template "form" .}}.
+	// [AskView], a [ListView] and a [RefusalView]. Ask must have {{template "form" .}}, and its "fields" say in the
+	// form itself what is asked: a page can be opened so that nothing else is in sight.
 	Ask, List, Refusal string
 }
 
@@ -49,6 +50,10 @@ type Texts struct {
 type AskView struct {
 	Tool  *Tool
 	Kinds []KindView
+	// KindList are the kinds in one text, Shown the first origins, More how many others there are.
+	KindList string
+	Shown    []string
+	More     int
 	// Days is how long the grant counts.
 	Days int
 	// Wiki is the wiki's origin.
@@ -107,6 +112,21 @@ func kindViews(kinds []Kind) []KindView {
 	return views
 }
 
+// shownOrigins is how many stand in the form; more would push the rest out of sight.
+const shownOrigins = 3
+
+func newAskView(t *Tool, wiki string) AskView {
+	view := AskView{Tool: t, Kinds: kindViews(t.Kinds), Days: int(t.Life() / (24 * time.Hour)), Wiki: wiki}
+	view.Shown = t.Origins[:min(len(t.Origins), shownOrigins)]
+	view.More = len(t.Origins) - len(view.Shown)
+	var names []string
+	for _, kind := range view.Kinds {
+		names = append(names, kind.Name)
+	}
+	view.KindList = strings.Join(names, ", ")
+	return view
+}
+
 // pageWriter is [confirm.Pages], or its like on the wiki.
 type pageWriter interface {
 	Write(w http.ResponseWriter, status int, page confirm.Page) error
@@ -120,6 +140,7 @@ type pages struct {
 func newPages(flow *confirm.Flow, texts Texts) (*pages, error) {
 	texts.Lang = cmp.Or(texts.Lang, "en")
 	texts.AskTitle = cmp.Or(texts.AskTitle, "Let “{tool}” through?")
+	texts.Submit = cmp.Or(texts.Submit, "Let “{tool}” ({origin}) through")
 	texts.ListTitle = cmp.Or(texts.ListTitle, "Tools that you let through")
 	texts.RefusalTitle = cmp.Or(texts.RefusalTitle, "This did not work")
 	texts.Ask = cmp.Or(texts.Ask, askHTML)
@@ -157,7 +178,7 @@ func (p *pages) rehearse() error {
 		page   confirm.Page
 		need   string
 	}{
-		{p.ask, confirm.Page{Data: AskView{Tool: tool, Kinds: kinds}, Form: form}, form.Token},
+		{p.ask, confirm.Page{Data: newAskView(tool, "https://wiki.example"), Form: form}, form.Token},
 		{p.list, confirm.Page{Data: list}, "<form"},
 		{p.refusal, confirm.Page{Data: RefusalView{Text: "reason", Again: "/"}}, ""},
 		{p.wikiRefusal, confirm.Page{Data: RefusalView{Text: "reason", Again: "/"}}, ""},

@@ -24,8 +24,8 @@ func TestPageThatAsks(t *testing.T) {
 	page := w.Body.String()
 	for _, want := range []string{
 		"Let “Weather &lt;/title&gt;", "https://weather.example</code>", "https://tiles.weather.example:8443</code>", "images", "data, in both directions",
-		"Shows rain", "The place", "A day", "https://git.example/weather", "rain@weather.example", "by Ada on 2026-11-01", "for 30 days", "network address",
-		`action="/consent?tool=weather"`, "https://wiki.example may not load", "@media (prefers-color-scheme: dark)", `name="viewport"`,
+		"Shows rain", "The place", "A day", "https://git.example/weather", "rain@weather.example", "by Ada on 2026-11-01", "For 30 days", "network address",
+		`action="/consent?tool=weather"`, "pages of https://wiki.example may load", "@media (prefers-color-scheme: dark)", `name="viewport"`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -38,6 +38,36 @@ func TestPageThatAsks(t *testing.T) {
 		t.Error("the page speaks of scripts")
 	}
 	checkHeaders(t, w.Header(), "default-src 'none'; style-src 'nonce-")
+}
+
+// Case 53: the form itself and its button say what is asked, the form comes first, a window too low for it shows none,
+// and the redirect there has a fragment, so that none of the opener's scrolls to the code.
+func TestCase53TheFormSaysWhatIsAsked(t *testing.T) {
+	s := newScene(t)
+	s.declared[0].Origins = append(s.declared[0].Origins, "https://third.example", "https://fourth.example", "https://fifth.example")
+	b := s.browser()
+	start := b.get(wiki + GoPath + "?tool=weather")
+	if location := start.Header().Get("Location"); !strings.HasPrefix(location, port+ConsentPath+"?") || !strings.HasSuffix(location, "#question") {
+		t.Errorf("the redirect leads to %q", location)
+	}
+	page := b.follow(start, port).Body.String()
+	before, rest, _ := strings.Cut(page, "<form")
+	form, after, found := strings.Cut(rest, "</form>")
+	if !found || strings.Contains(before, "<dl>") || !strings.Contains(after, "https://fifth.example") || !strings.Contains(before, `<main id="question">`) {
+		t.Errorf("the form isn't first:\n%s", page)
+	}
+	for _, want := range []string{
+		"The weather", "https://weather.example", "https://tiles.weather.example:8443", "https://third.example", "and 2 more, below",
+		"images, data, in both directions", "30 days", "network address", "https://wiki.example",
+		"<button>Let “The weather” (https://weather.example) through</button>",
+	} {
+		if !strings.Contains(form, want) {
+			t.Errorf("the form lacks %q:\n%s", want, form)
+		}
+	}
+	if !strings.Contains(before, "(max-height: 399px)") || !strings.Contains(page, "make this window larger") {
+		t.Error("a low window shows the form")
+	}
 }
 
 func TestPageThatAsksForAScript(t *testing.T) {

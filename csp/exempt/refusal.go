@@ -41,8 +41,7 @@ var (
 	ErrScriptPolicy = &Refusal{"script_policy", http.StatusConflict, "this tool has a script, and this wiki's policy can't admit a single script"}
 	// ErrPrefixes is returned for browsers that let a script write any cookie.
 	ErrPrefixes = &Refusal{"cookie_prefixes", http.StatusForbidden, "this browser does not keep scripts from writing the cookie that would hold your consent, so a script could fake it; please use a current Firefox, Chrome or Edge"}
-	ErrStore    = &Refusal{"store_failed", http.StatusServiceUnavailable, "consents can't be read or recorded now; please try again later"}
-	ErrFull     = &Refusal{"store_full", http.StatusServiceUnavailable, "no more consents can be recorded now; please try again later"}
+	ErrFailed   = &Refusal{"failed", http.StatusServiceUnavailable, "consents can't be read or recorded now; please try again later"}
 )
 
 // TooLarge is an [ErrTooLarge] that names the tools.
@@ -73,7 +72,7 @@ func refusalOf(err error) (refusal, string) {
 	if errors.As(err, &theirs) {
 		return theirs, theirs.Error()
 	}
-	return ErrStore, ErrStore.Error()
+	return ErrFailed, ErrFailed.Error()
 }
 
 // Interface guards

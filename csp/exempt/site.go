@@ -27,12 +27,6 @@ type Config struct {
 	// Fits tells whether tools can be let through together, as [Policies.Fits] does;
 	// without it nobody is told before. The error may be a [TooLarge].
 	Fits func([]*Tool) error
-	// Store keeps the grants of browsers whose cookies a script can write. Without one
-	// they get none ([ErrPrefixes]).
-	Store Store
-	// Client returns what no script can choose of where a request comes from, such
-	// as the mask; a Store needs it. "" is refused.
-	Client func(*http.Request) string
 	// HTTPS tells whether the browser sent a request over https; by default whether
 	// this server got it so.
 	HTTPS func(*http.Request) bool
@@ -54,9 +48,6 @@ type Site struct {
 func New(c Config) (*Site, error) {
 	if c.Flow == nil || c.Browsers == nil || c.Keys == nil || c.Declared == nil {
 		return nil, errors.New("making exemptions: they need a flow, its keys, keys and what is declared")
-	}
-	if c.Store != nil && c.Client == nil {
-		return nil, errors.New("making exemptions: a store needs to know the client, or a planted cookie would bring another's grants along")
 	}
 	for i, kind := range c.Localhost {
 		if directives[kind] == "" || slices.Contains(c.Localhost[:i], kind) {
@@ -103,12 +94,10 @@ type reader struct {
 	grants  Grants
 	// refused is why there are no grants, though the request speaks of some.
 	refused error
-	// owners is set where the store has the grants and not the cookie.
-	owners []Owner
 }
 
 // reader reads and checks all but the grants' age and state. The error is about the browser
-// cookie or the store.
+// cookie.
 func (s *Site) reader(r *http.Request) (reader, error) {
 	browser, err := s.c.Browsers.Browser(r)
 	if err != nil {
@@ -117,59 +106,25 @@ func (s *Site) reader(r *http.Request) (reader, error) {
 	out := reader{browser: browser.ID()}
 	value, count := cookie(r, GrantsCookie)
 	switch {
+	case count == 0:
 	// What EnforcesPrefixes sees is not enough alone: see guardsCookies.
-	case guardsCookies(r) && s.c.Browsers.EnforcesPrefixes(r):
-		if count > 1 {
-			out.refused = confirm.ErrMalformed
-		} else if count == 1 {
-			out.grants, out.refused = s.c.Keys.open(s.c.Flow.Wiki(), out.browser, value)
-		}
-		return out, nil
-	case s.c.Store == nil:
-		if count > 0 {
-			out.refused = ErrPrefixes
-		}
-		return out, nil
+	case !guardsCookies(r) || !s.c.Browsers.EnforcesPrefixes(r):
+		out.refused = ErrPrefixes
+	case count > 1:
+		out.refused = confirm.ErrMalformed
+	default:
+		out.grants, out.refused = s.c.Keys.open(s.c.Flow.Wiki(), out.browser, value)
 	}
-	return out, s.load(r, &out)
+	return out, nil
 }
 
-// readerOrNone is reader for where nobody has to be known: only a failing store is an error.
-func (s *Site) readerOrNone(r *http.Request) (reader, error) {
+// readerOrNone is reader for where nobody has to be known.
+func (s *Site) readerOrNone(r *http.Request) reader {
 	out, err := s.reader(r)
-	if err == nil {
-		return out, nil
+	if err != nil {
+		return reader{}
 	}
-	if why, _ := refusalOf(err); why.Status() >= http.StatusInternalServerError {
-		return reader{}, err
-	}
-	return reader{}, nil
-}
-
-func (s *Site) load(r *http.Request, out *reader) error {
-	client := s.c.Client(r)
-	if client == "" {
-		return ErrStore
-	}
-	out.owners = s.c.Keys.owners(s.c.Flow.Wiki(), out.browser, client)
-	for _, owner := range out.owners {
-		grants, err := s.c.Store.Load(r.Context(), owner)
-		if err != nil {
-			return storeError(err)
-		}
-		if grants.Len() > 0 {
-			out.grants = grants
-			return nil
-		}
-	}
-	return nil
-}
-
-func storeError(err error) error {
-	if err == nil || errors.As(err, new(*Refusal)) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrStore, err)
+	return out
 }
 
 // lookup returns a declared tool or a developer's port, or nil.
@@ -210,35 +165,6 @@ func (s *Site) added(g Grants, t *Tool) (Grants, error) {
 		return g, err
 	}
 	return next, s.c.Fits(s.active(next))
-}
-
-// change writes what do makes of the reader's grants to where they are kept.
-func (s *Site) change(h http.Header, r *http.Request, reader reader, do func(Grants) (Grants, error)) error {
-	if len(reader.owners) == 0 {
-		next, err := do(reader.grants)
-		if err != nil {
-			return err
-		}
-		return s.setGrants(h, reader.browser, next)
-	}
-	left := 0
-	err := s.c.Store.Update(r.Context(), reader.owners[0], func(g Grants) (Grants, error) {
-		if g.Len() == 0 {
-			g = reader.grants // they may stand under an older key
-		}
-		next, err := do(g)
-		left = next.Len()
-		return next, err
-	})
-	for _, older := range reader.owners[1:] {
-		if err == nil {
-			err = s.c.Store.Update(r.Context(), older, func(Grants) (Grants, error) { return Grants{}, nil })
-		}
-	}
-	if err == nil && left == 0 {
-		dropCookies(h)
-	}
-	return storeError(err)
 }
 
 func (s *Site) setGrants(h http.Header, browser confirm.BrowserID, g Grants) error {

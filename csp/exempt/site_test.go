@@ -273,7 +273,6 @@ func TestNewRefuses(t *testing.T) {
 		"no keys of the flow":     {func(c *Config) { c.Browsers = nil }, "they need a flow"},
 		"no keys":                 {func(c *Config) { c.Keys = nil }, "they need a flow"},
 		"nothing declared ever":   {func(c *Config) { c.Declared = nil }, "they need a flow"},
-		"a store without clients": {func(c *Config) { c.Store = newMemoryStore() }, "a store needs to know the client"},
 		"an unknown local kind":   {func(c *Config) { c.Localhost = []Kind{"frame"} }, `"frame" is no kind`},
 		"a local kind twice":      {func(c *Config) { c.Localhost = []Kind{Img, Img} }, "there twice"},
 		"a broken template":       {func(c *Config) { c.Texts.List = `{{define "body"}}{{` }, "parsing page"},

@@ -75,14 +75,10 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if s.c.Store == nil && !guardsCookies(r) {
+	if !guardsCookies(r) {
 		return ErrPrefixes
 	}
-	reader, err := s.readerOrNone(r)
-	if err != nil {
-		return err
-	}
-	if _, err := s.added(reader.grants, t); err != nil {
+	if _, err := s.added(s.readerOrNone(r).grants, t); err != nil {
 		return err
 	}
 	handOff, err := s.c.Flow.Start(w.Header(), r, t.Name)
@@ -90,7 +86,7 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.c.Count("asked")
-	redirect(w, s.c.Flow.Origin()+ConsentPath+"?"+confirm.HandOffParam+"="+handOff)
+	redirect(w, s.c.Flow.Address(ConsentPath, handOff))
 	return nil
 }
 
@@ -116,7 +112,7 @@ func (s *Site) commit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// Before the ticket is used up.
-	if s.c.Store == nil && !guardsCookies(r) {
+	if !guardsCookies(r) || !s.c.Browsers.EnforcesPrefixes(r) {
 		return ErrPrefixes
 	}
 	confirmed, err := s.c.Flow.Commit(r)
@@ -132,7 +128,11 @@ func (s *Site) commit(w http.ResponseWriter, r *http.Request) error {
 	case confirmed.Act.Binding != t.state:
 		return confirm.ErrBinding
 	}
-	if err := s.change(w.Header(), r, reader, func(g Grants) (Grants, error) { return s.added(g, t) }); err != nil {
+	grants, err := s.added(reader.grants, t)
+	if err != nil {
+		return err
+	}
+	if err := s.setGrants(w.Header(), reader.browser, grants); err != nil {
 		return err
 	}
 	s.c.Count("granted")
@@ -174,4 +174,6 @@ func (s *Site) show(w http.ResponseWriter, page pageWriter, status int, title st
 	}
 }
 
-func titled(title string, t *Tool) string { return strings.ReplaceAll(title, "{tool}", t.Title) }
+func titled(text string, t *Tool) string {
+	return strings.NewReplacer("{tool}", t.Title, "{origin}", t.Origins[0]).Replace(text)
+}

@@ -23,7 +23,7 @@ func Run(t *testing.T, open func(*testing.T) confirm.Nonces) {
 			nonce byte
 			want  error
 		}{{1, nil}, {1, confirm.ErrUsed}, {2, nil}, {1, confirm.ErrUsed}, {2, confirm.ErrUsed}, {0, nil}, {0, confirm.ErrUsed}} {
-			if err := store.Burn(t.Context(), confirm.Nonce{step.nonce}, issued, expires); !errors.Is(err, step.want) || (err == nil) != (step.want == nil) {
+			if err := store.Burn(t.Context(), confirm.Nonce{step.nonce}, nil, issued, expires); !errors.Is(err, step.want) || (err == nil) != (step.want == nil) {
 				t.Errorf("step %d, nonce %d: got %v, want %v", i, step.nonce, err, step.want)
 			}
 		}
@@ -33,14 +33,14 @@ func Run(t *testing.T, open func(*testing.T) confirm.Nonces) {
 		for i := range len(confirm.Nonce{}) {
 			n := confirm.Nonce{}
 			n[i] = 0x80
-			if err := store.Burn(t.Context(), n, issued, expires); err != nil {
+			if err := store.Burn(t.Context(), n, nil, issued, expires); err != nil {
 				t.Errorf("byte %d: %v", i, err)
 			}
 		}
 	})
 	t.Run("what was issued before the store can't be told", func(t *testing.T) {
 		store := open(t)
-		if err := store.Burn(t.Context(), confirm.Nonce{1}, time.Now().Add(-time.Hour), expires); !errors.Is(err, confirm.ErrExpired) {
+		if err := store.Burn(t.Context(), confirm.Nonce{1}, nil, time.Now().Add(-time.Hour), expires); !errors.Is(err, confirm.ErrExpired) {
 			t.Errorf("got %v, want %v", err, confirm.ErrExpired)
 		}
 	})
@@ -51,7 +51,7 @@ func Run(t *testing.T, open func(*testing.T) confirm.Nonces) {
 			var all sync.WaitGroup
 			for range 20 {
 				all.Go(func() {
-					switch err := store.Burn(t.Context(), confirm.Nonce{byte(round)}, issued, expires); {
+					switch err := store.Burn(t.Context(), confirm.Nonce{byte(round)}, nil, issued, expires); {
 					case err == nil:
 						burnt.Add(1)
 					case errors.Is(err, confirm.ErrUsed):
@@ -66,5 +66,33 @@ func Run(t *testing.T, open func(*testing.T) confirm.Nonces) {
 				t.Errorf("%d were burnt, %d used", burnt.Load(), used.Load())
 			}
 		}
+	})
+	// Case 57.
+	t.Run("a client and its networks have a share each", func(t *testing.T) {
+		store := open(t)
+		next := uint32(0)
+		burn := func(want error, groups ...confirm.Group) {
+			t.Helper()
+			next++
+			err := store.Burn(t.Context(), confirm.Nonce{1: byte(next >> 8), 2: byte(next)}, groups, issued, expires)
+			if !errors.Is(err, want) || (err == nil) != (want == nil) {
+				t.Fatalf("nonce %d: got %v, want %v", next, err, want)
+			}
+		}
+		network := confirm.Group{0xff}
+		for range confirm.Share(0) {
+			burn(nil, confirm.Group{1}, network)
+		}
+		burn(confirm.ErrBusy, confirm.Group{1}, network)
+		burn(confirm.ErrBusy, confirm.Group{1}, confirm.Group{0xfe})
+		if err := store.Burn(t.Context(), confirm.Nonce{2: 1}, []confirm.Group{{1}, network}, issued, expires); !errors.Is(err, confirm.ErrUsed) {
+			t.Errorf("one that was used: %v", err)
+		}
+		for i := confirm.Share(0); i < confirm.Share(1); i++ {
+			burn(nil, confirm.Group{2, byte(i), byte(i >> 8)}, network)
+		}
+		burn(confirm.ErrBusy, confirm.Group{3}, network)
+		burn(nil, confirm.Group{3}, confirm.Group{0xfe})
+		burn(nil)
 	})
 }

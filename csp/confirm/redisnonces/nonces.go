@@ -7,6 +7,7 @@
 //
 //	wikiveil:{nonces}:since      hash: "run" is the server process's id, "at" when it was first seen, Unix time in milliseconds
 //	wikiveil:{nonces}:HEX        a burnt nonce; expires when what bore it is worth nothing any more
+//	wikiveil:{nonces}:by:HEX     sorted set: the nonces that a client or a network burnt, by when they expire, Unix time in milliseconds
 //
 // # What may be lost
 //
@@ -16,7 +17,7 @@
 // So neither an append-only file nor WAIT is needed. A server that may
 // evict keys (maxmemory-policy other than noeviction) is refused.
 //
-// The user needs the commands EVALSHA, EVAL, INFO, TIME, HMGET, HSET and SET.
+// The user needs the commands EVALSHA, EVAL, INFO, TIME, HMGET, HSET, EXISTS, SET, ZREMRANGEBYSCORE, ZCARD, ZADD, PTTL and PEXPIRE.
 package redisnonces
 
 import (
@@ -38,7 +39,7 @@ const DefaultPrefix = "wikiveil:{nonces}:"
 // skew is how far a node's clock may be ahead of Redis's.
 const skew = 5 * time.Second
 
-// burnScript has KEYS since, nonce and ARGV issued, time to live, skew; all in milliseconds.
+// burnScript has KEYS since, nonce, groups and ARGV issued, time to live, skew, all in milliseconds, and the share of each group.
 var burnScript = redis.NewScript(`
 local info = redis.call('INFO', 'memory')
 local limit, policy = string.match(info, 'maxmemory:(%d+)'), string.match(info, 'maxmemory_policy:([%w-]+)')
@@ -49,14 +50,24 @@ local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 if not run then return redis.error_reply('ERR this Redis does not tell its run_id') end
 local since = redis.call('HMGET', KEYS[1], 'run', 'at')
 local at = tonumber(since[2] or nil)
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
 if since[1] ~= run or not at then
-  local now = redis.call('TIME')
-  at = now[1] * 1000 + math.floor(now[2] / 1000)
+  at = now
   redis.call('HSET', KEYS[1], 'run', run, 'at', string.format('%d', at))
 end
 if tonumber(ARGV[1]) <= at + tonumber(ARGV[3]) then return 'expired' end
-if redis.call('SET', KEYS[2], '', 'NX', 'PX', ARGV[2]) then return 'burnt' end
-return 'used'`)
+if redis.call('EXISTS', KEYS[2]) == 1 then return 'used' end
+for i = 3, #KEYS do
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%d', now))
+  if redis.call('ZCARD', KEYS[i]) >= tonumber(ARGV[i + 1]) then return 'busy' end
+end
+redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
+for i = 3, #KEYS do
+  redis.call('ZADD', KEYS[i], string.format('%d', now + ARGV[2]), KEYS[2])
+  if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+end
+return 'burnt'`)
 
 // Nonces keeps burnt nonces in Redis. It is safe for concurrent use.
 type Nonces struct {
@@ -73,24 +84,26 @@ func New(client redis.UniversalClient, prefix string) *Nonces {
 // be burnt. Without it the first confirmation is refused as expired. It also tells
 // whether the server is fit.
 func (n *Nonces) Start(ctx context.Context) error {
-	_, err := n.run(ctx, confirm.Nonce{}, time.Unix(0, 0), time.Millisecond)
+	_, err := n.run(ctx, confirm.Nonce{}, nil, time.Unix(0, 0), time.Millisecond)
 	return err
 }
 
 // Burn implements [confirm.Nonces].
-func (n *Nonces) Burn(ctx context.Context, nonce confirm.Nonce, issued, expires time.Time) error {
+func (n *Nonces) Burn(ctx context.Context, nonce confirm.Nonce, groups []confirm.Group, issued, expires time.Time) error {
 	life := time.Until(expires)
 	if life <= 0 {
 		return confirm.ErrExpired
 	}
 	// For a Redis whose clock runs ahead nothing is to be added: a time to live is relative.
-	answer, err := n.run(ctx, nonce, issued, life+skew)
+	answer, err := n.run(ctx, nonce, groups, issued, life+skew)
 	if err != nil {
 		return err
 	}
 	switch answer {
 	case "burnt":
 		return nil
+	case "busy":
+		return confirm.ErrBusy
 	case "used":
 		return confirm.ErrUsed
 	case "expired":
@@ -99,9 +112,14 @@ func (n *Nonces) Burn(ctx context.Context, nonce confirm.Nonce, issued, expires 
 	return errors.New("asking Redis: its answer is not of its form")
 }
 
-func (n *Nonces) run(ctx context.Context, nonce confirm.Nonce, issued time.Time, life time.Duration) (string, error) {
+func (n *Nonces) run(ctx context.Context, nonce confirm.Nonce, groups []confirm.Group, issued time.Time, life time.Duration) (string, error) {
 	keys := []string{n.prefix + "since", n.prefix + hex.EncodeToString(nonce[:])}
-	answer, err := burnScript.Run(ctx, n.client, keys, issued.UnixMilli(), life.Milliseconds()+1, skew.Milliseconds()).Text()
+	args := []any{issued.UnixMilli(), life.Milliseconds() + 1, skew.Milliseconds()}
+	for place, group := range groups {
+		keys = append(keys, n.prefix+"by:"+hex.EncodeToString(group[:]))
+		args = append(args, confirm.Share(place))
+	}
+	answer, err := burnScript.Run(ctx, n.client, keys, args...).Text()
 	if err != nil {
 		return "", fmt.Errorf("asking Redis: %w", err)
 	}

@@ -49,7 +49,7 @@ func ahead() (issued, expires time.Time) {
 
 func burn(t *testing.T, n *Nonces, nonce byte, issued, expires time.Time, want error) {
 	t.Helper()
-	if err := n.Burn(t.Context(), confirm.Nonce{nonce}, issued, expires); !errors.Is(err, want) || (err == nil) != (want == nil) {
+	if err := n.Burn(t.Context(), confirm.Nonce{nonce}, nil, issued, expires); !errors.Is(err, want) || (err == nil) != (want == nil) {
 		t.Errorf("got %v, want %v", err, want)
 	}
 }
@@ -138,7 +138,7 @@ func TestFailures(t *testing.T) {
 			server := storetest.StartRedis(t)
 			n := started(t, server)
 			tt.spoil(server)
-			err := n.Burn(t.Context(), confirm.Nonce{1}, issued, expires)
+			err := n.Burn(t.Context(), confirm.Nonce{1}, nil, issued, expires)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || errors.As(err, new(*confirm.Refusal)) {
 				t.Errorf("got %v, want a failure with %q", err, tt.want)
 			}
