@@ -507,10 +507,10 @@ func TestConsentNoncesInRedis(t *testing.T) {
 	if got := redis.Command("EXISTS", "wikiveil:{nonces}:since"); got != "1" {
 		t.Errorf("Redis has no nonces: %s", got)
 	}
-	redis.Kill()
 	b := e.reader()
 	start, _ := b.get(consentWiki + exempt.GoPath + "?tool=weather")
 	_, body := b.follow(start, consentThere)
+	redis.Kill()
 	token, code, action := consentToken.FindStringSubmatch(body), consentCode.FindStringSubmatch(body), consentAction.FindStringSubmatch(body)
 	time.Sleep(1600 * time.Millisecond)
 	resp, _ := b.send(http.MethodPost, consentThere+html.UnescapeString(action[1]), url.Values{"token": {token[1]}, "code": {code[1]}})

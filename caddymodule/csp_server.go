@@ -1,13 +1,13 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -38,6 +38,16 @@ func (l *CSPListener) Provision(ctx caddy.Context) error {
 	if l.server, ok = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok {
 		return errNoServer
 	}
+	app, err := loadApp(ctx)
+	if err != nil {
+		return err
+	}
+	app.cspServers.mu.Lock()
+	defer app.cspServers.mu.Unlock()
+	if app.cspServers.listeners == nil {
+		app.cspServers.listeners = make(map[*caddyhttp.Server]bool)
+	}
+	app.cspServers.listeners[l.server] = true
 	return nil
 }
 
@@ -64,6 +74,13 @@ var (
 	errBeforeTLS = errors.New("csp: the listener wrapper csp stands before tls, where it reads nothing: put it after that")
 )
 
+// cspServers are the servers that the directives of an app stand in.
+type cspServers struct {
+	mu        sync.Mutex
+	limits    map[*caddyhttp.Server]int  // of requests' headers, as configured
+	listeners map[*caddyhttp.Server]bool // those that have a CSPListener in the config
+}
+
 // openServer sees to it that what the server of ctx answers by itself has a policy, and returns the limit that
 // requests' headers have, of which the handler sees to it: the server's own is raised, so that browsers can't meet
 // that one. It does so once for each server.
@@ -72,47 +89,41 @@ func (a *App) openServer(ctx caddy.Context) (limit int, err error) {
 	if !ok {
 		return 0, errNoServer
 	}
-	a.serversMu.Lock()
-	defer a.serversMu.Unlock()
-	if limit, known := a.servers[server]; known {
+	a.cspServers.mu.Lock()
+	defer a.cspServers.mu.Unlock()
+	if limit, known := a.cspServers.limits[server]; known {
 		return limit, nil
 	}
-	if err := addCSPListener(server); err != nil {
+	if err := a.cspServers.addListener(server); err != nil {
 		return 0, err
 	}
 	limit = server.MaxHeaderBytes
 	// Twice that is still answered, with a page that says why.
 	server.MaxHeaderBytes = bare.HeaderLimit(max(2*limit, 64<<10))
-	if a.servers == nil {
-		a.servers = make(map[*caddyhttp.Server]int)
+	if a.cspServers.limits == nil {
+		a.cspServers.limits = make(map[*caddyhttp.Server]int)
 	}
-	a.servers[server] = limit
+	a.cspServers.limits[server] = limit
 	return limit, nil
 }
 
-func addCSPListener(server *caddyhttp.Server) error {
-	var names []string
-	for _, raw := range server.ListenerWrappersRaw {
-		var module struct {
-			Wrapper string `json:"wrapper"`
+// addListener puts a CSPListener behind the server's others, unless the config has one.
+func (s *cspServers) addListener(server *caddyhttp.Server) error {
+	// They are loaded before the routes that the handler is in. Caddy has no other way to see or add one.
+	field := reflect.ValueOf(server).Elem().FieldByName("listenerWrappers")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[[]caddy.ListenerWrapper]() {
+		if s.listeners[server] {
+			return nil
 		}
-		if err := json.Unmarshal(raw, &module); err != nil {
-			return err
-		}
-		names = append(names, module.Wrapper)
+		return errOtherCaddy
 	}
-	if i := slices.Index(names, "csp"); i >= 0 {
-		if slices.Index(names, "tls") > i {
+	wrappers := (*[]caddy.ListenerWrapper)(field.Addr().UnsafePointer())
+	if own := slices.IndexFunc(*wrappers, isListener("caddy.listeners.csp")); own >= 0 {
+		if slices.ContainsFunc((*wrappers)[own:], isListener("caddy.listeners.tls")) {
 			return errBeforeTLS
 		}
 		return nil
 	}
-	// They are loaded before the routes that this handler is in. Caddy has no other way to add one.
-	field := reflect.ValueOf(server).Elem().FieldByName("listenerWrappers")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[[]caddy.ListenerWrapper]() {
-		return errOtherCaddy
-	}
-	wrappers := (*[]caddy.ListenerWrapper)(field.Addr().UnsafePointer())
 	if len(*wrappers) == 0 {
 		// Caddy puts it before all where there are any.
 		info, err := caddy.GetModule("caddy.listeners.tls")
@@ -127,6 +138,13 @@ func addCSPListener(server *caddyhttp.Server) error {
 	}
 	*wrappers = append(*wrappers, &CSPListener{server})
 	return nil
+}
+
+func isListener(id caddy.ModuleID) func(caddy.ListenerWrapper) bool {
+	return func(wrapper caddy.ListenerWrapper) bool {
+		module, ok := wrapper.(caddy.Module)
+		return ok && module.CaddyModule().ID == id
+	}
 }
 
 // refusedHeader is the server's own 431, which would have no policy.

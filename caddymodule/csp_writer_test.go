@@ -24,6 +24,7 @@ func newCSP(t testing.TB, c CSP) *CSP {
 	c.sent[cspEnforced] = m.policies.WithLabelValues(cspEnforce)
 	c.sent[cspReportOnly] = m.policies.WithLabelValues(cspReport)
 	c.refused = m.refused.WithLabelValues("service_worker")
+	c.maxHeader = 16 << 10
 	return &c
 }
 

@@ -27,7 +27,7 @@ type Nonces interface {
 // Share is how many nonces a group may have burnt that have not expired, by its place: a client, then ever wider
 // networks. A confirmation takes two or three, of which one is kept for ten minutes.
 func Share(place int) int {
-	shares := [...]int{60, 480, 4096}
+	shares := [...]int{100, 800, 4096}
 	return shares[min(place, len(shares)-1)]
 }
 
