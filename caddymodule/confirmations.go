@@ -108,8 +108,8 @@ func clientsOf(r *http.Request) []string {
 	var addr netip.Addr
 	if known := clientOf(r); known != nil {
 		addr = known.addr
-	} else if addr, _ = clientAddr(varsOf(r)); !addr.IsValid() {
-		return nil
+	} else if told, _, refused := clientAddr(r); refused == nil {
+		addr = told
 	}
 	lengths := [...]int{32, 24, 16}
 	if addr.Is6() {

@@ -18,7 +18,7 @@ type CSPPolicy struct {
 	// - `mediawiki`: everything from the site itself, inline scripts and styles and
 	//   eval too, as MediaWiki needs them; no frames, no workers.
 	// - `strict`: only scripts that carry the response's nonce, and those that they
-	//   load (from anywhere: see `'strict-dynamic'`); Trusted Types.
+	//   load, from the site and the origins that the policy names; Trusted Types.
 	// - `static`: styles, scripts, images and fonts from the site itself, nothing inline.
 	Preset string `json:"preset,omitempty"`
 

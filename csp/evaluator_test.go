@@ -31,7 +31,8 @@ func TestPresetsByEvaluator(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		policies[name] = policy.Compile().Header(NewNonce())
+		// The evaluator reads one policy. What goes out behind the comma only forbids more.
+		policies[name], _, _ = strings.Cut(policy.Compile().Header(NewNonce()), ", ")
 	}
 	found := evaluate(t, policies)
 	for name, want := range map[string][]string{

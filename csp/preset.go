@@ -24,11 +24,11 @@ var presets = []preset{
 			"frame-src 'none'; worker-src 'none'; manifest-src 'self'",
 	},
 	// For an app that writes the nonce into its script and style tags. Browsers
-	// that know 'strict-dynamic' ignore 'unsafe-inline' and https: beside it;
-	// older ones need them to run anything.
+	// that know 'strict-dynamic' ignore 'self', 'unsafe-inline' and https: beside it;
+	// older ones need them to run anything. A fence keeps third parties out.
 	{
 		name: "strict",
-		text: "default-src 'none'; script-src 'strict-dynamic' 'unsafe-inline' https:; script-src-attr 'none'; " +
+		text: "default-src 'none'; script-src 'self' 'strict-dynamic' 'unsafe-inline' https:; script-src-attr 'none'; " +
 			"style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; media-src 'self'; " +
 			"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; frame-src 'none'; " +
 			"worker-src 'none'; manifest-src 'self'; require-trusted-types-for 'script'",

@@ -26,9 +26,14 @@ func (n Nonce) String() string { return n.text }
 // [NonceSlot]. Without any, sending it costs nothing.
 type Template struct{ parts []string }
 
-// Compile serialises p for sending.
+// Compile serialises p for sending. With 'strict-dynamic' a second policy goes out behind a comma, which keeps
+// scripts of sites that p doesn't name out.
 func (p Policy) Compile() Template {
-	return Template{strings.Split(p.String(), NonceSlot.text)}
+	text := p.String()
+	if fence := p.fence(); fence != "" {
+		text += ", " + fence
+	}
+	return Template{strings.Split(text, NonceSlot.text)}
 }
 
 // NeedsNonce reports whether each response must have a nonce of its own.

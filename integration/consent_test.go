@@ -134,6 +134,37 @@ func (s *consentScene) wantForm(t *testing.T, b *browser) {
 		t.Error("the page has focused something, or has a script")
 	}
 	s.photograph(t, b, "consent")
+	s.wantFormInSight(t, b)
+}
+
+// wantFormInSight: all of the form is to be seen at once, on a phone too, and nothing of it in a low window. Case 53.
+func (s *consentScene) wantFormInSight(t *testing.T, b *browser) {
+	t.Helper()
+	defer b.do(t, chromedp.EmulateViewport(1280, 900))
+	for _, size := range []struct {
+		width, height int64
+		want          string
+	}{
+		{1000, 700, "shown in sight"}, {1280, 900, "shown in sight"}, {360, 640, "shown in sight"},
+		{380, 330, "hidden"}, {1000, 330, "hidden"}, {200, 700, "hidden"},
+	} {
+		b.do(t, chromedp.EmulateViewport(size.width, size.height))
+		got := evaluate[string](t, b, `(() => {
+			const box = document.forms[0].getBoundingClientRect();
+			if (getComputedStyle(document.forms[0]).display === 'none') {
+				return document.body.innerText.includes('make this window larger') ? 'hidden' : 'hidden without a word';
+			}
+			return 'shown ' + (box.top >= 0 && box.bottom <= innerHeight ? 'in sight' : 'to ' + box.bottom);
+		})()`)
+		if got != size.want {
+			t.Errorf("at %dx%d the form is %s, want %s", size.width, size.height, got, size.want)
+		}
+	}
+	for _, part := range []string{"form", "form button"} {
+		if got := text(t, b, part); !contains(got, "Weather of the world", s.tool.url) {
+			t.Errorf("the %s reads %q", part, got)
+		}
+	}
 }
 
 // photograph makes the pictures of the docs: dark and light, wide and narrow.

@@ -140,8 +140,12 @@ func (t *Tool) widen(policy csp.Policy) (csp.Policy, error) {
 		if kind == Script && !t.Local && allowsInline(values) {
 			return policy, ErrScriptPolicy
 		}
+		sources := t.sources[kind]
+		if kind == Script && slices.Contains(values, "'strict-dynamic'") {
+			sources = slices.Concat(sources, t.origins) // for the policy's fence: beside 'strict-dynamic' they let nothing through
+		}
 		var err error
-		if policy, err = policy.With(name, t.sources[kind]...); err != nil {
+		if policy, err = policy.With(name, sources...); err != nil {
 			return policy, err
 		}
 	}

@@ -64,7 +64,7 @@ func TestWiden(t *testing.T) {
 		"a script beside inline ones": {"script-src 'self' 'unsafe-inline'", []Kind{Script}, []string{sri}, "script-src 'self' 'unsafe-inline'", ErrScriptPolicy},
 		"inline ones by default":      {"default-src 'unsafe-inline'", []Kind{Img, Script}, []string{sri}, "default-src 'unsafe-inline'", ErrScriptPolicy},
 		"inline ones that are none any more": {
-			"script-src 'unsafe-inline' 'strict-dynamic'", []Kind{Script}, []string{sri}, "script-src 'unsafe-inline' 'strict-dynamic' '" + sri + "'", nil,
+			"script-src 'unsafe-inline' 'strict-dynamic'", []Kind{Script}, []string{sri}, "script-src 'unsafe-inline' 'strict-dynamic' '" + sri + "' https://t.example, script-src 'self' 'unsafe-inline' 'unsafe-eval' https://t.example", nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -67,6 +67,7 @@ type Tool struct {
 
 	state   confirm.Binding
 	sources map[Kind][]csp.Source
+	origins []csp.Source
 }
 
 // Life is how long a grant for the tool counts.
@@ -136,6 +137,7 @@ func (t Tool) prepared() (*Tool, error) {
 	if len(t.Kinds) == 0 {
 		return nil, errors.New("it has no kinds")
 	}
+	t.origins = origins
 	t.sources = make(map[Kind][]csp.Source, len(t.Kinds))
 	for _, kind := range t.Kinds {
 		if directives[kind] == "" {

@@ -1,0 +1,134 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wikiveil/wikiveil/csp/exempt"
+)
+
+// TestEnginesConsent is about third parties and consent in the browsers that TestConsent is not about: Firefox, whose
+// readers can let a tool through, and WebKitGTK, whose readers can't, since scripts there can write any cookie.
+func TestEnginesConsent(t *testing.T) {
+	s := newConsentScene(t)
+	for _, name := range []string{"Firefox", "WebKitGTK"} {
+		t.Run(name, func(t *testing.T) {
+			e := engines[name](t, s.authority)
+			s.wantNothing(t, e, "before")
+			t.Run("gadget", func(t *testing.T) { s.attackByTransplant(t, e) })
+			if name == "Firefox" {
+				t.Run("low popup", func(t *testing.T) { s.lowPopup(t, e) })
+				t.Run("reader", func(t *testing.T) { s.consentAndWithdraw(t, e) })
+			} else {
+				t.Run("reader", func(t *testing.T) { s.noConsent(t, e) })
+			}
+		})
+	}
+}
+
+// loadsIn opens a page of the wiki and returns what the gadget there got from the tool.
+func (s *consentScene) loadsIn(t *testing.T, e engine) map[string]int {
+	t.Helper()
+	s.tool.reset()
+	s.other.reset()
+	e.open(t, s.url+"/index.php/Main_Page")
+	until(t, e, fmt.Sprintf("window.settled && settled.length === %d", len(loads)+1))
+	// A worker is another way to ask: one of the wiki's own making, for which no rule of other sites stands.
+	value[any](t, e, fmt.Sprintf(`new Promise(done => {
+		setTimeout(done, 3000);
+		try {
+			const worker = new Worker(URL.createObjectURL(new Blob(['fetch(%q).finally(() => postMessage(1))'])));
+			worker.onmessage = worker.onerror = done;
+		} catch (error) { done(); }
+	})`, s.other.url+"/fetch"))
+	if counts := s.other.counts(); len(counts) > 0 {
+		t.Errorf("requests reached a site that is not declared: %v", counts)
+	}
+	return s.tool.counts()
+}
+
+func (s *consentScene) wantNothing(t *testing.T, e engine, when string) {
+	t.Helper()
+	if got := s.loadsIn(t, e); len(got) > 0 {
+		t.Errorf("%s: the gadget loaded %v", when, got)
+	}
+}
+
+// attackByTransplant: what the attacker got in a browser of his own, the gadget plants in the reader's, and sends its tab
+// to commit another ticket of his. Case 38.
+func (s *consentScene) attackByTransplant(t *testing.T, e engine) {
+	a := s.attacker(t)
+	planted := a.cookies(t)
+	before := s.counted(t)
+	for _, c := range planted {
+		value[any](t, e, fmt.Sprintf("void (document.cookie = %q)", c.Name+"="+c.Value+"; Secure; Path=/"))
+	}
+	s.wantNothing(t, e, "with the attacker's cookies")
+	e.open(t, a.ticket(t))
+	until(t, e, `document.body.innerText.includes('Nothing was changed')`)
+	s.wantNothing(t, e, "after the attacker's ticket")
+	if after := s.counted(t); after["granted"] != before["granted"] {
+		t.Errorf("granted are %d, before %d", after["granted"], before["granted"])
+	}
+}
+
+// consentAndWithdraw is the reader's way.
+func (s *consentScene) consentAndWithdraw(t *testing.T, e engine) {
+	e.open(t, s.url+exempt.GoPath+"?tool=weather")
+	until(t, e, `document.querySelector('.code')`)
+	if origin := value[string](t, e, `location.origin`); origin != s.consent {
+		t.Fatalf("the form is on %s", origin)
+	}
+	time.Sleep(minimumAge)
+	e.write(t, "input[name=code]", value[string](t, e, `document.querySelector('.code').textContent`))
+	e.click(t, "form button")
+	until(t, e, fmt.Sprintf("location.href === %q", s.url+exempt.ListPath))
+	if got := s.loadsIn(t, e); !maps.Equal(got, granted) {
+		t.Errorf("with consent the gadget loaded %v, want %v", got, granted)
+	}
+	e.open(t, s.url+exempt.ListPath)
+	e.click(t, "section button")
+	until(t, e, `location.pathname === '/.privacy/exemptions' && document.body.textContent.includes('None.')`)
+	s.wantNothing(t, e, "withdrawn")
+}
+
+// noConsent is the way of a reader whose browser lets scripts write the cookie: it ends before the question.
+func (s *consentScene) noConsent(t *testing.T, e engine) {
+	s.wantRefusal(t, "cookie_prefixes", func() { e.open(t, s.url+exempt.GoPath+"?tool=weather") })
+	until(t, e, `document.body.innerText.includes('does not keep scripts from writing the cookie')`)
+	if origin := value[string](t, e, `location.origin`); origin != s.url {
+		t.Errorf("the reader is at %s", origin)
+	}
+	e.open(t, s.url+exempt.ListPath)
+	until(t, e, `document.body.innerText.includes('This browser can let no tool through')`)
+}
+
+// lowPopup: a gadget opens the question in a window so low, scrolled by a text fragment, that only the code would be in
+// sight. Case 53.
+func (s *consentScene) lowPopup(t *testing.T, e engine) {
+	home := e.windows(t)
+	e.open(t, s.url+"/index.php/Main_Page")
+	value[any](t, e, fmt.Sprintf(`(() => {
+		const button = document.createElement('button');
+		button.id = 'bait';
+		button.style = 'position: fixed; top: 0; left: 0; width: 300px; height: 100px; z-index: 9999';
+		button.onclick = () => { open(%q, '', 'width=480,height=330'); };
+		document.body.append(button);
+	})()`, exempt.GoPath+"?tool=weather#:~:text=To%20confirm"))
+	e.click(t, "#bait")
+	newWindow(t, e, home)
+	defer e.use(t, home[0])
+	until(t, e, `document.querySelector('.code')`)
+	got := value[string](t, e, `[location.hash, innerHeight < 400, scrollY, getComputedStyle(document.forms[0]).display, getComputedStyle(document.querySelector('.too-small')).display].join(' ')`)
+	if want := "#question true 0 none block"; got != want {
+		t.Errorf("the popup is %q, want %q", got, want)
+	}
+	if strings.Contains(value[string](t, e, `document.body.innerText`), value[string](t, e, `document.querySelector('.code').textContent`)) {
+		t.Error("the code is shown")
+	}
+}
