@@ -30,7 +30,7 @@ type blockRequest struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Reason is shown to who is blocked.
 	Reason string `json:"reason,omitempty"`
-	// By is who blocks; "admin API" if missing.
+	// By is who blocks; "API" if missing.
 	By string `json:"by,omitempty"`
 }
 
@@ -39,7 +39,7 @@ type unblockRequest struct {
 	Mask string `json:"mask"`
 	// Reason stands in the audit.
 	Reason string `json:"reason,omitempty"`
-	// By is who removes it; "admin API" if missing.
+	// By is who removes it; "API" if missing.
 	By string `json:"by,omitempty"`
 }
 

@@ -33,7 +33,7 @@ type rolloutChange struct {
 	Rollout *rollout.Share `json:"rollout,omitempty"`
 	// Reset has the configured share hold again.
 	Reset bool `json:"reset,omitempty"`
-	// By is who changes it; "admin API" if missing.
+	// By is who changes it; "API" if missing.
 	By string `json:"by,omitempty"`
 }
 

@@ -56,7 +56,7 @@ type switchRequest struct {
 	Tool string `json:"tool"`
 	// URL is a path at the tool or an address: what begins with it. Missing is the whole tool.
 	URL string `json:"url,omitempty"`
-	// By is who acts; "admin API" if missing.
+	// By is who acts; "API" if missing.
 	By string `json:"by,omitempty"`
 	// Why is shown in public.
 	Why string `json:"why,omitempty"`

@@ -7,7 +7,7 @@ const (
 	// see access.WikiUsers.
 	operatorPrefix = "admin:"
 	// byAdminAPI is who acts where the request doesn't say.
-	byAdminAPI = "admin API"
+	byAdminAPI = "API"
 )
 
 // operator is the id under which an operator's doings are kept.

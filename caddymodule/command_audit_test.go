@@ -492,7 +492,7 @@ func TestBlocksAreAudited(t *testing.T) {
 		told = append(told, fmt.Sprintf("%v by %s: %s", entry.Action, entry.Performer, entry.Reason))
 	}
 	me := operator(whoRuns())
-	want := []string{"block by admin:" + by + ": " + reason, "unblock by " + me + ": was a mistake", "block by " + me + ": spam", "unblock by admin:admin API: "}
+	want := []string{"block by admin:" + by + ": " + reason, "unblock by " + me + ": was a mistake", "block by " + me + ": spam", "unblock by admin:API: "}
 	if strings.Join(told, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the audit has\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))
 	}

@@ -60,7 +60,7 @@ func (e *edge) waitForReports(t *testing.T, count int) {
 func TestChromiumReportsByURI(t *testing.T) {
 	third := startThirdParty(t)
 	dir := t.TempDir()
-	s := setScene(t, fronts[0], edgeConfig{app: "data_dir " + dir, site: clientMask + "csp {\nreports\nrollout enforce\n}\n"}, "")
+	s := setScene(t, fronts[0], edgeConfig{app: "data_dir " + dir, site: clientMask + "csp {\nsite wiki\nreports\nrollout enforce\n}\n"}, "")
 	s.visitAdmin(t, sysop).save(t, "MediaWiki:Common.js", third.userScript())
 	b := startBrowser(t)
 	b.open(t, s.url+"/index.php/Main_Page")
