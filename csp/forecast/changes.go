@@ -39,11 +39,11 @@ func (m *maker) changes() *Changes {
 	c := &Changes{NewlyBlocked: []Change{}, NewlyAllowed: []Change{}, Unclear: []Change{}, Unchanged: []Change{}, Dropped: m.dropped()}
 	for _, use := range m.uses {
 		change := Change{Use: use}
-		change.Then, change.ThenWhy = m.Proposed.Judge(use.Directive, use.Blocked, m.Page)
+		change.Then, change.ThenWhy = judge(*m.Proposed, use.Directive, use.Blocked, m.Page)
 		if isOrigin(use.Blocked) {
 			gadgets, _ := m.who(use.Blocked)
 			for _, who := range gadgets {
-				change.Gadgets = append(change.Gadgets, who.Name)
+				change.Gadgets = append(change.Gadgets, who.Label())
 			}
 		}
 		list := &c.Unchanged

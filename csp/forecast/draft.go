@@ -33,11 +33,12 @@ type Draft struct {
 // declared finds the tool that has an origin.
 func (m *maker) declared(t *Tool) {
 	t.Status = Undeclared
+	origin := httpOrigin(t.Origin)
 	for _, tool := range m.Tools {
-		if !slices.Contains(tool.Origins(), t.Origin) {
+		if !slices.Contains(tool.Origins(), origin) || isStream(t.Origin) && !tool.Proxied() {
 			continue
 		}
-		own := tool.Origin == t.Origin
+		own := tool.Origin == origin
 		status := Consent
 		switch {
 		case !tool.Consentable() && !(tool.Proxied() && own):
@@ -51,6 +52,7 @@ func (m *maker) declared(t *Tool) {
 			continue
 		}
 		t.Status, t.Declared, t.Missing = status, tool.Name, nil
+		t.NoStream = isStream(t.Origin) && !tool.Opens(noticeboard.WebSocket)
 		for _, kind := range t.kinds() {
 			if !tool.Has(kind) {
 				t.Missing = append(t.Missing, kind)
@@ -102,7 +104,7 @@ func (m *maker) draft(t *Tool, names map[string]bool) {
 		m.draftScript(t, names)
 	}
 	switch {
-	case len(wanted) == 0:
+	case len(wanted) == 0 && !t.NoStream:
 	case status == Undeclared:
 		name = m.draftNew(t, wanted, names)
 		status = Proxied
@@ -110,7 +112,7 @@ func (m *maker) draft(t *Tool, names map[string]bool) {
 		m.amend(t, wanted)
 	}
 	if status == Proxied && name != "" {
-		t.Rewrite = &Rewrite{Origin: t.Origin, Path: m.ToolPath + name}
+		t.Rewrite = &Rewrite{Origin: httpOrigin(t.Origin), Path: m.ToolPath + name}
 		t.Rewrite.places(m.index.mentioning(t.Origin))
 	}
 }
@@ -122,17 +124,32 @@ func (m *maker) draftNew(t *Tool, kinds []noticeboard.Kind, names map[string]boo
 	if tool == nil {
 		return ""
 	}
-	tool.Kinds = kinds
+	if d := m.drafted[tool.Origin]; d != nil { // the same host by another scheme
+		d.add(kinds, t)
+		d.Basis = append(d.Basis, t.basis(m.Reports.PageViews)...)
+		return d.Tool.Name
+	}
 	tool.Access = noticeboard.ByProxy
 	d := m.finish(t, tool)
+	d.add(kinds, t)
 	d.Fill = []string{"purpose", "sends", "personal", "retention", "contact", "source", "privacy", "reviewer", "reviewed"}
 	if err := tool.Validate(); err != nil {
 		t.Obstacles = append(t.Obstacles, "can't be declared: "+plain(err))
 		return ""
 	}
-	names[tool.Name] = true
+	names[tool.Name], m.drafted[tool.Origin] = true, d
 	t.Drafts = append(t.Drafts, d)
 	return tool.Name
+}
+
+// add declares more kinds, and the stream of a websocket's origin.
+func (d *Draft) add(more []noticeboard.Kind, t *Tool) {
+	d.Tool.Kinds = append(slices.Clone(d.Tool.Kinds), more...)
+	slices.Sort(d.Tool.Kinds)
+	d.Tool.Kinds = slices.Compact(d.Tool.Kinds)
+	if isStream(t.Origin) && !d.Tool.Opens(noticeboard.WebSocket) {
+		d.Tool.Streams = append(slices.Clone(d.Tool.Streams), noticeboard.WebSocket)
+	}
 }
 
 // draftScript drafts what an operator has to decide: it is refused until he has.
@@ -162,22 +179,19 @@ func (m *maker) newTool(t *Tool, suffix string, names map[string]bool) *noticebo
 		t.Obstacles = append(t.Obstacles, fmt.Sprintf("no more than %d declarations are drafted", maxDrafts))
 		return nil
 	}
-	u, err := url.Parse(t.Origin)
+	u, err := url.Parse(httpOrigin(t.Origin))
 	if err != nil || u.Host == "" {
 		return nil
 	}
-	tool := &noticeboard.Tool{Name: freeName(u.Host, suffix, names), Origin: t.Origin, Title: u.Host}
+	tool := &noticeboard.Tool{Name: freeName(u.Host, suffix, names), Origin: httpOrigin(t.Origin), Title: u.Host}
 	if isLoopback(u.Hostname()) {
 		tool.AllowLoopback = m.Loopback
 		return tool
 	}
-	switch u.Scheme {
-	case "http":
+	if u.Scheme == "http" {
 		tool.Origin = "https://" + u.Host
-		t.Obstacles = append(t.Obstacles, "it is asked for by http: see whether it can be reached by https")
-	case "ws", "wss":
-		t.Obstacles = append(t.Obstacles, "can't be declared: the proxy has no WebSocket")
-		return nil
+		scheme, _, _ := strings.Cut(t.Origin, ":")
+		t.Obstacles = append(t.Obstacles, fmt.Sprintf("it is asked for by %s: see whether it can be reached by %ss", scheme, scheme))
 	}
 	return tool
 }
@@ -191,20 +205,24 @@ func (m *maker) finish(t *Tool, tool *noticeboard.Tool) *Draft {
 	return &Draft{Tool: tool, Basis: t.basis(m.Reports.PageViews)}
 }
 
-// amend drafts a declared tool's own declaration with more kinds.
+// amend drafts a declared tool's own declaration with more kinds, or a stream.
 func (m *maker) amend(t *Tool, more []noticeboard.Kind) {
 	i := slices.IndexFunc(m.Tools, func(tool *noticeboard.Tool) bool { return tool.Name == t.Declared })
 	tool := *m.Tools[i]
-	tool.Kinds = append(slices.Clone(tool.Kinds), more...)
-	slices.Sort(tool.Kinds)
+	d := &Draft{Tool: &tool, Amends: true, Fill: []string{"reviewer", "reviewed"}}
+	d.add(more, t)
 	tool.Revision = 0 // a live board counts
 	if err := tool.Validate(); err != nil {
 		t.Obstacles = append(t.Obstacles, "can't be declared: "+plain(err))
 		return
 	}
-	basis := append([]string{fmt.Sprintf("adds %s to the tool as it is declared: readers who have consented are asked again", join(more))},
+	added := texts(more)
+	if t.NoStream {
+		added = append(added, "streams websocket")
+	}
+	d.Basis = append([]string{fmt.Sprintf("adds %s to the tool as it is declared: readers who have consented are asked again", strings.Join(added, ", "))},
 		t.basis(m.Reports.PageViews)...)
-	t.Drafts = append(t.Drafts, &Draft{Tool: &tool, Amends: true, Fill: []string{"reviewer", "reviewed"}, Basis: basis})
+	t.Drafts = append(t.Drafts, d)
 }
 
 // basis tells a reviewer what a draft rests on.
@@ -220,15 +238,21 @@ func (t *Tool) basis(views uint64) []string {
 		return append(lines, "no gadget is known to ask for it: the reports may be forged, or come from readers' own scripts or extensions")
 	}
 	for _, who := range t.Gadgets {
-		line := "asked for by " + who.Name + ", as browsers said"
-		if who.Evidence == FromCode {
-			line = "probably asked for by " + who.Name + ", whose code names it"
-		} else if len(t.Gadgets) > 0 && who.Titles == nil {
-			line += "; its code was not looked at or does not name it"
-		}
-		lines = append(lines, line)
+		lines = append(lines, who.basis())
 	}
 	return lines
+}
+
+// basis says why a gadget is thought to ask. Anybody can send a report that names it; code
+// that names the origin can't be forged.
+func (who Who) basis() string {
+	switch {
+	case who.Evidence == FromCode:
+		return "probably asked for by " + who.Name + ", whose code names it"
+	case who.MayBeForged():
+		return "asked for by " + who.Name + ", as reports say that may be forged: its code does not name it, or was not looked at"
+	}
+	return "asked for by " + who.Name + ", as browsers said and its code does"
 }
 
 // freeName makes a tool's name of a host.
@@ -241,8 +265,10 @@ func freeName(host, suffix string, names map[string]bool) string {
 	}, strings.ToLower(host)), "-")
 	base = strings.Trim(base[:min(len(base), 50)], "-")
 	name := base + suffix
-	for n := 2; names[name] || base == ""; n++ {
-		base = max(base, "tool")
+	if base == "" {
+		base, name = "tool", "tool"+suffix
+	}
+	for n := 2; names[name]; n++ {
 		name = fmt.Sprintf("%s%s-%d", base, suffix, n)
 	}
 	return name

@@ -70,6 +70,8 @@ type Gadget struct {
 	Name string `json:"name"`
 	// Evidence is the best there is for any of the origins.
 	Evidence Evidence `json:"evidence,omitempty"`
+	// MayBeForged is set where its code names none of the origins, or was not looked at.
+	MayBeForged bool `json:"may_be_forged,omitempty"`
 	// Origins are what it asks for.
 	Origins []string           `json:"origins"`
 	Kinds   []noticeboard.Kind `json:"kinds"`
@@ -89,7 +91,9 @@ type Tool struct {
 	Declared string `json:"declared,omitempty"`
 	// Missing are kinds that the declaration doesn't have.
 	Missing []noticeboard.Kind `json:"missing,omitempty"`
-	Drafts  []*Draft           `json:"drafts,omitempty"`
+	// NoStream is set where a websocket is asked for, and none is declared.
+	NoStream bool     `json:"no_stream,omitempty"`
+	Drafts   []*Draft `json:"drafts,omitempty"`
 	// Rewrite is how code has to change to reach the tool by the proxy.
 	Rewrite *Rewrite `json:"rewrite,omitempty"`
 	// Obstacles are why a declaration would not be enough.
@@ -165,7 +169,7 @@ func New(in Input) (*Forecast, error) {
 	if in.Now.IsZero() {
 		in.Now = time.Now()
 	}
-	m := &maker{Input: in, uses: judged(in), index: newIndex(in.Code)}
+	m := &maker{Input: in, uses: judged(in), index: newIndex(in.Code), drafted: make(map[string]*Draft)}
 	f := &Forecast{
 		From: in.Reports.First, To: in.Reports.Last, Page: in.Page, Policy: in.Policy.String(),
 		Reports: in.Reports.Accepted, PageViews: in.Reports.PageViews,

@@ -274,7 +274,7 @@ func TestObstacles(t *testing.T) {
 		want               string
 	}{
 		"frame":             {"frame-src", "https://x.example.org", 0, "frame-src can't be declared"},
-		"WebSocket":         {"connect-src", "wss://x.example.org", 0, "no WebSocket"},
+		"plain WebSocket":   {"connect-src", "ws://x.example.org", 1, "asked for by ws: see whether it can be reached by wss"},
 		"http":              {"img-src", "http://x.example.org", 1, "asked for by http"},
 		"address":           {"img-src", "https://192.0.2.1", 0, "is an address"},
 		"local name":        {"img-src", "https://printer.local", 0, "is a local name"},
@@ -292,6 +292,103 @@ func TestObstacles(t *testing.T) {
 				t.Errorf("%d drafts, obstacles %q", len(got.Drafts), got.Obstacles)
 			}
 		})
+	}
+}
+
+// Case 21: browsers report the origin of a form whose answer redirects, and not where it leads.
+func TestCase21OwnOriginIsARedirect(t *testing.T) {
+	policy := mustPolicy(t, "default-src 'none'; form-action 'self'; img-src 'self'")
+	f := make1(t, Input{
+		Reports: seen(10, group(7, "form-action", "https://wiki.example", ""), group(2, "img-src", "https://wiki.example", ""), group(1, "img-src", "https://x.example.org", "")),
+		Policy:  policy, Proposed: &policy,
+	})
+	if len(f.Code) != 2 || f.Code[0].Directive != "form-action" || f.Code[0].Verdict != csp.Depends || !strings.Contains(f.Code[0].Why, "redirect") {
+		t.Errorf("code %+v", f.Code)
+	}
+	var b strings.Builder
+	if err := f.WriteText(&b); err != nil || !strings.Contains(b.String(), "led to another one by a redirect") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	if n := len(f.Changes.NewlyAllowed) + len(f.Changes.NewlyBlocked) + len(f.Changes.Unclear); n != 0 {
+		t.Errorf("%d changes of a policy against itself", n)
+	}
+}
+
+// Case 22: a websocket can be declared.
+func TestCase22WebSocketIsDrafted(t *testing.T) {
+	policy := mustPolicy(t, "default-src 'none'")
+	f := make1(t, Input{Reports: seen(10, group(5, "connect-src", "wss://stream.example.org", "")), Policy: policy})
+	drafts := f.Drafts()
+	if len(drafts) != 1 || len(f.Tools[0].Obstacles) != 0 {
+		t.Fatalf("drafts %+v, obstacles %q", drafts, f.Tools[0].Obstacles)
+	}
+	text := Caddyfile(drafts)
+	for _, want := range []string{"tool stream-example-org https://stream.example.org {", "\tkinds data\n", "\tstreams websocket\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+	if file, err := File(drafts); err != nil || !strings.Contains(string(file), `"streams": [`) {
+		t.Errorf("%v\n%s", err, file)
+	}
+	// One tool for a host that is asked in both ways.
+	f = make1(t, Input{Reports: seen(10, group(5, "connect-src", "wss://x.example.org", ""), group(4, "img-src", "https://x.example.org", "")), Policy: policy})
+	if drafts = f.Drafts(); len(drafts) != 1 || !drafts[0].Tool.Has(noticeboard.Img) || !drafts[0].Tool.Opens(noticeboard.WebSocket) || drafts[0].Tool.Validate() != nil {
+		t.Errorf("drafts %+v", drafts)
+	}
+	// A declared one gets the stream, and keeps all else.
+	own := &noticeboard.Tool{
+		Name: "x", Origin: "https://x.example.org", Kinds: []noticeboard.Kind{noticeboard.Data}, Streams: []noticeboard.Stream{noticeboard.Events},
+		Refresh: []string{"/a", "data /b"}, Delay: noticeboard.Duration(time.Second), ClientLimit: noticeboard.Rate{Count: 5, Per: time.Minute},
+	}
+	board, err := noticeboard.New([]*noticeboard.Tool{own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f = make1(t, Input{Reports: seen(10, group(5, "connect-src", "wss://x.example.org", "")), Policy: policy, Tools: slices.Collect(board.All())})
+	if got := f.Tools[0].Standing(); got != "x, by proxy; the code still asks directly; without streams websocket" {
+		t.Errorf("it stands as %s", got)
+	}
+	for _, want := range []string{"adds streams websocket", "\tstreams events websocket\n", "\trefresh \"/a\"\n", "\trefresh \"data /b\"\n", "\tdelay 1s\n", "\tclient_limit 5/1m0s\n"} {
+		if text := Caddyfile(f.Drafts()); !strings.Contains(text, want) {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// Case 59: anybody can send reports that name a gadget.
+func TestCase59ForgedReports(t *testing.T) {
+	in := Input{
+		Reports: seen(1000, group(160, "connect-src", "https://evil.example.org", "ext.gadget.Maps"), group(1, "img-src", "https://maps.example.org", "ext.gadget.Maps")),
+		Policy:  mustPolicy(t, "default-src 'none'"),
+		Code:    []Code{{"Maps", "MediaWiki:Gadget-Maps.js", "'https://maps.example.org/'"}},
+	}
+	f := make1(t, in)
+	if f.Tools[0].Origin != "https://maps.example.org" {
+		t.Errorf("first is %s, which the code does not name", f.Tools[0].Origin)
+	}
+	for i, forged := range []bool{false, true} {
+		basis := strings.Join(f.Tools[i].Drafts[0].Basis, "\n")
+		if strings.Contains(basis, "may be forged") != forged || strings.Contains(basis, "its code does not name it") != forged {
+			t.Errorf("%s: %s", f.Tools[i].Origin, basis)
+		}
+	}
+	var b strings.Builder
+	if err := f.WriteText(&b); err != nil || strings.Count(b.String(), "Maps (may be forged)") != 1 {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	in.Code = nil
+	if basis := strings.Join(make1(t, in).Tools[0].Drafts[0].Basis, "\n"); !strings.Contains(basis, "may be forged") {
+		t.Errorf("without code: %s", basis)
+	}
+	// Names stay a host's, however many there are.
+	names := map[string]bool{"evil-example": true, "": true}
+	for _, tc := range []struct{ host, suffix, want string }{
+		{"evil.example", "", "evil-example-2"}, {"evil.example", "-script", "evil-example-script"}, {"x.example", "", "x-example"}, {"...", "", "tool"}, {"...", "-script", "tool-script"},
+	} {
+		if got := freeName(tc.host, tc.suffix, names); got != tc.want {
+			t.Errorf("%s%s becomes %s, want %s", tc.host, tc.suffix, got, tc.want)
+		}
 	}
 }
 
@@ -359,7 +456,7 @@ func TestChanges(t *testing.T) {
 		name      string
 		got, want []string
 	}{
-		{"newly blocked", list(f.Changes.NewlyBlocked), []string{"img-src https://a.example.org allows-blocks maps", "connect-src https://f.example.org allows-blocks"}},
+		{"newly blocked", list(f.Changes.NewlyBlocked), []string{"img-src https://a.example.org allows-blocks maps (may be forged)", "connect-src https://f.example.org allows-blocks"}},
 		{"newly allowed", list(f.Changes.NewlyAllowed), []string{"img-src https://d.example.org blocks-allows"}},
 		{"unclear", list(f.Changes.Unclear), []string{"img-src https://c.example.org depends-allows"}},
 		{"unchanged", list(f.Changes.Unchanged), []string{"img-src https://e.example.org blocks-blocks"}},

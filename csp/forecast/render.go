@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -101,10 +102,9 @@ func (d *Draft) writeBlock(b *strings.Builder) {
 			fmt.Fprintf(b, "\t%s\n", name)
 		}
 	}
-	kinds := strings.ReplaceAll(join(t.Kinds), ",", "")
 	text("title", t.Title)
 	option("hosts", t.Hosts...)
-	option("kinds", kinds)
+	option("kinds", texts(t.Kinds)...)
 	option("access", string(t.Access))
 	flag("executable", t.Executable)
 	option("integrity", t.Integrity...)
@@ -122,12 +122,38 @@ func (d *Draft) writeBlock(b *strings.Builder) {
 	option("reviewed", t.Reviewed.String())
 	option("expires", t.Expires.String())
 	flag("disabled", t.Disabled)
-	if t.MaxSize > 0 {
-		option("max_size", fmt.Sprint(t.MaxSize))
+	option("streams", texts(t.Streams)...)
+	for _, size := range []struct {
+		name  string
+		value int64
+	}{{"max_size", t.MaxSize}, {"max_request_size", t.MaxRequestSize}} {
+		if size.value > 0 {
+			option(size.name, fmt.Sprint(size.value))
+		}
 	}
-	if t.Timeout > 0 {
-		span, _ := t.Timeout.MarshalJSON()
-		option("timeout", strings.Trim(string(span), `"`))
+	for _, span := range []struct {
+		name  string
+		value noticeboard.Duration
+	}{{"timeout", t.Timeout}, {"delay", t.Delay}, {"batch", t.Batch}, {"refresh_every", t.RefreshEvery}} {
+		if span.value > 0 {
+			option(span.name, time.Duration(span.value).String())
+		}
+	}
+	for _, rate := range []struct {
+		name  string
+		value noticeboard.Rate
+	}{{"client_limit", t.ClientLimit}, {"limit", t.Limit}} {
+		if rate.value.Count > 0 {
+			option(rate.name, rate.value.String())
+		}
+	}
+	for _, path := range t.Refresh {
+		text("refresh", path)
+	}
+	text("refresh_file", t.RefreshFile)
+	flag("pseudonym", t.Pseudonym)
+	for _, file := range t.Mirror {
+		option("mirror", quoted(file.Path), file.Integrity)
 	}
 	flag("allow_loopback", t.AllowLoopback)
 	for _, name := range d.Fill {
@@ -136,6 +162,14 @@ func (d *Draft) writeBlock(b *strings.Builder) {
 		}
 	}
 	b.WriteString("}\n")
+}
+
+// texts are the words of a list.
+func texts[T ~string](list []T) (words []string) {
+	for _, word := range list {
+		words = append(words, string(word))
+	}
+	return words
 }
 
 // quoted is a text as a Caddyfile's token. Between quotes a Caddyfile knows of \" alone,

@@ -48,8 +48,16 @@ func (f *Forecast) writeGadgets(b *bytes.Buffer) {
 		if len(origins) > 5 {
 			origins, more = origins[:5], fmt.Sprintf(" and %d more", len(g.Origins)-5)
 		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s%s%s", name, g.Evidence, join(g.Kinds), row(g.Total), strings.Join(origins, " "), more)
+		return fmt.Sprintf("%s\t%s\t%s\t%s%s%s", name, g.KnownBy(), join(g.Kinds), row(g.Total), strings.Join(origins, " "), more)
 	})
+}
+
+// KnownBy is the evidence for people.
+func (g *Gadget) KnownBy() string {
+	if g.MayBeForged && g.Evidence == FromReports {
+		return string(g.Evidence) + ", may be forged"
+	}
+	return string(g.Evidence)
 }
 
 func (f *Forecast) writeTools(b *bytes.Buffer) {
@@ -83,8 +91,12 @@ func (t *Tool) Standing() string {
 	case Unusable:
 		text = t.Declared + ", disabled or expired"
 	}
-	if len(t.Missing) > 0 {
-		text += "; without " + join(t.Missing)
+	missing := texts(t.Missing)
+	if t.NoStream && t.Declared != "" {
+		missing = append(missing, "streams websocket")
+	}
+	if len(missing) > 0 {
+		text += "; without " + strings.Join(missing, ", ")
 	}
 	return text
 }
@@ -92,7 +104,7 @@ func (t *Tool) Standing() string {
 func names(t Tool) string {
 	var list []string
 	for _, who := range t.Gadgets {
-		list = append(list, who.Name)
+		list = append(list, who.Label())
 	}
 	if list == nil && t.Pages != nil {
 		return "(not known) on " + strings.Join(t.Pages, " ")

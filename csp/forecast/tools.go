@@ -18,6 +18,17 @@ type Who struct {
 	Titles []string `json:"titles,omitempty"`
 }
 
+// MayBeForged reports whether all that is known is what reports say, which anybody can send.
+func (who Who) MayBeForged() bool { return who.Evidence == FromReports && who.Titles == nil }
+
+// Label is the name for people.
+func (who Who) Label() string {
+	if who.MayBeForged() {
+		return who.Name + " (may be forged)"
+	}
+	return who.Name
+}
+
 // maxPages is how many pages are named where no gadget is known.
 const maxPages = 5
 
@@ -132,12 +143,13 @@ func (m *maker) named(g reports.Group, naming map[string][]string) []string {
 // gadgets adds up what would be hit of each gadget.
 func (m *maker) gadgets(f *Forecast) {
 	byName := make(map[string]*Gadget)
-	add := func(name string, evidence Evidence, t *Tool) {
+	add := func(name string, evidence Evidence, forged bool, t *Tool) {
 		g := byName[name]
 		if g == nil {
-			g = &Gadget{Name: name, Evidence: evidence}
+			g = &Gadget{Name: name, Evidence: evidence, MayBeForged: true}
 			byName[name] = g
 		}
+		g.MayBeForged = g.MayBeForged && forged
 		if evidence == FromReports {
 			g.Evidence = evidence
 		}
@@ -152,10 +164,10 @@ func (m *maker) gadgets(f *Forecast) {
 	for i := range f.Tools {
 		t := &f.Tools[i]
 		for _, who := range t.Gadgets {
-			add(who.Name, who.Evidence, t)
+			add(who.Name, who.Evidence, who.MayBeForged(), t)
 		}
 		if len(t.Gadgets) == 0 {
-			add("", "", t)
+			add("", "", true, t)
 		}
 	}
 	for _, g := range byName {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -14,6 +15,8 @@ type maker struct {
 	Input
 	uses  []Use // of all that was reported, also what the policy allows
 	index index
+
+	drafted map[string]*Draft // of new tools by the proxy, by origin
 }
 
 // kinds are what declarations call the directives.
@@ -43,7 +46,7 @@ func judged(in Input) []Use {
 			use.Kind = kinds[k.directive]
 		}
 		use.share(in.Reports.PageViews)
-		use.Verdict, use.Why = in.Policy.Judge(k.directive, k.blocked, in.Page)
+		use.Verdict, use.Why = judge(in.Policy, k.directive, k.blocked, in.Page)
 		uses = append(uses, use)
 	}
 	slices.SortFunc(uses, func(a, b Use) int {
@@ -51,6 +54,31 @@ func judged(in Input) []Use {
 	})
 	return uses
 }
+
+// redirected is why the wiki's own origin is reported where the policy allows it.
+const redirected = "the policy allows the wiki's own origin, so what was asked for there led to another one by a redirect, which browsers don't name; " +
+	"or the report is of another policy"
+
+// judge is the verdict of a policy on what was reported. Browsers report where a request or a form
+// began, not where its redirect led: the wiki's own origin under 'self' stands for another.
+func judge(policy csp.Policy, directive, blocked, page string) (csp.Verdict, string) {
+	verdict, why := policy.Judge(directive, blocked, page)
+	if verdict == csp.Allows && blocked == page {
+		return csp.Depends, redirected
+	}
+	return verdict, why
+}
+
+// httpOrigin is the origin that a tool of this one is declared by: that of its handshake.
+func httpOrigin(origin string) string {
+	if rest, ok := strings.CutPrefix(origin, "ws"); ok && (strings.HasPrefix(rest, "://") || strings.HasPrefix(rest, "s://")) {
+		return "http" + rest
+	}
+	return origin
+}
+
+// isStream reports whether an origin is that of a websocket.
+func isStream(origin string) bool { return httpOrigin(origin) != origin }
 
 // combined adds up what browsers said of each disposition. With two policies one load is
 // reported by both, so the greater count is taken; browsers that don't say come on top.

@@ -41,7 +41,8 @@ type Info struct {
 	Org string // its organisation's name
 	// Allocation is the widest network around the address of which the ASN database says the same.
 	Allocation netip.Prefix
-	// Country, Region and City are GeoNames ids; Region is the largest subdivision.
+	// Country, Region and City are GeoNames ids, or numbers over 2³¹ made of the names where the
+	// database has no ids, as DB-IP's; Region is the largest subdivision. They tell places of one database apart.
 	Country, Region, City uint32
 	// Networks are the anonymous networks the address is in, of the names
 	// tor, vpn, proxy, residential-proxy, hosting and, where none of these is known, anonymous.
@@ -157,10 +158,7 @@ func (db *DB) Lookup(addr netip.Addr) Info {
 	}
 	if r := db.city.reader(); r != nil {
 		if city, err := r.City(addr); err == nil {
-			info.Country, info.City = id(city.Country.GeoNameID), id(city.City.GeoNameID)
-			if len(city.Subdivisions) > 0 {
-				info.Region = id(city.Subdivisions[0].GeoNameID)
-			}
+			info.Country, info.Region, info.City = places(city)
 		}
 	}
 	return info

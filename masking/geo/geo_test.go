@@ -116,6 +116,47 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// Case 19: DB-IP's City Lite has names of regions and cities, and no ids.
+func TestCase19PlacesByName(t *testing.T) {
+	db, err := geo.Open(geo.Config{City: write(t, filepath.Join(t.TempDir(), "dbip.mmdb"), geotest.Database(t, "DBIP-City-Lite", built, geotest.Networks{
+		"198.51.100.0/28":   geotest.NamedPlace(6252001, "Illinois", "Springfield"),
+		"198.51.100.16/28":  geotest.NamedPlace(6252001, "illinois", "Springfield "),
+		"198.51.100.32/28":  geotest.NamedPlace(6252001, "Illinois", "Chicago"),
+		"198.51.100.48/28":  geotest.NamedPlace(6252001, "Ohio", "Springfield"),
+		"198.51.100.64/28":  geotest.NamedPlace(2077456, "Illinois", "Springfield"),
+		"198.51.100.80/28":  geotest.NamedPlace(6252001, "Illinois", ""),
+		"198.51.100.96/28":  geotest.NamedPlace(6252001, "", "Springfield"),
+		"198.51.100.112/28": geotest.Place(6252001, 5, 6),
+	}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	at := func(host int) geo.Info { return db.Lookup(netip.AddrFrom4([4]byte{198, 51, 100, byte(host)})) }
+	first := at(1)
+	if first.Country != 6252001 || first.Region < 1<<31 || first.City < 1<<31 {
+		t.Fatalf("got %+v", first)
+	}
+	for _, tc := range []struct {
+		host                 int
+		sameRegion, sameCity bool
+		anyRegion, anyCity   bool
+	}{
+		{17, true, true, true, true}, {33, true, false, true, true}, {49, false, false, true, true}, {81, true, false, true, false}, {97, false, false, false, true}, {113, false, false, true, true},
+	} {
+		got := at(tc.host)
+		if (got.Region == first.Region) != tc.sameRegion || (got.City == first.City) != tc.sameCity || (got.Region != 0) != tc.anyRegion || (got.City != 0) != tc.anyCity {
+			t.Errorf("%d: %+v beside %+v", tc.host, got, first)
+		}
+	}
+	if got := at(113); got.Region != 5 || got.City != 6 {
+		t.Errorf("ids count where there are any: %+v", got)
+	}
+	if got := at(200); got.Region != 0 || got.City != 0 || got.Country != 0 {
+		t.Errorf("nowhere: %+v", got)
+	}
+}
+
 func TestNothingConfigured(t *testing.T) {
 	db, err := geo.Open(geo.Config{})
 	if err != nil {

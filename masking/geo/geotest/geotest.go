@@ -36,6 +36,21 @@ func Place(country, region, city uint32) mmdbtype.DataType {
 	return mmdbtype.Map{"country": id(country), "subdivisions": mmdbtype.Slice{id(region)}, "city": id(city)}
 }
 
+// NamedPlace is a record of DB-IP's City Lite: region and city have names alone.
+func NamedPlace(country uint32, region, city string) mmdbtype.DataType {
+	name := func(s string) mmdbtype.Map {
+		return mmdbtype.Map{"names": mmdbtype.Map{"en": mmdbtype.String(s)}}
+	}
+	record := mmdbtype.Map{"country": mmdbtype.Map{"geoname_id": mmdbtype.Uint32(country)}}
+	if region != "" {
+		record["subdivisions"] = mmdbtype.Slice{name(region)}
+	}
+	if city != "" {
+		record["city"] = name(city)
+	}
+	return record
+}
+
 // Anonymity is a record of an Anonymous-IP database with flags, such as "is_tor_exit_node", that hold.
 func Anonymity(flags ...string) mmdbtype.DataType {
 	record := make(mmdbtype.Map, len(flags))
