@@ -3,6 +3,7 @@ package configcheck
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Cover is a handler that must come before all that its site hands requests to.
@@ -130,31 +131,65 @@ func (s server) follow(c Cover) *walker {
 	return w
 }
 
-// ownSite reports whether a route without the handler is a site of its own: none that has
-// the handler is for the same requests.
+// ownSite reports whether a route without the handler is a site of its own: no request to it could have come to
+// a site that has the handler.
 func (s server) ownSite(r route, later, before []route, name string) bool {
 	hosts := r.hosts()
 	for _, other := range before {
-		if sameHost(hosts, other.hosts()) && hosts != nil {
-			return false
+		if !overlap(hosts, other.hosts()) {
+			continue
 		}
-		if hosts == nil && other.hosts() == nil {
+		// What is for its hosts ends there, and only for others a request goes on.
+		if !other.terminal || !other.byHostAlone() || other.hosts() == nil || slices.ContainsFunc(hosts, isIn(other.hosts())) {
 			return false
 		}
 	}
 	for _, other := range later {
-		if !s.contains(other, name, 0) {
+		if !s.contains(other, name, 0) || hosts != nil && !overlap(hosts, other.hosts()) && r.terminal {
 			continue
 		}
-		if hosts == nil || !r.terminal || sameHost(hosts, other.hosts()) {
+		// It may take hosts for itself from a site that is for more of them.
+		if hosts == nil || !r.terminal || !r.byHostAlone() || covers(hosts, other.hosts()) {
 			return false
 		}
 	}
 	return true
 }
 
-func sameHost(a, b []string) bool {
-	return slices.ContainsFunc(a, func(host string) bool { return slices.Contains(b, host) })
+// overlap reports whether a request's host may be in both lists; nil is all hosts.
+func overlap(a, b []string) bool {
+	if a == nil || b == nil {
+		return true
+	}
+	return slices.ContainsFunc(a, func(x string) bool {
+		return slices.ContainsFunc(b, func(y string) bool { return mayMatch(x, y) || mayMatch(y, x) })
+	})
+}
+
+// covers reports whether one of the patterns may match all that another of the hosts stands for.
+func covers(patterns, hosts []string) bool {
+	return slices.ContainsFunc(hosts, func(host string) bool {
+		return slices.ContainsFunc(patterns, func(pattern string) bool { return mayMatch(pattern, host) })
+	})
+}
+
+// mayMatch reports whether a pattern of Caddy's host matcher can match what another one does. A placeholder can stand for anything.
+func mayMatch(pattern, host string) bool {
+	if strings.Contains(pattern, "{") {
+		return true
+	}
+	parts, labels := strings.Split(strings.ToLower(pattern), "."), strings.Split(strings.ToLower(host), ".")
+	return len(parts) == len(labels) && !slices.ContainsFunc(parts, func(part string) bool {
+		label := labels[0]
+		labels = labels[1:]
+		return part != "*" && part != label
+	})
+}
+
+func isIn(hosts []string) func(string) bool {
+	return func(host string) bool {
+		return slices.ContainsFunc(hosts, func(other string) bool { return strings.EqualFold(host, other) })
+	}
 }
 
 // errorRoutes follows the server's error routes. They start with the request as it came.
@@ -165,7 +200,7 @@ func (w *walker) errorRoutes(with, without []route) {
 		hosts := r.hosts()
 		switch {
 		case covered:
-		case hosts != nil && !sameHost(hosts, masked.list) && plain.holds(hosts):
+		case hosts != nil && !masked.all && !overlap(hosts, masked.list) && plain.holds(hosts):
 			continue // of a site that isn't covered at all
 		case hosts == nil && plain.all && !masked.all && len(masked.list) == 0:
 			continue // all sites that are covered have error routes of their own
@@ -176,7 +211,7 @@ func (w *walker) errorRoutes(with, without []route) {
 			covered = covered || after
 		}
 		if r.byHostAlone() && r.terminal && len(w.gaps) == before {
-			masked.list = slices.DeleteFunc(masked.list, func(host string) bool { return slices.Contains(hosts, host) })
+			masked.list = slices.DeleteFunc(masked.list, isIn(hosts))
 		}
 	}
 }
@@ -188,7 +223,8 @@ type hostSet struct {
 }
 
 func (s hostSet) holds(hosts []string) bool {
-	return !slices.ContainsFunc(hosts, func(host string) bool { return !slices.Contains(s.list, host) })
+	known := isIn(s.list)
+	return !slices.ContainsFunc(hosts, func(host string) bool { return !known(host) })
 }
 
 func hostsOf(routes []route) (s hostSet) {
