@@ -133,7 +133,7 @@ func openAuditLog(ctx caddy.Context, a *App) (*auditLog, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	storage := ctx.Storage()
+	storage := storageOf(ctx)
 	value, loaded, err := auditLogs.LoadOrNew(file, func() (caddy.Destructor, error) {
 		return newAuditLog(storage, file, a.Audit)
 	})

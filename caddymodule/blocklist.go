@@ -20,7 +20,7 @@ type blockList struct {
 
 // openBlockList returns the storage's list, and the key that it is pooled under.
 func openBlockList(ctx caddy.Context) (*blockList, string, error) {
-	storage := ctx.Storage()
+	storage := storageOf(ctx)
 	key := storageKey(storage)
 	list, _, err := blockLists.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)

@@ -29,7 +29,7 @@ func (boardState) Destruct() error { return nil }
 
 // openBoardState returns the storage's state, and the key that it is pooled under.
 func openBoardState(ctx caddy.Context) (*noticeboard.State, string, error) {
-	storage := ctx.Storage()
+	storage := storageOf(ctx)
 	key := storageKey(storage)
 	state, _, err := boardStates.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)

@@ -31,7 +31,7 @@ type sharedClock struct {
 
 // openClock returns the storage's clock, and the key that it is pooled under. Nothing is written yet.
 func openClock(ctx caddy.Context) (*sharedClock, string, error) {
-	storage := ctx.Storage()
+	storage := storageOf(ctx)
 	key := storageKey(storage)
 	clock, _, err := clocks.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)

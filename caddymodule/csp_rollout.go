@@ -27,7 +27,7 @@ type rolloutBook struct {
 
 // openRolloutBook returns the storage's rollout, and the key that it is pooled under.
 func openRolloutBook(ctx caddy.Context) (*rolloutBook, string, error) {
-	storage := ctx.Storage()
+	storage := storageOf(ctx)
 	key := storageKey(storage)
 	book, _, err := rolloutBooks.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)

@@ -62,7 +62,7 @@ func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
 	if s.secret == nil {
 		opening, cancel := context.WithTimeout(ctx, storageTimeout)
 		defer cancel()
-		if s.secret, err = openCSPSecret(opening, ctx.Storage()); err != nil {
+		if s.secret, err = openCSPSecret(opening, storageOf(ctx)); err != nil {
 			return nil, err
 		}
 	}

@@ -99,7 +99,7 @@ func openKeyRing(ctx caddy.Context, a *App) (*keyRing, string, error) {
 		ring, err := newConfiguredRing(secrets)
 		return ring, "", err // holds nothing that a reload would have to keep
 	}
-	storage := ctx.Storage()
+	storage := storageOf(ctx)
 	key := fmt.Sprintf("%s keep %d", storageKey(storage), a.keep())
 	ring, _, err := keyRings.LoadOrNew(key, func() (caddy.Destructor, error) {
 		shared, err := openSharedRing(storage, a.clock, a.dataDir())

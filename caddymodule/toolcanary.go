@@ -120,7 +120,7 @@ type toolCanaries struct {
 
 // openCanary returns the book for a handler, and sees that it is kept up to date once the app starts.
 func (a *App) openCanary(ctx caddy.Context, h *AnonProxy) *canaryBook {
-	storage := ctx.Storage()
+	storage := storageOf(ctx)
 	id := chainID(a.Site, h.pageOptions().Prefix, h.UserAgentContact)
 	key := storageKey(storage) + " " + id
 	c := &a.canaries
