@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
@@ -110,6 +111,9 @@ type App struct {
 	counted      bool // holds a reference to the pooled metrics
 	logger       *zap.Logger
 
+	ctx     caddy.Context
+	servers *caddyhttp.App // nil: not started, or without any
+
 	serversOnce sync.Once // see checkServers
 	serversErr  error
 
@@ -149,7 +153,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the shared state.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger, a.starting = ctx.Logger(), newStarting()
+	a.logger, a.ctx, a.starting = ctx.Logger(), ctx, newStarting()
 	err := a.validate(false)
 	if err != nil {
 		return err
@@ -271,6 +275,9 @@ func (a *App) Start() error {
 	if err := a.checkInUse(); err != nil {
 		return err
 	}
+	if servers, err := a.ctx.AppIfConfigured("http"); err == nil {
+		a.servers, _ = servers.(*caddyhttp.App)
+	}
 	if err := a.keys.start(a.dataDir()); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
 	}
@@ -320,6 +327,7 @@ func (a *App) Stop() error {
 
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
 func (a *App) Cleanup() error {
+	closeIdleUpstreams(a.servers)
 	if a.starting != nil {
 		a.starting.close()
 	}
