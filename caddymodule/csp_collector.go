@@ -127,7 +127,7 @@ func (a *App) reportStore(c *CSP) (string, func() (reports.Store, error), error)
 	if err != nil {
 		return "", nil, err
 	}
-	return "bbolt " + file, func() (reports.Store, error) { return reports.OpenBolt(file, keep) }, nil
+	return "bbolt " + file, func() (reports.Store, error) { return openFileReports(name, file, keep) }, nil
 }
 
 const hashedName = "sha256-"

@@ -116,7 +116,7 @@ func (a *App) openCounts() (access.Counts, string, error) {
 			return nil, "", err
 		}
 		key = "bbolt " + file
-		open = func() (access.Counts, error) { return access.OpenBolt(file) }
+		open = func() (access.Counts, error) { return openFileCounts(file) }
 	}
 	counts, _, err := quotaCounts.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opened, err := open()

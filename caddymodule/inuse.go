@@ -15,13 +15,21 @@ import (
 // is only validated beside a running edge; one that is to run fails at its start, and refuses whatever
 // comes before.
 func (a *App) unlessInUse(err error) error {
-	for _, inUse := range []error{boltstore.ErrInUse, audit.ErrInUse, access.ErrInUse, reports.ErrInUse, boltfile.ErrInUse} {
-		if errors.Is(err, inUse) {
-			a.othersUse.Store(&err)
-			return nil
-		}
+	if inUse(err) {
+		a.othersUse.Store(&err)
+		return nil
 	}
 	return err
+}
+
+// inUse reports whether err is that another process has a file.
+func inUse(err error) bool {
+	for _, inUse := range []error{boltstore.ErrInUse, audit.ErrInUse, access.ErrInUse, reports.ErrInUse, boltfile.ErrInUse} {
+		if errors.Is(err, inUse) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkInUse is the error that Start fails with.

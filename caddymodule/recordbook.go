@@ -166,7 +166,9 @@ func openRecordStore(ctx caddy.Context, a *App) (sightings.Store, string, error)
 			return nil, "", err
 		}
 		key = "bbolt " + dir
-		open = func() (sightings.Store, error) { return boltstore.Open(dir) }
+		open = func() (sightings.Store, error) {
+			return openFileSightings(func() (sightings.Store, error) { return boltstore.Open(dir) })
+		}
 	}
 	store, _, err := recordStores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opened, err := open()

@@ -38,6 +38,7 @@ const (
 // A File is an open bbolt database. It is safe for concurrent use.
 type File struct {
 	db     *bbolt.DB
+	file   *os.File              // of db
 	broken atomic.Pointer[error] // set once a page could not be read
 }
 
@@ -64,7 +65,7 @@ func open(path string, readOnly bool) (*File, error) {
 		return nil, damage
 	}
 	// A file that is being written looks damaged, so the lock is asked for all the same.
-	db, err := openBolt(path, readOnly || damage != nil)
+	db, file, err := openBolt(path, readOnly || damage != nil)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("opening %s: %w", path, ErrInUse)
 	}
@@ -72,7 +73,7 @@ func open(path string, readOnly bool) (*File, error) {
 		damage = inspect(path) // now under the lock
 		db.Close()
 		if damage == nil {
-			db, err = openBolt(path, readOnly)
+			db, file, err = openBolt(path, readOnly)
 		}
 	}
 	if damage != nil {
@@ -82,12 +83,11 @@ func open(path string, readOnly bool) (*File, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	db.AllocSize = growth
-	return &File{db: db}, nil
+	return &File{db: db, file: file}, nil
 }
 
 // openBolt opens a file that may be damaged.
-func openBolt(path string, readOnly bool) (db *bbolt.DB, err error) {
-	var file *os.File
+func openBolt(path string, readOnly bool) (db *bbolt.DB, file *os.File, err error) {
 	options := &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, InitialMmapSize: mapped, NoStatistics: true,
 		OpenFile: func(name string, flag int, perm fs.FileMode) (_ *os.File, err error) {
@@ -102,7 +102,7 @@ func openBolt(path string, readOnly bool) (db *bbolt.DB, err error) {
 	if errors.Is(err, ErrDamaged) && file != nil {
 		file.Close() // bbolt panicked: its lock must go
 	}
-	return db, err
+	return db, file, err
 }
 
 // create makes the file beside its place and moves it there when it is whole and on
@@ -177,7 +177,8 @@ func (f *File) run(do func() error) error {
 // Close closes the file.
 func (f *File) Close() error {
 	if broken := f.broken.Load(); broken != nil {
-		return *broken // bbolt would wait for its locks for ever
+		f.file.Close() // the lock must go, so that the file can be opened anew; bbolt would wait for its own locks for ever
+		return *broken
 	}
 	return f.db.Close()
 }
