@@ -14,7 +14,7 @@ import (
 )
 
 func init() {
-	httpcaddyfile.RegisterHandlerDirective("anonproxy", parseAnonProxy)
+	httpcaddyfile.RegisterHandlerDirective("anonproxy", masksDefaultLog(parseAnonProxy))
 }
 
 // parseAnonProxy parses the directive. Syntax:

@@ -94,7 +94,7 @@ func TestAnonProxyBadJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			wantRefusedConfig(t, caddy.Validate(&config), tt.reason)
+			wantRefusedConfig(t, validateConfig(&config), tt.reason)
 		})
 	}
 }

@@ -120,6 +120,8 @@ type App struct {
 	cspServers cspServers
 
 	logs, logsBefore *logMasker
+	hasSink          bool // a log for what is written to Go's own
+	keptLogs         *keptLogs
 	retention        *auditRetention // nil: not started, or without a desk
 
 	mirrors appMirrors
@@ -153,6 +155,15 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the shared state.
 func (a *App) Provision(ctx caddy.Context) error {
+	err := a.provision(ctx)
+	if err != nil {
+		return err
+	}
+	a.hasSink, err = checkLogs(ctx)
+	return err
+}
+
+func (a *App) provision(ctx caddy.Context) error {
 	a.logger, a.ctx, a.starting = ctx.Logger(), ctx, newStarting()
 	err := a.validate(false)
 	if err != nil {
@@ -294,10 +305,7 @@ func (a *App) Start() error {
 	a.logs = &logMasker{keys: a.keys, config: a.siteConfig()}
 	a.logsBefore = logMasks.Swap(a.logs)
 	a.cspSites.start(a.logger)
-	if maskedEncoders.Load() == 0 {
-		a.logger.Warn("logs are not masked and can hold addresses of clients: " +
-			"set `log { format masked json }` in the global options, and in each site's log")
-	}
+	a.keptLogs = keepLogs(a.hasSink)
 	a.startBoard()
 	a.mirrors.start()
 	a.canaries.start()
@@ -315,6 +323,7 @@ func (a *App) Stop() error {
 	a.starting.stop()
 	logMasks.CompareAndSwap(a.logs, a.logsBefore)
 	a.logsBefore = nil
+	a.keptLogs.end()
 	a.cspSites.stop()
 	a.canaries.stop()
 	a.refreshes.stop()

@@ -193,7 +193,7 @@ func TestValidateWritesNoState(t *testing.T) {
 	if err := json.Unmarshal(adapt(t, e.expand(boardSite)), &config); err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Validate(&config); err != nil {
+	if err := validateConfig(&config); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(e.dir, "storage", noticeboard.StateKey)); !os.IsNotExist(err) {

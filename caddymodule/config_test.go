@@ -88,7 +88,7 @@ func TestBadJSONConfigIsRefused(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), c.want) {
+			if err := validateConfig(&config); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})

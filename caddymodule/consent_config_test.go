@@ -63,7 +63,7 @@ func TestConsentBadJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), tt.reason) {
+			if err := validateConfig(&config); err == nil || !strings.Contains(err.Error(), tt.reason) {
 				t.Errorf("got %v, want %q", err, tt.reason)
 			}
 		})

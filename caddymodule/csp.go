@@ -19,7 +19,7 @@ import (
 
 func init() {
 	caddy.RegisterModule(CSP{})
-	httpcaddyfile.RegisterDirective("csp", parseCSP)
+	httpcaddyfile.RegisterDirective("csp", masksDefaultLog(parseCSP))
 }
 
 const (

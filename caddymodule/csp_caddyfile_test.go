@@ -104,7 +104,7 @@ func TestCSPBadJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			err := caddy.Validate(&config)
+			err := validateConfig(&config)
 			if err == nil || !strings.Contains(err.Error(), tt.reason) {
 				t.Errorf("got %v, want %q", err, tt.reason)
 			}

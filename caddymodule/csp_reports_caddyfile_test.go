@@ -94,7 +94,7 @@ func TestReportsAndRolloutBadJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			err := caddy.Validate(&config)
+			err := validateConfig(&config)
 			if tt.reason == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)

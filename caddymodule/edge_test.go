@@ -172,6 +172,16 @@ func validate(t *testing.T, caddyfile string) error {
 	return caddy.Validate(&config)
 }
 
+// validateConfig validates a config in JSON. One that says nothing of logs gets them masked.
+func validateConfig(config *caddy.Config) error {
+	if config.Logging == nil {
+		config.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
+			caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{EncoderRaw: json.RawMessage(`{"format": "masked"}`)}},
+		}}
+	}
+	return caddy.Validate(config)
+}
+
 // readLog returns all that was logged so far.
 func (e *edge) readLog(t *testing.T) string {
 	t.Helper()

@@ -11,9 +11,9 @@ func TestLeakBaseline(t *testing.T) {
 	plain := strings.NewReplacer("skip_install_trust", `skip_install_trust
 		log plain {
 			output file {DIR}/plain.log
-			format json
+			format raw json
 			level DEBUG
-		}`, "masked json", "json").Replace(leakConfig)
+		}`, "masked json", "raw json").Replace(leakConfig)
 	e := newLeakEdge(t, plain, "")
 	for _, c := range leakClients() {
 		for _, u := range e.upstreams {

@@ -2,11 +2,13 @@ package caddymodule
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,8 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/wikiveil/wikiveil/masking/masklog"
 )
 
 // eventually waits until a condition holds, since logs are written after the answer.
@@ -151,17 +158,28 @@ func TestLogOfASiteHasItsMasks(t *testing.T) {
 	})
 }
 
+// newMaskedEncoder returns an encoder as a config without anything else has it.
+func newMaskedEncoder(t testing.TB) *MaskedEncoder {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	t.Cleanup(cancel)
+	e := new(MaskedEncoder)
+	if err := e.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 // Logs open before apps are provisioned: till there is a key ring, addresses are left out.
 func TestEncoderWithoutAKeyRing(t *testing.T) {
 	was := logMasks.Swap(nil)
 	defer logMasks.Store(was)
-	e := &MaskedEncoder{Encoder: zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())}
-	clone := e.Clone()
+	clone := newMaskedEncoder(t).Clone()
 	clone.AddString("remote_port", "4711")
 	line, err := clone.EncodeEntry(zapcore.Entry{Message: "from 192.0.2.1:80"}, []zapcore.Field{
 		zap.String("client_ip", "2001:db8::1"), zap.Error(fmt.Errorf("dial 192.0.2.2")), zap.Any("any", map[string]string{"x": "192.0.2.3"}),
 		zap.Reflect("addr", netip.MustParseAddr("192.0.2.4")), zap.ByteString("b", []byte("192.0.2.5")), zap.Strings("s", []string{"192.0.2.6"}),
-		zap.String("remote_port", "4712"),
+		zap.String("remote_port", "4712"), zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: httptest.NewRequest("GET", "/", nil)}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -171,23 +189,33 @@ func TestEncoderWithoutAKeyRing(t *testing.T) {
 			t.Errorf("%q in %s", leak, line)
 		}
 	}
-	if strings.Count(line.String(), noMask) != 7 {
+	if strings.Count(line.String(), masklog.Masked) != 8 {
 		t.Errorf("got %s", line)
 	}
 }
 
 func BenchmarkMaskedEncoder(b *testing.B) {
-	e := &MaskedEncoder{Encoder: zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())}
-	fields := []zapcore.Field{
-		zap.String("remote_ip", "192.0.2.1"), zap.String("client_ip", "192.0.2.1"),
-		zap.String("user_agent", "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"),
+	request := httptest.NewRequest("GET", "/w/index.php?title=Main_Page&action=history", nil)
+	request.Header = http.Header{
+		"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"},
+		"Accept":     {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}, "Accept-Language": {"en-GB,en;q=0.9"},
+		"Referer": {"https://wiki.example.org/w/index.php?title=Main_Page"}, "Cookie": {"a=b"},
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		line, err := e.EncodeEntry(zapcore.Entry{Message: "handled request"}, fields)
-		if err != nil {
-			b.Fatal(err)
-		}
-		line.Free()
+	fields := []zapcore.Field{zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: request}), zap.Int("status", 200)}
+	raw := new(logging.JSONEncoder)
+	if err := raw.Provision(caddy.Context{}); err != nil {
+		b.Fatal(err)
+	}
+	for name, e := range map[string]zapcore.Encoder{"masked": newMaskedEncoder(b), "raw": raw} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				line, err := e.EncodeEntry(zapcore.Entry{Message: "handled request"}, fields)
+				if err != nil {
+					b.Fatal(err)
+				}
+				line.Free()
+			}
+		})
 	}
 }

@@ -6,17 +6,12 @@ import (
 	"sync/atomic"
 
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/masklog"
 )
 
 // Logs open before apps are provisioned and outlive them, so the encoders find the key
 // ring here. Until there is one, addresses are left out altogether.
-var (
-	logMasks       atomic.Pointer[logMasker]
-	maskedEncoders atomic.Int64 // in use
-)
-
-// noMask stands for an address where no mask can be made.
-const noMask = "masked"
+var logMasks atomic.Pointer[logMasker]
 
 // logMasker makes the masks that stand in logs.
 type logMasker struct {
@@ -33,7 +28,7 @@ type loggedSite struct {
 // mask returns what stands for an address in the log of a site; a nil label is the app's.
 func (l *logMasker) mask(addr netip.Addr, label *string) string {
 	if l == nil {
-		return noMask
+		return masklog.Masked
 	}
 	name := l.config.Label
 	if label != nil {
@@ -45,14 +40,22 @@ func (l *logMasker) mask(addr netip.Addr, label *string) string {
 	if known == nil || known.epochs != epochs {
 		masker, err := epochs.list[0].Masker(name, l.config.V6Prefix)
 		if err != nil {
-			return noMask
+			return masklog.Masked
 		}
 		known = &loggedSite{epochs, masker}
 		l.cached.Store(name, known)
 	}
 	mask, err := known.masker.Client(addr)
 	if err != nil {
-		return noMask
+		return masklog.Masked
 	}
 	return mask.String()
+}
+
+// v6Prefix is how much of an IPv6 address one mask stands for.
+func (l *logMasker) v6Prefix() int {
+	if l == nil {
+		return masking.DefaultV6Prefix
+	}
+	return l.config.V6Prefix
 }

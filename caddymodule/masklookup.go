@@ -185,7 +185,7 @@ func checkReason(reason string) error { return checkNoAddress("the reason", reas
 func checkNoAddress(what, text string) error {
 	found := false
 	spelling.ReplaceIn(text, func(addr netip.Addr) (string, bool) {
-		found = found || !masking.Is(addr) && !addr.IsUnspecified() && !isVersion(addr)
+		found = found || !masking.Is(addr) && !addr.IsUnspecified()
 		return "", false
 	})
 	if found {

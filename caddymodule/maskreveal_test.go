@@ -226,7 +226,7 @@ func TestMaskRevealJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(strings.Replace(config, want, c.handler, 1)), &parsed); err != nil {
 				t.Fatal(err)
 			}
-			err := caddy.Validate(&parsed)
+			err := validateConfig(&parsed)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}

@@ -11,16 +11,16 @@ func init() {
 		h.Next()
 		return nil, h.Err("wikiveil is a global option: it belongs into the block without a name at the top of the Caddyfile; in a site, client_mask, csp and anonproxy use it")
 	})
-	httpcaddyfile.RegisterDirective("client_mask", parseClientMask)
+	httpcaddyfile.RegisterDirective("client_mask", masksDefaultLog(parseClientMask))
 	httpcaddyfile.RegisterDirectiveOrder("client_mask", httpcaddyfile.Before, "tracing")
 	// Before whatever could add to its answers.
-	httpcaddyfile.RegisterDirective("third_party_consent", parseThirdPartyConsent)
+	httpcaddyfile.RegisterDirective("third_party_consent", masksDefaultLog(parseThirdPartyConsent))
 	httpcaddyfile.RegisterDirectiveOrder("third_party_consent", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("csp", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("anonproxy", httpcaddyfile.Before, "method")
 	// After whatever may authenticate a user.
-	httpcaddyfile.RegisterHandlerDirective("mask_info", parseMaskInfo)
+	httpcaddyfile.RegisterHandlerDirective("mask_info", masksDefaultLog(parseMaskInfo))
 	httpcaddyfile.RegisterDirectiveOrder("mask_info", httpcaddyfile.Before, "request_header")
-	httpcaddyfile.RegisterHandlerDirective("mask_reveal", parseMaskReveal)
+	httpcaddyfile.RegisterHandlerDirective("mask_reveal", masksDefaultLog(parseMaskReveal))
 	httpcaddyfile.RegisterDirectiveOrder("mask_reveal", httpcaddyfile.Before, "request_header")
 }

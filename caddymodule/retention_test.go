@@ -61,7 +61,7 @@ func TestFailedConfigDeletesNoSightings(t *testing.T) {
 	if err := json.Unmarshal(adapt(t, short), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Validate(&parsed); err != nil {
+	if err := validateConfig(&parsed); err != nil {
 		t.Fatal(err)
 	}
 	wantKept()
@@ -84,7 +84,7 @@ func TestFailedConfigDeletesNoAudit(t *testing.T) {
 	if err := json.Unmarshal(adapt(t, short), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Validate(&parsed); err != nil {
+	if err := validateConfig(&parsed); err != nil {
 		t.Fatal(err)
 	}
 

@@ -326,7 +326,7 @@ func TestFilesInUse(t *testing.T) {
 			if err := json.Unmarshal(adapt(t, e.expand(config)), &parsed); err != nil {
 				t.Fatal(err)
 			}
-			if err := caddy.Validate(&parsed); err != nil {
+			if err := validateConfig(&parsed); err != nil {
 				t.Errorf("validating: %v", err)
 			}
 			if err := loadErr(t, e.expand(config)); err == nil || !strings.Contains(err.Error(), "in use by another process") {

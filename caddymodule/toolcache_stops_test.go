@@ -52,7 +52,7 @@ func TestStoppedPathKeepsTheRest(t *testing.T) {
 	if err := json.Unmarshal(adapt(t, e.expand(cachedSite(t, tool, "1MiB"))), &other); err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Validate(&other); err != nil {
+	if err := validateConfig(&other); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(e.dir, "cache", name)); err != nil {

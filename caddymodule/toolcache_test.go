@@ -187,7 +187,7 @@ func TestToolsCacheCaddyfile(t *testing.T) {
 	for form, want := range map[string]string{
 		`{"off": true, "memory": 1}`: "tools_cache is off", `{"memory": -1}`: "must not be negative", `{"dir_size": 1}`: "no dir",
 	} {
-		err := caddy.Validate(config(t, fmt.Sprintf(`{"apps": {"wikiveil": {"tools_cache": %s}}}`, form)))
+		err := validateConfig(config(t, fmt.Sprintf(`{"apps": {"wikiveil": {"tools_cache": %s}}}`, form)))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", form, err, want)
 		}

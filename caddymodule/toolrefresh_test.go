@@ -76,7 +76,7 @@ func TestToolRefresh(t *testing.T) {
 	if err := json.Unmarshal(adapt(t, e.expand(config)), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Validate(&parsed); err != nil {
+	if err := validateConfig(&parsed); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)

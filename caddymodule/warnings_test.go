@@ -133,7 +133,7 @@ func validateJSON(t *testing.T, server string) error {
 	if err := json.Unmarshal([]byte(text), &config); err != nil {
 		t.Fatal(err)
 	}
-	return caddy.Validate(&config)
+	return validateConfig(&config)
 }
 
 // Case 7: client_mask that observes treats the headers for apps as the one that masks does: no forged one passes, none of ours is lost.

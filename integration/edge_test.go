@@ -91,7 +91,7 @@ func startEdge(t *testing.T, config edgeConfig) *edge {
 
 	format, app := "masked json", ""
 	if config.unmasked {
-		format = "json"
+		format = "raw json"
 	}
 	if config.app != "" {
 		app = "wikiveil {\n" + config.app + "\n}"

@@ -1,0 +1,313 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/logging"
+	"go.uber.org/zap/buffer"
+	"go.uber.org/zap/zapcore"
+)
+
+func init() {
+	caddy.RegisterModule(templateEncoder{})
+}
+
+// templateEncoder is an encoder with an argument and options, that writes lines of its own making: like
+// the one of github.com/caddyserver/transform-encoder.
+type templateEncoder struct {
+	Template string            `json:"template"`
+	Names    map[string]string `json:"names,omitempty"`
+
+	zapcore.Encoder `json:"-"`
+}
+
+func (templateEncoder) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.logging.encoders.template", New: func() caddy.Module { return new(templateEncoder) }}
+}
+
+func (e *templateEncoder) Provision(ctx caddy.Context) error {
+	inner := new(logging.JSONEncoder)
+	e.Encoder = inner
+	return inner.Provision(ctx)
+}
+
+func (e *templateEncoder) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if !d.Args(&e.Template) {
+		return d.ArgErr()
+	}
+	e.Names = make(map[string]string)
+	for d.NextBlock(0) {
+		if d.Val() != "names" {
+			return d.Errf("unknown option %s", d.Val())
+		}
+		for nesting := d.Nesting(); d.NextBlock(nesting); {
+			name := d.Val()
+			if !d.NextArg() {
+				return d.ArgErr()
+			}
+			e.Names[name] = d.Val()
+		}
+	}
+	return nil
+}
+
+func (e *templateEncoder) Clone() zapcore.Encoder {
+	return &templateEncoder{Template: e.Template, Names: e.Names, Encoder: e.Encoder.Clone()}
+}
+
+func (e *templateEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+	line, err := e.Encoder.EncodeEntry(entry, fields)
+	if err != nil {
+		return nil, err
+	}
+	var all struct {
+		Request struct {
+			RemoteIP string `json:"remote_ip"`
+			URI      string
+			Headers  map[string][]string
+		}
+	}
+	if err := json.Unmarshal(line.Bytes(), &all); err != nil {
+		return nil, err
+	}
+	line.Reset()
+	fmt.Fprintln(line, strings.NewReplacer("<ip>", all.Request.RemoteIP, "<uri>", all.Request.URI, "<own>", e.Names["own"],
+		"<agent>", strings.Join(all.Request.Headers["User-Agent"], "")).Replace(e.Template))
+	return line, nil
+}
+
+// logLines returns the lines of a log once there are n.
+func logLines(t *testing.T, file string, n int) []string {
+	t.Helper()
+	var text string
+	eventually(t, fmt.Sprintf("%d lines in %s", n, filepath.Base(file)), func() bool {
+		data, _ := os.ReadFile(file)
+		text = string(data)
+		return strings.Count(text, "\n") >= n
+	})
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+}
+
+// Case 9: whoever reads a log and sends lists of addresses doesn't learn whose mask is whose.
+func TestCase9AMaskedLogIsNoOracle(t *testing.T) {
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			secret `+testSecret+`
+		}
+		servers {
+			trusted_proxies static 127.0.0.9
+			trusted_proxies_strict
+		}
+	}
+	http://{SITE} {
+		log {
+			output file {DIR}/access.log
+			format masked
+		}
+		client_mask
+		respond ok
+	}`)
+	var all, forwarded []string
+	for i := range 256 {
+		all = append(all, fmt.Sprintf("127.7.0.%d", i))
+		forwarded = append(forwarded, fmt.Sprintf("for=127.7.0.%d", i))
+	}
+	list := strings.Join(all, ",")
+	send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/?"+list, http.Header{
+		"X-List": {list}, "X-Forwarded-For": {list}, "Forwarded": {strings.Join(forwarded, ",")}, "User-Agent": {"Bot " + list},
+	})
+	send(t, from(t, "127.0.0.9"), "GET", "http://"+e.site+"/", http.Header{"X-Forwarded-For": {"127.61.2.3"}, "X-List": {list}})
+	lines := logLines(t, filepath.Join(e.dir, "access.log"), 2)
+	masks := map[string]string{"127.61.2.3": "", "127.0.0.9": ""}
+	for addr := range masks {
+		masks[addr] = clientMask(t, addr)
+	}
+	for _, line := range lines {
+		for _, word := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(`",[] `, r) }) {
+			addr, err := netip.ParseAddr(word)
+			if err == nil && word != masks["127.61.2.3"] && word != masks["127.0.0.9"] && word != "127.0.0.1" {
+				t.Errorf("%s is in the log:\n%s", addr, line)
+			}
+		}
+	}
+	if strings.Count(lines[0], masks["127.61.2.3"]) != 2 || strings.Count(lines[1], masks["127.0.0.9"]) != 1 || strings.Count(lines[1], masks["127.61.2.3"]) != 1 {
+		t.Errorf("the client's and the peer's masks aren't where they belong:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// Case 10: nothing of a look-up or a consent is logged, by whatever spelling of the path.
+func TestCase10PagesOfTheEdgeInLogs(t *testing.T) {
+	const mask = "2001:2f:1:2:3:4:5:6"
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			secret `+testSecret+`
+			data_dir {DIR}/data
+			sightings {
+				seal local
+			}
+		}
+	}
+	http://{SITE} {
+		log {
+			output file {DIR}/access.log
+			format masked
+		}
+		client_mask
+		vars {
+			http.auth.user.id Alice
+		}
+		mask_info {
+			path /who/
+			wiki http://127.0.0.1:1/api.php
+		}
+		respond ok
+	}`)
+	paths := []string{"/.privacy/masks/?masks=" + mask + "&reason=Suspected", "/.privacy/masks/" + mask, "/%2Eprivacy/m%61sks/" + mask + "?reason=Suspected",
+		"//.privacy/./masks/" + mask, "/.privacy/go?reason=Suspected", "/who/?masks=" + mask, "/who/" + mask}
+	for _, path := range paths {
+		send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+path, http.Header{"Referer": {"http://wiki.example" + path}, "X-Original-Url": {path}})
+	}
+	for i, line := range logLines(t, filepath.Join(e.dir, "access.log"), len(paths)) {
+		if strings.Contains(line, mask) || strings.Contains(line, "Suspected") {
+			t.Errorf("%s is logged: %s", paths[i], line)
+		}
+	}
+	if log := e.readLog(t); strings.Contains(log, mask) || strings.Contains(log, "Suspected") {
+		t.Errorf("the debug log has it:\n%s", log)
+	}
+}
+
+func TestPrivatePages(t *testing.T) {
+	pages := privatePages{{prefix: "/.privacy/"}, {prefix: "/.privacy/masks/", whole: true}}
+	for url, want := range map[string]string{
+		"/.privacy/go?tool=maps":             "/.privacy/go",
+		"/.PRIVACY/go?tool=maps":             "/.PRIVACY/go",
+		"/.privacy/masks/M?reason=x":         "/.privacy/masks/",
+		"/.privacy/masks":                    "/.privacy/masks/",
+		"https://w.example/.privacy/masks/M": "https://w.example/.privacy/masks/",
+		"/a/../.privacy/masks/M":             "/.privacy/masks/",
+		"/.privacy/exemptions#x":             "/.privacy/exemptions",
+		"/w/index.php?title=A":               "",
+		"https://w.example?a=/.privacy/":     "",
+		"/":                                  "",
+		"":                                   "",
+		"/.privac":                           "",
+		"/%zz":                               "",
+	} {
+		got, ours := pages.shown(url)
+		if got != want || ours != (want != "") {
+			t.Errorf("%s is shown as %q, %v; want %q", url, got, ours, want)
+		}
+	}
+}
+
+// Case 11: an encoder with an argument and options of its own is wrapped.
+func TestCase11WrapsEncodersWithArgumentsAndBlocks(t *testing.T) {
+	const client = "127.61.2.3"
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			secret `+testSecret+`
+		}
+	}
+	http://{SITE} {
+		log {
+			output file {DIR}/access.log
+			format masked template "<ip> <uri> <agent> <own>" {
+				site family
+				names {
+					own 192.0.2.55
+				}
+			}
+		}
+		log raw {
+			output file {DIR}/raw.log
+			format raw template "<ip>"
+		}
+		log filtered {
+			output file {DIR}/filtered.log
+			format masked filter {
+				wrap json
+				fields {
+					request>remote_ip hash
+					request>headers delete
+				}
+			}
+		}
+		client_mask
+		respond ok
+	}`)
+	send(t, from(t, client), "GET", "http://"+e.site+"/?"+client, http.Header{"User-Agent": {"YaBrowser/24.1.0.0"}})
+	mask, err := testMasker(t, "family").Client(netip.MustParseAddr(client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := logLines(t, filepath.Join(e.dir, "access.log"), 1)[0], mask.String()+" /?masked YaBrowser/24.1.0.0 masked"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := logLines(t, filepath.Join(e.dir, "raw.log"), 1)[0]; got != client {
+		t.Errorf("the raw log has %s", got)
+	}
+	// A hash of the address would tell it to whoever hashes all addresses.
+	filter := logging.HashFilter{}
+	hashed := filter.Filter(zapcore.Field{Type: zapcore.StringType, String: clientMask(t, client)}).String
+	if got := logLines(t, filepath.Join(e.dir, "filtered.log"), 1)[0]; !strings.Contains(got, `"remote_ip":"`+hashed+`"`) {
+		t.Errorf("the hash isn't the mask's, %s: %s", hashed, got)
+	}
+	for _, bad := range []string{"masked template", "masked template {\nnames {\nx y\n}\n}", "masked template a {\nx\n}", "masked masked", "raw masked"} {
+		if err := validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nlog {\nformat "+bad+"\n}\nclient_mask\n}\n"); err == nil {
+			t.Errorf("format %s is valid", bad)
+		}
+	}
+}
+
+// Friction 2: what stands in the config stays readable, with its ports.
+func TestFriction2ServersOfTheConfigStayReadable(t *testing.T) {
+	const client = "127.61.2.3"
+	upstream := freePort(t)
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			secret `+testSecret+`
+			network office 127.61.0.0/16
+		}
+	}
+	http://{SITE} {
+		@office original_client_ip 127.61.2.3
+		client_mask
+		header @office X-Office yes
+		reverse_proxy `+upstream+`
+	}`)
+	send(t, from(t, client), "GET", "http://"+e.site+"/?"+client, http.Header{"X-Note": {client, upstream}})
+	eventually(t, "the error", func() bool { return strings.Contains(e.readLog(t), `"logger":"http.log.error`) })
+	log := e.readLog(t)
+	if want := "dial tcp " + upstream + ": connect: connection refused"; !strings.Contains(log, want) {
+		t.Errorf("no %q in:\n%s", want, log)
+	}
+	if strings.Contains(log, "127.61.") {
+		t.Errorf("the log holds the client:\n%s", log)
+	}
+
+	// On one machine the client has the upstream's address: where the client is named, the mask stands.
+	send(t, from(t, "127.0.0.1"), "GET", "http://"+e.site+"/local", nil)
+	eventually(t, "the second error", func() bool { return strings.Count(e.readLog(t), `"logger":"http.log.error`) > 1 })
+	for line := range strings.Lines(e.readLog(t)) {
+		if strings.Contains(line, "/local") && strings.Contains(line, `"logger":"http.log.error`) {
+			if !strings.Contains(line, "dial tcp "+upstream) || !strings.Contains(line, `"remote_ip":"`+clientMask(t, "127.0.0.1")) || strings.Contains(line, `_ip":"127.0.0.1`) {
+				t.Errorf("got %s", line)
+			}
+		}
+	}
+}

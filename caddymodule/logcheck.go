@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+// checkLogs refuses a config with a log that is neither masked nor said to be raw. It reports whether
+// Go's own log is one of them.
+func checkLogs(ctx caddy.Context) (hasSink bool, err error) {
+	logs, err := openLogs(ctx)
+	if err != nil {
+		return false, fmt.Errorf("can't tell whether the logs are masked: %w", err)
+	}
+	var errs []error
+	for _, log := range logs {
+		hasSink = hasSink || log.name == sinkName
+		errs = append(errs, log.check())
+	}
+	if err := errors.Join(errs...); err != nil {
+		restoreLogs()
+		return false, err
+	}
+	return hasSink, nil
+}
+
+func (l openLog) check() error {
+	var problem string
+	switch {
+	case l.encoder == reflect.TypeFor[*RawEncoder]() || l.core == "zapcore.nopCore": // allowed, or thrown away
+		return nil
+	case l.encoder != reflect.TypeFor[*MaskedEncoder]():
+		problem = "is not masked"
+	case l.core == "*zapcore.ioCore" || l.core == "*zapcore.sampler":
+		return nil
+	default:
+		problem = "has a core of its own, which is not masked"
+	}
+	what := fmt.Sprintf("the log %q", l.name)
+	if l.file != "" {
+		what += " to " + l.file
+	}
+	return fmt.Errorf("%s %s and would hold addresses of clients; %s", what, problem, l.wayOut())
+}
+
+// wayOut says what to write, as the Caddyfile has it.
+func (l openLog) wayOut() string {
+	block := "log"
+	switch {
+	case l.name == caddy.DefaultLoggerName:
+		block = `the global option log { format masked }, in JSON "encoder": {"format": "masked"} in logging.logs.default,`
+	case l.name == sinkName:
+		block = `"encoder": {"format": "masked"} in logging.sink`
+	default:
+		block = "format masked in its log block"
+	}
+	return "set " + block + ` (masked json, masked console and so on wrap another encoder, as the outermost), or "format raw" to allow it`
+}
+
+// keptLogs is where the logs of a config that has won go.
+type keptLogs struct {
+	logger *zap.Logger // the default log
+	std    io.Writer   // of Go's own log
+	before *keptLogs
+	over   bool
+}
+
+// lastLogs are those of the config in use, to go back to when another is refused: Caddy has switched
+// to that one's by then.
+var (
+	lastLogs   *keptLogs
+	lastLogsMu sync.Mutex
+)
+
+// keepLogs is called when a config has won.
+func keepLogs(hasSink bool) *keptLogs {
+	lastLogsMu.Lock()
+	defer lastLogsMu.Unlock()
+	if !hasSink {
+		// Caddy hands what is written to Go's own log to the log of before the first config, unmasked.
+		log.SetOutput(stdLog{})
+	}
+	lastLogs = &keptLogs{logger: caddy.Log(), std: log.Writer(), before: lastLogs}
+	return lastLogs
+}
+
+// end is called when the config ends: after the next has won, or failed and gives way to the one before.
+func (k *keptLogs) end() {
+	if k == nil {
+		return
+	}
+	lastLogsMu.Lock()
+	defer lastLogsMu.Unlock()
+	k.over = true
+	if lastLogs == k {
+		lastLogs = k.before
+		if lastLogs != nil && lastLogs.over {
+			lastLogs = nil
+		}
+	}
+	k.before = nil
+}
+
+// restoreLogs gives the logs back to the config in use, if there is one.
+func restoreLogs() {
+	lastLogsMu.Lock()
+	defer lastLogsMu.Unlock()
+	if lastLogs == nil {
+		return
+	}
+	caddy.BufferedLog()
+	caddy.UnbufferDefaultLogger(lastLogs.logger)
+	log.SetOutput(lastLogs.std)
+}
+
+// stdLog hands what is written to Go's own log to the default log of the config in use.
+type stdLog struct{}
+
+func (stdLog) Write(line []byte) (int, error) {
+	caddy.Log().Named("stdlib").Info(strings.TrimSuffix(string(line), "\n"))
+	return len(line), nil
+}

@@ -1,0 +1,120 @@
+package masklog
+
+import (
+	"net/netip"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// logged is a request as a server logs it.
+type logged struct {
+	peer, client, uri string
+	header            map[string][]string
+	private           bool
+}
+
+func (l logged) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("remote_ip", l.peer)
+	enc.AddString("remote_port", "51234")
+	enc.AddString("client_ip", l.client)
+	enc.AddString("uri", l.uri)
+	return enc.AddObject("headers", headers(l.header))
+}
+
+type headers map[string][]string
+
+func (h headers) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	for name, values := range h {
+		if err := enc.AddArray(name, zapcore.ArrayMarshalerFunc(func(enc zapcore.ArrayEncoder) error {
+			for _, v := range values {
+				enc.AppendString(v)
+			}
+			return nil
+		})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const testMask = "2001:2f:1:2:3:4:5:6"
+
+func testRules() *Rules {
+	return &Rules{
+		Mask:     func(netip.Addr) string { return testMask },
+		Readable: map[netip.Addr]struct{}{netip.MustParseAddr("127.0.0.1"): {}, netip.MustParseAddr("2001:db8::5"): {}},
+		Request: func(m zapcore.ObjectMarshaler) (Request, bool) {
+			l, ok := m.(logged)
+			if !ok {
+				return Request{}, false
+			}
+			prefix := func(text string) netip.Prefix {
+				addr, err := netip.ParseAddr(text)
+				if err != nil {
+					return netip.Prefix{}
+				}
+				bits := 64
+				if addr.Is4() {
+					bits = 32
+				}
+				return netip.PrefixFrom(addr, bits).Masked()
+			}
+			return Request{prefix(l.peer), prefix(l.client), l.private}, true
+		},
+		Forwards: func(name string) bool { return name == "X-Forwarded-For" },
+		Page: func(url string) (string, bool) {
+			return "/secret", len(url) > 7 && url[:7] == "/secret"
+		},
+	}
+}
+
+func newTestEncoder(plain bool) *Encoder {
+	return New(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", SkipLineEnding: true}), plain, testRules())
+}
+
+func encode(t testing.TB, e zapcore.Encoder, message string, fields ...zapcore.Field) string {
+	t.Helper()
+	line, err := e.EncodeEntry(zapcore.Entry{Message: message}, fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer line.Free()
+	return line.String()
+}
+
+func benchmarkEntry(b *testing.B, fields ...zapcore.Field) {
+	for name, e := range map[string]zapcore.Encoder{
+		"masked": newTestEncoder(true),
+		"raw":    zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", SkipLineEnding: true}),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				line, err := e.EncodeEntry(zapcore.Entry{Message: "handled request"}, fields)
+				if err != nil {
+					b.Fatal(err)
+				}
+				line.Free()
+			}
+		})
+	}
+}
+
+func BenchmarkEncoder(b *testing.B) {
+	b.Run("access", func(b *testing.B) {
+		benchmarkEntry(b, zap.Object("request", logged{
+			peer: "192.0.2.1", client: "192.0.2.1", uri: "/w/index.php?title=Main_Page&action=history",
+			header: map[string][]string{
+				"User-Agent":      {"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"},
+				"Accept":          {"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"},
+				"Accept-Language": {"en-GB,en;q=0.9"}, "Accept-Encoding": {"gzip, deflate, br, zstd"},
+				"Referer": {"https://wiki.example.org/w/index.php?title=Main_Page"}, "Sec-Fetch-Site": {"same-origin"},
+				"Cookie": {"REDACTED"}, "X-Forwarded-For": {"192.0.2.1"},
+			},
+		}), zap.String("user_id", ""), zap.Int("status", 200), zap.Object("resp_headers", headers{
+			"Content-Type": {"text/html; charset=UTF-8"}, "Server": {"Caddy"}, "Content-Security-Policy": {"default-src 'self'; img-src 'self' data:"},
+		}))
+	})
+}

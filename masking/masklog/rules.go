@@ -1,0 +1,50 @@
+// Package masklog masks log entries, so that whoever reads a log learns nobody's address from it.
+//
+// A log that shows a mask for any address it is given turns masks into addresses: a client lists
+// addresses in a header, and reads in the log which one has which mask. So a mask stands only where
+// the server itself names the peer or the client of a request; every other address becomes
+// [Masked], the client's own in any spelling, others in those that can be nothing else. The
+// operator's own servers stay readable.
+//
+// [Encoder] wraps any encoder of zap. The fields are masked before that sees them, so that one
+// which rewrites, hashes or picks them can't undo it, and the finished line once more.
+package masklog
+
+import (
+	"net/netip"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// Masked stands for an address. It's never longer than twice the shortest.
+const Masked = "masked"
+
+// leftOut ends a value that lists more addresses than an entry is allowed.
+const leftOut = Masked + " and more"
+
+// maxFound is how many addresses are looked at in an entry; lists of thousands are an attack on the log.
+const maxFound = 64
+
+// Rules are how the entries of a log are masked.
+type Rules struct {
+	// Mask returns what stands for the peer or client of a request.
+	Mask func(netip.Addr) string
+
+	// Readable are the operator's own servers. Default: none.
+	Readable map[netip.Addr]struct{}
+
+	// Request describes an object that is a request as the server logs it; false is any other.
+	Request func(zapcore.ObjectMarshaler) (Request, bool)
+
+	// Forwards reports whether a header hands on addresses, by its name. Nothing of it is shown.
+	Forwards func(name string) bool
+
+	// Page returns what is shown of a URL; false is a URL that is shown as it is. Default: all are.
+	Page func(url string) (shown string, ours bool)
+}
+
+// Request is whose a request is.
+type Request struct {
+	Peer, Client netip.Prefix // the address, or the IPv6 prefix that a mask stands for; zero: not known
+	Private      bool         // who is logged in is not shown
+}
