@@ -237,6 +237,9 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		dropOthers:            c.Upstream == cspDrop,
 	}
+	if masked := requestOf(r); masked != nil {
+		masked.writer.policy = pw
+	}
 	policies := c.policyOf(r, pw)
 	nonce := c.nonce(r)
 	for i := range policies {

@@ -134,6 +134,20 @@ func (w *policyWriter) apply() (added [2]bool) {
 	return added
 }
 
+// wrote reports whether a header is one of the edge's own, as it was written.
+func (w *policyWriter) wrote(name string, values []string) bool {
+	own := ""
+	switch name {
+	case cspHeaderNames[cspEnforced]:
+		own = w.policies[cspEnforced]
+	case cspHeaderNames[cspReportOnly]:
+		own = w.policies[cspReportOnly]
+	case endpointsHeader:
+		own = w.endpoints
+	}
+	return own != "" && len(values) == 1 && values[0] == own
+}
+
 // ownPolicy gives the answer of a handler of the edge a policy of its own, in place of the site's.
 func ownPolicy(w http.ResponseWriter, policy string) {
 	eachPolicyWriter(w, func(pw *policyWriter) { pw.policies = [2]string{cspEnforced: policy} })

@@ -15,6 +15,7 @@ type maskedWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	client  *client
 	own     netip.Addr
+	policy  *policyWriter // of the edge, whose headers are left alone
 	started bool
 	headers int // when the response began
 }
@@ -22,7 +23,7 @@ type maskedWriter struct {
 // WriteHeader implements http.ResponseWriter.
 func (w *maskedWriter) WriteHeader(status int) {
 	if !w.started {
-		w.client.needle.except(w.own).scrub(w.Header())
+		w.client.needle.except(w.own).scrub(w.Header(), w.policy)
 		// An informational response comes before the one that counts.
 		w.started = status >= 200 || status == http.StatusSwitchingProtocols
 		w.headers = len(w.Header())
@@ -65,7 +66,7 @@ func (w *maskedWriter) begin() {
 // finish masks trailers, which handlers add to the header after the body.
 func (w *maskedWriter) finish() {
 	if h := w.Header(); w.started && len(h) != w.headers || len(h["Trailer"]) > 0 {
-		w.client.needle.except(w.own).scrub(h)
+		w.client.needle.except(w.own).scrub(h, w.policy)
 	}
 }
 

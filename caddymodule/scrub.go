@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
@@ -24,56 +23,6 @@ func isPlainName(name string) bool {
 	return false
 }
 
-// carriesAddress reports whether a header is one by whose name proxies,
-// CDNs and clients hand on addresses. Names are compared without regard to case and
-// to the separator, since CGI and PHP fold '-', '_' and '.' into one.
-func carriesAddress(name string) bool {
-	if isPlainName(name) {
-		return false
-	}
-	start := 0
-	for i := 0; i <= len(name); i++ {
-		if i == len(name) || name[i] == '-' || name[i] == '_' || name[i] == '.' {
-			if isAddressWord(name[start:i]) {
-				return true
-			}
-			start = i + 1
-		}
-	}
-	return false
-}
-
-// addressEndings end a word of a header's name that stands for an address, as in
-// X-Real-IP, True-ClientIP, Remote_Addr, CF-Connecting-IPv6, X-ProxyUser-Ip.
-var addressEndings = []string{"ip", "ips", "ipv4", "ipv6", "ip4", "ip6", "addr", "addrs", "address", "addresses"}
-
-// otherWords only look so.
-var otherWords = []string{"zip", "gzip", "clip", "skip", "flip", "strip", "ship", "chip", "tip", "trip", "membership", "relationship"}
-
-func isAddressWord(word string) bool {
-	if len(word) < 2 || len(word) > 64 {
-		return false
-	}
-	switch foldName(word[len(word)-1]) {
-	case 'p', 's', '4', '6', 'r', 'd', 'f', 'a': // how all the words below end
-	default:
-		return false
-	}
-	var buf [64]byte
-	for i := range len(word) {
-		buf[i] = foldName(word[i])
-	}
-	lower := buf[:len(word)]
-	switch string(lower) {
-	case "forwarded", "forwardedfor", "xff", "via":
-		return true
-	}
-	ends := func(ending string) bool {
-		return len(lower) >= len(ending) && string(lower[len(lower)-len(ending):]) == ending
-	}
-	return slices.ContainsFunc(addressEndings, ends) && !slices.Contains(otherWords, string(lower))
-}
-
 // needle finds one client's address in headers and puts the mask there.
 type needle struct {
 	spelling.Finder
@@ -88,10 +37,12 @@ func (n *needle) except(own netip.Addr) *needle {
 	return &needle{n.Except(own), n.mask}
 }
 
-// scrub puts the mask wherever a header value holds the client's address.
-func (n *needle) scrub(h http.Header) {
-	for _, values := range h {
-		n.scrubValues(values)
+// scrub puts the mask wherever a header value holds the client's address, save where it is the edge's own.
+func (n *needle) scrub(h http.Header, policy *policyWriter) {
+	for name, values := range h {
+		if policy == nil || !policy.wrote(name, values) {
+			n.scrubValues(values)
+		}
 	}
 }
 

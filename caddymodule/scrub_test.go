@@ -16,6 +16,14 @@ func TestCarriesAddress(t *testing.T) {
 		"X-Envoy-External-Address", "X-Appengine-User-Ip", "X-Azure-Clientip", "X-Azure-Socketip", "X-Proxyuser-Ip",
 		"Wl-Proxy-Client-Ip", "Proxy-Client-Ip", "Client-Ip", "X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Originating-Ip",
 		"Via", "X_forwarded_for", "X.forwarded.for", "x-real-ip", "REMOTE_ADDR", "X-Acme-Visitor-Ipaddress", "Xff", "X-Xff",
+		"X-Remote-Host", "X-Client-Host", "X-Forward-For", "X-Client-Port", "X-Remote-Port", "X-Real-Port", "X-ProxyUser-Ip", "X_remote.host", // case 1
+		"X-Akamai-Edgescape", "Cloudfront-Viewer-Address", "Cloudfront-Viewer-Country", "Cloudfront-Viewer-City", "Cloudfront-Viewer-Latitude",
+		"Cloudfront-Viewer-Tls", "Cloudfront-Viewer-Ja3-Fingerprint", "Cloudfront-Viewer-Time-Zone", "Cloudfront-Viewer-Asn", "Cloudfront-Viewer-Http-Version",
+		"X-Appengine-Citylatlong", "X-Appengine-Country", "X-Appengine-City", "X-Appengine-Region", "Cf-Ipcountry", "Cf-Ipcity", "Cf-Iplatitude", "Cf-Ipcontinent",
+		"Cf-Region", "Cf-Timezone", "Cf-Metro", "X-Geo-Country", "X-Geo-City", "X-Geoip-Asn", "Geoip_country_code", "X-Nf-Geo", "X-Country-Code", "Cdn-Requestcountrycode",
+		"X-Vercel-Ip-Country", "X-Vercel-Ip-City", "X-Vercel-Ip-Latitude", "X-Client-Geo-Location", "X-Client-Region", "X-Client-City", "Fastly-Geo-Lat",
+		"X-Source-Port", "X-Src-Port", "X-Peer-Port", "Ali-Cdn-Real-Port", "X-Azure-Clientport", "X-Client-Hostname", "Remote-Host", "Remote_port", "X-User-Country",
+		"X-Ja3-Hash", "X-Azure-Ja4-Fingerprint", "X-Tls-Fingerprint", "X-Client-Asn", "X-Isp", "X-Remote-Dns", "X-Real-Host", "X-Visitor-Country", "Mm-Country-Code",
 		"Http-X-Forwarded-For", "Fly-Client-Ip", "X-Vercel-Forwarded-For", "Do-Connecting-Ip", "Ali-Cdn-Real-Ip", "X-Forwarded-By", "X-Forwarded-Server",
 	} {
 		if !carriesAddress(name) {
@@ -25,6 +33,10 @@ func TestCarriesAddress(t *testing.T) {
 	for _, name := range []string{
 		"Accept", "Cookie", "Content-Type", "X-Forwarded-Proto", "X-Forwarded-Host", "Content-Description", "X-Strip", "X-Zip",
 		"X-Requested-With", "Sec-Websocket-Protocol", "Traceparent", "X-Description", "Authorization", "Cdn-Loop", "Zip", "X-Skip-Cache", "I", "",
+		"Remote-User", "X-Remote-User", "X-Remote-Email", "X-User-Id", "X-User-Agent", "X-Client-Version", "X-Client-Id", "X-Client-Data", "X-Client-Cert", "Ssl-Client-Fingerprint",
+		"X-Request-Id", "X-Unique-Id", "X-Http-Method-Override", "X-Csrf-Token", "X-Real-User", "X-Source", "X-Source-Version", "X-Visitor", "Cf-Visitor", "Cf-Ray", "Host",
+		"X-Original-Host", "X-Host", "X-Port", "X-Region", "X-Location", "X-Request-Start", "X-Api-Version", "Sec-Ch-Ua-Full-Version-List", "Sec-Ch-Prefers-Color-Scheme",
+		"If-Unmodified-Since", "Tracestate", "Baggage", "X-Wiki-Locality", "X-Capacity", "Content-Location", "Last-Event-Id", "X-Peer-Id", "X-End-Of-Line", "Client-Version",
 	} {
 		if carriesAddress(name) {
 			t.Errorf("%s is dropped", name)
@@ -77,7 +89,7 @@ func TestScrubByValue(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := http.Header{"X": {"first", c.in}}
-			c.needle.scrub(h)
+			c.needle.scrub(h, nil)
 			if got := h["X"][1]; got != c.want || h["X"][0] != "first" {
 				t.Errorf("%q gives %q, want %q", c.in, got, c.want)
 			}
@@ -95,7 +107,7 @@ func FuzzScrub(f *testing.F) {
 	n := newNeedle(addr, 64, "2001:2f::1")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		h := http.Header{"X": {before + " " + addr.String() + " " + after}}
-		n.scrub(h)
+		n.scrub(h, nil)
 		if strings.Contains(h["X"][0], " "+addr.String()+" ") {
 			t.Fatalf("left in %q", h["X"][0])
 		}
