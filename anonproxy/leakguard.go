@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
 // OutcomeLeak is the outcome of a request that said who asks. Nothing was sent.
@@ -28,12 +30,13 @@ var errUncheckable = &refusal{http.StatusForbidden, OutcomeLeak, "the request ca
 
 // leaks tells why a text must not be sent to a tool since it says who asks. Nothing of the
 // secret is in the reason.
-func (r *Reader) leaks(text []byte) *refusal {
+func (r *Reader) leaks(text []byte, to *toolNames) *refusal {
 	if len(r.Secrets) == 0 {
 		return nil
 	}
 	g := guards.Get().(*guard)
 	defer g.release()
+	g.names = to
 	if !g.prepare(r.Secrets) {
 		return errUncheckable
 	}
@@ -48,13 +51,13 @@ func (r *Reader) leaks(text []byte) *refusal {
 }
 
 // leaksURL is leaks for the path and the query.
-func (r *Reader) leaksURL(t *target) *refusal {
+func (r *Reader) leaksURL(t *target, to *toolNames) *refusal {
 	if len(r.Secrets) == 0 {
 		return nil
 	}
 	var room [512]byte // what is longer is allocated
 	url := append(room[:0], t.escaped...)
-	return r.leaks(append(append(url, '?'), t.rawQuery...))
+	return r.leaks(append(append(url, '?'), t.rawQuery...), to)
 }
 
 // label says what a secret is, for the reader.
@@ -81,12 +84,17 @@ type guard struct {
 	filter    [64]uint64 // has a bit for the first three bytes of each needle
 	wide      bool       // a secret isn't ASCII
 	addresses []address
-	parsed    bool   // addresses is filled in
-	texts     []byte // of needles
-	room      []byte // for what is decoded, used as a stack
-	peak      int    // the most that was in it
-	work      int    // bytes that may still be looked at
-	guesses   int    // of addresses
+	parsed    bool       // addresses is filled in
+	found     *Secret    // by scanAddresses
+	texts     []byte     // of needles
+	room      []byte     // for what is decoded, used as a stack
+	peak      int        // the most that was in it
+	work      int        // bytes that may still be looked at
+	guesses   int        // of addresses
+	names     *toolNames // of the tool, nil if nothing is known of it
+	outer     []byte     // the text whose escapes were undone, nil where others were
+	hidden    bool       // see isHidden
+	veiled    int        // how often base64 and hex were undone
 }
 
 // address is one of a reader's, or a mask.
@@ -115,7 +123,7 @@ func (g *guard) prepare(secrets []Secret) bool {
 	g.secrets = secrets
 	for i := range secrets {
 		s := &secrets[i]
-		if s.isAddress() {
+		if s.isAddress() || s.Field == FieldUser && g.names != nil && g.names.declared {
 			continue
 		}
 		g.addValue(s)
@@ -136,12 +144,12 @@ func (g *guard) addValue(s *Secret) {
 	g.add(s, value, false)
 	escaped, wide := false, false
 	for _, c := range value {
-		escaped = escaped || c == '%' || c == '\\' || c == 0
+		escaped = escaped || c == '%' || c == '\\' || c == '&' || c == 0
 		wide = wide || c >= utf8.RuneSelf
 	}
 	if escaped {
 		from = len(g.texts)
-		g.texts, _ = unescape(g.texts, value)
+		g.texts, _ = spelling.Unescape(g.texts, value)
 		g.add(s, g.texts[from:], false)
 	}
 	if wide {
@@ -199,13 +207,7 @@ func (g *guard) check(text []byte, depth int) *Secret {
 	if s := g.scan(text); s != nil {
 		return s
 	}
-	if s := g.scanNumbers(text); s != nil {
-		return s
-	}
-	if s := g.scanColons(text); s != nil {
-		return s
-	}
-	if s := g.scanHexNumbers(text); s != nil || depth == maxLeakDepth {
+	if s := g.scanAddresses(text); s != nil || depth == maxLeakDepth {
 		return s
 	}
 	if s := g.scanEscapes(text, depth); s != nil {
@@ -237,7 +239,7 @@ func (g *guard) scan(text []byte) *Secret {
 			if g.work -= 1 + same/compareCost; g.work < 0 { // a cookie of a thousand times the same
 				return nil
 			}
-			if same == len(n.text) && n.stands(text, i-2) {
+			if same == len(n.text) && n.stands(text, i-2) && g.means(n, text, i-2) {
 				return n.secret
 			}
 		}
@@ -267,6 +269,19 @@ func (n *needle) stands(text []byte, i int) bool {
 		return (i == 0 || !isWordByte(text[i-1])) && (end == len(text) || !isWordByte(text[end]))
 	}
 	return true
+}
+
+// means tells whether a needle that stands at a place means the reader.
+func (g *guard) means(n *needle, text []byte, i int) bool {
+	if n.secret.Field != FieldUser || !mayBeWord(n.secret.Value) {
+		return true
+	}
+	g.work -= len(n.text)
+	if g.hidden = false; g.outer != nil && len(g.outer) <= g.work {
+		g.work -= len(g.outer) / compareCost
+		g.hidden = isHidden(g.outer, n.secret.Value)
+	}
+	return g.namesReader(text, i, i+len(n.text), n.secret.Value)
 }
 
 // slotOf is a gram's bit in the filter.

@@ -30,7 +30,7 @@ func TestGuardsWorkOnPlacesThatLookLikeSecrets(t *testing.T) {
 	began := time.Now()
 	_ = g.check(text, 0)
 	t.Logf("%v, %d left", time.Since(began), g.work)
-	if refused := r.leaks(text); refused != errUncheckable {
+	if refused := r.leaks(text, nil); refused != errUncheckable {
 		t.Errorf("got %v, want that it can't be checked", refused)
 	}
 }

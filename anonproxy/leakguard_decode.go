@@ -2,8 +2,9 @@ package anonproxy
 
 import (
 	"bytes"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
 // What of a text must read as text, to be taken for encoded.
@@ -16,105 +17,14 @@ const (
 func (g *guard) scanEscapes(text []byte, depth int) *Secret {
 	from := len(g.room)
 	var changed bool
-	if g.room, changed = unescape(g.room, text); !changed {
+	if g.room, changed = spelling.Unescape(g.room, text); !changed {
 		return nil
 	}
-	return g.recurse(from, depth)
-}
-
-// unescape appends a text to dst without percent escapes (RFC 3986, and the %uXXXX of
-// ECMAScript's escape), without the escapes of JSON and JavaScript strings, and without the
-// NULs of UTF-16. Broken escapes stay as they are. Where there is none, it appends nothing.
-func unescape(dst, text []byte) ([]byte, bool) {
-	i := bytes.IndexAny(text, "%\\\x00")
-	if i < 0 {
-		return dst, false
-	}
-	dst = append(dst, text[:i]...)
-	for i < len(text) {
-		switch c := text[i]; c {
-		case '%', '\\':
-			var size int
-			dst, size = unescapeOne(dst, text[i:])
-			i += size
-		case 0:
-			i++
-		default:
-			dst = append(dst, c)
-			i++
-		}
-	}
-	return dst, true
-}
-
-// shortEscapes are those of JSON and JavaScript that stand for another byte than their own.
-var shortEscapes = map[byte]byte{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v', '0': 0}
-
-// unescapeOne appends what the escape at the start of a text stands for, and returns its size.
-func unescapeOne(dst, text []byte) ([]byte, int) {
-	if len(text) < 2 {
-		return append(dst, text...), len(text)
-	}
-	percent, kind := text[0] == '%', text[1]
-	digits := 0
-	switch {
-	case kind == 'u':
-		digits = 4
-	case !percent && kind == 'x':
-		digits = 2
-	case percent:
-		if v, ok := hexNumber(text[1:], 2); ok {
-			return append(dst, byte(v)), 3
-		}
-		return append(dst, '%'), 1
-	default:
-		if short, ok := shortEscapes[kind]; ok {
-			kind = short
-		}
-		return append(dst, kind), 2
-	}
-	if !percent && digits == 4 && len(text) > 2 && text[2] == '{' {
-		return unescapeBraces(dst, text)
-	}
-	v, ok := hexNumber(text[2:], digits)
-	if !ok {
-		return append(dst, text[0]), 1
-	}
-	size := 2 + digits
-	if r := rune(v); utf16.IsSurrogate(r) && len(text) >= 2*size && text[size] == text[0] && text[size+1] == kind {
-		if low, ok := hexNumber(text[size+2:], digits); ok {
-			if whole := utf16.DecodeRune(r, rune(low)); whole != utf8.RuneError {
-				return utf8.AppendRune(dst, whole), 2 * size
-			}
-		}
-	}
-	return utf8.AppendRune(dst, rune(v)), size
-}
-
-// unescapeBraces is unescapeOne for \u{1f600}.
-func unescapeBraces(dst, text []byte) ([]byte, int) {
-	end := bytes.IndexByte(text[:min(len(text), 12)], '}')
-	if end > 3 {
-		if v, ok := hexNumber(text[3:], end-3); ok {
-			return utf8.AppendRune(dst, rune(min(v, utf8.MaxRune+1))), end + 1
-		}
-	}
-	return append(dst, text[0]), 1
-}
-
-// hexNumber reads so many hex digits.
-func hexNumber(text []byte, digits int) (v uint32, ok bool) {
-	if len(text) < digits {
-		return 0, false
-	}
-	for _, c := range text[:digits] {
-		d := hexDigits[c]
-		if d == none {
-			return 0, false
-		}
-		v = v<<4 | uint32(d)
-	}
-	return v, true
+	outer := g.outer
+	g.outer = text
+	found := g.recurse(from, depth)
+	g.outer = outer
+	return found
 }
 
 // scanBase64 checks what a text holds in base64 (RFC 4648), of both alphabets, padded
@@ -161,7 +71,7 @@ func (g *guard) scanBase64Whole(digits []byte, depth int) *Secret {
 	}
 	from := len(g.room)
 	if g.room = g.appendBase64(g.room, digits, true); len(g.room)-from == len(digits)*3/4 {
-		return g.recurse(from, depth)
+		return g.unveil(from, depth)
 	}
 	g.room = g.room[:from]
 	return nil
@@ -207,7 +117,18 @@ func (g *guard) checkBase64(run []byte, last, n, depth int) *Secret {
 	}
 	from := len(g.room)
 	g.room = g.appendBase64(g.room, run[start:end], false)
-	return g.recurse(from, depth)
+	return g.unveil(from, depth)
+}
+
+// unveil is recurse for what was in base64 or hex.
+func (g *guard) unveil(from, depth int) *Secret {
+	outer := g.outer
+	g.outer = nil
+	g.veiled++
+	found := g.recurse(from, depth)
+	g.veiled--
+	g.outer = outer
+	return found
 }
 
 // appendBase64 decodes digits, up to what isn't text if that is wanted.
@@ -286,7 +207,7 @@ func (g *guard) scanHexRun(run []byte, skip, depth int) *Secret {
 			whole = false
 		}
 		if n := len(g.room) - from; n >= minTextBytes || whole && n >= minNeedle {
-			if s := g.recurse(from, depth); s != nil {
+			if s := g.unveil(from, depth); s != nil {
 				return s
 			}
 		}

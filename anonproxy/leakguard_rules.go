@@ -24,6 +24,7 @@ const (
 	minPiece           = 16  // of a longer value
 	minRandomness      = 280 // of a cookie's value, in tenths of a bit
 	minPieceRandomness = 560
+	minKey             = 160
 )
 
 type search int
@@ -33,6 +34,10 @@ const (
 	searchWhole           // with no letter or digit beside it
 	searchAnywhere        // inside of other text too
 )
+
+// IsKey reports whether a value could be a key: whether it was chosen with some bits by a rough count. A word
+// isn't, whatever the cookie's name.
+func IsKey(value string) bool { return randomness(value) >= minKey }
 
 // search tells how a text that belongs to the secret is to be looked for. The reader's
 // innocent requests must pass: a word that a thousand others may send says nothing of him.
@@ -45,7 +50,7 @@ func (s *Secret) search(text string) search {
 		return searchAnywhere
 	case len(text) < minNeedle, len(text) < minNumber && isNumber(text):
 		return searchNever
-	case len(text) < minAnywhere:
+	case len(text) < minAnywhere, s.Field == FieldUser && mayBeWord(s.Value):
 		return searchWhole
 	}
 	return searchAnywhere

@@ -141,7 +141,7 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	}
 	a := ask{target: t, method: r.Method, kind: kind}
 	reader := p.reader(r)
-	if refused := reader.leaksURL(&a.target); refused != nil { // also for answers that are kept
+	if refused := reader.leaksURL(&a.target, up.names); refused != nil { // also for answers that are kept
 		return "", refused
 	}
 	if r.Method == http.MethodPost {

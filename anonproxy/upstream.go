@@ -17,6 +17,7 @@ import (
 // upstream is a tool, ready to be asked.
 type upstream struct {
 	tool      *noticeboard.Tool
+	names     *toolNames // for the leak guard
 	origin    *url.URL
 	origins   map[string]bool // where redirects may lead
 	allow     string          // the methods, for 405
@@ -41,7 +42,8 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 		return nil, fmt.Errorf("parsing origin of tool %q: %w", tool.Name, err)
 	}
 	up := &upstream{
-		tool: tool, origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
+		names: namesOf(tool),
+		tool:  tool, origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
 		headers: requestHeaders(p.cfg.Contact), hold: newHold(tool), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
 	}
 	for _, o := range tool.Origins() {

@@ -58,7 +58,7 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 	}
 	defer func() { _ = toReader.CloseNow() }()
 	tunnel := &tunnel{
-		p: p, s: s, up: up, client: reader.Client, inspect: reader.leaks,
+		p: p, s: s, up: up, client: reader.Client, inspect: func(text []byte) *refusal { return reader.leaks(text, up.names) },
 		reader: toReader, tool: tool,
 	}
 	return tunnel.run(), nil

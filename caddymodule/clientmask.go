@@ -298,7 +298,7 @@ func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedReque
 	if request == nil {
 		return nil, &refusedNoMask
 	}
-	if request.client.needle.Finds(r.Host) {
+	if request.client.needle.FindsHost(r.Host) {
 		var ok bool
 		if request.own, ok = ownAddr(r, request.client); !ok {
 			return nil, &refusedHost
@@ -362,7 +362,7 @@ func ownAddr(r *http.Request, c *client) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	own := at.Addr().Unmap().WithZone("")
-	return own, !c.needle.except(own).Finds(r.Host)
+	return own, !c.needle.except(own).FindsHost(r.Host)
 }
 
 func isSafe(method string) bool {

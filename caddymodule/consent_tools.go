@@ -81,7 +81,7 @@ func (a *App) consentTools() *exempt.Tools {
 func exemptible(declared *noticeboard.Tool, hash string) (exempt.Tool, error) {
 	tool := exempt.Tool{
 		Name: declared.Name, Origins: declared.Origins(), Integrity: declared.Integrity, Expires: declared.Expires.Time(),
-		Title: declared.Title, Purpose: declared.Purpose, Sends: declared.Sends, Retention: declared.Retention,
+		Title: declared.Title, Purpose: declared.Purpose, Sends: declared.Sends, Names: declared.Names != "", Retention: declared.Retention,
 		Source: declared.Source, Privacy: declared.Privacy, Contact: declared.Contact, Reviewed: reviewOf(declared),
 	}
 	for _, kind := range declared.Kinds {

@@ -42,6 +42,7 @@ import (
 //	    client_limit <number>/<duration>
 //	    limit     <number>/<duration>
 //	    pseudonym
+//	    names reader
 //	    delay     <duration>
 //	    batch     <duration>
 //	    refresh   <path>...
@@ -85,7 +86,7 @@ func parseToolOption(d *caddyfile.Dispenser, tool *noticeboard.Tool, option stri
 	texts := map[string]*string{
 		"title": &tool.Title, "url": &tool.URL, "author": &tool.Author, "purpose": &tool.Purpose, "sends": &tool.Sends,
 		"retention": &tool.Retention, "source": &tool.Source, "privacy": &tool.Privacy, "contact": &tool.Contact, "refresh_file": &tool.RefreshFile,
-		"reviewer": &tool.Reviewer, "access": (*string)(&tool.Access), "personal": (*string)(&tool.Personal),
+		"reviewer": &tool.Reviewer, "access": (*string)(&tool.Access), "personal": (*string)(&tool.Personal), "names": (*string)(&tool.Names),
 	}
 	flags := map[string]*bool{"executable": &tool.Executable, "disabled": &tool.Disabled, "allow_loopback": &tool.AllowLoopback, "pseudonym": &tool.Pseudonym}
 	dates := map[string]*noticeboard.Date{"reviewed": &tool.Reviewed, "expires": &tool.Expires}
@@ -166,7 +167,7 @@ func parseToolServing(d *caddyfile.Dispenser, tool *noticeboard.Tool, option str
 	default:
 		err = d.Errf("unknown tool option %q (known: title, hosts, kinds, access, executable, integrity, methods, streams, url, author, purpose, "+
 			"sends, personal, retention, source, privacy, contact, reviewer, reviewed, expires, disabled, revision, max_size, max_request_size, timeout, "+
-			"client_limit, limit, pseudonym, delay, batch, refresh, refresh_file, refresh_every, mirror, allow_loopback)", option)
+			"client_limit, limit, pseudonym, names, delay, batch, refresh, refresh_file, refresh_every, mirror, allow_loopback)", option)
 	}
 	return err
 }

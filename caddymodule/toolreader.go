@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -100,31 +101,67 @@ func cookieLines(r *http.Request) []string {
 	return r.Header["Cookie"]
 }
 
-// addCookie adds a cookie by what its name says of it: MediaWiki's and CentralAuth's, and the names
-// that sessions have elsewhere.
+// addCookie adds a cookie by what its name and value say of it: MediaWiki's and CentralAuth's names, those
+// that sessions have elsewhere if the value could be a key, and what a user's name looks like.
 func (t toolReader) addCookie(reader *anonproxy.Reader, name, value string) {
+	switch field := wikiCookie(name); {
+	case field == anonproxy.FieldUser:
+		add(reader, field, userName(value))
+		return
+	case field != "":
+		add(reader, field, value)
+		return
+	}
+	for _, pattern := range t.ignore {
+		if ok, _ := path.Match(pattern, name); ok { // the patterns are good
+			return
+		}
+	}
 	lower := strings.ToLower(name)
 	switch {
-	case strings.HasSuffix(lower, "username"), strings.HasSuffix(lower, "_user"):
-		if plain, err := url.QueryUnescape(value); err == nil {
-			value = plain
+	case strings.HasSuffix(lower, "_user") || strings.HasSuffix(lower, "username"):
+		if user := userName(value); isNameLike(user) {
+			add(reader, anonproxy.FieldUser, user)
+			return
 		}
-		add(reader, anonproxy.FieldUser, value)
 	case strings.HasSuffix(lower, "userid"):
 		add(reader, anonproxy.FieldUserID, value)
-	case strings.Contains(lower, "sess"), strings.HasSuffix(lower, "token"), lower == "connect.sid":
+		return
+	case (strings.Contains(lower, "sess") || strings.HasSuffix(lower, "token") || lower == "connect.sid") && anonproxy.IsKey(value):
 		add(reader, anonproxy.FieldSession, value)
-	default:
-		for _, pattern := range t.ignore {
-			if ok, _ := path.Match(pattern, name); ok { // the patterns are good
-				return
-			}
-		}
-		if len(name) > 64 {
-			name = name[:64]
-		}
-		reader.Secrets = append(reader.Secrets, anonproxy.Secret{Field: anonproxy.FieldCookie, Name: name, Value: value})
+		return
 	}
+	if len(name) > 64 {
+		name = name[:64]
+	}
+	reader.Secrets = append(reader.Secrets, anonproxy.Secret{Field: anonproxy.FieldCookie, Name: name, Value: value})
+}
+
+// wikiCookie returns what a cookie of MediaWiki or CentralAuth holds, whose names end so: wikiUserName, wiki_session,
+// centralauth_User.
+func wikiCookie(name string) string {
+	for _, known := range [...]struct{ ending, field string }{
+		{"UserName", anonproxy.FieldUser}, {"_User", anonproxy.FieldUser}, {"UserID", anonproxy.FieldUserID},
+		{"_session", anonproxy.FieldSession}, {"_Session", anonproxy.FieldSession}, {"_Token", anonproxy.FieldSession},
+	} {
+		if strings.HasSuffix(name, known.ending) {
+			return known.field
+		}
+	}
+	return ""
+}
+
+func userName(value string) string {
+	if plain, err := url.QueryUnescape(value); err == nil {
+		return plain
+	}
+	return value
+}
+
+// isNameLike reports whether a value may be a user's name rather than a setting such as "true" or "new":
+// names are written with a capital, have a digit or something else that words have not.
+func isNameLike(value string) bool {
+	return strings.ContainsFunc(value, func(r rune) bool { return r < 'a' || r > 'z' }) && strings.ContainsFunc(value, unicode.IsLetter)
 }
 
 // addAuthorization adds the credentials of an Authorization header, Basic ones in plain too.

@@ -154,14 +154,21 @@ func TestToolReaderCookies(t *testing.T) {
 		"wikiUserID=12":               {Field: "user ID", Value: "12"},
 		"wiki_session=abc":            {Field: "session", Value: "abc"},
 		"centralauth_Session=abc":     {Field: "session", Value: "abc"},
-		"PHPSESSID=abc":               {Field: "session", Value: "abc"},
+		"PHPSESSID=7v4c3mqu6hkq0":     {Field: "session", Value: "7v4c3mqu6hkq0"},
 		`centralauth_Token="abc"`:     {Field: "session", Value: "abc"},
+		"blog_user=Bob":               {Field: "user name", Value: "Bob"},
+		"assessment_filter=stub":      {Field: "cookie", Name: "assessment_filter", Value: "stub"}, // case 60
+		"session_format=json":         {Field: "cookie", Name: "session_format", Value: "json"},
+		"sessionLang=english":         {Field: "cookie", Name: "sessionLang", Value: "english"},
+		"returning_user=true":         {Field: "cookie", Name: "returning_user", Value: "true"},
+		"csrftoken=none":              {Field: "cookie", Name: "csrftoken", Value: "none"},
 		"  other=a=b":                 {Field: "cookie", Name: "other", Value: "a=b"},
 		"other=1; ":                   {Field: "cookie", Name: "other", Value: "1"},
 		strings.Repeat("n", 99) + "=": {},
 		"nothing":                     {},
 		"skin_a=x":                    {},
-		"sessionskin_a=x":             {Field: "session", Value: "x"},
+		"sessionskin_a=7v4c3mqu6hkq0": {}, // can be ignored, whatever its name
+		"wiki_session=skin_a":         {Field: "session", Value: "skin_a"},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", cookie)

@@ -85,7 +85,7 @@ func (t *Tool) meets(c Criterion, now time.Time) bool {
 	case proxyOnly:
 		return t.Access == ByProxy
 	case impersonal:
-		return t.Personal == NothingPersonal && !t.Pseudonym // which the declaration's checks refuse together
+		return t.Personal == NothingPersonal && !t.Pseudonym && t.Names == "" // which the declaration's checks refuse together
 	case explained:
 		return t.Purpose != "" && t.Sends != "" && t.Contact != ""
 	case retention:

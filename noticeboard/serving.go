@@ -138,6 +138,10 @@ func (t *Tool) checkDecorrelation() *Error {
 	switch {
 	case t.Pseudonym && t.Personal == NothingPersonal:
 		return wrong("pseudonym", `pseudonym tells the tool which requests are one reader's: make personal "some", or leave pseudonym out`)
+	case t.Names != "" && t.Names != NamesReader:
+		return wrong("names", "names %q is unknown: make it %q, or leave it out", t.Names, NamesReader)
+	case t.Names != "" && t.Personal == NothingPersonal:
+		return wrong("names", `names tells the tool who asks: make personal "some", or leave names out`)
 	case t.Pseudonym && t.Batch > 0:
 		return wrong("batch", "batch makes equal requests one, which those with a pseudonym never are: leave one of them out")
 	}
@@ -175,8 +179,8 @@ func (t *Tool) checkMirror() *Error {
 	switch {
 	case t.Access != ByProxy:
 		return wrong("access", "a mirror is served by the edge alone: leave access out, or make it proxy")
-	case len(t.Streams) > 0 || slices.Contains(t.Methods, http.MethodPost) || t.Pseudonym || t.Refreshes() || t.Delay > 0 || t.Batch > 0:
-		return wrong("mirror", "a mirror gets no requests of readers: leave out streams, POST, pseudonym, refresh, delay and batch")
+	case len(t.Streams) > 0 || slices.Contains(t.Methods, http.MethodPost) || t.Pseudonym || t.Names != "" || t.Refreshes() || t.Delay > 0 || t.Batch > 0:
+		return wrong("mirror", "a mirror gets no requests of readers: leave out streams, POST, pseudonym, names, refresh, delay and batch")
 	}
 	return nil
 }

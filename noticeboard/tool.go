@@ -28,6 +28,12 @@ const (
 // Kinds lists every kind that the proxy serves, so all but Script.
 func Kinds() []Kind { return []Kind{Img, Font, Style, Media, Data} }
 
+// Names is whose name a tool gets.
+type Names string
+
+// NamesReader is the user name of the reader who asks.
+const NamesReader Names = "reader"
+
 // Tool declares a third-party resource that readers may reach.
 type Tool struct {
 	// Name is the tool's part of its address on the wiki, `/.tools/NAME/…`:
@@ -145,6 +151,11 @@ type Tool struct {
 	// for each tool, so that it can tell its clients apart and stop one of them. Its
 	// answers are then kept for nobody else. Default: false.
 	Pseudonym bool `json:"pseudonym,omitempty"`
+
+	// Names says whose name the tool gets in what is asked of it: `reader` is the
+	// user name of who asks, which the leak guard of the proxy then lets
+	// through. Default: nobody's.
+	Names Names `json:"names,omitempty"`
 
 	// Delay is the longest of the random times that a request waits before it is
 	// sent, at most a minute. Default: none.

@@ -57,6 +57,8 @@ type Tool struct {
 
 	// What the page that asks tells the reader. Title is the name by default.
 	Title, Purpose, Sends, Retention string
+	// Names is set where the tool is also told the reader's user name.
+	Names bool
 	// Reviewed tells by whom and when the operator had it looked at.
 	Reviewed string
 	// Source and Privacy are web addresses; Contact may be one.

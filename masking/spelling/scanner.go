@@ -120,16 +120,21 @@ func (s *scanner) v6(high, low uint64, from, end int) bool {
 	if s.to.V6(high, low, 128) {
 		return s.hit(from, end)
 	}
-	for _, addr := range [...]uint32{
+	carried := [...]uint32{
 		uint32(low),                            // mapped, compatible, ISATAP, NAT64
 		uint32(high >> 16),                     // 6to4
 		^uint32(low),                           // Teredo
-		uint32(high),                           // RFC 6052 behind 32 bits,
+		uint32(high),                           // NAT64 by RFC 6052 behind 32 bits,
 		uint32(high)<<8 | uint32(low>>48)&0xff, // 40,
 		uint32(high)<<16 | uint32(low>>40)&0xffff,   // 48,
 		uint32(high)<<24 | uint32(low>>32)&0xffffff, // 56,
 		uint32(low >> 24),                           // and 64
-	} {
+	}
+	likely := carried[:]
+	if s.whole && high>>32 != 0x0064ff9b { // what is looked up is counted there
+		likely = carried[:3]
+	}
+	for _, addr := range likely {
 		if s.v4(addr, from, end) {
 			return true
 		}
