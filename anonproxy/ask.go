@@ -28,6 +28,10 @@ type Reader struct {
 
 	// Secrets are what a request must not say.
 	Secrets []Secret
+
+	// Named are the tools that may get the reader's user name, where they are declared
+	// to: those that the reader has agreed to.
+	Named []string
 }
 
 // Secret is something that belongs to the reader and that no tool may get.

@@ -3,6 +3,7 @@ package anonproxy
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -37,6 +38,7 @@ func (r *Reader) leaks(text []byte, to *toolNames) *refusal {
 	g := guards.Get().(*guard)
 	defer g.release()
 	g.names = to
+	g.named = to != nil && to.declared && slices.Contains(r.Named, to.tool)
 	if !g.prepare(r.Secrets) {
 		return errUncheckable
 	}
@@ -92,6 +94,7 @@ type guard struct {
 	work      int        // bytes that may still be looked at
 	guesses   int        // of addresses
 	names     *toolNames // of the tool, nil if nothing is known of it
+	named     bool       // it may have the name
 	outer     []byte     // the text whose escapes were undone, nil where others were
 	hidden    bool       // see isHidden
 	veiled    int        // how often base64 and hex were undone
@@ -123,7 +126,7 @@ func (g *guard) prepare(secrets []Secret) bool {
 	g.secrets = secrets
 	for i := range secrets {
 		s := &secrets[i]
-		if s.isAddress() || s.Field == FieldUser && g.names != nil && g.names.declared {
+		if s.isAddress() || s.Field == FieldUser && g.named {
 			continue
 		}
 		g.addValue(s)

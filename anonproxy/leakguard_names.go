@@ -13,13 +13,14 @@ import (
 // toolNames is what the guard must know of a tool to tell a reader's name from a word: a reader called Berlin
 // may look for Berlin's weather.
 type toolNames struct {
+	tool     string
 	declared bool            // the tool is declared to get the name
 	words    map[string]bool // of its own addresses
 }
 
 // namesOf returns what there is to know of a tool.
 func namesOf(tool *noticeboard.Tool) *toolNames {
-	n := &toolNames{declared: tool.Names == noticeboard.NamesReader, words: make(map[string]bool)}
+	n := &toolNames{tool: tool.Name, declared: tool.Names == noticeboard.NamesReader, words: make(map[string]bool)}
 	for _, text := range append([]string{tool.Name, tool.Title, tool.Origin}, append(tool.Hosts, tool.Refresh...)...) {
 		for _, word := range strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }) {
 			n.words[strings.ToLower(word)] = true

@@ -87,16 +87,24 @@ func TestCase39NamesAreFound(t *testing.T) {
 	}
 }
 
-// A tool that is declared to get the name gets it, and nothing else.
+// A tool that is declared to get the name gets that of readers who agreed, and nothing else of them.
 func TestCase39NamesReader(t *testing.T) {
 	tool := namesOf(&noticeboard.Tool{Name: "edits", Origin: "https://edits.example.org", Names: noticeboard.NamesReader})
 	for text, field := range map[string]string{
 		"/edits?user=Alice+Example": "", "/x?q=" + b64("Alice Example"): "", "/x?id=4821337": "your user ID", "/x?ip=203.0.113.77": "your address",
 		"/x?s=k3v9qf2m1t8s7r6p5n4b0c1d2e3f4g5h": "your session",
 	} {
-		refused := alice.leaks([]byte(text), tool)
+		if refused := alice.leaks([]byte(text), tool); refused == nil {
+			t.Errorf("%s gets through without consent", text)
+		}
+		agreed := Reader{Secrets: alice.Secrets, Named: []string{"maps", "edits"}}
+		refused := agreed.leaks([]byte(text), tool)
 		if (refused == nil) != (field == "") || refused != nil && !strings.Contains(refused.reason, field) {
 			t.Errorf("%s: %v, want %q", text, refused, field)
+		}
+		undeclared := namesOf(&noticeboard.Tool{Name: "edits", Origin: "https://edits.example.org"})
+		if refused := agreed.leaks([]byte(text), undeclared); refused == nil {
+			t.Errorf("%s gets through to a tool that isn't declared so", text)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/wikiveil/wikiveil/masking"
@@ -33,10 +32,13 @@ type blockPageData struct {
 	Nonce string
 }
 
+// maxBlockPage is the longest block page, in bytes.
+const maxBlockPage = 1 << 20
+
 // readBlockPage reads an operator's own page and tries it, so that a mistake in it shows
 // when the config is loaded.
 func readBlockPage(file string) (*template.Template, error) {
-	text, err := os.ReadFile(file)
+	text, err := readFile(file, maxBlockPage)
 	if err != nil {
 		return nil, fmt.Errorf("reading block_page: %w", err)
 	}

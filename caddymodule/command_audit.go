@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -69,12 +68,7 @@ func savedFlag(cmd *cobra.Command) (saved publishedLogs, err error) {
 	files, _ := cmd.Flags().GetStringArray("checkpoint")
 	receipts, _ := cmd.Flags().GetStringArray("receipt")
 	for _, name := range append(files, receipts...) {
-		file, err := os.Open(name)
-		if err != nil {
-			return publishedLogs{}, fmt.Errorf("reading a checkpoint: %w", err)
-		}
-		data, err := io.ReadAll(io.LimitReader(file, maxAuditBody))
-		file.Close()
+		data, err := readFile(name, maxAuditBody)
 		if err != nil {
 			return publishedLogs{}, fmt.Errorf("reading a checkpoint: %w", err)
 		}

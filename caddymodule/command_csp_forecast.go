@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -116,12 +115,7 @@ func readProposed(name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
-	file, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, 1<<20))
+	text, err := readFile(name, 1<<20)
 	if err != nil {
 		return "", err
 	}

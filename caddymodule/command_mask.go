@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -76,6 +75,9 @@ func runMask(cmd *cobra.Command, args []string) error {
 
 func printMasks(out io.Writer, inputs []string, mask func(string) (netip.Addr, error)) error {
 	for _, input := range inputs {
+		if !isPrintable(input) {
+			return fmt.Errorf("%q has characters that can't be printed", input)
+		}
 		m, err := mask(input)
 		if err != nil {
 			return fmt.Errorf("%q: %w", input, err)
@@ -84,6 +86,9 @@ func printMasks(out io.Writer, inputs []string, mask func(string) (netip.Addr, e
 	}
 	return nil
 }
+
+// maxSecretFile is the most that a file with a secret has, in bytes.
+const maxSecretFile = 4 << 10
 
 type lineMasker struct{ *masking.Masker }
 
@@ -140,7 +145,7 @@ func commandMasker(cmd *cobra.Command) (lineMasker, error) {
 		app.V6Prefix, _ = flags.GetInt("v6-prefix")
 	}
 	if secretFile != "" {
-		data, err := os.ReadFile(secretFile)
+		data, err := readFile(secretFile, maxSecretFile)
 		if err != nil {
 			return lineMasker{}, fmt.Errorf("reading the secret: %w", err)
 		}

@@ -119,7 +119,7 @@ func readBox(stdin io.Reader, source string) (seal.Box, error) {
 		return seal.Box{}, fmt.Errorf("reading the box: %w", err)
 	}
 	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, maxBoxFile))
+	text, err := readUpTo(in, source, maxBoxFile)
 	if err != nil {
 		return seal.Box{}, fmt.Errorf("reading the box: %w", err)
 	}

@@ -13,7 +13,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -120,7 +119,7 @@ func (f *transcriptVerifier) open(ctx context.Context, from string) *verdict {
 	if strings.HasPrefix(from, "https://") || strings.HasPrefix(from, "http://") {
 		data, key, err = f.fetch(ctx, v, from)
 	} else {
-		data, err = readLimited(from)
+		data, err = readFile(from, canary.MaxSize+1)
 		if err == nil && key == nil {
 			err = errors.New("give the public key by --key: a file can't vouch for itself")
 		}
@@ -246,15 +245,6 @@ func (f *transcriptVerifier) get(ctx context.Context, site *url.URL, path string
 // maxSiteAnswer bounds what is read of a site, in bytes: a noticeboard may be long.
 const maxSiteAnswer = 64 << 20
 
-func readLimited(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, canary.MaxSize+2))
-}
-
 // keyFlag reads the key of --key; nil is none.
 func keyFlag(cmd *cobra.Command) (ed25519.PublicKey, error) {
 	text, _ := cmd.Flags().GetString("key")
@@ -265,7 +255,7 @@ func keyFlag(cmd *cobra.Command) (ed25519.PublicKey, error) {
 	if err == nil {
 		return key, nil
 	}
-	data, fileErr := readLimited(text)
+	data, fileErr := readFile(text, canary.MaxSize+1)
 	if fileErr != nil {
 		return nil, fmt.Errorf("reading the key: it is neither a key (%w) nor a file", err)
 	}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -89,6 +90,9 @@ func leakForms() []leakForm {
 		{name: "value with port, no brackets", head: "X-Visitor: {ip}:4711"},
 		{name: "percent-encoded value", head: "X-Visitor: {pct}\nX-Visitor-2: a%20{pct}%2C{ip}"},
 		{name: "NAT64 and 6to4 values", head: "X-Visitor: {nat64}\nX-Visitor-2: ::{ip}"},
+		{name: "case 1, in usual headers", head: "Cookie: ip={reversed}; id={number}\nReferer: https://wiki.example/?c={twice}\nUser-Agent: bot/1.0 ({number})\nIf-None-Match: \"{number}\"\nX-Forwarded-Host: {reversed}.isp.example"},
+		{name: "case 1, by name", head: "X-Remote-Host: {other}\nX-Client-Host: x\nX-Forward-For: {other}\nX-Client-Port: 55848\nX-Remote-Port: 55848\nX-Real-Port: 55848\n" +
+			"X-ProxyUser-Ip: {other}\nX-Akamai-Edgescape: georegion=1\nCloudFront-Viewer-City: x\nX-Appengine-Citylatlong: 1,2\nCF-IPCountry: XX\nX_remote.host: {other}"},
 		{name: "several in a list", head: "X-Visitor: a, {ip};b={hex}|{full} ({upper})"},
 		{name: "repeated", head: "X-Visitor: x\nX-Visitor: {ip}\nX-Visitor: y\nX-Visitor: {hex}"},
 		{name: "name=value", head: "X-Visitor: ip={ip}&port=4711"},
@@ -139,6 +143,8 @@ func hopForms() []leakForm {
 			body: "2\r\nok\r\n0\r\nX-Real-Ip: {ip}\r\nX-Visitor: {hex}\r\n\r\n"},
 		{name: "trailers, folded", line: "POST {path} HTTP/1.1", head: "Transfer-Encoding: chunked\nTE: trailers\nTrailer: X-Visitor",
 			body: "2\r\nok\r\n0\r\nX-Visitor: x\r\n {ip}\r\n\r\n"},
+		{name: "trailers, case 1", line: "POST {path} HTTP/1.1", head: "Transfer-Encoding: chunked\nTrailer: X-Visitor",
+			body: "2\r\nok\r\n0\r\nX-Visitor: {number}\r\nX-Late: {reversed}\r\nX-Later: {twice}\r\n\r\n"},
 		{name: "chunk extension", line: "POST {path} HTTP/1.1", head: "Transfer-Encoding: chunked", body: "2;ip={ip}\r\nok\r\n0\r\n\r\n"},
 		{name: "Trailer holds it", h1: true, head: "Trailer: {word}"},
 	}
@@ -184,6 +190,12 @@ func brokenForms() []leakForm {
 		{name: "Host is it, mapped", host: "Host: [{mapped}]", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
 		{name: "Host is it, hex", host: "Host: [{hex}]:443", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
 		{name: "Host is it, zoned", host: "Host: [{zone}]", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
+		{name: "Host is it, padded (case 2)", v4: true, host: "Host: {padded}", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
+		{name: "Host is it, octal (case 2)", v4: true, host: "Host: {octal}:80", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
+		{name: "Host is it, mixed (case 2)", v4: true, host: "Host: {hexhost}", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
+		{name: "Host is it, a number (case 2)", v4: true, host: "Host: {decimal}", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
+		{name: "Host is it, three parts (case 2)", v4: true, host: "Host: {parts}.", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
+		{name: "Host is its name, reversed (case 2)", v4: true, host: "Host: {reversed}.isp.example", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
 		{name: "Host holds it", host: "Host: {ip}.nip.example", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
 		{name: "Host holds it inside", host: "Host: www.{ip}.nip.example", line: "GET {path} HTTP/1.1", status: 400, reason: ownAddress},
 	}
@@ -200,11 +212,15 @@ func manyHeaders(n int) string {
 // spellings are those of the client's address.
 func spellings(addr netip.Addr) []string {
 	full := netip.AddrFrom16(addr.As16()).StringExpanded()
-	pairs := []string{"{ip}", addr.String(), "{full}", full, "{other}", leakOther, "{lf}", "\n"}
+	pairs := []string{"{spelled}", spelledHeaders(addr), "{number}", hex.EncodeToString(addr.AsSlice()), "{ip}", addr.String(), "{full}", full, "{other}", leakOther, "{lf}", "\n"}
 	if addr.Is4() {
 		b := addr.As4()
 		hex := fmt.Sprintf("::ffff:%x:%x", uint16(b[0])<<8|uint16(b[1]), uint16(b[2])<<8|uint16(b[3]))
 		return append(pairs,
+			"{decimal}", fmt.Sprint(uint32(b[0])<<24|uint32(b[1])<<16|uint32(b[2])<<8|uint32(b[3])),
+			"{padded}", fmt.Sprintf("%03d.%03d.%03d.%03d", b[0], b[1], b[2], b[3]), "{octal}", fmt.Sprintf("0%o.0%o.0%o.0%o", b[0], b[1], b[2], b[3]),
+			"{hexhost}", fmt.Sprintf("0x%x.0x%x.%d.%d", b[0], b[1], b[2], b[3]), "{parts}", fmt.Sprintf("%d.%d.%d", b[0], b[1], int(b[2])<<8|int(b[3])),
+			"{reversed}", fmt.Sprintf("%d-%d-%d-%d", b[3], b[2], b[1], b[0]), "{twice}", strings.ReplaceAll(addr.String(), ".", "%252E"),
 			"{mapped}", "::ffff:"+addr.String(), "{hex}", hex, "{upper}", strings.ToUpper(hex), "{zone}", hex+"%eth0",
 			"{cidr}", addr.String()+"/32", "{port}", addr.String()+":4711", "{url}", addr.String(), "{word}", addr.String(),
 			"{pct}", strings.ReplaceAll(hex, ":", "%3A"),
@@ -213,6 +229,7 @@ func spellings(addr netip.Addr) []string {
 	b := addr.As16()
 	dotted := fmt.Sprintf("%s%d.%d.%d.%d", full[:len("0000:0000:0000:0000:0000:0000:")], b[12], b[13], b[14], b[15])
 	return append(pairs,
+		"{reversed}", strings.ReplaceAll(full, ":", "-"), "{twice}", strings.ReplaceAll(addr.String(), ":", "%253A"),
 		"{mapped}", dotted, "{hex}", strings.ToUpper(full), "{upper}", strings.ToUpper(addr.String()), "{zone}", addr.String()+"%eth0",
 		"{cidr}", addr.String()+"/128", "{port}", "["+addr.String()+"]:4711", "{url}", "["+addr.String()+"]",
 		"{word}", strings.ReplaceAll(addr.String(), ":", "-"), "{pct}", strings.ReplaceAll(addr.String(), ":", "%3a"),

@@ -75,7 +75,9 @@ func checkForm(t *testing.T, e *leakEdge, u *leakUpstream, c leakClient, f leakF
 	t.Helper()
 	requests := u.app.take()
 	for _, other := range e.upstreams {
-		wantNone(t, "the app behind "+other.name, other.app.rec.taken(), leakAddrs()...)
+		wire := other.app.rec.taken()
+		wantNone(t, "the app behind "+other.name, wire, leakAddrs()...)
+		wantNoSpelling(t, "the app behind "+other.name, wire, c.addr)
 		if others := other.app.take(); len(others) != 0 && other.status != http.StatusNotFound {
 			t.Errorf("the app behind %s got %d requests", other.name, len(others))
 		}

@@ -43,6 +43,13 @@ func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 	for _, value := range r.Header["Authorization"] {
 		addAuthorization(&reader, value)
 	}
+	if agreed, ok := caddyhttp.GetVar(r.Context(), exemptVar).(exemptTools); ok {
+		for _, tool := range agreed.list {
+			if tool.Names {
+				reader.Named = append(reader.Named, tool.Name)
+			}
+		}
+	}
 	if id, _ := authenticatedUser(r); id != "" {
 		add(&reader, anonproxy.FieldUser, id)
 	}

@@ -73,6 +73,7 @@ func TestHashCoversEachField(t *testing.T) {
 		"streams":          func(t *Tool) { t.Kinds, t.Streams = []Kind{Script, Data}, []Stream{Events} },
 		"client_limit":     func(t *Tool) { t.ClientLimit = Rate{7, time.Second} },
 		"limit":            func(t *Tool) { t.Limit = Rate{7, time.Second} },
+		"names":            func(t *Tool) { t.Access, t.Names = ByConsent, NamesReader },
 		"pseudonym":        func(t *Tool) { t.Pseudonym = true },
 		"delay":            func(t *Tool) { t.Delay = Duration(time.Second) },
 		"batch":            func(t *Tool) { t.Batch = Duration(time.Second) },

@@ -72,8 +72,6 @@ func TestPageForPeople(t *testing.T) {
 // hostile is meant to break out of whatever it is put into.
 const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(2)>{{.}}</style><!--`
 
-// Hostile strings in every field that takes text, in listed tools, in why a tool
-// was disabled: nothing of it becomes markup.
 // Readers are told that a tool can tell them apart, and only of those that can.
 func TestPageTellsOfPseudonyms(t *testing.T) {
 	tools := []*Tool{
@@ -94,6 +92,21 @@ func TestPageTellsOfPseudonyms(t *testing.T) {
 	}
 }
 
+// Case 39. Readers are told that a tool gets their name, and only of those that do.
+func TestCase39PageTellsOfNames(t *testing.T) {
+	body := get(testPage(t,
+		&Tool{Name: "edits", Origin: "https://edits.example.org", Access: ByBoth, Names: NamesReader},
+		&Tool{Name: "demo", Origin: "https://demo.example.org"},
+	), "GET", "/.tools/", browserAccept).Body.String()
+	const told = "Does it get your user name?"
+	article, _, _ := strings.Cut(body[strings.Index(body, `id="tool-edits"`):], "</article>")
+	if !strings.Contains(article, told) || strings.Count(body, told) != 1 {
+		t.Errorf("%d tools are said to get the name", strings.Count(body, told))
+	}
+}
+
+// Hostile strings in every field that takes text, in listed tools, in why a tool
+// was disabled: nothing of it becomes markup.
 func TestPageEscapes(t *testing.T) {
 	link := "https://evil.example.org/" + hostile
 	tool := &Tool{

@@ -140,6 +140,8 @@ func (t *Tool) checkDecorrelation() *Error {
 		return wrong("pseudonym", `pseudonym tells the tool which requests are one reader's: make personal "some", or leave pseudonym out`)
 	case t.Names != "" && t.Names != NamesReader:
 		return wrong("names", "names %q is unknown: make it %q, or leave it out", t.Names, NamesReader)
+	case t.Names != "" && t.Access == ByProxy:
+		return wrong("names", "names needs the readers' consent: make access %q, or leave names out", ByBoth)
 	case t.Names != "" && t.Personal == NothingPersonal:
 		return wrong("names", `names tells the tool who asks: make personal "some", or leave names out`)
 	case t.Pseudonym && t.Batch > 0:

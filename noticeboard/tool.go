@@ -153,8 +153,8 @@ type Tool struct {
 	Pseudonym bool `json:"pseudonym,omitempty"`
 
 	// Names says whose name the tool gets in what is asked of it: `reader` is the
-	// user name of who asks, which the leak guard of the proxy then lets
-	// through. Default: nobody's.
+	// user name of who asks, which the leak guard of the proxy lets through for
+	// readers who agreed to the tool; so Access must be `both` or `consent`. Default: nobody's.
 	Names Names `json:"names,omitempty"`
 
 	// Delay is the longest of the random times that a request waits before it is

@@ -24,7 +24,7 @@ func TestPageThatAsks(t *testing.T) {
 	page := w.Body.String()
 	for _, want := range []string{
 		"Let “Weather &lt;/title&gt;", "https://weather.example</code>", "https://tiles.weather.example:8443</code>", "images", "data, in both directions",
-		"Shows rain", "The place", "A day", "https://git.example/weather", "rain@weather.example", "by Ada on 2026-11-01", "For 30 days", "network address",
+		"Shows rain", "The place", "user name", "A day", "https://git.example/weather", "rain@weather.example", "by Ada on 2026-11-01", "For 30 days", "network address",
 		`action="/consent?tool=weather"`, "pages of https://wiki.example may load", "@media (prefers-color-scheme: dark)", `name="viewport"`,
 	} {
 		if !strings.Contains(page, want) {

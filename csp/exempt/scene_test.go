@@ -82,7 +82,7 @@ func (s *scene) flow(origin string) *confirm.Flow {
 func weather() Tool {
 	return Tool{
 		Name: "weather", Title: "The weather", Origins: []string{"https://weather.example", "https://tiles.weather.example:8443"},
-		Kinds: []Kind{Img, Data}, Declaration: [32]byte{1}, Purpose: "Shows rain", Sends: "The place", Retention: "A day",
+		Kinds: []Kind{Img, Data}, Declaration: [32]byte{1}, Purpose: "Shows rain", Sends: "The place", Names: true, Retention: "A day",
 		Privacy: "https://weather.example/privacy", Source: "https://git.example/weather", Contact: "rain@weather.example",
 	}
 }
