@@ -27,16 +27,12 @@ func TestLeakInResponses(t *testing.T) {
 			defer func() {
 				h.Set("X-End", say("{ip}"))
 				h.Set(http.TrailerPrefix+"X-Late", say("{hex}"))
-				h.Set(http.TrailerPrefix+"X-Number", say("{number} {reversed} {twice}"))
 			}()
 		}
 		h.Set("Location", say("http://{url}:8080/?{pct}"))
 		h.Set("Set-Cookie", say("last={ip}; Path=/"))
 		h.Set("Client-Ip", say("{ip}"))
 		h.Set("X-Served-For", say("{hex}, {full}, {upper}, {zone}, {port}, {cidr}"))
-		for i, spelled := range leakSpellings(c.addr) {
-			h.Set(fmt.Sprintf("X-Spelled-%d", i), spelled)
-		}
 		h.Set("ETag", say(`"{ip}-1"`))
 		h.Set("Content-Security-Policy", say("default-src {url}"))
 		h.Set("Access-Control-Allow-Origin", say("http://{url}"))
@@ -103,8 +99,6 @@ func tryResponse(t *testing.T, client *http.Client, c leakClient, path string) {
 	}
 	wantNone(t, "the response", dumpHeader(resp.Header), leakAddrs()...)
 	wantNone(t, "its trailers", dumpHeader(resp.Trailer), leakAddrs()...)
-	wantNoSpelling(t, "the response", dumpHeader(resp.Header), c.addr)
-	wantNoSpelling(t, "its trailers", dumpHeader(resp.Trailer), c.addr)
 	if got, want := resp.Header.Get("Client-Ip"), clientMask(t, c.addr.String()); got != want {
 		t.Errorf("Client-Ip: %q, want %s", got, want)
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -123,5 +125,54 @@ func TestCase1LeakSpellings(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// Case 1. Nor does one reach anybody in an app's response headers or trailers, as the app may know the address from elsewhere.
+func TestCase1LeakSpellingsInResponses(t *testing.T) {
+	clients := map[string]leakClient{"one": leakClients()[0], "two": leakClients()[2]}
+	a := newLeakApp(t, wireH1, func(w http.ResponseWriter, r *http.Request) {
+		spelled := leakSpellings(clients[r.Header.Get("X-Who")].addr)
+		w.Header().Set("Trailer", "X-End")
+		for i, s := range spelled {
+			w.Header().Set(fmt.Sprintf("X-Spelled-%d", i), s)
+		}
+		io.WriteString(w, "body")
+		w.Header().Set("X-End", strings.Join(spelled, " "))
+		for i, s := range spelled {
+			w.Header().Set(fmt.Sprintf("%sX-Late-%d", http.TrailerPrefix, i), s)
+		}
+	})
+	e := newEdge(t, `{
+		{GLOBAL}
+		servers {
+			trusted_proxies static `+leakRange+`
+			trusted_proxies_strict
+		}
+		wikiveil {
+			secret `+testSecret+`
+		}
+	}
+	http://{SITE} {
+		client_mask
+		reverse_proxy `+a.address()+`
+	}`)
+	for who, c := range clients {
+		r, err := http.NewRequest("GET", "http://"+e.site+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = leakForm{head: "X-Who: " + who}.header(c)
+		resp, err := from(t, c.source).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(body) != "body" || len(resp.Header) < 20 || len(resp.Trailer) < 20 {
+			t.Errorf("%q, %v, %d headers, %d trailers", body, err, len(resp.Header), len(resp.Trailer))
+		}
+		wantNoSpelling(t, "the response", dumpHeader(resp.Header), c.addr)
+		wantNoSpelling(t, "its trailers", dumpHeader(resp.Trailer), c.addr)
 	}
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"io"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -112,4 +113,42 @@ func FuzzScrub(f *testing.F) {
 			t.Fatalf("left in %q", h["X"][0])
 		}
 	})
+}
+
+// Friction 12. Where the client has an address that the edge's own policy names, as on one machine, the policy stays as it was
+// written; the app's headers don't.
+func TestFriction12OwnPolicyIsLeftAlone(t *testing.T) {
+	a := newLeakApp(t, wireH1, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "<http://127.0.0.1:5173/style.css>")
+		io.WriteString(w, "page")
+	})
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			secret `+testSecret+`
+		}
+	}
+	http://:{PORT} {
+		client_mask
+		csp mediawiki {
+			allow connect-src http://127.0.0.1:5173
+		}
+		reverse_proxy `+a.address()+`
+	}`)
+	r, err := http.NewRequest("GET", "http://"+e.site+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "wiki.test"
+	resp, err := from(t, "127.0.0.1").Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if policy := resp.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src") || !strings.Contains(policy, "http://127.0.0.1:5173") {
+		t.Errorf("the policy is %q", policy)
+	}
+	if link := resp.Header.Get("Link"); strings.Contains(link, "127.0.0.1") || !strings.Contains(link, clientMask(t, "127.0.0.1")) {
+		t.Errorf("the app's header is %q", link)
+	}
 }
