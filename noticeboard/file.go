@@ -68,7 +68,9 @@ func parseFile(data []byte, name string) (list []declaration, bad []badEntry, er
 func withoutRepeats(configured, list []declaration) (rest []declaration, repeated []error) {
 	places := make(map[string]string)
 	for _, d := range configured {
-		places[d.tool.Name] = d.place
+		if d.tool != nil { // or it is refused later, with its number
+			places[d.tool.Name] = d.place
+		}
 	}
 	for _, d := range list {
 		if first, again := places[d.tool.Name]; again {
