@@ -21,7 +21,7 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 		{"secret not in hex", "secret {env.BAD_SECRET}", "", []string{"not in hex", "Caddyfile:3"}},
 		{"secret twice", "secret " + testSecret + " " + testSecret, "", []string{"same secret twice"}},
 		{"no secret", "secret", "", []string{"wrong argument count", "Caddyfile:3"}},
-		{"secret and rotate", "rotate 90d\nsecret " + testSecret, "", []string{"rotate and keep are for the key ring in storage", "Caddyfile:4"}},
+		{"secret and rotate", "rotate 90d\nsecret " + testSecret, "", []string{"are for the key ring in storage", "Caddyfile:4"}},
 		{"rotate too often", "rotate 1m", "", []string{"shorter than an hour", "Caddyfile:3"}},
 		{"rotate not a duration", "rotate soon", "", []string{"parsing rotate", "Caddyfile:3"}},
 		{"keep too many", "keep 17", "", []string{"keep 17 is not from 0 to 16", "Caddyfile:3"}},
