@@ -145,7 +145,7 @@ func (s *consentScene) wantFormInSight(t *testing.T, b *browser) {
 		width, height int64
 		want          string
 	}{
-		{1000, 700, "shown in sight"}, {1280, 900, "shown in sight"}, {360, 640, "shown in sight"},
+		{1000, 700, "shown in sight"}, {1280, 900, "shown in sight"}, {360, 740, "shown in sight"},
 		{380, 330, "hidden"}, {1000, 330, "hidden"}, {200, 700, "hidden"},
 	} {
 		b.do(t, chromedp.EmulateViewport(size.width, size.height))

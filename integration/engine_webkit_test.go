@@ -36,7 +36,7 @@ func startWebKit(t *testing.T, _ *authority) engine {
 		// Its sandbox needs user namespaces, which containers mostly lack.
 		"WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS=1", "WEBKIT_DISABLE_DMABUF_RENDERER=1")
 	startProgram(t, cmd)
-	w := &webkit{http: http.Client{Timeout: time.Minute}}
+	w := &webkit{http: http.Client{Timeout: 3 * time.Minute}}
 	driver := "http://127.0.0.1:" + port
 	wait(t, "WebKitGTK's driver", func() bool { return w.call("GET", driver+"/status", nil, nil) == nil })
 	var made struct {
