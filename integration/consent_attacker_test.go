@@ -12,6 +12,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func (s *consentScene) attacker(t *testing.T) *attacker {
 	t.Cleanup(transport.CloseIdleConnections)
 	jar, _ := cookiejar.New(nil)
 	return &attacker{s, &http.Client{
-		Transport: transport, Jar: jar, Timeout: time.Minute,
+		Transport: transport, Jar: prefixJar{jar}, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -116,4 +117,11 @@ func (a *attacker) cookies(t *testing.T) []*http.Cookie {
 		t.Fatal(err)
 	}
 	return a.http.Jar.Cookies(wiki)
+}
+
+// prefixJar drops the probe, as browsers do that mind prefixes of cookies.
+type prefixJar struct{ http.CookieJar }
+
+func (j prefixJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	j.CookieJar.SetCookies(u, slices.DeleteFunc(cookies, func(c *http.Cookie) bool { return strings.HasPrefix(c.Name, "__Http-") && !c.Secure }))
 }

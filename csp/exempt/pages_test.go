@@ -53,7 +53,7 @@ func TestCase53TheFormSaysWhatIsAsked(t *testing.T) {
 	page := b.follow(start, port).Body.String()
 	before, rest, _ := strings.Cut(page, "<form")
 	form, after, found := strings.Cut(rest, "</form>")
-	if !found || strings.Contains(before, "<dl>") || !strings.Contains(after, "https://fifth.example") || !strings.Contains(before, `<main id="question">`) {
+	if !found || strings.Contains(before, "<dl>") || !strings.Contains(after, "https://fifth.example") || !strings.Contains(before, `<body id="question">`) {
 		t.Errorf("the form isn't first:\n%s", page)
 	}
 	for _, want := range []string{
