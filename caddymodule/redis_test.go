@@ -115,7 +115,7 @@ func TestCase45RedisAwayAtTheStart(t *testing.T) {
 				t.Fatalf("publishing: %d, Retry-After %q, %s", resp.StatusCode, resp.Header.Get("Retry-After"), body)
 			}
 			logged := e.readLog(t)
-			if n := strings.Count(logged, `"msg":"store is down`); n != 1 || !strings.Contains(logged, "Redis is away") {
+			if n := strings.Count(logged, `"msg":"store is down`); n != 1 || !strings.Contains(logged, "redis is away") {
 				t.Errorf("the log says %d times that Redis is down:\n%s", n, logged)
 			}
 			if up, known := metricsOf(t, e)[`wikiveil_store_up{store="redis"}`]; !known || up != 0 {

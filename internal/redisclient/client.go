@@ -16,7 +16,7 @@ import (
 )
 
 // ErrAway: no server answers, or not yet.
-var ErrAway = errors.New("Redis is away")
+var ErrAway = errors.New("redis is away")
 
 const (
 	watchEvery = time.Second

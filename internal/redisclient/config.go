@@ -45,7 +45,7 @@ type Config struct {
 }
 
 // errURL names no part of the URL, which can hold a password.
-var errURL = errors.New("Redis: a URL is not redis://host:port, rediss://host:port or unix:///path")
+var errURL = errors.New("redis: a URL is not redis://host:port, rediss://host:port or unix:///path")
 
 // Validate checks what can be checked without the server.
 func (c Config) Validate() error {
@@ -67,10 +67,10 @@ func (c Config) options() (*redis.Options, error) {
 		return nil, errURL
 	}
 	if c.Replicas < 0 || c.Timeout < 0 {
-		return nil, errors.New("Redis: a number is negative")
+		return nil, errors.New("redis: a number is negative")
 	}
 	if c.Replicas > 0 && c.Trust {
-		return nil, errors.New("Redis: replicas or trust, not both")
+		return nil, errors.New("redis: replicas or trust, not both")
 	}
 	if err := c.validateMode(); err != nil {
 		return nil, err
@@ -87,15 +87,15 @@ func (c Config) options() (*redis.Options, error) {
 		}
 		if o.Network != first.Network || o.Username != first.Username || o.Password != first.Password || o.DB != first.DB ||
 			(o.TLSConfig == nil) != (first.TLSConfig == nil) {
-			return nil, errors.New("Redis: the URLs differ in more than host and port")
+			return nil, errors.New("redis: the URLs differ in more than host and port")
 		}
 	}
 	if c.several() {
 		if first.Network != "tcp" || strings.Contains(strings.Join(c.URLs, ""), "?") {
-			return nil, errors.New("Redis: the URLs of Sentinels and Clusters are redis:// or rediss:// without options behind a question mark")
+			return nil, errors.New("redis: the URLs of Sentinels and Clusters are redis:// or rediss:// without options behind a question mark")
 		}
 		if c.Cluster && first.DB != 0 {
-			return nil, errors.New("Redis: a Cluster has no databases but 0")
+			return nil, errors.New("redis: a Cluster has no databases but 0")
 		}
 	}
 	return first, nil
@@ -104,13 +104,13 @@ func (c Config) options() (*redis.Options, error) {
 func (c Config) validateMode() error {
 	switch {
 	case c.Cluster && c.Master != "":
-		return errors.New("Redis: either Sentinels (master) or a Cluster (cluster), not both")
+		return errors.New("redis: either Sentinels (master) or a Cluster (cluster), not both")
 	case !c.several() && len(c.URLs) > 1:
-		return errors.New("Redis: several URLs are those of Sentinels (then name the master) or of a Cluster (then say cluster)")
+		return errors.New("redis: several URLs are those of Sentinels (then name the master) or of a Cluster (then say cluster)")
 	case c.Master == "" && c.SentinelUsername+c.SentinelPassword != "":
-		return errors.New("Redis: a login for Sentinels without a master")
+		return errors.New("redis: a login for Sentinels without a master")
 	case c.several() && c.Replicas == 0 && !c.Trust:
-		return errors.New("Redis: Sentinels and Clusters put a replica in the place of a server that fails, without what it had not copied yet:" +
+		return errors.New("redis: Sentinels and Clusters put a replica in the place of a server that fails, without what it had not copied yet:" +
 			" say how many replicas must have a write before it counts (replicas 1), or trust that nothing is lost (trust)")
 	}
 	return nil

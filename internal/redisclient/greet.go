@@ -10,7 +10,7 @@ import (
 )
 
 // ErrUnfit: the server is there, but is the wrong one or not configured as it must be.
-var ErrUnfit = errors.New("Redis can't be used as it is configured")
+var ErrUnfit = errors.New("redis can't be used as it is configured")
 
 // greet looks at a new connection's server. A command that would use a connection to an unfit
 // server fails with this error.
