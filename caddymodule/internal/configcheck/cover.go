@@ -25,8 +25,14 @@ var answering = []string{"acme_server", "copy_response", "error", "file_server",
 // addressReaders are handlers of others that want clients' addresses, and so belong before client_mask.
 var addressReaders = []string{"appsec", "crowdsec", "defender", "geocity", "geofence", "geoip2", "ip2region", "ipgeolocation"}
 
+// carrying are the passive ones that can keep an address where handlers after client_mask find it again.
+var carrying = []string{"error", "rewrite", "vars"}
+
 // gap is a handler that a request can come to without the one that must come before.
-type gap struct{ handler handler }
+type gap struct {
+	handler handler
+	kept    string // the placeholder whose value the handler keeps; "" if the handler hands the request on by itself
+}
 
 // walker follows the ways of requests through a server's routes.
 type walker struct {
@@ -35,6 +41,7 @@ type walker struct {
 	before []string // handlers that the config lets come before it
 	gaps   []gap
 	depth  int
+	beside []route // sites without the covering handler beside those that have it
 
 	// What is undone after client_mask, see undone.go.
 	undone    []Warning
@@ -88,7 +95,11 @@ func (w *walker) handler(h handler, covered bool) bool {
 		return covered
 	}
 	if !covered && !w.allowed(h.name) {
-		w.gaps = append(w.gaps, gap{h})
+		w.gaps = append(w.gaps, gap{handler: h})
+	} else if !covered && !w.cover.ErrorsOnly && slices.Contains(carrying, h.name) && !slices.Contains(w.before, h.name) {
+		if kept := addressPlaceholder(h.text()); kept != "" {
+			w.gaps = append(w.gaps, gap{handler: h, kept: kept})
+		}
 	}
 	before := w.responses
 	w.responses = true
@@ -115,6 +126,8 @@ func (s server) follow(c Cover) *walker {
 			without = append(without, r)
 			if covered || !s.ownSite(r, s.routes[i+1:], with, c.Handler) {
 				w.route(r, covered)
+			} else {
+				w.beside = append(w.beside, r)
 			}
 			continue
 		}

@@ -85,6 +85,41 @@ func TestCase6Order(t *testing.T) {
 	}
 }
 
+// Case 6: what runs before client_mask keeps no address for what runs after it.
+func TestCase6KeptAddress(t *testing.T) {
+	before := func(handler, options string) string {
+		return `{"routes":[{"handle":[` + handler + `]},{"handle":[{"handler":"client_mask"` + options + `},` + proxy + `]}]}`
+	}
+	for _, c := range []struct{ name, server, want string }{
+		{"vars", before(`{"handler":"vars","x":"{http.vars.client_ip}"}`, ""), "routes/0/handle/0"},
+		{"vars, escaped", before(`{"handler":"vars","x":"\u007bhttp.request.remote.host}"}`, ""), "routes/0/handle/0"},
+		{"the path", before(`{"handler":"rewrite","uri":"/x?ip={http.request.remote}"}`, ""), "routes/0/handle/0"},
+		{"the query", before(`{"handler":"rewrite","query":{"add":[{"key":"ip","val":"{http.request.header.X-Forwarded-For}"}]}}`, ""), "routes/0/handle/0"},
+		{"an error's message", before(`{"handler":"error","error":"{http.vars.client_ip}"}`, ""), "routes/0/handle/0"},
+		{"named", before(`{"handler":"vars","x":"{http.vars.client_ip}"}`, `,"before":["vars"]`), ""},
+		{"nothing of the address", before(`{"handler":"vars","root":"/srv/{http.request.host}"},{"handler":"rewrite","uri":"/w{http.request.uri}"}`, ""), ""},
+		{"after", `{"routes":[{"handle":[` + mask + `,{"handler":"vars","x":"{http.vars.client_ip}"},` + proxy + `]}]}`, ""},
+		{"another site's", `{"routes":[{"match":[{"host":["a"]}],"terminal":true,"handle":[` + mask + `,` + proxy + `]},
+			{"match":[{"host":["b"]}],"terminal":true,"handle":[{"handler":"vars","x":"{http.vars.client_ip}"},` + proxy + `]}]}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := checkJSON(t, c.server)
+			wantRefusal(t, err, c.want, "keeps the client's address from {http.")
+		})
+	}
+}
+
+// Case 17: what was said of a Caddyfile is not said again of its JSON, where placeholders are written out.
+func TestCase17WarnedOnce(t *testing.T) {
+	fault := mapFault("{client_ip}")
+	remember(make(map[string]any), Warning{File: "Caddyfile", Line: 3, Message: fault})
+	t.Cleanup(func() { given.messages = nil })
+	warnings, err := checkJSON(t, `{"routes":[{"handle":[`+mask+`,{"handler":"map","source":"{http.vars.client_ip}"},`+proxy+`]}]}`)
+	if err != nil || fault == "" || len(warnings) > 0 {
+		t.Errorf("got %q, %v", warnings, err)
+	}
+}
+
 // Kind 9: error routes are covered, whatever the config looks like.
 func TestErrorRoutesAreCovered(t *testing.T) {
 	const masked, policed = `{"match":[{"host":["a"]}],"terminal":true,"handle":[` + mask + `,` + proxy + `]}`, `{"handle":[{"handler":"csp"},` + proxy + `]}`
@@ -155,6 +190,9 @@ func TestCases5And16InJSON(t *testing.T) {
 		{"original_client_ip", matched(`{"original_client_ip":{"ranges":["203.0.113.0/24"]}}`), ""},
 		{"a plain site", `{"routes":[{"match":[{"host":["a"]}],"terminal":true,"handle":[` + mask + `,` + proxy + `]},{"match":[{"host":["b"]}],"terminal":true,"handle":[` + proxy + `]}]}`,
 			"routes/1: this site has no client_mask"},
+		{"routes of one site", `{"routes":[{"handle":[` + mask + `]},{"match":[{"path":["/a/*"]}],"handle":[` + proxy + `]},{"handle":[{"handler":"subroute","routes":[{"handle":[` + proxy + `]}]}]}]}`, ""},
+		{"a site on trial", `{"routes":[{"match":[{"host":["a"]}],"terminal":true,"handle":[` + mask + `,` + proxy + `]},
+			{"match":[{"host":["b"]}],"terminal":true,"handle":[{"handler":"client_mask","mode":"observe"},` + proxy + `]}]}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			warnings, err := checkJSON(t, c.server)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -32,7 +33,7 @@ func Servers(app *caddyhttp.App, logger *zap.Logger, covers ...Cover) error {
 				errs = append(errs, c.refusal(g))
 			}
 			if c.Handler == "client_mask" {
-				warnings = append(append(warnings, w.undone...), s.unmasked()...)
+				warnings = append(append(warnings, w.undone...), w.unmasked()...)
 			}
 		}
 	}
@@ -43,6 +44,10 @@ func Servers(app *caddyhttp.App, logger *zap.Logger, covers ...Cover) error {
 }
 
 func (c Cover) refusal(g gap) error {
+	if g.kept != "" {
+		return fmt.Errorf("%s comes before client_mask and keeps the client's address from %s, which could come to the app later: "+
+			"take out the `order` that puts it there, or, if it may see addresses, name it: client_mask { before %s }", g.Error(), g.kept, g.handler.name)
+	}
 	if c.ErrorsOnly {
 		return fmt.Errorf("%s answers errors of a site with %s before it: move %[2]s to the top of the site, before handle_errors; in JSON, "+
 			"put it first into the server's error routes", g.Error(), c.Handler)
@@ -53,13 +58,16 @@ func (c Cover) refusal(g gap) error {
 }
 
 // unmasked warns of sites beside masked ones whose app gets addresses.
-func (s server) unmasked() (warnings []Warning) {
-	masked := false
-	for _, r := range s.routes {
-		masked = masked || s.contains(r, "client_mask", 0)
+func (w *walker) unmasked() (warnings []Warning) {
+	s := w.server
+	if !slices.ContainsFunc(s.routes, func(r route) bool { return s.contains(r, "client_mask", 0) }) {
+		return nil
 	}
-	for _, r := range s.routes {
-		if masked && !s.contains(r, "client_mask", 0) && s.contains(r, "reverse_proxy", 0) {
+	for _, r := range w.beside {
+		observed := slices.ContainsFunc(s.routes, func(other route) bool {
+			return s.contains(other, observing, 0) && overlap(r.hosts(), other.hosts())
+		})
+		if !observed && s.contains(r, "reverse_proxy", 0) {
 			warnings = append(warnings, Warning{File: r.place, Message: unmaskedSite})
 		}
 	}

@@ -160,6 +160,14 @@ func (h handler) checked() handler {
 	return h
 }
 
+// text is the handler's config in plain JSON, without escapes.
+func (h handler) text() string {
+	var config any
+	_ = json.Unmarshal(h.config, &config) // Caddy itself says what is wrong
+	plain, _ := json.Marshal(config)
+	return string(plain)
+}
+
 // option returns an option of the handler that is a text.
 func (h handler) option(name string) string {
 	var options map[string]any

@@ -37,7 +37,8 @@ func WarnAt(d *caddyfile.Dispenser, message string) {
 	Log().Warn(message, zap.String("file", d.File()), zap.Int("line", d.Line()))
 }
 
-// given are the messages of the last adaptation, so that they aren't given again by JSON place.
+// given are the messages of the last adaptation, so that they aren't given again by JSON place. The JSON has
+// the long forms of placeholders.
 var given struct {
 	sync.Mutex
 	messages map[string]bool
@@ -55,7 +56,7 @@ func remember(state map[string]any, w Warning) (fresh bool) {
 		given.messages = make(map[string]bool)
 	}
 	fresh = !known[w]
-	known[w], given.messages[w.Message] = true, true
+	known[w], given.messages[longForm(w.Message)] = true, true
 	return fresh
 }
 
@@ -64,7 +65,7 @@ func logPlaced(logger *zap.Logger, warnings []Warning) {
 	given.Lock()
 	defer given.Unlock()
 	for _, w := range warnings {
-		if !given.messages[w.Message] {
+		if !given.messages[longForm(w.Message)] {
 			logger.Warn(w.Message, zap.String("place", w.File))
 		}
 	}
@@ -74,7 +75,7 @@ func logPlaced(logger *zap.Logger, warnings []Warning) {
 func WarnOf(logger *zap.Logger, message string) {
 	given.Lock()
 	defer given.Unlock()
-	if !given.messages[message] {
+	if !given.messages[longForm(message)] {
 		logger.Warn(message)
 	}
 }
