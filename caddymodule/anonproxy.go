@@ -232,7 +232,9 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		h.page.ServeHTTP(w, r)
 		return nil
 	}
-	h.app.forgetStopped()
+	if !h.app.started(r) {
+		return refusedStarting.answer(w)
+	}
 	proxy, err := h.present()
 	if err != nil {
 		return err

@@ -5,8 +5,8 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -100,7 +100,6 @@ type App struct {
 	desk         *desk       // nil: nobody asked for it
 	deskMu       sync.Mutex
 	lookups      underWay
-	othersUse    atomic.Pointer[error] // see unlessInUse
 	cspSites     cspSites
 	consents     appConsents
 	canaries     toolCanaries
@@ -122,7 +121,6 @@ type App struct {
 	logs, logsBefore *logMasker
 	hasSink          bool // a log for what is written to Go's own
 	keptLogs         *keptLogs
-	retention        *auditRetention // nil: not started, or without a desk
 
 	mirrors appMirrors
 
@@ -134,8 +132,7 @@ type App struct {
 	boardState    *noticeboard.State
 	boardKey      string   // in boardStates
 	stopped       []string // tools that were stopped, in part or whole, when the board was read
-	forgetOnce    sync.Once
-	stopFollowing func() // the noticeboard; nil: not started
+	stopFollowing func()   // the noticeboard; nil: not started
 }
 
 // NetworkConfig is a named network.
@@ -191,7 +188,7 @@ func (a *App) provision(ctx caddy.Context) error {
 	if a.keys, a.keysKey, err = openKeyRing(ctx, a); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
 	}
-	if a.blocks, a.blockKey, err = openBlockList(ctx); err != nil {
+	if a.blocks, a.blockKey, err = openBlockList(ctx, a.clock); err != nil {
 		return fmt.Errorf("opening the block list: %w", err)
 	}
 	for _, c := range []prometheus.Collector{boardCollector{a.live}, gateCollector{}, storeCollector{}, canaryCollector{&a.canaries}, clockCollector{a.clock}, ringCollector{a.keys}} {
@@ -202,13 +199,16 @@ func (a *App) provision(ctx caddy.Context) error {
 	if a.Sightings == nil {
 		return nil
 	}
-	if a.book, a.bookKey, err = openRecordBook(ctx, a); a.unlessInUse(err) != nil {
-		return fmt.Errorf("opening the records of sightings: %w", err)
+	if err := a.checkSightings(); err != nil {
+		return err
 	}
-	if a.book == nil {
-		return nil
-	}
-	return ctx.GetMetricsRegistry().Register(bookCollector{a.book})
+	a.onStart(func() error {
+		if a.book, a.bookKey, err = openRecordBook(ctx, a); err != nil {
+			return fmt.Errorf("opening the records of sightings: %w", err)
+		}
+		return ctx.GetMetricsRegistry().Register(bookCollector{a.book})
+	})
+	return nil
 }
 
 // validate checks what can be checked without the storage, and while adapting without
@@ -268,8 +268,8 @@ func (a *App) siteConfig() masking.SiteConfig {
 	if c.V6Ranges == nil {
 		c.V6Ranges = masking.DefaultV6Ranges
 	}
-	if a.book != nil && a.Sightings.GeoIP != nil {
-		c.Lookup = a.book.lookup
+	if a.Sightings != nil && a.Sightings.GeoIP != nil {
+		c.Lookup = func(addr netip.Addr) masking.Surroundings { return a.book.lookup(addr) } // it is opened at the start
 	}
 	return c
 }
@@ -283,28 +283,22 @@ func (a *App) keep() int {
 
 // Start implements caddy.App.
 func (a *App) Start() error {
-	if err := a.checkInUse(); err != nil {
-		return err
-	}
 	if servers, err := a.ctx.AppIfConfigured("http"); err == nil {
 		a.servers, _ = servers.(*caddyhttp.App)
 	}
 	if err := a.keys.start(a.dataDir()); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
 	}
-	if err := a.starting.open(); err != nil {
+	if err := a.starting.open(); inUse(err) {
+		return fmt.Errorf("wikiveil: %w; is another edge running with the same data_dir?", err)
+	} else if err != nil {
 		return err
 	}
+	a.forgetStopped()
 	a.clock.start()
-	if a.desk != nil {
-		var err error
-		if a.retention, err = a.desk.log.retain(a.Audit.retention()); err != nil {
-			return err
-		}
-	}
+	a.starting.begin()
 	a.logs = &logMasker{keys: a.keys, config: a.siteConfig()}
 	a.logsBefore = logMasks.Swap(a.logs)
-	a.cspSites.start(a.logger)
 	a.keptLogs = keepLogs(a.hasSink)
 	a.startBoard()
 	a.mirrors.start()
@@ -315,7 +309,15 @@ func (a *App) Start() error {
 }
 
 // won does what can't be taken back, now that the config is in use.
-func (a *App) won() { a.keys.won(a.policy()) }
+func (a *App) won() {
+	if a.desk != nil {
+		if err := a.desk.log.SetRetention(a.Audit.retention()); err != nil { // validate has seen to it
+			a.logger.Error("audit log", zap.Error(err))
+		}
+	}
+	a.cspSites.won(a.logger)
+	a.keys.won(a.policy())
+}
 
 // Stop implements caddy.App. In a reload the next app has started already; but where that
 // reload fails, it is the next app that is stopped, and the one before goes on.
@@ -324,14 +326,10 @@ func (a *App) Stop() error {
 	logMasks.CompareAndSwap(a.logs, a.logsBefore)
 	a.logsBefore = nil
 	a.keptLogs.end()
-	a.cspSites.stop()
 	a.canaries.stop()
 	a.refreshes.stop()
 	a.stopBoard()
-	if a.retention == nil {
-		return nil
-	}
-	return a.desk.log.release(a.retention)
+	return nil
 }
 
 // Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.

@@ -86,46 +86,11 @@ type auditLog struct {
 
 	mu     sync.Mutex
 	stored audit.Checkpoint // the published one that is in the storage
-
-	retaining sync.Mutex
-	retained  *auditRetention // nil: no config has started with the log
 }
 
-// auditRetention is how long entries are kept since one config started.
-type auditRetention struct {
-	time.Duration
-	before *auditRetention
-}
-
-// unlimited is the retention of a log that no config has started with.
+// unlimited is the retention of a log until a config is in use that has it: one that comes to nothing must not
+// have old entries deleted.
 const unlimited = math.MaxInt64
-
-// retain makes d the retention. Not while provisioning: a config that comes to nothing must not have old
-// entries deleted.
-func (l *auditLog) retain(d time.Duration) (*auditRetention, error) {
-	l.retaining.Lock()
-	defer l.retaining.Unlock()
-	if err := l.SetRetention(d); err != nil {
-		return nil, err
-	}
-	l.retained = &auditRetention{d, l.retained}
-	return l.retained, nil
-}
-
-// release undoes it where no other config has started since: the one that stops is then one that
-// failed to start, and the one before goes on.
-func (l *auditLog) release(r *auditRetention) error {
-	l.retaining.Lock()
-	defer l.retaining.Unlock()
-	if l.retained != r {
-		r.before = nil // or they would gather
-		return nil
-	}
-	if l.retained = r.before; l.retained == nil {
-		return l.SetRetention(unlimited)
-	}
-	return l.SetRetention(l.retained.Duration)
-}
 
 // openAuditLog returns the log, and the key that it is pooled under.
 func openAuditLog(ctx caddy.Context, a *App) (*auditLog, string, error) {
@@ -135,7 +100,7 @@ func openAuditLog(ctx caddy.Context, a *App) (*auditLog, string, error) {
 	}
 	storage := storageOf(ctx)
 	value, loaded, err := auditLogs.LoadOrNew(file, func() (caddy.Destructor, error) {
-		return newAuditLog(storage, file, a.Audit)
+		return newAuditLog(storage, file, a.Audit, a.clock.Passed)
 	})
 	if err != nil {
 		return nil, "", err
@@ -163,11 +128,12 @@ func (l *auditLog) fits(config *AuditConfig, storage certmagic.Storage, file str
 	return nil
 }
 
-func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig) (*auditLog, error) {
+func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig, passed func() time.Time) (*auditLog, error) {
 	l, auditConfig, err := prepareAuditLog(storage, file, config)
 	if err != nil {
 		return nil, err
 	}
+	auditConfig.Passed = passed
 	l.Log, err = audit.Open(auditConfig)
 	if err != nil {
 		return nil, errors.Join(l.advise(err), auditConfig.Store.Close())
@@ -196,7 +162,7 @@ func prepareAuditLog(storage certmagic.Storage, file string, config *AuditConfig
 		return nil, audit.Config{}, errors.Join(err, store.Close())
 	}
 	return l, audit.Config{
-		Store: store, Keys: keys, Heads: audit.StorageHeads(storage, l.node), Node: l.node, Retention: unlimited, // see retain
+		Store: store, Keys: keys, Heads: audit.StorageHeads(storage, l.node), Node: l.node, Retention: unlimited,
 		Report: func(err error) { pooledLog().Error("audit log", zap.Error(err)) },
 	}, nil
 }

@@ -19,13 +19,13 @@ type blockList struct {
 }
 
 // openBlockList returns the storage's list, and the key that it is pooled under.
-func openBlockList(ctx caddy.Context) (*blockList, string, error) {
+func openBlockList(ctx caddy.Context, clock *sharedClock) (*blockList, string, error) {
 	storage := storageOf(ctx)
 	key := storageKey(storage)
 	list, _, err := blockLists.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
 		defer cancel()
-		opened, err := blocks.Open(opening, storage)
+		opened, err := blocks.Open(opening, storage, clock)
 		if err != nil {
 			return nil, err
 		}

@@ -76,7 +76,6 @@ func (a *App) reportLeftOut(err error) {
 
 // startBoard puts the noticeboard into use.
 func (a *App) startBoard() {
-	a.forgetStopped()
 	publishing, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
 	if err := a.live.Publish(publishing); err != nil {

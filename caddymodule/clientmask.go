@@ -167,7 +167,7 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client_mask: %w", err)
 	}
-	seen, err := h.app.book.sightingSite(epochs, h.config)
+	seen, err := h.app.sightingSite(epochs, h.config)
 	if err != nil {
 		return nil, fmt.Errorf("client_mask: %w", err)
 	}
@@ -235,9 +235,6 @@ func (h *ClientMask) observe(r *http.Request, vars map[string]any, request *mask
 // mask is to be shown that can't be looked up.
 func (h *ClientMask) record(r *http.Request, c *client) *refusal {
 	if h.app.book == nil {
-		if h.app.Sightings != nil { // see unlessInUse
-			return &refusedNotRecorded
-		}
 		return nil
 	}
 	if onlyReads(r) {

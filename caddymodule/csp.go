@@ -90,6 +90,7 @@ type CSP struct {
 	// headers are the policies to send, by index of cspHeaderNames; secure are those over TLS.
 	headers, secure cspHeaders
 
+	app      *App
 	share    rollout.Share // that Rollout says
 	site     *cspSite      // nil without reports and rollout
 	consents *cspConsents  // nil: there are no exemptions
@@ -141,7 +142,7 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.site, err = app.openCSPSite(ctx, c)
-	return app.unlessInUse(err)
+	return err
 }
 
 // compile checks the whole configuration and makes its headers.
@@ -223,6 +224,9 @@ func (c *CSP) overhead() (bytes int) {
 
 // ServeHTTP sends the policies with whatever next answers.
 func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if !c.app.started(r) {
+		return refusedStarting.answer(w)
+	}
 	if headerSize(r) > c.maxHeader {
 		c.tooLarge.Inc()
 		return refusedHeader.answer(w)

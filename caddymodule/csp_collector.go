@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -23,40 +22,12 @@ var reportCollectors = caddy.NewUsagePool()
 type reportCollector struct {
 	*reports.Collector
 	store reports.Store
-
-	mu   sync.Mutex
-	keep reportsKept
 }
 
-// reportsKept is for how many days a running config has reports kept.
-type reportsKept struct {
-	days int
-	by   *cspSite // nil: whoever opened the store
-}
-
-// started has reports kept for as long as a site says whose config starts, and returns what was before.
-func (c *reportCollector) started(site *cspSite) reportsKept {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before := c.keep
-	c.use(reportsKept{site.keepDays, site})
-	return before
-}
-
-// stopped undoes that, unless the next config has started: it may be the next one that stops, since its start failed.
-func (c *reportCollector) stopped(site *cspSite, before reportsKept) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.keep.by == site {
-		c.use(before)
-	}
-}
-
-// use tells the store. The caller holds c.mu.
-func (c *reportCollector) use(keep reportsKept) {
-	c.keep = keep
+// keep has reports kept for so many days from now on.
+func (c *reportCollector) keep(days int) {
 	if keeper, ok := c.store.(reports.Keeper); ok {
-		keeper.SetKeep(keep.days)
+		keeper.SetKeep(days)
 	}
 }
 
@@ -70,11 +41,7 @@ func (a *App) openCollector(c *CSP, secret []byte) (*reportCollector, string, er
 		return nil, "", err
 	}
 	value, _, err := reportCollectors.LoadOrNew(key, func() (caddy.Destructor, error) {
-		opened, err := newCollector(open, secret, a.metrics)
-		if err == nil {
-			opened.keep.days = c.Reports.keepDays()
-		}
-		return opened, err
+		return a.newCollector(open, secret)
 	})
 	if err != nil {
 		return nil, "", err
@@ -82,11 +49,12 @@ func (a *App) openCollector(c *CSP, secret []byte) (*reportCollector, string, er
 	return value.(*reportCollector), key, nil
 }
 
-func newCollector(open func() (reports.Store, error), secret []byte, m *metrics) (*reportCollector, error) {
+func (a *App) newCollector(open func() (reports.Store, error), secret []byte) (*reportCollector, error) {
 	key, err := masking.DeriveKey(secret, "csp-reports")
 	if err != nil {
 		return nil, err
 	}
+	m := a.metrics
 	store, err := open()
 	if err != nil {
 		return nil, err
@@ -127,7 +95,7 @@ func (a *App) reportStore(c *CSP) (string, func() (reports.Store, error), error)
 	if err != nil {
 		return "", nil, err
 	}
-	return "bbolt " + file, func() (reports.Store, error) { return openFileReports(name, file, keep) }, nil
+	return "bbolt " + file, func() (reports.Store, error) { return openFileReports(name, file, keep, a.clock.Passed) }, nil
 }
 
 const hashedName = "sha256-"

@@ -146,10 +146,6 @@ func (c *CSP) takeReport(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set(cspHeaderNames[cspEnforced], "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if c.site == nil { // see unlessInUse
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return nil
-	}
 	c.site.collector.ServeOwn(w, r, func(origin string) bool { return c.Reports.own(r, origin) })
 	return nil
 }

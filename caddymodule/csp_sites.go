@@ -36,15 +36,14 @@ type cspSite struct {
 	collectorKey string           // in reportCollectors
 	shared       *reportCollector // which collector is of
 	keepDays     int              // that its reports are kept
-	keptBefore   reportsKept      // before this config started
 	groups       *rollout.Groups
 	configured   rollout.Share
 	book         *rolloutBook
 	policies     sitePolicies // for forecasts
 }
 
-// openCSPSite returns the site of a directive with reports or a rollout, opened by the
-// first one of its name.
+// openCSPSite returns the site of a directive with reports or a rollout, which the first one of its name has
+// opened at the start.
 func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
 	options, err := json.Marshal([]any{c.Reports, c.Rollout})
 	if err != nil {
@@ -59,39 +58,51 @@ func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
 		}
 		return site, nil
 	}
-	if s.secret == nil {
-		opening, cancel := context.WithTimeout(ctx, storageTimeout)
-		defer cancel()
-		if s.secret, err = openCSPSecret(opening, storageOf(ctx)); err != nil {
-			return nil, err
-		}
-	}
 	site := &cspSite{name: c.Site, options: options, policies: c.sitePolicies()}
-	if c.Reports != nil {
-		if site.shared, site.collectorKey, err = a.openCollector(c, s.secret); err != nil {
-			return nil, fmt.Errorf("opening the reports of %s: %w", c.Site, err)
-		}
-		site.collector, site.keepDays = site.shared.Collector, c.Reports.keepDays()
+	if c.Rollout != "" {
+		site.configured = c.share
 	}
 	if s.sites == nil {
 		s.sites = make(map[string]*cspSite)
 	}
-	s.sites[c.Site] = site // from here on close gives back what is open
+	s.sites[c.Site] = site
+	a.onStart(func() error { return a.startCSPSite(ctx, c, site) })
+	return site, nil
+}
+
+// startCSPSite opens what a site keeps. From then on close gives it back.
+func (a *App) startCSPSite(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
+	s := &a.cspSites
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.secret == nil {
+		opening, cancel := context.WithTimeout(ctx, storageTimeout)
+		defer cancel()
+		if s.secret, err = openCSPSecret(opening, storageOf(ctx)); err != nil {
+			return err
+		}
+	}
+	if c.Reports != nil {
+		if site.shared, site.collectorKey, err = a.openCollector(c, s.secret); err != nil {
+			return fmt.Errorf("opening the reports of %s: %w", c.Site, err)
+		}
+		site.collector, site.keepDays = site.shared.Collector, c.Reports.keepDays()
+	}
 	if c.Rollout == "" {
-		return site, nil
+		return nil
 	}
 	if s.book == nil {
 		if s.book, s.bookKey, err = openRolloutBook(ctx); err != nil {
-			return nil, fmt.Errorf("opening the rollout: %w", err)
+			return fmt.Errorf("opening the rollout: %w", err)
 		}
 	}
-	site.book, site.configured = s.book, c.share
+	site.book = s.book
 	key, err := masking.DeriveKey(s.secret, "csp-rollout/"+c.Site)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	site.groups, err = rollout.NewGroups(key)
-	return site, err
+	return err
 }
 
 // share is the one that holds now.
@@ -119,11 +130,11 @@ func (s *cspSites) rollouts() []*cspSite {
 	return sites
 }
 
-// start has reports kept as the config says, and keeps the steps that it is.
-func (s *cspSites) start(logger *zap.Logger) {
+// won has reports kept as the config says that is in use now, and keeps the steps that it is.
+func (s *cspSites) won(logger *zap.Logger) {
 	for _, site := range s.sites {
 		if site.shared != nil {
-			site.keptBefore = site.shared.started(site)
+			site.shared.keep(site.keepDays)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
@@ -131,15 +142,6 @@ func (s *cspSites) start(logger *zap.Logger) {
 	for _, site := range s.rollouts() {
 		if err := site.book.Note(ctx, site.name, site.configured); err != nil {
 			logger.Error("the configured rollout holds, but its step can't be kept", zap.String("site", site.name), zap.Error(err))
-		}
-	}
-}
-
-// stop ends what start began.
-func (s *cspSites) stop() {
-	for _, site := range s.sites {
-		if site.shared != nil {
-			site.shared.stopped(site, site.keptBefore)
 		}
 	}
 }

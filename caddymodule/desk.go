@@ -55,28 +55,19 @@ type quotaCount struct{ access.Counts }
 // Destruct implements caddy.Destructor.
 func (c *quotaCount) Destruct() error { return c.Close() }
 
-var errNoDesk = errors.New("the files of look-ups are in use by another process")
-
 var errNoSightings = errors.New("masks can't be looked up where nothing is recorded: set `sightings` in the wikiveil global option")
 
-// openDesk returns the app's desk, opened by the first site that needs it; nil where its files are in use
-// by another process.
+// openDesk returns the app's desk, opened by the first site that needs it.
 func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
 	a.deskMu.Lock()
 	defer a.deskMu.Unlock()
 	if a.desk != nil {
 		return a.desk, nil
 	}
-	if a.Sightings == nil {
-		return nil, errNoSightings
-	}
-	if a.book == nil {
-		return nil, nil
-	}
 	d := &desk{book: a.book, keys: a.keys}
 	defer func() {
 		if err != nil {
-			err = errors.Join(a.unlessInUse(err), d.close())
+			err = errors.Join(err, d.close())
 		}
 	}()
 	if d.log, d.logKey, err = openAuditLog(ctx, a); err != nil {

@@ -78,6 +78,9 @@ func (e *edge) load(t *testing.T, caddyfile string) {
 	if err := caddy.Load(adapt(t, e.expand(caddyfile)), true); err != nil {
 		t.Fatalf("loading: %v", err)
 	}
+	if app, err := runningApp(); err == nil {
+		settled(t, app)
+	}
 	// What connects while the listener of the config before is being closed may be cut off.
 	for end := time.Now().Add(2 * time.Second); before > 0 && listeners(t, e.port()) > before && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
@@ -100,6 +103,12 @@ func listeners(t *testing.T, port string) (n int) {
 		n += bytes.Count(data, fmt.Appendf(nil, ":%04X %s:0000 0A ", number, nobody))
 	}
 	return n
+}
+
+// settled waits until what a config does once it is in use is done.
+func settled(t *testing.T, app *App) {
+	t.Helper()
+	eventually(t, "the config in use", app.starting.settled.Load)
 }
 
 // writeConfig writes the edge's config to a file, for commands.

@@ -154,7 +154,8 @@ func (c *MaskAccess) rights() (map[string]access.Rights, error) {
 	return all, nil
 }
 
-// provision opens what look-ups need. Without access, as mask_reveal may be, there is no gate.
+// provision checks everything, and has what look-ups need opened at the start. Without access, as mask_reveal
+// may be, there is no gate.
 func (c *MaskAccess) provision(ctx caddy.Context) error {
 	err := c.validate(false)
 	if err != nil {
@@ -163,16 +164,14 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 	if c.app, err = loadApp(ctx); err != nil {
 		return err
 	}
-	if err := c.checkLabel(c.app.Site, maskLabels(ctx, c.app.Site)); err != nil {
-		return err
-	}
-	if c.desk, err = c.app.openDesk(ctx); err != nil || c.desk == nil {
-		return err
+	if c.app.Sightings == nil {
+		return errNoSightings
 	}
 	c.label = c.app.Site
 	if c.Site != nil {
 		c.label = *c.Site
 	}
+	var users access.Resolver
 	switch {
 	case c.Wiki != nil:
 		// Users of two wikis may have the same id.
@@ -181,14 +180,20 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 		if c.wiki, err = access.NewMediaWiki(config); err != nil {
 			return err
 		}
-		c.gate = &access.Gate{Users: c.wiki, Quotas: c.desk.quotas}
+		users = c.wiki
 	case c.Users != nil:
 		rights, err := c.rights()
 		if err != nil {
 			return err
 		}
-		c.gate = &access.Gate{Users: access.Fixed{ID: authenticatedUser, Rights: rights}, Quotas: c.desk.quotas}
+		users = access.Fixed{ID: authenticatedUser, Rights: rights}
 	}
+	c.app.onStart(func() (err error) {
+		if c.desk, err = c.app.openDesk(ctx); err == nil && users != nil {
+			c.gate = &access.Gate{Users: users, Quotas: c.desk.quotas}
+		}
+		return err
+	})
 	return nil
 }
 

@@ -121,8 +121,8 @@ func (h *MaskInfo) Cleanup() error { return h.cleanup() }
 // site rewrites it to.
 func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	asked := originalPath(r)
-	if h.desk == nil { // see unlessInUse
-		return caddyhttp.Error(http.StatusServiceUnavailable, errNoDesk)
+	if !h.app.started(r) {
+		return refusedStarting.answer(w)
 	}
 	defer h.app.lookups.begin()()
 	if asked == checkpointPath || asked == linksPath {

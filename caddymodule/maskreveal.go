@@ -83,14 +83,12 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("mask_reveal: %w", err)
 	}
-	if h.logger = ctx.Logger(); h.desk == nil {
-		return nil
-	}
-	flow, err := h.flow()
+	h.logger = ctx.Logger()
+	// Pages need the flow's origins alone.
+	flow, err := h.makeFlow(new(confirm.Keys), confirm.NewMemoryNonces(1))
 	if err != nil {
 		return fmt.Errorf("mask_reveal: %w", err)
 	}
-	// Pages need the flow's origins alone, which stay; its keys are asked for anew each time.
 	h.pages, err = flow.Pages(maskRevealHTML)
 	return err
 }
@@ -101,8 +99,8 @@ func (h *MaskReveal) Cleanup() error { return h.cleanup() }
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it: nothing else is to be
 // on this origin.
 func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if h.desk == nil { // see unlessInUse
-		return caddyhttp.Error(http.StatusServiceUnavailable, errNoDesk)
+	if !h.app.started(r) {
+		return refusedStarting.answer(w)
 	}
 	defer h.app.lookups.begin()()
 	flow, err := h.flow()

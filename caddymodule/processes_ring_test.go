@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"bytes"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -132,6 +134,52 @@ func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
 	if c.ring() != ring {
 		t.Error("after all, the ring has changed")
 	}
+}
+
+// Case 41: on an empty storage validate makes nothing at all, and beside a running edge it changes no file.
+func TestCase41ValidateChangesNothing(t *testing.T) {
+	c := newCluster(t)
+	e := c.place()
+	file := c.config(e, `tools_cache {; dir {DIR}/cache; }; mirror_dir {DIR}/mirrors; tool maps https://maps.example`)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, bytes.Replace(text, []byte("	reverse_proxy"), []byte("	anonproxy\n	reverse_proxy"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		t.Helper()
+		if out, err := command(t, e, "validate", "--config", file).CombinedOutput(); err != nil || !strings.Contains(string(out), "Valid configuration") {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	before := files(t, e.dir)
+	check()
+	wantSame(t, "validate on nothing", before, files(t, e.dir))
+	wantSame(t, "validate on nothing", nil, files(t, c.dir))
+	if entries, _ := os.ReadDir(e.dir); len(entries) > 1 {
+		t.Errorf("validate made %v", entries)
+	}
+
+	n := c.run(e, "keep 3; rotate 90d")
+	c.masks(n)
+	settle := func() map[string]string { // but for the locks of the moment
+		all := files(t, c.dir)
+		maps.DeleteFunc(all, func(name, _ string) bool { return strings.Contains(name, "/locks/") })
+		maps.Copy(all, files(t, filepath.Join(e.dir, "data")))
+		return all
+	}
+	eventually(t, "rest", func() bool {
+		before = settle()
+		time.Sleep(masking.RefreshEvery)
+		return maps.Equal(before, settle())
+	})
+	for _, options := range []string{"keep 0", "rotate 1h", "keep 0; destroy_after 1d"} {
+		file = c.config(e, options)
+		check()
+	}
+	wantSame(t, "validate beside the running edge", before, settle())
 }
 
 // Case 42: the storage vanishes under a running edge, and an empty one is in its place; then it is back. The edge goes on with

@@ -52,6 +52,9 @@ func (b *recordBook) Destruct() error {
 
 // lookup tells of networks around an address, for the masks that travel.
 func (b *recordBook) lookup(addr netip.Addr) masking.Surroundings {
+	if b == nil {
+		return masking.Surroundings{}
+	}
 	info := b.geo.Networks(addr)
 	return masking.Surroundings{Allocation: info.Allocation, Networks: info.Networks}
 }
@@ -105,6 +108,26 @@ func (a *App) recordBookKey() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
+// checkSightings finds out what is wrong with the configuration, and opens nothing for writing.
+func (a *App) checkSightings() error {
+	key, err := a.recordBookKey()
+	if err != nil {
+		return err
+	}
+	if _, running := recordBooks.References(key); running {
+		return nil // a reload that changes nothing of it
+	}
+	db, err := a.Sightings.GeoIP.open()
+	if err != nil {
+		return fmt.Errorf("opening the records of sightings: %w", err)
+	}
+	db.Close()
+	if a.Sightings.Seal != nil {
+		_, err = a.Sightings.Seal.sealer()
+	}
+	return err
+}
+
 func newRecordBook(ctx caddy.Context, a *App) (_ *recordBook, err error) {
 	c, keys := a.Sightings, a.keys
 	b := new(recordBook)
@@ -121,7 +144,7 @@ func newRecordBook(ctx caddy.Context, a *App) (_ *recordBook, err error) {
 		return nil, err
 	}
 	config := sightings.Config{
-		Epochs: keys.readable, Geo: b.geo, Retention: c.retention(), Limits: c.limits(), Log: pooledLogger(),
+		Epochs: keys.readable, Geo: b.geo, Retention: c.retention(), Limits: c.limits(), Log: pooledLogger(), Passed: a.clock.Passed,
 	}
 	if c.Seal != nil {
 		if config.Sealer, err = c.Seal.sealer(); err != nil {
@@ -184,8 +207,8 @@ func openRecordStore(ctx caddy.Context, a *App) (sightings.Store, string, error)
 }
 
 // sightingSite prepares the site of a client_mask for sightings, under the epoch in use.
-func (b *recordBook) sightingSite(epochs *activeEpochs, config masking.SiteConfig) (*sightings.Site, error) {
-	if b == nil {
+func (a *App) sightingSite(epochs *activeEpochs, config masking.SiteConfig) (*sightings.Site, error) {
+	if a.Sightings == nil {
 		return nil, nil
 	}
 	return sightings.NewSite(epochs.list[0], config)

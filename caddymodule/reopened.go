@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/internal/health"
@@ -16,7 +17,7 @@ import (
 )
 
 // openFile opens a store of the data_dir. One that can't be opened is down, and what needs it answers 503; only that
-// another process has it is an error, see unlessInUse.
+// another process has it is an error.
 func openFile[T io.Closer](name, effect string, open func() (T, error)) (*reopen.Store[T], *health.Part, error) {
 	part := health.Watch(name, effect, pooledLogger())
 	store, err := reopen.Open(reopen.Config[T]{
@@ -52,11 +53,11 @@ type fileReports struct {
 	keep *atomic.Int64
 }
 
-func openFileReports(name, path string, keep int) (reports.Store, error) {
+func openFileReports(name, path string, keep int, passed func() time.Time) (reports.Store, error) {
 	days := new(atomic.Int64)
 	days.Store(int64(keep))
 	store, _, err := openFile("csp-reports/"+name, "reports of this site are counted in memory; forecasts and the rollout's plot get 503", func() (reports.Store, error) {
-		return reports.OpenBolt(path, int(days.Load()))
+		return reports.OpenBolt(path, int(days.Load()), passed)
 	})
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ type starting struct {
 	ready   chan struct{} // closed once all is open
 	gone    chan struct{} // closed when the config is at its end
 	end     func()        // of waiting to be in use; nil: not started
+	settled atomic.Bool   // it is in use, and has done what it waited for
 	once    sync.Once
 }
 
@@ -43,9 +44,13 @@ func (s *starting) open() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// begin lets requests in.
+func (s *starting) begin() {
 	s.opened.Store(true)
 	close(s.ready)
-	return nil
 }
 
 // started waits until all is open, and reports whether it is. An app that nobody provisioned has nothing to wait for.
@@ -76,6 +81,7 @@ func (s *starting) whenInUse(a *App, do func()) {
 			}
 		}
 		do()
+		s.settled.Store(true)
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -93,18 +95,22 @@ func (a *App) openToolCache(registry prometheus.Registerer) error {
 	if config.Dir == "" && a.ToolsCache != nil && a.ToolsCache.Dir != "" {
 		return fmt.Errorf("tools_cache: the dir %s is empty", a.ToolsCache.Dir)
 	}
+	if info, err := os.Stat(config.Dir); config.Dir != "" && (errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir()) {
+		return fmt.Errorf("tools_cache: the dir %s is not a directory", config.Dir)
+	}
 	form, err := json.Marshal(config)
 	if err != nil {
 		return err
 	}
 	pooled, loaded, err := toolCaches.LoadOrNew(string(form), func() (caddy.Destructor, error) {
-		opened, err := cache.New(config)
+		opened, err := cache.Prepare(config)
 		return toolCache{opened, anonproxy.NewRefresher()}, err
 	})
 	if err != nil {
 		return fmt.Errorf("opening the cache of tools: %w", err)
 	}
 	a.toolCacheKey, a.toolCache, a.toolCacheGoesOn = string(form), pooled.(toolCache).Cache, loaded
+	a.onStart(a.toolCache.Open)
 	a.refreshes.refresher = pooled.(toolCache).refresher
 	return registry.Register(toolCacheCollector{a.toolCache})
 }
@@ -118,11 +124,8 @@ func (a *App) forgetTool(tool string) {
 	}
 }
 
-// forgetStopped drops from a cache that is new here what was stopped while nobody had it, now or for a time. The config
-// goes into use: by its start, or by a request that comes before, as servers may start first.
-func (a *App) forgetStopped() { a.forgetOnce.Do(a.forgetStoppedNow) }
-
-func (a *App) forgetStoppedNow() {
+// forgetStopped drops from a cache that is new here what was stopped while nobody had it, now or for a time.
+func (a *App) forgetStopped() {
 	if a.toolCache == nil || a.toolCacheGoesOn { // the config before has forgotten it, see stopBoard
 		return
 	}

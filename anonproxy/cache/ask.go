@@ -30,7 +30,7 @@ func (f *flight) lookup() (*object, Result) {
 	if o, ok := f.c.store.get(f.key, (*object).acquire); ok {
 		return o, Hit
 	}
-	if f.c.disk != nil {
+	if f.c.disk.Load() != nil {
 		if o := f.c.fromDisk(f.key, f.generation); o != nil {
 			return o, DiskHit
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -13,14 +14,15 @@ import (
 type Cache struct {
 	cfg   Config
 	store *sieve[Key, *object]
-	pool  pool  // of bytes
-	disk  *disk // nil if there is none
+	pool  pool                 // of bytes
+	disk  atomic.Pointer[disk] // nil if there is none, or Open wasn't called
 	stats stats
 
 	ctx     context.Context // of all fetches
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
+	opening    sync.Mutex
 	mu         sync.Mutex
 	closed     bool
 	generation uint64 // counts purges
@@ -35,8 +37,17 @@ const (
 	retryTime   = 5 * time.Second // between attempts while a stale answer serves
 )
 
-// New returns a cache. Close it when done.
+// New returns a cache that is open. Close it when done.
 func New(cfg Config) (*Cache, error) {
+	c, err := Prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Open()
+}
+
+// Prepare returns a cache that doesn't touch its directory before Open. Close it when done.
+func Prepare(cfg Config) (*Cache, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -48,12 +59,22 @@ func New(cfg Config) (*Cache, error) {
 	if c.passing, err = simplelru.NewLRU[Key, time.Time](passEntries, nil); err != nil {
 		return nil, err
 	}
-	if cfg.Dir != "" {
-		if c.disk, err = openDisk(cfg); err != nil {
-			return nil, err
-		}
-	}
 	return c, nil
+}
+
+// Open takes over the configured directory, if there is one, unless that was done before.
+func (c *Cache) Open() error {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.cfg.Dir == "" || c.disk.Load() != nil {
+		return nil
+	}
+	opened, err := openDisk(c.cfg)
+	if err != nil {
+		return err
+	}
+	c.disk.Store(opened)
+	return nil
 }
 
 // Close ends all fetches and waits for them. What is in the directory stays.
@@ -67,8 +88,8 @@ func (c *Cache) Close() error {
 	}
 	c.cancel()
 	c.running.Wait()
-	if c.disk != nil {
-		return c.disk.close()
+	if c.disk.Load() != nil {
+		return c.disk.Load().close()
 	}
 	return nil
 }
@@ -130,7 +151,7 @@ func (c *Cache) Lookup(ctx context.Context, key Key) (Answer, bool) {
 
 // LookupDisk is Lookup where the answer isn't in memory but may be on disk.
 func (c *Cache) LookupDisk(ctx context.Context, key Key) (Answer, bool) {
-	if c.disk == nil {
+	if c.disk.Load() == nil {
 		return Answer{}, false
 	}
 	c.mu.Lock()
@@ -178,7 +199,7 @@ func (c *Cache) drop(o *object) {
 	if _, ok := c.store.removeIf(o.key, func(stored *object) bool { return stored == o }); ok {
 		o.body.release()
 	}
-	if c.disk != nil {
-		c.disk.remove(o.key)
+	if c.disk.Load() != nil {
+		c.disk.Load().remove(o.key)
 	}
 }

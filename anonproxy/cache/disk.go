@@ -302,7 +302,7 @@ func (d *disk) close() error {
 
 // fromDisk takes an answer into memory and becomes its user.
 func (c *Cache) fromDisk(key Key, generation uint64) *object {
-	name, size, ok := c.disk.find(key)
+	name, size, ok := c.disk.Load().find(key)
 	if !ok {
 		return nil
 	}
@@ -310,7 +310,7 @@ func (c *Cache) fromDisk(key Key, generation uint64) *object {
 	if !budget.reserve(size) {
 		return nil
 	}
-	data, err := c.disk.read(name, size)
+	data, err := c.disk.Load().read(name, size)
 	var o *object
 	var content []byte
 	if err == nil {
@@ -318,7 +318,7 @@ func (c *Cache) fromDisk(key Key, generation uint64) *object {
 	}
 	if err != nil {
 		budget.release(size)
-		c.disk.damaged(name)
+		c.disk.Load().damaged(name)
 		return nil
 	}
 	o.body = wholeBody(budget, content, size)

@@ -12,8 +12,8 @@ import (
 func (c *Cache) Purge(tool, prefix string) int {
 	match := matcher(tool, prefix)
 	n := c.forget(match)
-	if c.disk != nil {
-		c.disk.purge(tool, prefix)
+	if c.disk.Load() != nil {
+		c.disk.Load().purge(tool, prefix)
 		n += c.forget(match) // that were read from files just before these went
 	}
 	c.stats.purged.Add(uint64(n))
@@ -23,17 +23,17 @@ func (c *Cache) Purge(tool, prefix string) int {
 // PurgeBefore forgets what of a tool was written to disk before a time. It is for the start, when
 // nothing is in memory yet: what was to be purged while no process had the directory.
 func (c *Cache) PurgeBefore(tool string, end time.Time) {
-	if c.disk != nil {
-		c.disk.purgeBefore(tool, end)
+	if c.disk.Load() != nil {
+		c.disk.Load().purgeBefore(tool, end)
 	}
 }
 
 // Invalidate forgets the answers of keys, which a request that isn't safe may have changed (RFC
 // 9111 section 4.4). What is being fetched goes to those who wait for it and isn't stored.
 func (c *Cache) Invalidate(keys ...Key) {
-	if c.disk != nil {
+	if c.disk.Load() != nil {
 		for _, key := range keys {
-			c.disk.remove(key)
+			c.disk.Load().remove(key)
 		}
 	}
 	c.mu.Lock()

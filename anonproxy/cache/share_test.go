@@ -104,7 +104,7 @@ func TestToolsShareTheDisk(t *testing.T) {
 				for i := range n {
 					ask(t, c, toolKey(tool, fmt.Sprint("/", i)), sized(10_000).fetch)
 					written = min(written+1, 19)
-					for deadline := time.Now().Add(10 * time.Second); c.Stats().DiskFiles < written || len(c.disk.queue) > 0; time.Sleep(time.Millisecond) {
+					for deadline := time.Now().Add(10 * time.Second); c.Stats().DiskFiles < written || len(c.disk.Load().queue) > 0; time.Sleep(time.Millisecond) {
 						if time.Now().After(deadline) {
 							t.Fatalf("%+v", c.Stats())
 						}
@@ -114,7 +114,7 @@ func TestToolsShareTheDisk(t *testing.T) {
 			fill("small", 3)
 			fill("hog", 60)
 			for i := range 3 {
-				if _, _, ok := c.disk.find(toolKey("small", fmt.Sprint("/", i))); !ok {
+				if _, _, ok := c.disk.Load().find(toolKey("small", fmt.Sprint("/", i))); !ok {
 					t.Errorf("file %d of the tool that has few is gone", i)
 				}
 			}

@@ -44,16 +44,16 @@ func (c *Cache) Stats() Stats {
 		Evicted: c.stats.evicted.Load(), Purged: c.stats.purged.Load(),
 		Entries: c.store.len(), Bytes: c.pool.used.Load(),
 	}
-	if c.disk != nil {
-		s.DiskErrors = c.disk.errors.Load()
-		s.DiskFiles, s.DiskBytes = c.disk.size()
+	if c.disk.Load() != nil {
+		s.DiskErrors = c.disk.Load().errors.Load()
+		s.DiskFiles, s.DiskBytes = c.disk.Load().size()
 	}
 	return s
 }
 
 // Room is how many answers fit in at most, in memory and on disk.
 func (c *Cache) Room() int {
-	if c.disk != nil {
+	if c.disk.Load() != nil {
 		return max(c.cfg.MaxEntries, c.cfg.DiskFiles)
 	}
 	return c.cfg.MaxEntries

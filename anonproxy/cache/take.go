@@ -221,7 +221,7 @@ func (f *flight) keep(o *object) {
 	f.c.passing.Remove(f.key)
 	f.c.put(o)
 	f.told.Kept, f.told.Fresh = true, o.fresh(time.Now())
-	if f.c.disk != nil {
-		f.c.disk.enqueue(o)
+	if f.c.disk.Load() != nil {
+		f.c.disk.Load().enqueue(o)
 	}
 }

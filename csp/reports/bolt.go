@@ -19,19 +19,23 @@ import (
 var boltDays = []byte("csp-reports")
 
 type boltStore struct {
-	file *boltfile.File
-	path string
-	keep atomic.Int64
+	file   *boltfile.File
+	path   string
+	keep   atomic.Int64
+	passed func() time.Time
 }
 
 // OpenBolt opens the bbolt file at path, made with mode 0600 if there is none, for a
-// single node. It keeps as many days as keep says, [DefaultKeep] if that is 0. A damaged
-// file is refused with what to do and never overwritten.
-func OpenBolt(path string, keep int) (Store, error) {
+// single node. It keeps as many days as keep says, [DefaultKeep] if that is 0, until the latest
+// time that has passed for sure, as passed tells; nil is the machine's clock. A damaged file is refused with what to do and never overwritten.
+func OpenBolt(path string, keep int, passed func() time.Time) (Store, error) {
 	if keep < 0 {
 		return nil, errors.New("opening the reports: a number of days is negative")
 	}
-	s := &boltStore{path: path}
+	if passed == nil {
+		passed = time.Now
+	}
+	s := &boltStore{path: path, passed: passed}
 	s.SetKeep(keep)
 	var err error
 	s.file, err = boltfile.Open(path, func(tx *bbolt.Tx) error {
@@ -141,6 +145,10 @@ func (s *boltStore) forget(b *bbolt.Bucket, day string) error {
 	date, err := time.Parse(time.DateOnly, day)
 	if err != nil {
 		return err
+	}
+	// A new day far in the future comes of a wrong clock.
+	if passed := s.passed().UTC(); passed.Before(date) {
+		date = passed
 	}
 	first := []byte(date.AddDate(0, 0, 1-int(s.keep.Load())).Format(time.DateOnly))
 	for k, _ := b.Cursor().First(); k != nil && bytes.Compare(k, first) < 0; k, _ = b.Cursor().First() {

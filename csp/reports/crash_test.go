@@ -21,7 +21,7 @@ func countUntilKilled(path string) {
 			os.Exit(1)
 		}
 	}
-	store, err := OpenBolt(path, 0)
+	store, err := OpenBolt(path, 0, nil)
 	fail(err)
 	c, err := New(Config{Store: store, Secret: secret, Flush: time.Hour, Overall: unlimited})
 	fail(err)
@@ -72,7 +72,7 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("it ended by itself: %v", err)
 		}
 		least += written
-		store, err := OpenBolt(path, 0)
+		store, err := OpenBolt(path, 0, nil)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}

@@ -1,7 +1,7 @@
 // Package reports collects what browsers report of a Content-Security-Policy's
 // violations, counts it in bounded memory and keeps nothing of who sent it.
 //
-//	store, err := reports.OpenBolt("/var/lib/wikiveil/csp-reports.db", 0)
+//	store, err := reports.OpenBolt("/var/lib/wikiveil/csp-reports.db", 0, nil)
 //	collector, err := reports.New(reports.Config{
 //		Store: store, Secret: secret,
 //		Own:    func(origin string) bool { return origin == "https://wiki.example" },

@@ -33,7 +33,7 @@ var unlimited = Rate{PerSecond: 1e9, Burst: 1e9}
 func collector(t testing.TB, config Config) *Collector {
 	t.Helper()
 	if config.Store == nil {
-		store, err := OpenBolt(t.TempDir()+"/reports.db", 0)
+		store, err := OpenBolt(t.TempDir()+"/reports.db", 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

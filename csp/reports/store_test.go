@@ -58,7 +58,7 @@ func TestStores(t *testing.T) {
 	server := storetest.StartRedis(t, storetest.Durable...)
 	path := filepath.Join(t.TempDir(), "new", "reports.db")
 	for name, open := range map[string]func() (Store, error){
-		"bolt":  func() (Store, error) { return OpenBolt(path, 0) },
+		"bolt":  func() (Store, error) { return OpenBolt(path, 0, nil) },
 		"redis": func() (Store, error) { return openRedis(t, server), nil },
 	} {
 		t.Run(name, func(t *testing.T) { testStore(t, open) })
@@ -151,7 +151,7 @@ func testStore(t *testing.T, open func() (Store, error)) {
 
 func TestOldDaysGo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "reports.db")
-	s, err := OpenBolt(path, 7)
+	s, err := OpenBolt(path, 7, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,14 +216,14 @@ func TestDamagedFileIsRefusedAndLeft(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "reports.db")
-			s, err := OpenBolt(path, 0)
+			s, err := OpenBolt(path, 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Update(t.Context(), day, func([]byte) ([]byte, error) { return aDay(t, 1), nil }); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := OpenBolt(path, 0); !errors.Is(err, ErrInUse) {
+			if _, err := OpenBolt(path, 0, nil); !errors.Is(err, ErrInUse) {
 				t.Errorf("opened twice: %v, want %v", err, ErrInUse)
 			}
 			if err := errors.Join(s.Close(), damage(path)); err != nil {
@@ -234,7 +234,7 @@ func TestDamagedFileIsRefusedAndLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 {
-				if _, err = OpenBolt(path, 0); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "restore "+path) {
+				if _, err = OpenBolt(path, 0, nil); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "restore "+path) {
 					t.Errorf("got %v, want %v with what to do", err, ErrDamaged)
 				}
 			}

@@ -71,7 +71,7 @@ func TestEnforcedPageViews(t *testing.T) {
 
 // How long days are kept can change while a store is open.
 func TestSetKeep(t *testing.T) {
-	s, err := OpenBolt(filepath.Join(t.TempDir(), "reports.db"), 10)
+	s, err := OpenBolt(filepath.Join(t.TempDir(), "reports.db"), 10, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,8 @@ type Config struct {
 	Node string
 	// Retention is how long entries are kept, a day at least; 0 means [DefaultRetention].
 	Retention time.Duration
+	// Passed is the latest time that has passed for sure: entries are deleted by it. nil means the machine's clock.
+	Passed func() time.Time
 	// Report, if not nil, is told of failures to delete what is too old and to store heads. It is
 	// called from the log's own goroutines.
 	Report func(error)
@@ -96,6 +98,9 @@ func Open(c Config) (*Log, error) {
 	}
 	if !nodeName.MatchString(c.Node) {
 		return nil, fmt.Errorf("opening the audit log: %w", errNode)
+	}
+	if c.Passed == nil {
+		c.Passed = time.Now
 	}
 	if c.Report == nil {
 		c.Report = func(error) {}

@@ -31,7 +31,7 @@ func (l *Log) pruneAll() {
 }
 
 func (l *Log) prune() (pruned uint64, err error) {
-	before := time.Now().Add(-time.Duration(l.retention.Load()))
+	before := l.config.Passed().Add(-time.Duration(l.retention.Load()))
 	for {
 		s := *l.current.Load()
 		base, err := l.oldest(s, before)

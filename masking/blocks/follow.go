@@ -33,7 +33,7 @@ func (l *List) poll(ctx context.Context) error {
 	if err := l.Refresh(ctx); err != nil {
 		return err
 	}
-	now := time.Now()
+	now := l.clock.Passed()
 	if slices.ContainsFunc(l.current.Load().blocks, func(b Block) bool { return outlived(b, now) }) {
 		return l.update(ctx, func(map[netip.Addr]Block) {})
 	}

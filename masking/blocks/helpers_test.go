@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/goleak"
 
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -45,7 +46,7 @@ func files(t testing.TB) *certmagic.FileStorage { return &certmagic.FileStorage{
 
 func mustOpen(t testing.TB, s masking.Storage) *List {
 	t.Helper()
-	l, err := Open(context.Background(), s)
+	l, err := Open(context.Background(), s, trustedclock.New())
 	if err != nil {
 		t.Fatal(err)
 	}

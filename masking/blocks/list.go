@@ -31,6 +31,7 @@ var ErrVanished = errors.New("the block list is gone from the storage: bring it 
 // A List is a block list that several nodes may share. It is safe for concurrent use.
 type List struct {
 	storage masking.Storage
+	clock   masking.Clock
 	mu      sync.Mutex // around the storage
 	current atomic.Pointer[snapshot]
 }
@@ -51,11 +52,12 @@ func newSnapshot(list []Block, data []byte) *snapshot {
 	return s
 }
 
-// Open reads the list. One that is not there yet is empty.
+// Open reads the list. One that is not there yet is empty. Blocks end by the clock, and are deleted by what it says
+// has passed for sure.
 //
 // The error is [ErrDamaged] for a list that is not of its form, or the storage's.
-func Open(ctx context.Context, storage masking.Storage) (*List, error) {
-	l := &List{storage: storage}
+func Open(ctx context.Context, storage masking.Storage, clock masking.Clock) (*List, error) {
+	l := &List{storage: storage, clock: clock}
 	l.current.Store(&snapshot{})
 	if err := l.Refresh(ctx); err != nil {
 		return nil, err
@@ -74,7 +76,7 @@ func (l *List) Match(masks []netip.Addr) (Block, bool) {
 		if !m.Is6() {
 			continue
 		}
-		if i, ok := s.index[m.As16()]; ok && s.blocks[i].Active(time.Now()) {
+		if i, ok := s.index[m.As16()]; ok && s.blocks[i].Active(l.clock.Now()) {
 			return s.blocks[i], true
 		}
 	}
@@ -83,7 +85,7 @@ func (l *List) Match(masks []netip.Addr) (Block, bool) {
 
 // All returns the blocks that hold now, the oldest first.
 func (l *List) All() []Block {
-	now := time.Now()
+	now := l.clock.Now()
 	list := slices.Clone(l.current.Load().blocks)
 	return slices.DeleteFunc(list, func(b Block) bool { return !b.Active(now) })
 }
@@ -97,7 +99,7 @@ func (l *List) Len() int { return len(l.current.Load().blocks) }
 // Errors: [ErrNotMask], [ErrReason], [ErrBy], [ErrExpired], [ErrFull], [ErrDamaged],
 // [ErrVanished], the storage's.
 func (l *List) Add(ctx context.Context, add ...Block) error {
-	now := time.Now().UTC().Truncate(time.Second)
+	now := l.clock.Now().UTC().Truncate(time.Second)
 	add = slices.Clone(add)
 	for i, b := range add {
 		b.Created, b.Expires = now, b.Expires.UTC().Truncate(time.Second)
@@ -117,7 +119,7 @@ func (l *List) Add(ctx context.Context, add ...Block) error {
 func (l *List) Remove(ctx context.Context, masks ...netip.Addr) (removed int, err error) {
 	err = l.update(ctx, func(byMask map[netip.Addr]Block) {
 		for _, m := range masks {
-			if b, ok := byMask[m]; ok && b.Active(time.Now()) {
+			if b, ok := byMask[m]; ok && b.Active(l.clock.Now()) {
 				removed++
 			}
 			delete(byMask, m)
@@ -149,7 +151,7 @@ func (l *List) update(ctx context.Context, change func(map[netip.Addr]Block)) (e
 		byMask[b.Mask] = b
 	}
 	change(byMask)
-	now := time.Now()
+	now := l.clock.Passed()
 	list := make([]Block, 0, len(byMask))
 	for _, b := range byMask {
 		if !outlived(b, now) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -170,6 +171,29 @@ func TestClockGoingBackwards(t *testing.T) {
 	})
 }
 
+// Case 43: while the clock is years ahead blocks hold that would have ended by it, and none is deleted.
+func TestCase43BlocksOutliveAWrongClock(t *testing.T) {
+	wall, elapsed := time.Now(), time.Duration(0)
+	clock := trustedclock.NewFrom(func() (time.Time, time.Duration) { return wall, elapsed })
+	s := files(t)
+	l, err := Open(t.Context(), s, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAdd(t, l, Block{Mask: mask(1), By: "1", Expires: wall.Add(31 * 24 * time.Hour)})
+	wall, elapsed = wall.Add(4*365*24*time.Hour), elapsed+17*time.Second
+	if err := l.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustAdd(t, l, Block{Mask: mask(2), By: "1", Expires: wall.Add(time.Hour)})
+	wall = wall.Add(-4 * 365 * 24 * time.Hour)
+	for _, again := range []*List{l, mustOpen(t, s)} {
+		if !blocked(again, mask(1)) || again.Len() != 2 {
+			t.Errorf("the block is gone: %+v", again.All())
+		}
+	}
+}
+
 func TestNodesShareTheList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -232,7 +256,7 @@ func TestDamagedListIsNeverOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, removeErr := l.Remove(ctx, mask(1))
-	_, openErr := Open(ctx, s)
+	_, openErr := Open(ctx, s, trustedclock.New())
 	for name, err := range map[string]error{
 		"opening": openErr, "adding": l.Add(ctx, Block{Mask: mask(2), By: "1"}), "removing": removeErr, "polling": l.Refresh(ctx),
 	} {

@@ -54,6 +54,8 @@ type Config struct {
 	// Settle is how long a book runs before it deletes anything; 0 means [DefaultSettle]. A configuration that
 	// comes to nothing has ended by then, and a clock that was wrong at the machine's start has been set.
 	Settle time.Duration
+	// Passed is the latest time that has passed for sure: sightings are deleted by it. nil means the book's clock.
+	Passed func() time.Time
 	// Known is how many clients are remembered as known; 0 means [DefaultKnown]. Each takes some 300 bytes.
 	Known int
 	// Limits bound what one network makes.
@@ -106,6 +108,9 @@ func newBook(config Config, now func() time.Time) (*Book, error) {
 	config.Settle = cmp.Or(config.Settle, DefaultSettle)
 	if config.Timeout < 0 || config.Again < 0 || config.Known < 0 || config.Settle < 0 {
 		return nil, errors.New("starting the book of sightings: a number is negative")
+	}
+	if config.Passed == nil {
+		config.Passed = now
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)

@@ -71,7 +71,7 @@ func (b *Book) Sweep(ctx context.Context) error {
 
 // expired reports whether even the last moment of a day is older than the retention.
 func (b *Book) expired(day Day) bool {
-	return b.now().Sub((day + 1).Start()) >= b.config.Retention
+	return b.config.Passed().Sub((day + 1).Start()) >= b.config.Retention
 }
 
 // writeAllAgain writes down how often the known clients were seen again. While the store

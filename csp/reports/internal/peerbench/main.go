@@ -66,7 +66,7 @@ func serve(ctx context.Context, listen, file string, out io.Writer) (err error) 
 	if addr, err := netip.ParseAddrPort(listen); err != nil || !addr.Addr().IsLoopback() {
 		return fmt.Errorf("%q is not a loopback address with a port", listen)
 	}
-	store, err := reports.OpenBolt(file, 0)
+	store, err := reports.OpenBolt(file, 0, nil)
 	if err != nil {
 		return err
 	}
