@@ -249,7 +249,7 @@ func TestForecastRefusals(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no such site":      {[]string{"blog"}, `no site \"blog\" collects reports, there is: wiki`},
+		"no such site":      {[]string{"blog"}, `no site "blog" collects reports, there is: wiki`},
 		"no duration":       {[]string{"--since", "soon"}, "--since"},
 		"too long ago":      {[]string{"--since", "5000d"}, "3660 days"},
 		"no policy":         {[]string{"--policy", bad}, "no such directive"},

@@ -69,7 +69,7 @@ func TestRolloutHeaderBudget(t *testing.T) {
 
 func TestReportsNeedAName(t *testing.T) {
 	err := validate(t, "http://{$NO_SUCH_VARIABLE}:{env.PORT} {\n csp {\n reports\n }\n}\n")
-	if err == nil || !strings.Contains(err.Error(), "reports and rollout need a name for the site, which its address is not: set `site`, at Caddyfile:2") {
+	if err == nil || !strings.Contains(err.Error(), "reports and rollout need a name for the site, which its address is not, or can't be read from a file: set `site`, at Caddyfile:2") {
 		t.Errorf("got %v", err)
 	}
 }
