@@ -22,17 +22,44 @@ func (e *entry) learnVersions(agent string) {
 		if !startsVersion(agent, i) {
 			continue
 		}
-		end := i
-		for end < len(agent) && (agent[end] == '.' || '0' <= agent[end] && agent[end] <= '9') {
-			end++
-		}
-		if end < len(agent) && strings.IndexByte(" \t);,\"", agent[end]) < 0 {
+		end := versionEnd(agent, i)
+		if end == 0 {
 			continue
 		}
 		if addr, err := netip.ParseAddr(agent[i:end]); err == nil && !slices.Contains(e.versions, addr) {
 			e.versions = append(e.versions, addr)
 		}
 	}
+}
+
+// versionEnd returns where the version that starts at i ends, 0 if it is none.
+func versionEnd(agent string, i int) int {
+	end := i
+	for end < len(agent) && (agent[end] == '.' || '0' <= agent[end] && agent[end] <= '9') {
+		end++
+	}
+	if end < len(agent) && strings.IndexByte(" \t);,\"", agent[end]) < 0 {
+		return 0
+	}
+	return end
+}
+
+// hideInAgent is hide but for versions of several parts, such as Chrome/120.0.6099.109.
+func hideInAgent(dst []byte, agent string) ([]byte, bool) {
+	from, changed := 0, false
+	for i := 1; i < len(agent); i++ {
+		if !startsVersion(agent, i) {
+			continue
+		}
+		if end := versionEnd(agent, i); end > i && strings.IndexByte(agent[i:end], '.') > 0 {
+			var hidden bool
+			dst, hidden = hide(dst, agent[from:i])
+			dst, changed = append(dst, agent[i:end]...), changed || hidden
+			from, i = end, end
+		}
+	}
+	dst, hidden := hide(dst, agent[from:])
+	return dst, changed || hidden
 }
 
 // startsVersion reports whether a product's name, or that of a version in a client hint, ends before i.

@@ -233,3 +233,32 @@ func TestServers(t *testing.T) {
 		t.Errorf("too many: %v", got)
 	}
 }
+
+// Case 9: what may be an address goes in any spelling, whoever asks and whether or not it's known who does; else
+// it would show whose it is.
+func TestCase9AnySpellingLooksTheSameForEveryClient(t *testing.T) {
+	for _, guess := range []string{
+		"2131432993", "7F0B1621:DA28_7F000001:5A32_652_0001:1", "7f0b1621", "127.011.022.033", "33-22-11-127.isp.example", "33.22.11.127.in-addr.arpa",
+		"[127, 11, 22, 33]", "127%2E11%2E22%2E33", "127%252E11%252E22%252E33", `127\u002e11\u002e22\u002e33`, "127&#46;11&#46;22&#46;33", "fwsWIQ==",
+		"MTI3LjExLjIyLjMz", "::ffff%253A7f0b%253A1621", "100%127.11.22.33", "017702613041", "%7f%0b%16%21",
+		"1.2.6.1.b.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+	} {
+		line := func(from string, more ...zapcore.Field) string {
+			fields := append(more, zap.String("uri", "/?"+guess), zap.Strings("X-Guess", []string{guess}), zap.String("user_agent", "Bot ("+guess+")"))
+			if from == "" {
+				return encode(t, newTestEncoder(true), "TLS for "+guess, fields...)
+			}
+			encoded := encode(t, newTestEncoder(true), "TLS for "+guess, append(fields, zap.Object("request", logged{peer: from, client: from}))...)
+			return strings.Split(encoded, `,"request"`)[0]
+		}
+		mine, others, nobodys := line(client), line(other), line("")
+		if mine != others || mine != strings.TrimSuffix(nobodys, "}") {
+			t.Errorf("%s:\n%s the client's own\n%s another's\n%s nobody's", guess, mine, others, nobodys)
+		}
+		for _, part := range []string{guess, "7f0b", "1621", "b.0.f.7", "22.33", "%0b", "2e22"} {
+			if strings.Contains(strings.ToLower(mine), strings.ToLower(part)) {
+				t.Errorf("%s: %q is left in %s", guess, part, mine)
+			}
+		}
+	}
+}

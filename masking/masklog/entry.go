@@ -14,9 +14,8 @@ import (
 // entry is what is known of an entry while it's masked.
 type entry struct {
 	rules    *Rules
-	finders  [2]spelling.Finder // of the request's client and peer
-	clients  [2]netip.Prefix
-	known    int // of these
+	clients  [2]netip.Prefix // the request's client and peer
+	known    int             // of these
 	private  bool
 	found    int          // addresses so far
 	versions []netip.Addr // that were left in a user agent
@@ -36,16 +35,10 @@ func (e *entry) see(m zapcore.ObjectMarshaler) bool {
 	}
 	e.private = e.private || r.Private
 	for _, client := range [...]netip.Prefix{r.Client, r.Peer} {
-		if !client.IsValid() || e.readable(client.Addr()) || slices.Contains(e.clients[:e.known], client) || e.known == len(e.finders) {
+		if !client.IsValid() || e.readable(client.Addr()) || slices.Contains(e.clients[:e.known], client) || e.known == len(e.clients) {
 			continue
 		}
-		finder := spelling.NewFinder(client)
-		for server := range e.rules.Readable {
-			if client.Contains(server) {
-				finder = finder.Except(server)
-			}
-		}
-		e.clients[e.known], e.finders[e.known] = client, finder
+		e.clients[e.known] = client
 		e.known++
 	}
 	return true
@@ -104,22 +97,16 @@ func (e *entry) maskOf(text string) string {
 // mask masks a text. In a user agent versions stay.
 //
 // What is replaced must not depend on whose request it is: who can make a reader's browser ask for a list of
-// addresses and reads the log would see which is the reader's. So addresses that can be nothing
-// else all become the same; and where the client's own is then left in another spelling, which
-// would be a word or a number in another's request, all of the text goes.
+// addresses and reads the log would see which is the reader's. So whatever may be anybody's address, in any spelling,
+// becomes the same; some numbers and ids that aren't do too.
 func (e *entry) mask(text string, agent bool) string {
-	if mayHold(text) {
-		if agent {
-			e.learnVersions(text)
-		}
-		if out, changed := scan(e, text, agent); changed {
-			text = string(out)
-		}
+	hide := hide
+	if agent {
+		e.learnVersions(text)
+		hide = hideInAgent
 	}
-	for i := range e.known {
-		if e.finders[i].Finds(text) {
-			return Masked
-		}
+	if out, changed := scan(e, text, agent, hide); changed {
+		return string(out)
 	}
 	return text
 }
@@ -129,28 +116,45 @@ func mayHold(text string) bool {
 	return strings.IndexByte(text, '.') >= 0 || strings.IndexByte(text, ':') >= 0 || strings.IndexByte(text, '%') >= 0
 }
 
-// scan masks the addresses of a text that can be nothing else.
-func scan[T string | []byte](e *entry, text T, agent bool) (out []byte, changed bool) {
-	from := 0
-	for at := 0; ; {
+// scan masks the addresses of a text: first those that can be nothing else, and what may be one between them.
+func scan(e *entry, text string, agent bool, hide hider) (out []byte, changed bool) {
+	from := 0 // of what isn't written yet
+	for at := 0; mayHold(text); {
 		f, ok := spelling.Next(text, at)
 		if !ok {
 			break
 		}
 		if e.found++; e.found > maxFound {
-			return append(append(out, text[from:f.Start]...), leftOut...), true
+			out, _ = hide(out, text[from:f.Start])
+			return append(out, leftOut...), true
 		}
+		at = f.End
 		if e.keeps(f.Addr, agent) {
-			at = f.End
+			var hidden bool
+			out, hidden = hide(out, text[from:f.Start])
+			out, from = append(out, text[f.Start:f.End]...), f.End
+			changed = changed || hidden
 			continue
 		}
-		out = append(append(out, text[from:f.Start]...), Masked...)
-		from, at = f.End, f.End
+		start, end := spelling.Around(text, f.Start, f.End)
+		out, _ = hide(out, text[from:max(from, start)])
+		out = append(out, Masked...)
+		from, at, changed = end, end, true
 	}
 	if from == 0 {
-		return nil, false
+		return hide(nil, text)
 	}
-	return append(out, text[from:]...), true
+	var hidden bool
+	out, hidden = hide(out, text[from:])
+	return out, changed || hidden
+}
+
+// hider appends a text without what may be an address, and reports whether there was any.
+type hider func(dst []byte, text string) ([]byte, bool)
+
+func hide(dst []byte, text string) ([]byte, bool) {
+	text, hidden := spelling.Hide(text, Masked)
+	return append(dst, text...), hidden
 }
 
 // keeps reports whether an address stays: a mask, a server's, none, or a version of a user agent.

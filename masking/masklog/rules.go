@@ -3,7 +3,7 @@
 // A log that shows a mask for any address it is given turns masks into addresses: a client lists
 // addresses in a header, and reads in the log which one has which mask. So a mask stands only where
 // the server itself names the peer or the client of a request; every other address becomes
-// [Masked], the client's own in any spelling, others in those that can be nothing else. The
+// [Masked] in any spelling, and so does what may be one: it must not show whose it is. The
 // operator's own servers stay readable.
 //
 // [Encoder] wraps any encoder of zap. The fields are masked before that sees them, so that one

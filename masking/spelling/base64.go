@@ -98,6 +98,9 @@ func (s *scanner) rawRun(text string, from, end int) {
 			return
 		}
 	}
+	if s.anyone && size == 6 && isWordlike(text[from:end]) && !(end < len(text) && text[end] == '=') {
+		return
+	}
 	if s.whole && window&(1<<bits-1) == 0 { // else it's a word of six letters
 		if size == 6 {
 			s.v4(uint32(low), from, end)

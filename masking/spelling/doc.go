@@ -3,4 +3,5 @@
 //
 //   - [Replace] finds any address in the spellings that can be nothing else.
 //   - A [Finder] finds one client's address, in all spellings.
+//   - [Hide] hides whatever may be anybody's, in all spellings.
 package spelling

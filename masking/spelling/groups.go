@@ -8,7 +8,7 @@ import "encoding/binary"
 func (s *scanner) groups(text string) {
 	for i := 0; i < len(text); i++ {
 		separator := text[i]
-		if separator != ':' && separator != '-' && separator != '_' && (separator != '.' || s.whole) {
+		if separator != ':' && separator != '-' && separator != '_' && (separator != '.' || s.whole && !s.anyone) {
 			continue
 		}
 		start := i

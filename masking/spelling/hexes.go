@@ -23,7 +23,7 @@ func (s *scanner) hex(text string) {
 			letters = letters || text[i] > '9'
 			i++
 		}
-		if i-from >= 8 {
+		if i-from >= 8 && !(s.anyone && !letters && isDateOrFraction(text, from, i)) {
 			s.hexRun(text, from, i, letters)
 		}
 		s.chain(text, &c, from, i)
@@ -45,6 +45,10 @@ func (s *scanner) hexRun(text string, from, end int, letters bool) {
 		case last && size == 8:
 			if s.v4(swap(uint32(low)), from, end) {
 				s.hexPort(text, from, end)
+			}
+		case last && size == 12 && s.anyone:
+			if letters && (from == 0 || text[from-1] != '-') { // else it ends a UUID
+				s.hit(from, end) // an address and a port
 			}
 		case last && size == 12:
 			if s.to.V6(low<<16, 0, 48) {
@@ -91,7 +95,7 @@ func (s *scanner) chain(text string, c *chain, from, end int) {
 			c.ring[0], c.from[0], c.count, c.separator = c.ring[last], c.from[last], 1, gap
 		}
 		c.push(text, from)
-		s.chainAddrs(c)
+		s.chainAddrs(text, c)
 		if size == c.width {
 			return
 		}
@@ -121,7 +125,10 @@ func (c *chain) push(text string, from int) {
 	c.end = from + c.width
 }
 
-func (s *scanner) chainAddrs(c *chain) {
+func (s *scanner) chainAddrs(text string, c *chain) {
+	if escape := c.separator; s.anyone && (escape == "%" || escape == `\x`) && c.count >= 4 && s.readsAsText(text, c.from[(c.count-1)&31], escape) {
+		return
+	}
 	if c.width == 2 {
 		if c.count >= 4 {
 			addr, from := uint32(c.number(4)), c.from[(c.count-4)&31]

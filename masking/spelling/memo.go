@@ -27,6 +27,44 @@ type remembered struct {
 
 var texts = &memo{seed: maphash.MakeSeed()}
 
+// hides remembers what Hide makes of texts, with a hash of the text.
+type hides struct {
+	seed  maphash.Seed
+	slots [memoSlots]atomic.Pointer[hidden]
+	seen  [4 * memoSlots]atomic.Uint32
+}
+
+type hidden struct {
+	hash       uint64
+	with, text string
+	changed    bool
+}
+
+var hiddenTexts = &hides{seed: maphash.MakeSeed()}
+
+func (m *hides) hide(text, with string) (string, bool) {
+	hash := maphash.String(m.seed, text)
+	slot := &m.slots[hash%memoSlots]
+	if known := slot.Load(); known != nil && known.hash == hash && known.with == with {
+		if known.changed {
+			return known.text, true
+		}
+		return text, false
+	}
+	out, changed := hide(text, with)
+	seen := &m.seen[hash>>32%uint64(len(m.seen))]
+	if mark := uint32(hash) | 1; seen.Load() != mark {
+		seen.Store(mark)
+		return out, changed
+	}
+	entry := &hidden{hash: hash, with: with, changed: changed}
+	if changed {
+		entry.text = out
+	}
+	slot.Store(entry)
+	return out, changed
+}
+
 // mayHold reports whether a text may spell what a key stands for.
 func (m *memo) mayHold(text string, key uint64) bool {
 	hash := maphash.String(m.seed, text)

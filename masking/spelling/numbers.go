@@ -30,12 +30,12 @@ func (s *scanner) numbers(text string) {
 		}
 		n := numberAt(text, i)
 		i = n.end
-		if n.end-n.from >= 8 {
+		if n.end-n.from >= 8 && !(s.anyone && isDateOrFraction(text, n.from, n.end)) {
 			s.lone(text, n)
 		}
 		s.portOf(text, &q, n)
 		q.push(text, n)
-		s.quad(&q)
+		s.quad(text, &q)
 	}
 }
 
@@ -94,14 +94,14 @@ func isSeparator(gap string) bool {
 }
 
 // quad takes the addresses that the last numbers make.
-func (s *scanner) quad(q *quad) {
+func (s *scanner) quad(text string, q *quad) {
 	if q.count == 0 {
 		return
 	}
 	last := q.parts[(q.count-1)&3]
 	if last.value > 255 && last.octal > 255 {
 		// C's inet_aton takes two or three parts, of which the last fills up the rest.
-		if q.separator == "." && q.parts[0].value <= 255 {
+		if q.separator == "." && q.parts[0].value <= 255 && !(s.anyone && endsTime(text, q.parts[0].from)) {
 			switch {
 			case q.count == 2 && last.value < 1<<24:
 				s.v4(uint32(q.parts[0].value<<24|last.value), q.parts[0].from, last.end)

@@ -35,11 +35,14 @@ type span struct {
 type scanner struct {
 	to     Sink
 	whole  bool // only what stands by itself, not what is inside of longer numbers
+	anyone bool // everybody's address is looked for, see Hide
 	budget int  // bytes that may still be looked at
 	hits   []span
 	room   []byte  // for what is decoded, used as a stack
 	peak   int     // the most that was in it
 	spots  []int32 // where each byte decoded begins in its text, likewise
+
+	escaped span // the last run of escapes that was read, and whether it's a text
 }
 
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
@@ -74,6 +77,7 @@ func (s *scanner) all(text string) bool {
 }
 
 func (s *scanner) scan(text string, depth int) {
+	s.escaped = span{}
 	if s.budget -= len(text); s.budget < 0 || len(text) < minSpelling {
 		return
 	}
@@ -119,6 +123,9 @@ func (s *scanner) v4(addr uint32, from, end int) bool {
 func (s *scanner) v6(high, low uint64, from, end int) bool {
 	if s.to.V6(high, low, 128) {
 		return s.hit(from, end)
+	}
+	if s.anyone {
+		return carriesV4(high, low) && s.v4(uint32(low), from, end)
 	}
 	carried := [...]uint32{
 		uint32(low),                            // mapped, compatible, ISATAP, NAT64
