@@ -26,6 +26,8 @@ func init() {
 //	POST /wikiveil/blocks/remove removes the block of {mask, reason, by}
 //	GET  /wikiveil/audit/checkpoint the published checkpoints of the audit logs
 //	POST /wikiveil/audit/verify  verifies this node's audit log, against {public_key, checkpoints} too
+//	GET  /wikiveil/backup        the data_dir that is in use
+//	POST /wikiveil/backup        a backup of the files in it {data_dir}, which is to be that one
 //	GET  /wikiveil/tools         how the tools of the noticeboard stand
 //	POST /wikiveil/tools/disable disables a tool or a part of it {tool, url, by, why}
 //	POST /wikiveil/tools/enable  takes that back
@@ -36,7 +38,7 @@ func init() {
 //	GET  /wikiveil/csp/reports   what a site collected {?site, first, last}, with its policies and tools
 //	GET  /wikiveil/csp/forecast  what enforcing the policy would break {?site, first, last}, as a page or JSON
 //
-// No answer holds a secret, nor what an entry of the audit log says.
+// No answer holds a secret, nor, in the clear, what an entry of the audit log says.
 type adminAPI struct {
 	logger *zap.Logger
 }
@@ -65,6 +67,7 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: adminRemoveBlocks, Handler: caddy.AdminHandlerFunc(a.removeBlocks)},
 		{Pattern: adminAuditCheckpoint, Handler: caddy.AdminHandlerFunc(a.auditCheckpoint)},
 		{Pattern: adminAuditVerify, Handler: caddy.AdminHandlerFunc(a.verifyAudit)},
+		{Pattern: adminBackup, Handler: caddy.AdminHandlerFunc(a.serveBackup)},
 		{Pattern: adminTools, Handler: caddy.AdminHandlerFunc(a.listTools)},
 		{Pattern: adminDisableTools, Handler: caddy.AdminHandlerFunc(a.disableTool)},
 		{Pattern: adminEnableTools, Handler: caddy.AdminHandlerFunc(a.enableTool)},

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,41 +31,53 @@ func refuseUnknown(cmd *cobra.Command) {
 	}
 }
 
+// errNoAdminAPI: the admin API can't be reached.
+var errNoAdminAPI = errors.New("asking the admin API (is the server running?)")
+
 // askAdmin sends body, if any, as JSON to the running server's admin API, and has read read its answer.
 func askAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.Decoder) error) error {
+	answer, err := openAdmin(fl, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	if read == nil {
+		return nil
+	}
+	if err := read(json.NewDecoder(answer)); err != nil {
+		return fmt.Errorf("reading the admin API's answer: %w", err)
+	}
+	return nil
+}
+
+// openAdmin sends body, if any, as JSON to the running server's admin API, and returns its answer.
+func openAdmin(fl caddycmd.Flags, method, path string, body any) (io.ReadCloser, error) {
 	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
 	if err != nil {
-		return fmt.Errorf("finding the admin API: %w", err)
+		return nil, fmt.Errorf("finding the admin API: %w", err)
 	}
 	var reader io.Reader
 	header := make(http.Header)
 	if body != nil {
 		data, err := json.Marshal(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		reader = bytes.NewReader(data)
 		header.Set("Content-Type", "application/json")
 	}
 	resp, err := caddycmd.AdminAPIRequest(address, method, path, header, reader)
 	if err != nil {
-		return adminError(err)
+		return nil, adminError(err)
 	}
-	defer resp.Body.Close()
-	if read == nil {
-		return nil
-	}
-	if err := read(json.NewDecoder(resp.Body)); err != nil {
-		return fmt.Errorf("reading the admin API's answer: %w", err)
-	}
-	return nil
+	return resp.Body, nil
 }
 
 // adminError says whether the server refused or wasn't there. Caddy gives both as text.
 func adminError(err error) error {
 	answer, answered := strings.CutPrefix(err.Error(), "caddy responded with error: ")
 	if !answered {
-		return fmt.Errorf("asking the admin API (is the server running?): %w", err)
+		return fmt.Errorf("%w: %w", errNoAdminAPI, err)
 	}
 	status, body, _ := strings.Cut(answer, ": ")
 	var refusal struct {

@@ -121,14 +121,19 @@ func command(t *testing.T, e *edge, args ...string) *exec.Cmd {
 // launch starts a process and doesn't wait for what becomes of it.
 func (c *cluster) launch(e *edge, options string) *node {
 	c.t.Helper()
+	return launch(c.t, e, c.config(e, options))
+}
+
+func launch(t *testing.T, e *edge, config string) *node {
+	t.Helper()
 	n := &node{edge: e, exited: make(chan error, 1)}
-	n.process = command(c.t, e, "run", "--config", c.config(e, options))
+	n.process = command(t, e, "run", "--config", config)
 	n.process.Stdout, n.process.Stderr = &n.output, &n.output
 	if err := n.process.Start(); err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	go func() { n.exited <- n.process.Wait() }()
-	c.t.Cleanup(n.kill)
+	t.Cleanup(n.kill)
 	return n
 }
 
@@ -136,21 +141,27 @@ func (c *cluster) launch(e *edge, options string) *node {
 func (c *cluster) run(e *edge, options string) *node {
 	c.t.Helper()
 	n := c.launch(e, options)
-	eventually(c.t, "the node", func() bool {
+	n.serves(c.t)
+	c.wiki.take()
+	return n
+}
+
+// serves waits until a node does.
+func (n *node) serves(t *testing.T) {
+	t.Helper()
+	eventually(t, "the node", func() bool {
 		select {
 		case err := <-n.exited:
 			n.exited <- err
-			c.t.Fatalf("the node ended: %v\n%s", err, n.output.String())
+			t.Fatalf("the node ended: %v\n%s", err, n.output.String())
 		default:
 		}
-		resp, err := http.Get("http://" + e.site + "/")
+		resp, err := http.Get("http://" + n.site + "/")
 		if err == nil {
 			resp.Body.Close()
 		}
 		return err == nil && resp.StatusCode == 200
 	})
-	c.wiki.take()
-	return n
 }
 
 // fails starts a process that must end by itself, and returns what it said.

@@ -19,12 +19,15 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/wikiveil/wikiveil/internal/durable"
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 )
 
 // Errors that callers may test for.
 var (
-	ErrDamaged = errors.New("file is damaged")
-	ErrInUse   = errors.New("file is in use by another process")
+	ErrDamaged = openbolt.ErrDamaged
+	ErrInUse   = openbolt.ErrInUse
 )
 
 const (
@@ -40,6 +43,7 @@ type File struct {
 	db     *bbolt.DB
 	file   *os.File              // of db
 	broken atomic.Pointer[error] // set once a page could not be read
+	closed func()                // takes it from those that can be copied
 }
 
 // Open opens the file at path. A missing one is made, its directory (mode 0700) too,
@@ -83,7 +87,11 @@ func open(path string, readOnly bool) (*File, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	db.AllocSize = growth
-	return &File{db: db, file: file}, nil
+	f := &File{db: db, file: file}
+	f.closed = openbolt.Add(path, func(to *os.File) error {
+		return f.View(func(tx *bbolt.Tx) error { return openbolt.WriteTx(tx, to) })
+	})
+	return f, nil
 }
 
 // openBolt opens a file that may be damaged.
@@ -135,19 +143,7 @@ func create(path string, init func(*bbolt.Tx) error) error {
 			return err
 		}
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) {
-		return err // Windows permits no sync of a directory
-	}
-	return nil
+	return durable.SyncDir(dir)
 }
 
 // View runs fn in a reading transaction, as [bbolt.DB.View].
@@ -176,6 +172,7 @@ func (f *File) run(do func() error) error {
 
 // Close closes the file.
 func (f *File) Close() error {
+	f.closed()
 	if broken := f.broken.Load(); broken != nil {
 		f.file.Close() // the lock must go, so that the file can be opened anew; bbolt would wait for its own locks for ever
 		return *broken

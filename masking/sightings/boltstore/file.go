@@ -11,6 +11,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/wikiveil/wikiveil/internal/durable"
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
@@ -48,6 +50,8 @@ type file struct {
 	tailSize int
 	foldAt   int   // how long the tail gets
 	broken   error // a write panicked: nothing more is written
+
+	closed func() // takes it from those that can be copied
 }
 
 // createFile makes a new file in one step: under its name it is whole or not there.
@@ -83,7 +87,7 @@ func createFile(path string) (_ *file, err error) {
 	if err := os.Rename(temp, path); err != nil {
 		return nil, err
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	return openFile(path)
@@ -99,7 +103,24 @@ func openFile(path string) (*file, error) {
 		f.close()
 		return nil, refusal(path, err)
 	}
+	f.closed = openbolt.Add(path, f.copy)
 	return f, nil
+}
+
+// copy writes all that is committed into an empty file. The lock is not held meanwhile, or appends would wait.
+func (f *file) copy(to *os.File) error {
+	f.mu.RLock()
+	if f.db == nil {
+		f.mu.RUnlock()
+		return errFileClosed
+	}
+	tx, err := f.db.Begin(false)
+	f.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return guard(func() error { return openbolt.WriteTx(tx, to) })
 }
 
 // open opens the file by bbolt. The caller has f.mu or is alone.
@@ -194,6 +215,9 @@ func (f *file) close() error {
 	defer f.mu.Unlock()
 	if f.db == nil {
 		return nil
+	}
+	if f.closed != nil {
+		f.closed()
 	}
 	db := f.db
 	f.db = nil

@@ -37,6 +37,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/wikiveil/wikiveil/internal/durable"
 	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
@@ -254,7 +255,7 @@ func (s *Store) Drop(_ context.Context, part sightings.Part) error {
 	if err := os.Remove(s.path(part)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(s.dir)
+	return durable.SyncDir(s.dir)
 }
 
 // Incarnation changes when a file was taken away.
@@ -274,16 +275,6 @@ func (s *Store) Close() error {
 		errs = append(errs, f.close())
 	}
 	return errors.Join(errs...)
-}
-
-// syncDir makes a new or removed name in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 var _ sightings.Store = (*Store)(nil)

@@ -1,0 +1,75 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/internal/backup"
+)
+
+const adminBackup = "/wikiveil/backup"
+
+// backupWait is how long whoever reads a backup may take for a piece of it.
+const backupWait = time.Minute
+
+// backupPlace names the data_dir that is meant: a config that was changed since, or a command of another user, may mean
+// another than the running edge has.
+type backupPlace struct {
+	DataDir string `json:"data_dir"`
+}
+
+func (a *App) backupPlace() (backupPlace, error) {
+	dir, err := filepath.Abs(a.dataDir())
+	return backupPlace{dir}, err
+}
+
+// serveBackup answers with an archive of the data_dir's files. What is in Caddy's storage, secrets among it, the command
+// reads by itself.
+func (a *adminAPI) serveBackup(w http.ResponseWriter, r *http.Request) error {
+	app, err := runningApp()
+	if err != nil {
+		return err
+	}
+	place, err := app.backupPlace()
+	if err != nil {
+		return err
+	}
+	switch r.Method {
+	case http.MethodGet:
+		return answerJSON(w, place)
+	case http.MethodPost:
+	default:
+		return methodNotAllowed(r)
+	}
+	var asked backupPlace
+	if err := readStrictly(w, r, &asked, "data_dir"); err != nil {
+		return err
+	}
+	if asked != place {
+		return caddy.APIError{HTTPStatus: http.StatusConflict, Err: fmt.Errorf("the running edge has its files in %s, not in %s: is it"+
+			" the right config, and are you the edge's user?", place.DataDir, asked.DataDir)}
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	archive := backup.NewWriter(patientWriter{w, http.NewResponseController(w)})
+	if err := backup.WriteData(place.DataDir, archive); err != nil {
+		a.logger.Error("a backup failed", zap.Error(err))
+		return archive.Fail(err) // the status is sent already
+	}
+	return archive.Close()
+}
+
+// patientWriter gives up on who doesn't read.
+type patientWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (w patientWriter) Write(data []byte) (int, error) {
+	w.control.SetWriteDeadline(time.Now().Add(backupWait)) // an error: it can't be bounded
+	return w.ResponseWriter.Write(data)
+}

@@ -1,0 +1,57 @@
+// Package durable makes files stay over a crash of the machine.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// SyncDir makes new and removed names in a directory durable, where the system can.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) {
+		return err // Windows permits no sync of a directory
+	}
+	return nil
+}
+
+// Create makes a file, for its owner alone, that is whole and on disk or not there. While it is written it is called
+// name.partial. It replaces nothing.
+func Create(name string, write func(io.Writer) error) error {
+	if _, err := os.Lstat(name); err == nil {
+		return &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
+	}
+	partial := name + ".partial"
+	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: delete it, unless it is being written now", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer os.Remove(partial) // once it is renamed there is none
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	// A link, unlike a rename, never replaces what has come meanwhile.
+	if err := os.Link(partial, name); errors.Is(err, fs.ErrExist) {
+		return err
+	} else if err != nil { // a file system without links
+		if err := os.Rename(partial, name); err != nil {
+			return err
+		}
+	}
+	return SyncDir(filepath.Dir(name))
+}
