@@ -32,6 +32,7 @@ const (
 func Read(from io.Reader, to *netipx.IPSetBuilder) (count int, err error) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, maxLine)
+	lines.Split(scanLine)
 	n := 0
 	for lines.Scan() {
 		line := lines.Bytes()
@@ -54,7 +55,22 @@ func Read(from io.Reader, to *netipx.IPSetBuilder) (count int, err error) {
 	return count, nil
 }
 
-func isBetween(r rune) bool { return r == ' ' || r == '\t' || r == '\r' || r == ',' || r == '\v' || r == '\f' }
+// scanLine is a bufio.SplitFunc for lines that end with LF, CR or both: a comment must not hide
+// the lines after it.
+func scanLine(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	end := bytes.IndexAny(data, "\r\n")
+	switch {
+	case end < 0 && atEOF && len(data) > 0:
+		return len(data), data, nil
+	case end < 0 || end == len(data)-1 && data[end] == '\r' && !atEOF:
+		return 0, nil, nil // more is needed to tell
+	case bytes.HasPrefix(data[end:], []byte("\r\n")):
+		return end + 2, data[:end], nil
+	}
+	return end + 1, data[:end], nil
+}
+
+func isBetween(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '\v' || r == '\f' }
 
 func add(text string, to *netipx.IPSetBuilder) error {
 	if from, until, ok := strings.Cut(text, "-"); ok {

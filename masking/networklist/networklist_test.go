@@ -16,6 +16,8 @@ func TestCase15Lists(t *testing.T) {
 		"comments":          "# Exits\n; of a day\n192.0.2.0/24 ; SBL1\n2001:db8::/32# two\n\n  # end\n198.51.100.7;x",
 		"mark and DOS":      "\ufeff192.0.2.0/24\r\n\r\n2001:db8::/32\r\n198.51.100.7\r\n",
 		"mark and comment":  "\ufeff# 192.0.3.0/24\n192.0.2.0/24,2001:db8::/32, 198.51.100.7",
+		"old Mac":           "# of a day\r192.0.2.0/24\r; end\r2001:db8::/32\r\r198.51.100.7\r",
+		"mixed ends":        "# x\r192.0.2.0/24 # y\r\n2001:db8::/32\n\r198.51.100.7#\r",
 		"one line":          "192.0.2.0/24 2001:db8::/32\t198.51.100.7",
 		"spans":             "192.0.2.0-192.0.2.255\n2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff\n198.51.100.7-198.51.100.7",
 		"mapped and masked": "::ffff:192.0.2.9/120\n2001:db8::1/32\n::ffff:198.51.100.7",
@@ -38,6 +40,8 @@ func TestCase15Lists(t *testing.T) {
 func TestBadLists(t *testing.T) {
 	for name, tc := range map[string]struct{ list, want string }{
 		"name":           {"192.0.2.0/24\n\n# x\nexample.org", `line 4: "example.org" is neither`},
+		"lines, old Mac": {"# x\r192.0.2.1\r\rx", `line 4: "x" is neither`},
+		"lines, DOS":     {"# x\r\n192.0.2.1\r\n\r\nx", `line 4: "x" is neither`},
 		"count":          {"192.0.2.1\t8", `line 1: "8" is neither`},
 		"a quarter":      {"192.0.2.0/24\n192.0.2.0/2", `line 2: "192.0.2.0/2" is too wide`},
 		"everything":     {"::/0", "line 1:"},
