@@ -275,6 +275,8 @@ func TestBadRequests(t *testing.T) {
 		{"a dot segment with a parameter", "GET /.tools/maps/..;a/b" + host, 400, "a dot segment"},
 		{"escaped dots", "GET /.tools/maps/%2e%2e/b" + host, 400, "a dot segment"},
 		{"dots and an escaped slash", "GET /.tools/maps/a%2f..%2fb" + host, 400, "a dot segment"},
+		{"dots and a zero byte, twice escaped", "GET /.tools/maps/a/..%2500/b" + host, 400, "a dot segment"},
+		{"dots and a control byte, twice escaped", "GET /.tools/maps/a/..%251F;x/b" + host, 400, "a dot segment"},
 		{"dots, twice escaped", "GET /.tools/maps/%252E%252e/b" + host, 400, "a dot segment"},
 		{"a backslash", `GET /.tools/maps/a\b` + host, 400, "a byte that isn't allowed"},
 		{"an escaped backslash", "GET /.tools/maps/a%5cb" + host, 400, "a control byte or a backslash"},

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // maxRedirects is how many redirects of a tool are followed.
@@ -41,6 +43,14 @@ func (up *upstream) follow(from *url.URL, location []string) (*url.URL, *refusal
 		return nil, badResponse("the tool redirects to a malformed or overlong address")
 	}
 	host := strings.TrimSuffix(strings.ToLower(to.Host), ":"+defaultPort(to.Scheme))
+	if name := to.Hostname(); escapeBytes(name, "") != name { // letters beyond ASCII
+		ascii, err := idna.Lookup.ToASCII(name)
+		if err != nil {
+			return nil, badResponse("the tool redirects to a host that isn't declared")
+		}
+		host = strings.TrimSuffix(ascii+":"+to.Port(), ":")
+		host = strings.TrimSuffix(host, ":"+defaultPort(to.Scheme))
+	}
 	if !up.origins[to.Scheme+"://"+host] {
 		return nil, badResponse("the tool redirects to a host that isn't declared")
 	}

@@ -3,6 +3,7 @@ package anonproxy
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -150,4 +151,27 @@ func TestLifetimeOverRedirects(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Case 25: the letters of a host name are written as they are declared.
+func TestCase25RedirectToForeignLetters(t *testing.T) {
+	up := &upstream{origin: &url.URL{Scheme: "https", Host: "tool.example"}, origins: map[string]bool{"https://xn--bcher-kva.example": true, "https://xn--bcher-kva.example:8443": true}}
+	from := &url.URL{Scheme: "https", Host: "tool.example", Path: "/x"}
+	for location, want := range map[string]string{
+		"https://b\u00fccher.example/\u00fc": "https://xn--bcher-kva.example/%C3%BC",
+		"//B\u00dcCHER.example:443/a":        "https://xn--bcher-kva.example/a",
+		"https://b\u00fccher.example:8443":   "https://xn--bcher-kva.example:8443/",
+		"https://b\u00fccher.example:444/a":  "",
+		"https://b\u00fcche.example/a":       "",
+		"https://\uff11\uff12\uff17.1/a":     "",
+		"https://b\xfccher.example/a":        "",
+	} {
+		to, refused := up.follow(from, []string{location})
+		switch {
+		case want == "" && refused == nil:
+			t.Errorf("%q leads to %s", location, to)
+		case want != "" && (refused != nil || to.String() != want):
+			t.Errorf("%q leads to %v, %v", location, to, refused)
+		}
+	}
 }

@@ -1,8 +1,14 @@
 package anonproxy
 
 import (
+	"errors"
 	"mime"
+	"slices"
 	"strings"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/ianaindex"
 
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -42,6 +48,7 @@ var otherNames = map[string]string{
 	"image/x-bmp": "image/bmp", "image/x-ms-bmp": "image/bmp", "image/x-windows-bmp": "image/bmp", "image/ico": "image/x-icon", "image/icon": "image/x-icon",
 
 	"application/font-otf": "font/otf", "application/font-sfnt": "font/sfnt", "application/font-ttf": "font/ttf",
+	"application/truetype": "font/ttf", "application/vnd.ms-opentype": "font/otf", "x-font/otf": "font/otf", "x-font/ttf": "font/ttf", "x-font/woff": "font/woff",
 	"application/x-font-opentype": "font/otf", "application/x-font-otf": "font/otf", "application/x-font-truetype": "font/ttf",
 	"application/x-font-ttf": "font/ttf", "application/x-font-woff": "font/woff", "application/x-font-woff2": "font/woff2", "application/x-woff": "font/woff",
 	"font/opentype": "font/otf", "font/truetype": "font/ttf", "font/x-woff": "font/woff", "font/x-woff2": "font/woff2", "font/x-ttf": "font/ttf", "font/x-otf": "font/otf",
@@ -56,6 +63,8 @@ var otherNames = map[string]string{
 	"text/tsv": "text/tab-separated-values", "application/geojson": "application/geo+json", "application/vnd.geo+json": "application/geo+json",
 	"application/jsonl": "application/x-ndjson", "application/jsonlines": "application/x-ndjson", "application/ndjson": "application/x-ndjson", "application/x-jsonlines": "application/x-ndjson",
 	"application/protobuf": "application/x-protobuf", "application/vnd.google.protobuf": "application/x-protobuf", "application/x-google-protobuf": "application/x-protobuf",
+	"application/mvt": "application/vnd.mapbox-vector-tile", "application/x-mvt": "application/vnd.mapbox-vector-tile", "application/x-mapbox-vector-tile": "application/vnd.mapbox-vector-tile",
+	"application/pbf": "application/x-protobuf", "application/x-pbf": "application/x-protobuf",
 	"application/msgpack": "application/vnd.msgpack", "application/x-msgpack": "application/vnd.msgpack",
 	"application/bibtex": "application/x-bibtex", "text/bibtex": "text/x-bibtex", "application/x-yaml": "application/yaml", "text/yaml": "application/yaml", "text/x-yaml": "application/yaml",
 	"application/x-turtle": "text/turtle", "text/rdf+n3": "text/n3", "text/x-markdown": "text/markdown", "text/x-vcard": "text/vcard",
@@ -88,8 +97,8 @@ func passedAs(mediaType string) (kind noticeboard.Kind, name string, ok bool) {
 	return "", "", false
 }
 
-// charsets are the encodings a text type may name. A byte means the same ASCII
-// in each, so none can hide markup, and none is left to the browser's guess.
+// charsets are the usual encodings that a text type may name, by what they are called; see [passedCharset] for
+// the others. A byte means the same ASCII in each, so none can hide markup.
 var charsets = map[string]string{
 	"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8",
 	"iso-8859-1": "iso-8859-1", "iso-8859-15": "iso-8859-15", "windows-1252": "windows-1252",
@@ -121,32 +130,92 @@ var typeKinds = func() map[string]noticeboard.Kind {
 // type to pass on: exact, with no parameter but a known charset. The reason is
 // "" unless the type is refused.
 func classify(fields []string) (kind noticeboard.Kind, contentType, reason string) {
-	switch {
-	case len(fields) == 0:
+	if len(fields) == 0 {
 		return "", "", "has no content type"
-	case len(fields) > 1 && !allEqual(fields):
-		return "", "", "has more than one content type"
 	}
-	if kind, ok := typeKinds[fields[0]]; ok { // the common spelling, without an allocation
+	if kind, ok := typeKinds[fields[0]]; ok && len(fields) == 1 { // the common spelling, without an allocation
 		return kind, fields[0], ""
 	}
-	given, params, err := mime.ParseMediaType(fields[0])
-	if err != nil {
+	given, charset, ok := readTypes(fields)
+	switch {
+	case !ok && len(fields) > 1:
+		return "", "", "has more than one content type"
+	case !ok:
 		return "", "", "has a malformed content type"
 	}
 	kind, mediaType, ok := passedAs(given)
 	if !ok {
 		return "", "", "has a content type that isn't allowed"
 	}
-	charset, has := params["charset"]
-	if !has || !isText(mediaType) {
+	if charset == "" || !isText(mediaType) {
 		return kind, mediaType, ""
 	}
-	charset, ok = charsets[strings.ToLower(charset)]
-	if !ok {
+	if charset, ok = passedCharset(charset); !ok {
 		return "", "", "has a charset that isn't allowed"
 	}
-	return kind, mediaType + "; charset=" + charset, ""
+	if charset != "" {
+		mediaType += "; charset=" + charset
+	}
+	return kind, mediaType, ""
+}
+
+// readTypes reads Content-Type fields that all name one type, which may stand in lists
+// too, as browsers read them (WHATWG Fetch, "extract a MIME type").
+func readTypes(fields []string) (mediaType, charset string, ok bool) {
+	for _, field := range fields {
+		list := []string{field}
+		if !strings.Contains(field, `"`) { // a comma may be within quotes
+			list = strings.Split(field, ",")
+		}
+		for _, text := range list {
+			one, params, err := mime.ParseMediaType(text)
+			if errors.Is(err, mime.ErrInvalidMediaParameter) {
+				one, params, err = mime.ParseMediaType(withoutEmpty(text))
+			}
+			if err != nil || mediaType != "" && one != mediaType {
+				return "", "", false
+			}
+			mediaType = one
+			if given := params["charset"]; given != "" {
+				charset = given
+			}
+		}
+	}
+	return mediaType, charset, mediaType != ""
+}
+
+// withoutEmpty takes out parameters that have no value, such as `; charset`, and so mean nothing.
+// Whatever else is broken could hide another type, and stays.
+func withoutEmpty(text string) string {
+	parts := strings.Split(text, ";")
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool {
+		return isLabel(strings.TrimSuffix(strings.Trim(part, " \t"), "="))
+	}), ";")
+}
+
+// isLabel reports whether a text is a plain word, or nothing.
+func isLabel(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
+	})
+}
+
+// passedCharset returns the name under which a charset is passed on; "" for what is none, such
+// as `none`, and means nothing to browsers.
+func passedCharset(label string) (name string, ok bool) {
+	if name, ok = charsets[strings.ToLower(label)]; ok {
+		return name, true
+	}
+	encoding, err := htmlindex.Get(label)
+	if err != nil { // unknown to browsers (WHATWG Encoding): no charset at all, or one of the past such as UTF-7
+		_, err = ianaindex.MIME.Encoding(label)
+		return "", err != nil && isLabel(label)
+	}
+	if _, ok = encoding.(*charmap.Charmap); !ok { // several bytes a letter, which may hide ASCII
+		return "", false
+	}
+	name, err = htmlindex.Name(encoding)
+	return name, err == nil
 }
 
 // allEqual reports whether a field that stands several times says one thing.

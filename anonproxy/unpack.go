@@ -77,21 +77,38 @@ func (f *fetch) unpack(res *http.Response, method string) *refusal {
 // unpacked reads what is inside a gzip body, within limits.
 type unpacked struct {
 	packed  io.ReadCloser
-	gzip    *gzip.Reader // nil where there is nothing
-	limit   int64        // of the packed bytes; who reads limits the others
+	buffer  *bufio.Reader // over packed, so that nothing behind a member's end is lost
+	gzip    *gzip.Reader  // nil where there is nothing
+	limit   int64         // of the packed bytes; who reads limits the others
 	in, out int64
 }
 
 // begin reads the header.
 func (u *unpacked) begin() error {
-	// With a bufio.Reader nothing behind the end is lost.
-	in := bufio.NewReader(readerFunc(u.readPacked))
-	if _, err := in.Peek(1); err == io.EOF {
+	u.buffer = bufio.NewReader(readerFunc(u.readPacked))
+	if _, err := u.buffer.Peek(1); err == io.EOF {
 		return nil // no body at all
 	}
 	var err error
-	u.gzip, err = gzip.NewReader(in)
+	if u.gzip, err = gzip.NewReader(u.buffer); err == nil {
+		u.gzip.Multistream(false)
+	}
 	return err
+}
+
+// next begins the next gzip member. The error is io.EOF where none follows: servers pad
+// bodies with zeros and worse, which browsers take no notice of.
+func (u *unpacked) next() error {
+	if magic, err := u.buffer.Peek(2); err != nil && err != io.EOF {
+		return err
+	} else if string(magic) != "\x1f\x8b" {
+		return io.EOF
+	}
+	if err := u.gzip.Reset(u.buffer); err != nil {
+		return err
+	}
+	u.gzip.Multistream(false)
+	return nil
 }
 
 func (u *unpacked) readPacked(p []byte) (int, error) {
@@ -102,13 +119,15 @@ func (u *unpacked) readPacked(p []byte) (int, error) {
 	return n, err
 }
 
-// Read implements io.Reader. It ends where the body does: what follows a gzip
-// member must be another.
+// Read implements io.Reader. It ends where the last gzip member does.
 func (u *unpacked) Read(p []byte) (int, error) {
 	if u.gzip == nil {
 		return 0, io.EOF
 	}
 	n, err := u.gzip.Read(p)
+	if err == io.EOF {
+		err = u.next()
+	}
 	if u.out += int64(n); u.out > maxRatioFrom && u.out/maxRatio > u.in {
 		return 0, errTooLarge
 	}

@@ -37,19 +37,22 @@ type badEntry struct {
 
 // parseFile returns the declarations of a file, and the entries that are none.
 func parseFile(data []byte, name string) (list []declaration, bad []badEntry, err error) {
-	switch {
-	case len(data) > MaxFile:
+	if len(data) > MaxFile {
 		return nil, nil, fmt.Errorf("reading %s: it is larger than %d bytes", name, MaxFile)
-	case !utf8.Valid(data):
-		return nil, nil, fmt.Errorf("reading %s: it isn't UTF-8", name)
 	}
-	entries, err := splitEntries(data)
-	if err != nil {
+	entries, err := splitEntries(bytes.TrimPrefix(data, []byte("\ufeff"))) // which editors put there
+	switch {
+	case err != nil && !utf8.Valid(data):
+		return nil, nil, fmt.Errorf("reading %s: it isn't UTF-8", name)
+	case err != nil:
 		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	list = make([]declaration, 0, len(entries))
 	for _, e := range entries {
-		d, err := e.declaration()
+		d, err := declaration{}, errors.New("it isn't UTF-8")
+		if utf8.Valid(e.json) {
+			d, err = e.declaration()
+		}
 		d.place = fmt.Sprintf("%s:%d", name, e.line)
 		if err == nil && !d.listed {
 			err = d.tool.Validate()

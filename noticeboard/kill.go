@@ -99,15 +99,21 @@ func isPrefix(path string) bool {
 }
 
 // stops reports whether the kill covers a decoded path. Servers differ in how often they
-// decode, and in whether case, empty segments and parameters of segments ("/a;x/b") mean
+// decode, and in whether case, blanks, empty segments and parameters of segments ("/a;x/b") mean
 // anything to them; a stop holds for all that one of them may take for the path.
 func (k Kill) stops(path string) bool {
 	if k.Prefix == "" {
 		return true
 	}
 	exact, bare := reading(k.Prefix, false), reading(k.Prefix, true)
+	covers := func(decoded string) bool {
+		return under(reading(decoded, false), exact) || strings.Contains(decoded, ";") && under(reading(decoded, true), bare)
+	}
 	for _, decoded := range decodings(path) {
-		if under(reading(decoded, false), exact) || strings.Contains(decoded, ";") && under(reading(decoded, true), bare) {
+		if covers(decoded) {
+			return true
+		}
+		if end := strings.IndexAny(decoded, "?#"); end >= 0 && covers(decoded[:end]) { // to who decodes before it splits
 			return true
 		}
 	}

@@ -298,17 +298,18 @@ func TestFileWithoutStorage(t *testing.T) {
 
 // Case 27: a board starts without the entries that can't be used.
 func TestCase27StartsWithoutBadEntries(t *testing.T) {
-	file := toolsFile(t, `[
+	file := toolsFile(t, "\ufeff"+`[
 		{"name": "a", "title": "A"}, {"name": "a", "title": "Again"}, {"name": "", "title": "", "description": "", "url": ""},
 		{"name": "maps", "title": "Not the configuration's"}, {"name": "bad", "wikiveil": {"origin": "https://tool.lan"}}, 5,
+		{"name": "latin", "title": "Caf`+"\xe9"+`"},
 		{"name": "good", "wikiveil": {"origin": "https://good.example.org"}}
 	]`)
 	l := mustLive(t, files(t), file, mapsTool())
 	s := l.Status()
-	if s.Tools != 2 || s.Pending != 1 || len(s.LeftOut) != 5 || s.FileErr != nil {
+	if s.Tools != 2 || s.Pending != 1 || len(s.LeftOut) != 6 || s.FileErr != nil {
 		t.Fatalf("status %+v", s)
 	}
-	for i, want := range []string{"tools.json:2: a tool's name must be", `.lan is no top-level domain`, "must be a JSON object", `:2: tool "a" is declared twice`, `tool "maps" is declared twice`} {
+	for i, want := range []string{"tools.json:2: a tool's name must be", `.lan is no top-level domain`, "must be a JSON object", "tools.json:4: it isn't UTF-8", `:2: tool "a" is declared twice`, `tool "maps" is declared twice`} {
 		if !strings.Contains(s.LeftOut[i].Error(), want) {
 			t.Errorf("%v, want %s", s.LeftOut[i], want)
 		}

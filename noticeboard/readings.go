@@ -55,17 +55,17 @@ func decodeAgain(path string) string {
 }
 
 // segments splits a path as the most generous server does: characters that only look
-// like a dot or a slash count as one, and so does a backslash.
+// like a dot or a slash count as one, and so does a backslash; those that nobody sees don't count.
 func segments(path string) []string {
 	if strings.ContainsFunc(path, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		path = norm.NFKC.String(path)
+		path = norm.NFKC.String(strings.Map(seen, path))
 	}
 	return strings.Split(strings.ReplaceAll(path, `\`, "/"), "/")
 }
 
 // HasDotSegment reports whether a server may find a segment of dots alone in a decoded
 // path, such as `..`: however often it decodes, and with a segment's parameters
-// (`..;a`) or blanks at its end cut off.
+// (`..;a`), blanks and control bytes at its end cut off, or what follows a zero byte.
 func HasDotSegment(path string) bool {
 	for _, decoded := range decodings(path) {
 		if slices.ContainsFunc(segments(decoded), isDots) {
@@ -75,11 +75,29 @@ func HasDotSegment(path string) bool {
 	return false
 }
 
+// seen drops what has no form of its own, such as a soft hyphen.
+func seen(r rune) rune {
+	if unicode.Is(unicode.Cf, r) {
+		return -1
+	}
+	return r
+}
+
 func isDots(segment string) bool {
 	bare, _, _ := strings.Cut(segment, ";")
-	bare = strings.TrimRightFunc(bare, unicode.IsSpace)
+	bare = withoutEnd(bare)
 	return bare != "" && strings.Trim(bare, ".") == ""
 }
+
+// withoutEnd cuts off what servers don't take for part of a segment: a zero byte and what follows it, and
+// blanks and control bytes at its end.
+func withoutEnd(segment string) string {
+	segment, _, _ = strings.Cut(segment, "\x00")
+	return strings.TrimRightFunc(segment, isBlank)
+}
+
+// isBlank takes a plus sign for a blank too, as forms do.
+func isBlank(r rune) bool { return r == '+' || unicode.IsSpace(r) || unicode.IsControl(r) }
 
 // reading is a decoded path in the one form in which paths are compared: without case,
 // empty segments, and blanks and dots at the end of a segment; without parameters of
@@ -91,7 +109,9 @@ func reading(path string, cutParameters bool) string {
 		if cutParameters {
 			segment, _, _ = strings.Cut(segment, ";")
 		}
-		if segment = strings.TrimRight(segment, ". "); segment != "" {
+		segment, _, _ = strings.Cut(segment, "\x00")
+		segment = strings.TrimRightFunc(segment, func(r rune) bool { return r == '.' || isBlank(r) })
+		if segment != "" {
 			b.WriteByte('/')
 			b.WriteString(strings.Map(folded, segment))
 		}
@@ -102,8 +122,11 @@ func reading(path string, cutParameters bool) string {
 	return b.String()
 }
 
-// folded returns one rune for all that differ by case alone.
+// folded returns one rune for all that differ by case alone, and for all blanks.
 func folded(r rune) rune {
+	if isBlank(r) {
+		return ' '
+	}
 	first := r
 	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
 		first = min(first, other)

@@ -104,6 +104,8 @@ func TestDisableHoldsInAllReadings(t *testing.T) {
 		"//users/a": true, "/users//a": true, "/./users/a": true, "/%2e/users/a": true, "/users%2Fa": true, "/%75sers/a": true,
 		"/%2575sers/a": true, "/users%252Fa": true, `/users\a`: true, "/users%5Ca": true, "/users./a": true, "/users%20/a": true, "/users .": true,
 		"/%2Fusers": true, "/\uff55sers/a": true, "/users\uff0fa": true, "/users\xc0\xafa": true, "/%EF%BC%8Fusers/a": true,
+		"/users%09/a": true, "/users%00": true, "/users\x00.png/a": true, "/users%3Fa": true, "/users#a": true, "/x%3F/../users/": false, "/users+/a": true, "/%2Busers/": false,
+		"/users\u200b/a": true, "/us%C2%ADers/a": true, "/x%3Fusers": false, "/x;/users/a": false,
 		"/usersx": false, "/user": false, "/x/users/": false, "/user%2Fs": false, "/;users/a": false, "/": false, "/u/sers/": false, "/%users": false,
 	} {
 		if _, err := l.ForProxy("maps", path); (err != nil) != stops {
