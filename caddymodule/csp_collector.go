@@ -67,6 +67,10 @@ func (a *App) newCollector(open func() (reports.Store, error), secret []byte) (*
 			}
 			return ""
 		},
+		Names: func(r *http.Request, text string) bool {
+			client := clientOf(r)
+			return client != nil && client.needle.Finds(text)
+		},
 		Observe: func(outcome string, reason reports.Reason, n int) {
 			m.reports.WithLabelValues(outcome, string(reason)).Add(float64(n))
 		},

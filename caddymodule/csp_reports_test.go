@@ -141,6 +141,24 @@ func TestReportsOfBrowsersAreTaken(t *testing.T) {
 	}
 }
 
+// A reader's own address, in any spelling, is in no report.
+func TestReportsDropTheSendersAddress(t *testing.T) {
+	wiki := newApp(t, nil)
+	e := reportsEdge(t, "reports", wiki)
+	good := oneReport(e.site)
+	for _, host := range []string{"127.61.2.3", "3.2.61.127.isp.example", "7f3d0203.nip.example", "cdn.example"} {
+		if resp, answer := sendReport(t, "http://"+e.site+defaultReportsPath, strings.Replace(good, "cdn.example", host, 1), nil); resp.StatusCode != http.StatusNoContent {
+			t.Errorf("%s: %d %s", host, resp.StatusCode, answer)
+		}
+	}
+	if got := snapshot(t).Origins; len(got) != 1 || got[0].Blocked != "https://cdn.example" {
+		t.Errorf("kept %+v", got)
+	}
+	if n := metricsOf(t, e)[`wikiveil_csp_reports_total{outcome="bad",reason="client_address"}`]; n != 3 {
+		t.Errorf("the metric is %v, want 3", n)
+	}
+}
+
 func TestHostileReportsAreRefused(t *testing.T) {
 	wiki := newApp(t, nil)
 	e := reportsEdge(t, "reports {\n path /r\n }", wiki)

@@ -33,6 +33,9 @@ type Config struct {
 	// Client returns what tells clients apart for the limit, such as the mask; "" for
 	// one that has no limit of its own. Nil limits nobody by himself.
 	Client func(*http.Request) string
+	// Names tells whether a text names the address of who sends a request; what does is not kept.
+	// Nil looks at none.
+	Names func(r *http.Request, text string) bool
 	// Overall and PerClient limit the reports; zero means the defaults.
 	Overall, PerClient Rate
 	// Clients is how many clients are told apart; 0 means [DefaultClients].

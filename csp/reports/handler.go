@@ -56,7 +56,11 @@ func (c *Collector) serve(w http.ResponseWriter, r *http.Request, own func(strin
 	if r.Header.Get("Content-Encoding") != "" {
 		return errEncoding
 	}
-	return c.take(w, r, Parser{Own: own})
+	parser := Parser{Own: own}
+	if c.config.Names != nil {
+		parser.Names = func(text string) bool { return c.config.Names(r, text) }
+	}
+	return c.take(w, r, parser)
 }
 
 // allowOrigin lets a page of another of the wiki's origins send reports. A stranger's

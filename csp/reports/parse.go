@@ -32,6 +32,7 @@ const (
 	BadDocument  Reason = "document_url"
 	BadForeign   Reason = "foreign_document" // of a page of somebody else's
 	BadBlocked   Reason = "blocked_url"
+	BadClient    Reason = "client_address" // names who sends it, as with a server at a reader's home
 )
 
 // A Batch is what one request's body held.
@@ -53,6 +54,8 @@ type Parser struct {
 	// Own tells whether an origin, such as "https://wiki.example", is the wiki's.
 	// Reports of other pages are bad. Nil takes all.
 	Own func(origin string) bool
+	// Names tells whether a text names the address of who sends the reports. Such reports are bad.
+	Names func(text string) bool
 }
 
 // Parse reads one report or many, of any of the three content types, in the forms
@@ -199,5 +202,8 @@ func (p Parser) report(v *violation) (Report, Reason) {
 	}
 	r := Report{Directive: directive, Blocked: what, Disposition: disposition(v.disposition)}
 	r.Gadget, r.Page = source(v.file, page)
+	if p.Names != nil && (p.Names(r.Gadget) || p.Names(r.Page) || p.Names(r.Blocked) && (p.Own == nil || !p.Own(r.Blocked))) {
+		return Report{}, BadClient
+	}
 	return r, ""
 }

@@ -163,6 +163,30 @@ func TestBadRecords(t *testing.T) {
 	}
 }
 
+// What names the sender's own address isn't kept, but for the wiki's own origin.
+func TestSendersAddressIsNotKept(t *testing.T) {
+	parser := Parser{Own: own, Names: func(text string) bool { return strings.Contains(text, "7f0b1621") }}
+	record := func(blocked, file string) string {
+		return `{"csp-report":{"document-uri":"` + wiki + `/wiki/A","effective-directive":"img-src","blocked-uri":"` + blocked + `","source-file":"` + file + `"}}`
+	}
+	for text, reports := range map[string]int{
+		record("https://cdn.example/x", ""):                                                  1,
+		record("https://7f0b1621.home.example/x", ""):                                        0,
+		record("https://cdn.example/7f0b1621?7f0b1621", ""):                                  1, // of which the origin alone is kept
+		record("https://cdn.example/x", wiki+"/load.php?modules=ext.gadget.7f0b1621"):        0,
+		strings.ReplaceAll(record("https://cdn.example/x", ""), "/wiki/A", "/wiki/7f0b1621"): 0,
+	} {
+		got := parser.Parse([]byte(text), "")
+		if len(got.Reports) != reports || got.Bad[BadClient] != 1-reports {
+			t.Errorf("%s: %v, bad %v", text, got.Reports, got.Bad)
+		}
+	}
+	parser.Names = func(text string) bool { return strings.Contains(text, "wiki.example") }
+	if got := parser.Parse([]byte(record(wiki+"/x", "")), ""); len(got.Reports) != 1 {
+		t.Errorf("the wiki's own origin: %v", got.Bad)
+	}
+}
+
 func TestBatches(t *testing.T) {
 	good := violationOf("https://cdn.example")
 	for name, c := range map[string]struct {
