@@ -33,8 +33,16 @@ func leakSpellings(addr netip.Addr) []string {
 		join("%d", "-") + ".isp.example", back("-") + ".isp.example", back(".") + ".in-addr.arpa", join("%d", "_"), "[" + join("%d", ", ") + "]",
 		join("%02x", ":"), join("%02x", "-"), `\x` + join("%02x", `\x`), join("%%%02x", ""),
 		base64.StdEncoding.EncodeToString(b[:]), fmt.Sprintf("2001:0:4136:e378:8000:63bf:%x:%x", ^n>>16, ^n&0xffff), fmt.Sprintf("fe80::5efe:%x:%x", n>>16, n&0xffff),
+		fmt.Sprint(int32(n)), "dsl" + join("%03d", "") + ".isp.example", mappedNibbles(n) + ".ip6.arpa",
 		"100%" + dotted, "2001:db8:9::1%" + dotted,
 	}, leakCodings(dotted)...)
+}
+
+// mappedNibbles are the digits of ::ffff:127.0.0.1 from behind.
+func mappedNibbles(n uint32) string {
+	nibbles := strings.Split(fmt.Sprintf("%024x%08x", 0xffff, n), "")
+	slices.Reverse(nibbles)
+	return strings.Join(nibbles, ".")
 }
 
 func leakSpellingsV6(b [16]byte) []string {
@@ -43,7 +51,7 @@ func leakSpellingsV6(b [16]byte) []string {
 	slices.Reverse(nibbles)
 	return append([]string{
 		digits, strings.ToUpper(digits), "id=" + digits[:16], strings.ReplaceAll(full, ":", "-"), strings.ReplaceAll(full, ":", "_"), full[:19],
-		strings.Join(nibbles, ".") + ".ip6.arpa", base64.StdEncoding.EncodeToString(b[:]), strings.ToUpper(full[:9]) + full[9:],
+		strings.ReplaceAll(fmt.Sprint(b[:]), " ", ", "), strings.Join(nibbles, ".") + ".ip6.arpa", base64.StdEncoding.EncodeToString(b[:]), strings.ToUpper(full[:9]) + full[9:],
 	}, leakCodings(full)...)
 }
 

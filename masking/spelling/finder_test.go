@@ -60,6 +60,11 @@ func plainV4(of map[string]string, b [4]byte) {
 	of["slashes"] = "/" + join("%d", "/", b[:]...) + "/"
 	of["spaces"] = join("%d", " ", b[:]...)
 	of["decimal"] = fmt.Sprint(n)
+	of["decimal, signed"] = fmt.Sprint(int32(n))
+	of["padded, glued"] = "dsl" + join("%03d", "", b[:]...) + ".isp.example"
+	nibbles := strings.Split("00000000000000000000ffff"+fmt.Sprintf("%08x", n), "")
+	slices.Reverse(nibbles)
+	of["ip6.arpa, mapped"] = strings.Join(nibbles, ".") + ".ip6.arpa"
 	of["octal number"] = fmt.Sprintf("0%o", n)
 	of["hex number"] = fmt.Sprintf("0x%08x", n)
 	of["hex"] = fmt.Sprintf("%08x", n)
@@ -130,6 +135,8 @@ func plainV6(of map[string]string, b [16]byte) {
 	of["decimal"] = new(big.Int).SetBytes(b[:]).String()
 	of["base64 bytes"] = base64.StdEncoding.EncodeToString(b[:])
 	of["base64url bytes"] = base64.RawURLEncoding.EncodeToString(b[:])
+	of["JSON list"] = strings.ReplaceAll(fmt.Sprint(b[:]), " ", ", ")
+	of["JSON list, tight"] = strings.ReplaceAll(fmt.Sprint(b[:]), " ", ",")
 	of["dotted end"] = fmt.Sprintf("%s:%d.%d.%d.%d", full[:29], b[12], b[13], b[14], b[15])
 	of["zone"] = addr.String() + "%eth0"
 }
@@ -244,6 +251,18 @@ func TestCase1FinderFindsEachSpelling(t *testing.T) {
 var surroundings = []string{
 	"{}", "ip={}; lang=en", `{"ip":"{}","t":1764442261}`, "https://wiki.example/w/index.php?title=Main_Page&from={}&oldid=1231231",
 	"a, {}, b", "({})", `for="{}";proto=https`, "x:{}", "x/{}/y", "id.{}.example", "v1 {} Mozilla/5.0 (X11; Linux x86_64; rv:153.0)",
+}
+
+// Case 1. The host's half of an address goes with its network: it may hold the number of a network card.
+func TestCase1NothingOfTheHostIsLeft(t *testing.T) {
+	addr := netip.MustParseAddr("2001:db8:1:2:3:4:5:6")
+	f, all := finderOf(addr), spellingsOf(addr)
+	for _, name := range []string{"JSON list", "JSON list, tight", "hex, colons", "full", "hex", "dashes", "dots"} {
+		got, _ := f.Replace("a="+strings.Trim(all[name], "[]")+"; b", "M")
+		if got != "a=M; b" {
+			t.Errorf("%s: %q is left of %q", name, got, all[name])
+		}
+	}
 }
 
 // Whatever strangers write around it, an address is found, as are those of strangers themselves.

@@ -9,6 +9,7 @@ type chain struct {
 	count     int
 	end       int
 	separator string
+	whole     rest
 }
 
 // hex finds addresses in hex digits.
@@ -91,17 +92,19 @@ func (s *scanner) chain(text string, c *chain, from, end int) {
 	size := end - from
 	if gap := text[c.end:from]; c.count > 0 && size >= c.width && isHexSeparator(gap) {
 		if gap != c.separator { // only the last group may belong to this one
+			c.whole = rest{}
 			last := (c.count - 1) & 31
 			c.ring[0], c.from[0], c.count, c.separator = c.ring[last], c.from[last], 1, gap
 		}
 		c.push(text, from)
+		c.whole.grow(s, c.end)
 		s.chainAddrs(text, c)
 		if size == c.width {
 			return
 		}
 	}
 	// The last digits may be the first group of others.
-	c.count, c.width, c.separator = 0, min(size, 2), ""
+	c.count, c.width, c.separator, c.whole = 0, min(size, 2), "", rest{}
 	c.push(text, end-c.width)
 }
 
@@ -137,13 +140,23 @@ func (s *scanner) chainAddrs(text string, c *chain) {
 			}
 		}
 		if c.count >= 8 {
-			if network := c.number(8); network != 0 && s.to.V6(network, 0, 64) {
-				s.hit(c.from[(c.count-8)&31], c.end)
+			if network := c.number(8); network != 0 && c.whole.groups == 0 && s.to.V6(network, 0, 64) && s.hit(c.from[(c.count-8)&31], c.end) {
+				c.whole = rest{len(s.hits) - 1, 8}
 			}
 		}
 		return
 	}
-	if c.count >= 12 { // nibbles
+	if c.count >= 32 { // nibbles, of what may carry an IPv4 address too
+		var back [2]uint64
+		for i := range 32 {
+			back[i/16] = back[i/16]<<4 | uint64(c.ring[(c.count-1-i)&31])
+		}
+		from := c.from[c.count&31]
+		if s.v6(back[0], back[1], from, c.end) || s.v6(c.nibbles(32), c.number(16), from, c.end) {
+			return
+		}
+	}
+	if c.count >= 12 {
 		known := min(c.count, 16)
 		from := c.from[(c.count-known)&31]
 		var reversed uint64
@@ -158,6 +171,14 @@ func (s *scanner) chainAddrs(text string, c *chain) {
 			s.hit(from, c.end)
 		}
 	}
+}
+
+// nibbles returns the first sixteen of so many last ones.
+func (c *chain) nibbles(last int) (v uint64) {
+	for i := last; i > last-16; i-- {
+		v = v<<4 | uint64(c.ring[(c.count-i)&31])
+	}
+	return v
 }
 
 // number returns the last groups as one.

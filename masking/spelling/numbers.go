@@ -17,6 +17,20 @@ type quad struct {
 	parts     [4]number
 	count     int
 	separator string
+	from      [8]int // of the last eight,
+	octets    uint64 // which are these
+	whole     rest
+}
+
+// rest is what may follow the network of an IPv6 address: so many more groups of it.
+type rest struct{ hit, groups int }
+
+// grow adds a group that follows to the address that was found.
+func (r *rest) grow(s *scanner, end int) {
+	if r.groups > 0 {
+		r.groups--
+		s.hits[r.hit].end = end
+	}
 }
 
 // numbers finds addresses of numbers: 127.0.0.1 with any separator, padded or octal or 0x7f, from behind, in fewer
@@ -36,6 +50,7 @@ func (s *scanner) numbers(text string) {
 		s.portOf(text, &q, n)
 		q.push(text, n)
 		s.quad(text, &q)
+		s.octets(&q, n)
 	}
 }
 
@@ -70,11 +85,15 @@ func (q *quad) push(text string, n number) {
 		case q.count > 1 && gap == q.separator:
 		case isSeparator(gap):
 			q.parts[0], q.count, q.separator = q.parts[(q.count-1)&3], 1, gap
+			q.from[0] = q.parts[0].from
 		default:
 			q.count = 0
 		}
+		if q.count < 2 {
+			q.whole = rest{}
+		}
 	}
-	q.parts[q.count&3] = n
+	q.parts[q.count&3], q.from[q.count&7] = n, n.from
 	q.count++
 	if n.value > 255 && n.octal > 255 && q.count != 2 && q.count != 3 {
 		q.count = 0
@@ -131,6 +150,17 @@ func (s *scanner) quad(text string, q *quad) {
 	}
 }
 
+// octets takes the IPv6 address whose octets the last numbers are, as [32, 1, 13, 184, …].
+func (s *scanner) octets(q *quad, n number) {
+	q.octets = q.octets<<8 | n.value&0xff
+	if q.whole.grow(s, n.end); n.value > 255 || q.count < 8 || q.whole.groups > 0 || q.octets == 0 {
+		return
+	}
+	if s.to.V6(q.octets, 0, 64) && s.hit(q.from[q.count&7], n.end) {
+		q.whole = rest{len(s.hits) - 1, 8}
+	}
+}
+
 // portOf adds a number to the address right before it, if it's that one's port: 127-0-0-1-50123.
 func (s *scanner) portOf(text string, q *quad, n number) {
 	if q.count < 4 || n.value < 256 || n.value > 65535 || len(s.hits) == 0 {
@@ -142,6 +172,18 @@ func (s *scanner) portOf(text string, q *quad, n number) {
 	}
 }
 
+// padded takes an address of four numbers of three digits with nothing between them, as in dsl127000000001.isp.example.
+func (s *scanner) padded(n number) bool {
+	var addr uint32
+	for rest, shift := n.value, 0; shift < 32; rest, shift = rest/1000, shift+8 {
+		if rest%1000 > 255 {
+			return false
+		}
+		addr |= uint32(rest%1000) << shift
+	}
+	return s.v4(addr, n.from, n.end)
+}
+
 // lone takes an address that is one number.
 func (s *scanner) lone(text string, n number) {
 	switch digits := n.end - n.from; {
@@ -149,6 +191,10 @@ func (s *scanner) lone(text string, n number) {
 		if addr := uint32(n.value); n.value < 1<<32 && !s.v4(addr, n.from, n.end) {
 			s.v4(swap(addr), n.from, n.end)
 		}
+		if n.from > 0 && text[n.from-1] == '-' && n.value <= 1<<31 { // signed, as Java has it
+			s.v4(-uint32(n.value), n.from-1, n.end)
+		}
+	case digits == 12 && s.padded(n):
 	case digits <= 12 && n.octal < 1<<32:
 		s.v4(uint32(n.octal), n.from, n.end)
 	case digits >= 30 && digits <= 39:
