@@ -31,7 +31,7 @@ var carrying = []string{"error", "rewrite", "vars"}
 // gap is a handler that a request can come to without the one that must come before.
 type gap struct {
 	handler handler
-	kept    string // the placeholder whose value the handler keeps; "" if the handler hands the request on by itself
+	kept    string // what the handler, or matcher, keeps of the address; "" if the handler hands the request on by itself
 }
 
 // walker follows the ways of requests through a server's routes.
@@ -42,6 +42,8 @@ type walker struct {
 	gaps   []gap
 	depth  int
 	beside []route // sites without the covering handler beside those that have it
+
+	captures []capture // of addresses, before the covering handler
 
 	// What is undone after client_mask, see undone.go.
 	undone    []Warning
@@ -63,6 +65,8 @@ func (w *walker) list(routes []route, covered bool) bool {
 func (w *walker) route(r route, covered bool) bool {
 	if covered {
 		w.lookAtMatchers(r)
+	} else {
+		w.lookForCaptures(r)
 	}
 	for _, h := range r.handlers {
 		covered = w.handler(h, covered)
@@ -77,6 +81,9 @@ func (w *walker) handler(h handler, covered bool) bool {
 	}
 	if covered {
 		w.lookAtHandler(h)
+	}
+	if covered || slices.Contains(carrying, h.name) {
+		w.lookForCaptured(h)
 	}
 	switch {
 	case h.name == "subroute":
@@ -96,7 +103,7 @@ func (w *walker) handler(h handler, covered bool) bool {
 	}
 	if !covered && !w.allowed(h.name) {
 		w.gaps = append(w.gaps, gap{handler: h})
-	} else if !covered && !w.cover.ErrorsOnly && slices.Contains(carrying, h.name) && !slices.Contains(w.before, h.name) {
+	} else if !covered && !w.cover.ErrorsOnly && slices.Contains(carrying, h.name) && !w.named(h.name) {
 		if kept := addressPlaceholder(h.text()); kept != "" {
 			w.gaps = append(w.gaps, gap{handler: h, kept: kept})
 		}
@@ -108,8 +115,11 @@ func (w *walker) handler(h handler, covered bool) bool {
 	return covered
 }
 
+// named reports whether the config lets a handler come before client_mask.
+func (w *walker) named(name string) bool { return slices.Contains(w.before, name) }
+
 func (w *walker) allowed(name string) bool {
-	return slices.Contains(passive, name) || slices.Contains(addressReaders, name) || slices.Contains(w.before, name) ||
+	return slices.Contains(passive, name) || slices.Contains(addressReaders, name) || w.named(name) ||
 		!w.cover.Answers && slices.Contains(answering, name)
 }
 

@@ -45,8 +45,8 @@ func Servers(app *caddyhttp.App, logger *zap.Logger, covers ...Cover) error {
 
 func (c Cover) refusal(g gap) error {
 	if g.kept != "" {
-		return fmt.Errorf("%s comes before client_mask and keeps the client's address from %s, which could come to the app later: "+
-			"take out the `order` that puts it there, or, if it may see addresses, name it: client_mask { before %s }", g.Error(), g.kept, g.handler.name)
+		return fmt.Errorf("%s, at %s, comes before client_mask and keeps the client's address from %s, which could come to the app later: "+
+			"take out the `order` that puts it there, or, if it may see addresses, name it: client_mask { before %[1]s }", g.handler.name, g.handler.place, g.kept)
 	}
 	if c.ErrorsOnly {
 		return fmt.Errorf("%s answers errors of a site with %s before it: move %[2]s to the top of the site, before handle_errors; in JSON, "+
