@@ -146,6 +146,44 @@ func TestCase9AMaskedLogIsNoOracle(t *testing.T) {
 	}
 }
 
+// Case 9: of a request that was scrubbed, the debug log shows no mask where a guess was right.
+func TestCase9ScrubbedRequestsAreNoOracle(t *testing.T) {
+	a := newApp(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Echo", "127.61.2.2, 127.61.2.3") })
+	e := newEdge(t, `{
+		{GLOBAL}
+		wikiveil {
+			secret `+testSecret+`
+		}
+	}
+	http://{SITE} {
+		log {
+			output file {DIR}/access.log
+			format masked
+		}
+		client_mask {
+			site family
+		}
+		reverse_proxy `+a.address()+`
+	}`)
+	for _, client := range []string{"127.61.2.3", "127.99.8.7"} {
+		send(t, from(t, client), "GET", "http://"+e.site+"/", http.Header{"X-Guess": {"127.61.2.2, 127.61.2.3:80, 127.61.2.4"}, "Referer": {"http://x/7f3d0203"}})
+	}
+	eventually(t, "the entries", func() bool { return strings.Count(e.readLog(t), "upstream roundtrip") == 2 })
+	lines := logLines(t, filepath.Join(e.dir, "access.log"), 2)
+	for line := range strings.Lines(e.readLog(t)) {
+		if strings.Contains(line, "upstream roundtrip") {
+			lines = append(lines, line)
+		}
+	}
+	for _, line := range lines {
+		for _, want := range []string{`"X-Guess":["masked, masked, masked"]`, `"Referer":["http://x/masked"]`, `"X-Echo":["masked, masked"]`} {
+			if !strings.Contains(line, want) {
+				t.Errorf("no %s in %s", want, line)
+			}
+		}
+	}
+}
+
 // Case 10: nothing of a look-up or a consent is logged, by whatever spelling of the path.
 func TestCase10PagesOfTheEdgeInLogs(t *testing.T) {
 	const mask = "2001:2f:1:2:3:4:5:6"

@@ -55,7 +55,7 @@ func describeRequest(logged caddyhttp.LoggableHTTPRequest, pages privatePages) (
 		known, _ = vars[varObserved].(*maskedRequest)
 	}
 	if known != nil {
-		about.Client = clientPrefix(known.client.addr, v6Prefix)
+		about.Client, about.Mask = clientPrefix(known.client.addr, v6Prefix), known.client.mask
 	} else if addr, _, refused := clientAddr(logged.Request); refused == nil {
 		about.Client = clientPrefix(addr, v6Prefix)
 	}

@@ -55,6 +55,16 @@ func TestCase9AGuessLooksTheSameForEveryClient(t *testing.T) {
 	}
 }
 
+// Case 9: a request that was scrubbed has the client's mask where its address was; the log doesn't show which of the guesses that is.
+func TestCase9ScrubbedHeadersAreNoOracle(t *testing.T) {
+	line := encode(t, newTestEncoder(true), "for "+testMask, request(map[string][]string{
+		"X-Guess": {"203.0.113.8 " + testMask + " [" + testMask + "]:0 203.0.113.9"}, "Client-Mask": {testMask}, "Referer": {"https://wiki.example/2001:2f::9"},
+	}), zap.String("err", testMask))
+	if strings.Count(line, testMask) != 3 || !strings.Contains(line, `"masked masked masked masked"`) || !strings.Contains(line, "2001:2f::9") {
+		t.Errorf("got %s", line)
+	}
+}
+
 // Fields of every kind, and what a logger was given before, are masked, for a wrapped encoder that
 // isn't known to be plain too.
 func TestEveryKindOfField(t *testing.T) {

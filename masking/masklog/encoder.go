@@ -56,7 +56,7 @@ func (e *Encoder) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*buffe
 // maskLine masks the addresses that a wrapped encoder wrote by itself into a finished line; the versions of user agents
 // stay. The encoder was given nothing that is spelled otherwise, and its own times and numbers aren't touched.
 func (e *entry) maskLine(line *buffer.Buffer) (*buffer.Buffer, error) {
-	e.found = 0
+	e.found, e.finished = 0, true
 	before := line.String()
 	text := before
 	if masked, changed := scan(e, text, true, func(dst []byte, text string) ([]byte, bool) { return append(dst, text...), false }); changed {

@@ -61,7 +61,7 @@ func testRules() *Rules {
 				}
 				return netip.PrefixFrom(addr, bits).Masked()
 			}
-			return Request{prefix(l.peer), prefix(l.client), l.private}, true
+			return Request{Peer: prefix(l.peer), Client: prefix(l.client), Private: l.private}, true
 		},
 		Forwards: func(name string) bool { return name == "X-Forwarded-For" },
 		Page: func(url string) (string, bool) {

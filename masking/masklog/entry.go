@@ -17,6 +17,8 @@ type entry struct {
 	clients  [2]netip.Prefix // the request's client and peer
 	known    int             // of these
 	private  bool
+	appsMask string       // of the client, as the app sees it
+	finished bool         // its line is written, with the masks that belong there
 	found    int          // addresses so far
 	versions []netip.Addr // that were left in a user agent
 	masked   [2]struct {  // the peer's and the client's, which mostly are one
@@ -34,6 +36,9 @@ func (e *entry) see(m zapcore.ObjectMarshaler) bool {
 		return false
 	}
 	e.private = e.private || r.Private
+	if r.Mask != "" {
+		e.appsMask = r.Mask
+	}
 	for _, client := range [...]netip.Prefix{r.Client, r.Peer} {
 		if !client.IsValid() || e.readable(client.Addr()) || slices.Contains(e.clients[:e.known], client) || e.known == len(e.clients) {
 			continue
@@ -63,6 +68,11 @@ func (e *entry) field(key, value string, ofRequest bool) string {
 
 // value masks a header's value, or any other text that has a name.
 func (e *entry) value(key, text string) string {
+	if key == "Client-Mask" { // the edge's own word, wherever the client's address stood
+		if addr, err := netip.ParseAddr(text); err == nil && masking.Is(addr) {
+			return text
+		}
+	}
 	if e.rules.Page != nil && len(text) > 0 && (text[0] == '/' || strings.HasPrefix(text, "http")) {
 		if shown, ours := e.rules.Page(text); ours {
 			text = shown
@@ -159,7 +169,17 @@ func hide(dst []byte, text string) ([]byte, bool) {
 
 // keeps reports whether an address stays: a mask, a server's, none, or a version of a user agent.
 func (e *entry) keeps(addr netip.Addr, agent bool) bool {
-	return addr.IsUnspecified() || masking.Is(addr) || e.readable(addr) || agent && slices.Contains(e.versions, addr) && !e.isClient(addr)
+	if masking.Is(addr) {
+		return e.finished || !e.isOwnMask(addr)
+	}
+	return addr.IsUnspecified() || e.readable(addr) || agent && slices.Contains(e.versions, addr) && !e.isClient(addr)
+}
+
+// isOwnMask reports whether a mask is the client's own. It stands in the headers of a request or answer that were scrubbed, where
+// the address was: beside guesses that became another word, it would tell which was right.
+func (e *entry) isOwnMask(mask netip.Addr) bool {
+	text := mask.String()
+	return text == e.appsMask || slices.ContainsFunc(e.clients[:e.known], func(client netip.Prefix) bool { return e.rules.Mask(client.Addr()) == text })
 }
 
 func (e *entry) isClient(addr netip.Addr) bool {

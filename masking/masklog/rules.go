@@ -47,4 +47,5 @@ type Rules struct {
 type Request struct {
 	Peer, Client netip.Prefix // the address, or the IPv6 prefix that a mask stands for; zero: not known
 	Private      bool         // who is logged in is not shown
+	Mask         string       // that the app sees, if it's known
 }
