@@ -218,16 +218,6 @@ func passedCharset(label string) (name string, ok bool) {
 	return name, err == nil
 }
 
-// allEqual reports whether a field that stands several times says one thing.
-func allEqual(fields []string) bool {
-	for _, field := range fields[1:] {
-		if !strings.EqualFold(strings.TrimSpace(field), strings.TrimSpace(fields[0])) {
-			return false
-		}
-	}
-	return true
-}
-
 // isText tells the types for which a charset means something.
 func isText(mediaType string) bool {
 	return strings.HasPrefix(mediaType, "text/") || strings.HasSuffix(mediaType, "json") || strings.HasSuffix(mediaType, "+xml")

@@ -30,6 +30,7 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 		{"ranges", "ranges v4 16 33", "", []string{"range length 33 is not from 1 to 32", "Caddyfile:3"}},
 		{"ranges of what", "ranges v5 16", "", []string{`not for "v5"`, "Caddyfile:3"}},
 		{"network name", "network Tor! 192.0.2.1", "", []string{`network name "Tor!"`, "Caddyfile:3"}},
+		{"network file", "network tor /etc/tor-exits", "", []string{"write a file as {file./etc/tor-exits}", "Caddyfile:3"}},
 		{"network range", "network tor 192.0.2.300", "", []string{`"192.0.2.300" is neither an IP address nor a CIDR range`, "Caddyfile:3"}},
 		{"network twice", "network tor 192.0.2.1\nnetwork tor 192.0.2.2", "", []string{`network "tor" stands twice`, "Caddyfile:4"}},
 		{"mode", "", "client_mask {\nmode hide\n}", []string{`mode "hide" is neither mask nor observe`, "Caddyfile:9"}},

@@ -43,6 +43,9 @@ func addRanges(text string, to *netipx.IPSetBuilder) error {
 	}
 	if !strings.Contains(text, "{") {
 		prefix, err := masking.ParseRange(value)
+		if err != nil && strings.HasPrefix(value, "/") {
+			return fmt.Errorf("%w: write a file as {file.%s}", err, value)
+		}
 		to.AddPrefix(prefix)
 		return err
 	}
