@@ -281,7 +281,7 @@ func TestSightingsConfigErrors(t *testing.T) {
 	}
 }
 
-// A damaged file is refused with what to do, and left as it is.
+// A damaged file is left as it is, and nothing is published without a record.
 func TestDamagedSightings(t *testing.T) {
 	wiki := newApp(t, nil)
 	config := sightingsSite("") + wiki.address() + "\n}"
@@ -298,9 +298,13 @@ func TestDamagedSightings(t *testing.T) {
 	if err := os.WriteFile(files[0], garbage, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err = loadErr(t, e.expand(config))
-	if err == nil || !strings.Contains(err.Error(), files[0]) {
-		t.Errorf("loading: %v", err)
+	e.load(t, config)
+	wiki.take()
+	if resp, _ := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != http.StatusServiceUnavailable || len(wiki.take()) > 0 {
+		t.Errorf("a POST got %s", resp.Status)
+	}
+	if !strings.Contains(e.readLog(t), files[0]) {
+		t.Error("the log doesn't name the file")
 	}
 	if data, _ := os.ReadFile(files[0]); !bytes.Equal(data, garbage) {
 		t.Error("the file was written to")

@@ -29,6 +29,7 @@ const wholeTool = `tool calendar https://calendar.example.org {
 	purpose "Shows dates"
 	sends "The page's title"
 	personal some
+	names reader
 	retention "A day"
 	source https://git.example.org/calendar
 	privacy https://calendar.example.org/privacy
@@ -62,7 +63,7 @@ const mirrorTool = `tool libraries https://cdn.example.org {
 const wholeToolJSON = `{"name":"calendar","origin":"https://calendar.example.org","hosts":["cdn.example.org"],"kinds":["script","img","data"],
 	"methods":["GET","POST"],"streams":["events","websocket"],"access":"consent","executable":true,"integrity":["` + integrity + `"],
 	"title":"Calendar","url":"https://calendar.example.org/about","author":"A. Maker","purpose":"Shows dates","sends":"The page's title",
-	"personal":"some","retention":"A day","source":"https://git.example.org/calendar","privacy":"https://calendar.example.org/privacy",
+	"personal":"some","names":"reader","retention":"A day","source":"https://git.example.org/calendar","privacy":"https://calendar.example.org/privacy",
 	"contact":"calendar@example.org","reviewer":"R. Viewer","reviewed":"2026-07-01","expires":"2027-01-01T10:00:00Z","disabled":true,
 	"revision":7,"max_size":1048576,"max_request_size":2048,"timeout":"30s","client_limit":"60/1m0s","limit":"600/1m0s","delay":"1s","pseudonym":true}`
 
