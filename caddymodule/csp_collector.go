@@ -99,7 +99,8 @@ func (a *App) reportStore(c *CSP) (string, func() (reports.Store, error), error)
 	if err != nil {
 		return "", nil, err
 	}
-	return "bbolt " + file, func() (reports.Store, error) { return openFileReports(name, file, keep, a.clock.Passed) }, nil
+	passed := a.clock.Passed // not a itself: the store outlives its config
+	return "bbolt " + file, func() (reports.Store, error) { return openFileReports(name, file, keep, passed) }, nil
 }
 
 const hashedName = "sha256-"
