@@ -105,6 +105,8 @@ func (k *keptLogs) end() {
 		if lastLogs != nil && lastLogs.over {
 			lastLogs = nil
 		}
+	} else if lastLogs != nil && lastLogs.before == k {
+		lastLogs.before = nil // a log holds its config
 	}
 	k.before = nil
 }
