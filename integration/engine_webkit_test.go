@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -62,17 +64,24 @@ func startDisplay(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1280x1000x24", "-nolisten", "tcp", "-noreset")
-	cmd.ExtraFiles = []*os.File{writer}
-	startProgram(t, cmd)
-	writer.Close()
 	defer reader.Close()
-	buf := make([]byte, 16)
-	n, err := reader.Read(buf)
+	// The first free number is what all others on this machine try, too, at the same time.
+	display := fmt.Sprintf(":%d", 100+rand.IntN(30_000))
+	cmd := exec.Command("Xvfb", display, "-displayfd", "3", "-screen", "0", "1280x1000x24", "-nolisten", "tcp", "-noreset")
+	cmd.ExtraFiles = []*os.File{writer}
+	err = cmd.Start()
+	writer.Close()
 	if err != nil {
+		t.Fatalf("%v (scripts/install-test-programs installs it)", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // lets it remove its socket
+		_ = cmd.Wait()
+	})
+	if n, err := reader.Read(make([]byte, 16)); n == 0 { // it writes once it listens
 		t.Fatalf("starting Xvfb: %v", err)
 	}
-	return ":" + strings.TrimSpace(string(buf[:n]))
+	return display
 }
 
 // call sends a command and reads its value.
