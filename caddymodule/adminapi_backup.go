@@ -55,7 +55,9 @@ func (a *adminAPI) serveBackup(w http.ResponseWriter, r *http.Request) error {
 			" the right config, and are you the edge's user?", place.DataDir, asked.DataDir)}
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	archive := backup.NewWriter(patientWriter{w, http.NewResponseController(w)})
+	control := http.NewResponseController(w)
+	defer control.SetWriteDeadline(time.Time{}) // for what comes next on the connection
+	archive := backup.NewWriter(patientWriter{w, control})
 	if err := backup.WriteData(place.DataDir, archive); err != nil {
 		a.logger.Error("a backup failed", zap.Error(err))
 		return archive.Fail(err) // the status is sent already

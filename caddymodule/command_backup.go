@@ -18,6 +18,7 @@ import (
 	"github.com/wikiveil/wikiveil/internal/backup"
 	"github.com/wikiveil/wikiveil/internal/durable"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
+	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/audit"
 )
 
@@ -91,6 +92,8 @@ func backUp(cmd *cobra.Command, app *App, storage certmagic.Storage, to *backup.
 		return errors.New("there is nothing to back up: is it the right config, and are you the edge's user?")
 	case has("data/audit.db") && !has("storage/"+audit.KeysKey):
 		return fmt.Errorf("the storage of this config lacks %s, which the audit log is read with: is it the right config?", audit.KeysKey)
+	case has("data/keyring-known.json") && !has("storage/"+masking.RingKey):
+		return fmt.Errorf("the storage of this config lacks %s, which the edge has had: is it the right config?", masking.RingKey)
 	}
 	return nil
 }

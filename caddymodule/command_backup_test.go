@@ -18,7 +18,7 @@ import (
 	"testing"
 
 	"github.com/wikiveil/wikiveil/internal/backup"
-	"github.com/wikiveil/wikiveil/internal/openbolt"
+	"github.com/wikiveil/wikiveil/internal/bolttest"
 )
 
 // backupScene is an edge in a process of its own, with a wiki behind it.
@@ -178,7 +178,7 @@ func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 	s.end(syscall.SIGTERM)
 	e := s.place()
 	s.node, s.config = &node{edge: e}, s.configure(e)
-	if out := s.mustRun("restore", backups[9]); !strings.Contains(out, "Restored: ") {
+	if out := s.mustRun("restore", backups[9]); !strings.Contains(out, "Restored as of ") {
 		t.Errorf("restore says: %s", out)
 	}
 	wantPrivate(t, filepath.Join(e.dir, "data"))
@@ -243,9 +243,7 @@ func checkBackup(t *testing.T, file string) {
 	for _, name := range names {
 		if ext := filepath.Ext(name); ext != ".json" && ext != "" {
 			kinds[ext] = true
-			if err := openbolt.Check(filepath.Join(dir, name)); err != nil {
-				t.Errorf("%s: %v", file, err)
-			}
+			bolttest.Check(t, filepath.Join(dir, name))
 		}
 	}
 	if !kinds[".db"] || !kinds[".sightings"] || staged.Values["wikiveil/keyring.json"] == nil || staged.Values["wikiveil/blocks.jsonl"] == nil {
@@ -312,6 +310,37 @@ func TestCase50BackupWithoutAnEdge(t *testing.T) {
 	s.mustRun("audit", "verify")
 }
 
+// Case 50: an edge lost its disk, and the storage that it shares is newer than the backup. The log says then what is lost.
+func TestCase50RestoreBesideANewerStorage(t *testing.T) {
+	s := newBackupScene(t)
+	mask := edit(t, s.edge, s.wiki, "127.50.0.1")
+	file := filepath.Join(s.dir, "backup.tar")
+	s.mustRun("backup", "--output", file)
+	eventually(t, "a look-up", func() bool {
+		status, _, err := s.lookUp(from(t, "127.9.9.9"), mask)
+		return err == nil && status == 200
+	})
+	s.end(syscall.SIGTERM)
+	stored := files(t, filepath.Join(s.dir, "storage", "wikiveil"))
+	if err := os.RemoveAll(filepath.Join(s.dir, "data")); err != nil {
+		t.Fatal(err)
+	}
+	s.wantRefusal("--force to move them aside", "restore", file)
+	if out := s.mustRun("restore", "--data-only", file); !strings.Contains(out, "and 0 values of the storage") {
+		t.Errorf("restore says: %s", out)
+	}
+	wantSame(t, "restoring the data alone", stored, files(t, filepath.Join(s.dir, "storage", "wikiveil")))
+	failed := launch(t, s.edge, s.config)
+	err := <-failed.exited
+	failed.exited <- err
+	if said := failed.output.String() + s.readLog(t); err == nil || !strings.Contains(said, "accept-loss") {
+		t.Errorf("it starts with an older log: %v\n%s", err, said)
+	}
+	s.mustRun("audit", "accept-loss", "--reason", "its disk is lost")
+	s.start(s.edge)
+	s.mustRun("audit", "verify")
+}
+
 // checkDirect wants all that the edge has in a backup.
 func checkDirect(t *testing.T, file string) {
 	t.Helper()
@@ -323,6 +352,18 @@ func checkDirect(t *testing.T, file string) {
 	m, err := backup.Verify(f)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The log's head is never ahead of the log, nor what the data_dir knows of the key ring ahead of that.
+	var order []string
+	for _, f := range m.Files {
+		for _, part := range []string{"audit_heads/", "keyring-known.json", "data/audit.db", "wikiveil/keyring.json"} {
+			if strings.Contains(f.Name, part) {
+				order = append(order, part)
+			}
+		}
+	}
+	if got := strings.Join(order, " "); got != "audit_heads/ keyring-known.json data/audit.db wikiveil/keyring.json" {
+		t.Errorf("the order is %s", got)
 	}
 	all, _ := json.Marshal(m)
 	for _, name := range []string{"data/audit.db", "data/node_id", "data/keyring-known.json", "data/quotas.db", "data/sightings/",

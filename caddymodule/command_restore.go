@@ -25,7 +25,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "restore",
-		Usage: "<backup> [--force] [--address <interface>] [--config <path> [--adapter <name>]]",
+		Usage: "<backup> [--force] [--data-only] [--address <interface>] [--config <path> [--adapter <name>]]",
 		Short: "Restores a backup into the data_dir and the storage of an edge that isn't running",
 		Long: `
 Puts what "wikiveil backup" wrote where the config has its data_dir and its storage. The file is
@@ -34,10 +34,14 @@ verified first, as a whole. Stop all edges that share the storage.
 Where there are such files or keys already, it refuses; with --force it moves them aside and deletes
 nothing. Run it as the edge's user.
 
+With --data-only it restores data_dir alone, as where one edge of several lost its disk, and the storage stays
+as it is.
+
 A backup brings back secrets that were destroyed since it was made, and blocks that were removed.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			addAdminFlags(cmd)
 			cmd.Flags().Bool("force", false, "Moves aside what is there")
+			cmd.Flags().Bool("data-only", false, "Restores data_dir alone and leaves the storage as it is")
 			cmd.Args = cobra.ExactArgs(1)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				cmd.SilenceUsage = true
@@ -51,6 +55,7 @@ func runRestore(cmd *cobra.Command, name string) error {
 	config, _ := cmd.Flags().GetString("config")
 	adapter, _ := cmd.Flags().GetString("adapter")
 	force, _ := cmd.Flags().GetBool("force")
+	dataOnly, _ := cmd.Flags().GetBool("data-only")
 	app, storage, err := configOf(cmd.Context(), config, adapter)
 	if err != nil {
 		return err
@@ -71,7 +76,13 @@ func runRestore(cmd *cobra.Command, name string) error {
 	if err := checkNotRunning(cmd, place); err != nil {
 		return err
 	}
-	aside, err := makeRoom(cmd.Context(), app, storage, place.DataDir, force)
+	var keys []string
+	if !dataOnly {
+		if keys, err = storedKeys(cmd.Context(), app, storage); err != nil {
+			return err
+		}
+	}
+	aside, err := makeRoom(cmd.Context(), storage, keys, place.DataDir, force)
 	if err != nil {
 		return err
 	}
@@ -83,6 +94,9 @@ func runRestore(cmd *cobra.Command, name string) error {
 		return fmt.Errorf("%s: %w; nothing was restored", name, err)
 	}
 	defer staged.Close()
+	if dataOnly {
+		clear(staged.Values)
+	}
 	if aside != nil {
 		if err := aside(); err != nil {
 			return fmt.Errorf("moving aside what is there: %w", err)
@@ -91,15 +105,22 @@ func runRestore(cmd *cobra.Command, name string) error {
 	if err := putBack(cmd.Context(), storage, staged); err != nil {
 		return fmt.Errorf("%w; not all is restored: do it again with --force", err)
 	}
-	_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Restored: %d files and values as of %s, into %s and %v.\n%s", len(manifest.Files),
-		manifest.Made.Format(time.RFC3339), place.DataDir, storage, afterRestore)
+	next := afterRestore
+	if dataOnly {
+		next = afterData
+	}
+	_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Restored as of %s: the files in %s, and %d values of the storage.\n%s",
+		manifest.Made.Format(time.RFC3339), place.DataDir, len(staged.Values), next)
 	return err
 }
 
-const afterRestore = `Next: start the edge, and look at "wikiveil keys list": a secret that was destroyed since then is back. Into an empty data_dir
-and storage a backup starts as it is. Where the edge says that the audit log is an older copy than its head, as with a storage that is newer, say so
-in the log: wikiveil audit accept-loss --config FILE --reason TEXT
+const (
+	afterRestore = `Next: start the edge and look at "wikiveil keys list": a secret that was destroyed since then is back.
 `
+	afterData = `Next: start the edge. Where it says that its audit log is an older copy, say so in the log:
+wikiveil audit accept-loss --config FILE --reason TEXT
+`
+)
 
 // checkNotRunning refuses where an edge has the data_dir.
 func checkNotRunning(cmd *cobra.Command, place backupPlace) error {
@@ -125,12 +146,8 @@ func checkNotRunning(cmd *cobra.Command, place backupPlace) error {
 }
 
 // makeRoom returns what moves away all that is in the way, nil if nothing is. Without force it refuses then.
-func makeRoom(ctx context.Context, app *App, storage certmagic.Storage, dir string, force bool) (aside func() error, err error) {
+func makeRoom(ctx context.Context, storage certmagic.Storage, keys []string, dir string, force bool) (aside func() error, err error) {
 	names, err := backup.DataFiles(dir)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := storedKeys(ctx, app, storage)
 	if err != nil {
 		return nil, err
 	}

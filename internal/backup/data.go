@@ -175,7 +175,11 @@ func addBolt(dir, file, name string, w *Writer) error {
 	return w.Add(dataPrefix+name, size, io.NewSectionReader(temp, 0, size), damaged)
 }
 
+// copyAsIs copies a damaged file; one that is no file at all leaves an empty one.
 func copyAsIs(file string, to *os.File) error {
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
 	from, err := os.Open(file)
 	if err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"github.com/wikiveil/wikiveil/internal/durable"
 )
 
-// maxValue is the most that a value of the storage has: it is held in memory.
-const maxValue = 256 << 20
+// maxValues is the most that the values of the storage have together: they are held in memory.
+const maxValues = 256 << 20
 
 // Verify reads all of an archive and puts nothing anywhere.
 func Verify(r io.Reader) (Manifest, error) {
@@ -50,10 +50,11 @@ func Stage(r io.Reader, dir string) (_ *Staged, err error) {
 		return nil, err
 	}
 	defer root.Close()
+	room := int64(maxValues)
 	_, err = Read(r, func(name string, size int64, content io.Reader) error {
 		if key, ok := strings.CutPrefix(name, storagePrefix); ok {
-			if size > maxValue {
-				return fmt.Errorf("%w: it has %d bytes", ErrFormat, size)
+			if room -= size; room < 0 {
+				return fmt.Errorf("%w: the values of the storage have more than %d bytes", ErrFormat, maxValues)
 			}
 			value, err := io.ReadAll(content)
 			s.Values[key] = value

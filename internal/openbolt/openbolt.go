@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -81,20 +82,6 @@ func opened(path string) *entry {
 	return open[clean(path)]
 }
 
-// Check has a closed file's pages walked through: each is to be either in use, once, or free.
-func Check(path string) error {
-	return view(path, func(tx *bbolt.Tx) error {
-		var errs []error
-		for err := range tx.Check() {
-			errs = append(errs, err)
-		}
-		if len(errs) > 0 {
-			return fmt.Errorf("%w: %w", ErrDamaged, errors.Join(errs...))
-		}
-		return nil
-	})
-}
-
 // CheckFree tells whether no other process has the file open for writing, as [ErrInUse].
 func CheckFree(path string) error {
 	err := view(path, func(*bbolt.Tx) error { return nil })
@@ -107,6 +94,13 @@ func CheckFree(path string) error {
 // view reads a file that this process doesn't have open, under its lock. A page that makes no sense, or can't be read,
 // makes bbolt panic or fault.
 func view(path string, do func(*bbolt.Tx) error) (err error) {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	} else if !info.Mode().IsRegular() { // opening it might wait for ever
+		return fmt.Errorf("%s: %w: it is not a regular file", path, ErrDamaged)
+	}
 	var file *os.File
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

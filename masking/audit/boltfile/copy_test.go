@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/wikiveil/wikiveil/internal/bolttest"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
 )
 
@@ -49,9 +50,7 @@ func TestCase50CopyOfAnOpenFile(t *testing.T) {
 		if err := to.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := openbolt.Check(to.Name()); err != nil {
-			t.Fatal(err)
-		}
+		bolttest.Check(t, to.Name())
 		for i := range 3 { // as strict as the start is, also after more commits
 			again, err := Open(to.Name(), nil)
 			if err != nil {
