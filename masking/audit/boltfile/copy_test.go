@@ -24,6 +24,18 @@ func TestCase50CopyOfAnOpenFile(t *testing.T) {
 	put := func(f *File, i int) error {
 		return f.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put([]byte(strconv.Itoa(i)), make([]byte, 900)) })
 	}
+	const keys = 10_000 // so that who copies the bytes takes longer than a commit
+	err = f.Update(func(tx *bbolt.Tx) error {
+		for i := range keys {
+			if err := tx.Bucket(bucket).Put([]byte(strconv.Itoa(i)), make([]byte, 900)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	stop, writer := make(chan struct{}), sync.WaitGroup{}
 	writer.Go(func() {
 		for i := 0; ; i++ {
@@ -32,14 +44,14 @@ func TestCase50CopyOfAnOpenFile(t *testing.T) {
 				return
 			default:
 			}
-			if err := put(f, i%50); err != nil {
+			if err := put(f, i*7919%keys); err != nil {
 				t.Error(err)
 				return
 			}
 		}
 	})
 	parities := map[int]bool{}
-	for range 200 {
+	for range 20 {
 		to, err := os.CreateTemp(t.TempDir(), "copy")
 		if err != nil {
 			t.Fatal(err)
@@ -59,7 +71,7 @@ func TestCase50CopyOfAnOpenFile(t *testing.T) {
 			if i == 0 {
 				again.View(func(tx *bbolt.Tx) error { parities[tx.ID()%2] = true; return nil })
 			}
-			if err := put(again, 100+i); err != nil {
+			if err := put(again, keys+i); err != nil {
 				t.Fatal(err)
 			}
 			if err := again.Close(); err != nil {
