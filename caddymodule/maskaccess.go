@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/access"
@@ -119,22 +117,6 @@ func (c *MaskAccess) checkLabel(apps string, labels []string) error {
 		return nil
 	}
 	return fmt.Errorf("no client_mask has the site label %q (there are: %q), so no mask would be known here; set `site`", label, labels)
-}
-
-// maskLabels are the labels of the config's masks.
-func maskLabels(ctx caddy.Context, missing string) (labels []string) {
-	for _, config := range configcheck.Handlers(configcheck.HTTPApp(ctx), "client_mask") {
-		var mask struct {
-			Site *string `json:"site"`
-		}
-		_ = json.Unmarshal(config, &mask) // its own provisioning says what is wrong
-		label := missing
-		if mask.Site != nil {
-			label = *mask.Site
-		}
-		labels = append(labels, label)
-	}
-	return labels
 }
 
 func (c *MaskAccess) rights() (map[string]access.Rights, error) {
