@@ -66,6 +66,11 @@ func attackByWorker(t *testing.T, s *consentScene, b *browser, mode string) {
 	}
 	defer restore()
 	s.openWiki(t, b)
+	// A connection from before the reload may still be answered by the config of then.
+	wait(t, "the wiki without a policy", func() bool {
+		return evaluate[bool](t, b, `fetch('/index.php/Main_Page', {cache: 'no-store'}).then(response => !response.headers.has('Content-Security-Policy'))`)
+	})
+	s.openWiki(t, b)
 	evaluate[chromedp.Void](t, b, `navigator.serviceWorker.register(`+quote(workerURL+mode)+`).then(() => navigator.serviceWorker.ready).then(() => {})`)
 	b.waitFor(t, `navigator.serviceWorker.controller`)
 	// The baseline: it stands between, and reads the wiki's own answer.

@@ -16,7 +16,7 @@ import (
 // readers can let a tool through, and WebKitGTK, whose readers can't, since scripts there can write any cookie.
 func TestEnginesConsent(t *testing.T) {
 	s := newConsentScene(t)
-	for _, name := range []string{"Firefox", "WebKitGTK"} {
+	for _, name := range others() {
 		t.Run(name, func(t *testing.T) {
 			e := engines[name](t, s.authority)
 			s.wantNothing(t, e, "before")

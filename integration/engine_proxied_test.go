@@ -23,7 +23,7 @@ const enginePage = "header / Content-Type text/html\nrespond / `<!doctype html><
 func TestEnginesNeverRunProxiedAnswers(t *testing.T) {
 	tool := startTool(t, hostile)
 	a := newAuthority(t)
-	for _, name := range []string{"Firefox", "WebKitGTK"} {
+	for _, name := range others() {
 		t.Run(name, func(t *testing.T) {
 			e := engines[name](t, a)
 			t.Run("baseline", func(t *testing.T) {
