@@ -227,7 +227,7 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 	noRing("after a reload")
 	// A restart on the empty storage.
 	n.end(syscall.SIGTERM)
-	known := filepath.Join(n.dir, "data", "keyring-known.json")
+	known := filepath.Join("data", "keyring-known.json") // the directory's name has numbers, which logs hide
 	for _, what := range []string{"validate", "run"} {
 		out, err := command(t, n.edge, what, "--config", c.config(n.edge, "keep 1")).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), known) {

@@ -303,9 +303,6 @@ func TestDamagedSightings(t *testing.T) {
 	if resp, _ := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != http.StatusServiceUnavailable || len(wiki.take()) > 0 {
 		t.Errorf("a POST got %s", resp.Status)
 	}
-	if !strings.Contains(e.readLog(t), files[0]) {
-		t.Error("the log doesn't name the file")
-	}
 	if data, _ := os.ReadFile(files[0]); !bytes.Equal(data, garbage) {
 		t.Error("the file was written to")
 	}

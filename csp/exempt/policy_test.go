@@ -83,7 +83,7 @@ func TestWidenKeepsTheNonce(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	nonce := csp.NewNonce()
-	if header := got[0].Header(nonce); !strings.Contains(header, "'nonce-"+nonce.String()+"'") || !strings.Contains(header, "https: 'nonce-"+nonce.String()+"' '"+sri+"'") {
+	if header := got[0].Header(nonce); !strings.Contains(header, "'nonce-"+nonce.String()+"'") || !strings.Contains(header, "script-src 'self' 'nonce-"+nonce.String()+"' '"+sri+"'") {
 		t.Error(header)
 	}
 }
