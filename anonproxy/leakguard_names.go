@@ -106,7 +106,7 @@ func lastWord(text []byte) string {
 }
 
 // userWords say that a user's name follows, as services call it.
-var userWords = setOf(`u who me nick nickname handle screenname displayname realname fullname uname owner creator editor actor member contributor
+var userWords = setOf(`u by who me nick nickname handle screenname displayname realname fullname uname owner creator editor actor member contributor
 	contributors contribs author authors profile profiles people person patroller reader`)
 
 // userSpaces are what MediaWiki's namespaces of users, and of their talk pages, have in them in large languages.

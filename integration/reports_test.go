@@ -143,6 +143,7 @@ func TestChromiumReportsToEndpoint(t *testing.T) {
 				on_demand
 			}
 			csp {
+				site wiki
 				reports
 			}
 			header Content-Type text/html
