@@ -247,6 +247,12 @@ func send(t *testing.T, client *http.Client, method, url string, header http.Hea
 		}
 		r.Header[name] = values
 	}
+	return exchange(t, client, r)
+}
+
+// exchange does a request and returns the response with its body read.
+func exchange(t *testing.T, client *http.Client, r *http.Request) (*http.Response, string) {
+	t.Helper()
 	resp, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)

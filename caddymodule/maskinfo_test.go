@@ -89,16 +89,7 @@ func postForm(t *testing.T, client *http.Client, target, form string, header htt
 		r.Header = header.Clone()
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
+	return exchange(t, client, r)
 }
 
 // askMasks looks masks up as a program, with a reason after "&reason=", and decodes the answer.

@@ -229,9 +229,9 @@ func (h *failingHeads) Store(ctx context.Context, head Checkpoint) error {
 	return h.Heads.Store(ctx, head)
 }
 
-// Where the head can't be stored, no reveal is answered; look-ups go on. A crash in between leaves the
-// file ahead of its head, which is taken.
-func TestRevealNeedsItsHead(t *testing.T) {
+// openWithFailingHeads opens a new log whose heads can be made to fail.
+func openWithFailingHeads(t *testing.T) (string, *failingHeads, *Log) {
+	t.Helper()
 	path := logPath(t)
 	store, err := OpenBolt(path)
 	if err != nil {
@@ -242,6 +242,13 @@ func TestRevealNeedsItsHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path, heads, l
+}
+
+// Where the head can't be stored, no reveal is answered; look-ups go on. A crash in between leaves the
+// file ahead of its head, which is taken.
+func TestRevealNeedsItsHead(t *testing.T) {
+	path, heads, l := openWithFailingHeads(t)
 	broken := errors.New("storage is away")
 	heads.err.Store(&broken)
 	for range 2 {
@@ -358,16 +365,7 @@ func TestOlderHeadIsReplaced(t *testing.T) {
 
 // Many reveals at once share heads.
 func TestRevealsShareHeads(t *testing.T) {
-	path := logPath(t)
-	store, err := OpenBolt(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	heads := &failingHeads{Heads: headsOf(path)}
-	l, err := Open(Config{Store: store, Keys: testKeys(t, 1), Heads: heads, Node: "edge-1"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, heads, l := openWithFailingHeads(t)
 	defer mustClose(t, l)
 	const n = 200
 	done := make(chan error, n)
