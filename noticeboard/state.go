@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 )
 
 // StateKey is the storage key the state is kept under.
@@ -21,15 +23,8 @@ const stateLock = "wikiveil_noticeboard"
 // storageTimeout bounds one exchange with the storage, its lock included.
 const storageTimeout = 30 * time.Second
 
-// Storage is where nodes share the state: the part that is needed of a
-// certmagic.Storage, which Caddy's storage modules are. Load of a missing key
-// returns an error that is [fs.ErrNotExist].
-type Storage interface {
-	Lock(ctx context.Context, name string) error
-	Unlock(ctx context.Context, name string) error
-	Load(ctx context.Context, key string) ([]byte, error)
-	Store(ctx context.Context, key string, value []byte) error
-}
+// Storage is where nodes share the state.
+type Storage = shareddoc.Storage
 
 // ErrVanished: a state that was there is gone from the storage. The last one read holds,
 // and nothing is written in its place: an unmounted disk looks like that too.
