@@ -16,8 +16,9 @@ import (
 type RedisNode struct {
 	Addr string // host:port
 
-	t   testing.TB
-	cmd *exec.Cmd
+	t     testing.TB
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process has ended
 }
 
 // URL is the node's.
@@ -26,12 +27,25 @@ func (n *RedisNode) URL() string { return "redis://" + n.Addr }
 // StartRedisNode starts a server with a configuration file of these lines; {PORT} and {DIR} in them are its own.
 func StartRedisNode(t testing.TB, lines ...string) *RedisNode {
 	t.Helper()
-	n := &RedisNode{Addr: freeAddr(t), t: t}
-	port, dir := n.Addr[strings.LastIndexByte(n.Addr, ':')+1:], t.TempDir()
+	for range 10 {
+		n := &RedisNode{Addr: freeAddr(t), t: t}
+		if n.start(lines) {
+			return n
+		}
+	}
+	t.Fatal("ten Redis servers ended at their start")
+	return nil
+}
+
+// start reports whether the server answers. One that ends at once found its port, or that of the cluster bus, taken
+// in the meantime.
+func (n *RedisNode) start(lines []string) bool {
+	n.t.Helper()
+	port, dir := n.Addr[strings.LastIndexByte(n.Addr, ':')+1:], n.t.TempDir()
 	config := append([]string{"port {PORT}", "bind 127.0.0.1", "dir {DIR}", "logfile {DIR}/log", "protected-mode no"}, lines...)
 	file := filepath.Join(dir, "conf")
 	if err := os.WriteFile(file, []byte(strings.NewReplacer("{PORT}", port, "{DIR}", dir).Replace(strings.Join(config, "\n"))+"\n"), 0o600); err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	args := []string{file}
 	if strings.Contains(strings.Join(lines, "\n"), "sentinel monitor") {
@@ -39,11 +53,33 @@ func StartRedisNode(t testing.TB, lines ...string) *RedisNode {
 	}
 	n.cmd = exec.Command("redis-server", args...)
 	if err := n.cmd.Start(); err != nil {
-		t.Fatalf("starting redis-server: %v (Debian: apt-get install redis-server)", err)
+		n.t.Fatalf("starting redis-server: %v (Debian: apt-get install redis-server)", err)
 	}
-	t.Cleanup(n.Kill)
-	Await(t, "a Redis on "+n.Addr, func() bool { return strings.Contains(n.try("ping"), "PONG") })
-	return n
+	n.ended = make(chan struct{})
+	go func() {
+		n.cmd.Wait()
+		close(n.ended)
+	}()
+	n.t.Cleanup(n.Kill)
+	up := false
+	Await(n.t, "a Redis on "+n.Addr, func() bool {
+		up = !n.hasEnded() && strings.Contains(n.try("ping"), "PONG")
+		return up || n.hasEnded()
+	})
+	if !up {
+		log, _ := os.ReadFile(filepath.Join(dir, "log"))
+		n.t.Logf("a Redis on %s ended at its start:\n%s", n.Addr, log)
+	}
+	return up
+}
+
+func (n *RedisNode) hasEnded() bool {
+	select {
+	case <-n.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // freeAddr is a port whose cluster bus port, ten thousand higher, is most likely free too.
@@ -67,7 +103,7 @@ func freeAddr(t testing.TB) string {
 func (n *RedisNode) Kill() {
 	if n.cmd != nil {
 		n.cmd.Process.Signal(syscall.SIGKILL)
-		n.cmd.Wait()
+		<-n.ended
 		n.cmd = nil
 	}
 }
