@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
-	"github.com/wikiveil/wikiveil/anonproxy/linkage"
+	"github.com/wikiveil/wikiveil/bench/linkage"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 

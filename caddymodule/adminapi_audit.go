@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 const (

@@ -17,7 +17,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 const (

@@ -19,7 +19,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 func (e *edge) auditFile() string { return filepath.Join(e.dir, "data", "audit.db") }

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 // nodeFile is beside the audit log: a node is who has the data, whatever the host is called. A container

@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 // auditReport tells whether a log is what was written. Nothing of its entries is in it.

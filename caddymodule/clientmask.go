@@ -15,9 +15,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
-	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
 func init() {

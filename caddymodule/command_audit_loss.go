@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 func auditLossCommand() *cobra.Command {

@@ -16,7 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 // save writes what somebody has saved to a file.

@@ -18,8 +18,8 @@ import (
 	"github.com/wikiveil/wikiveil/internal/backup"
 	"github.com/wikiveil/wikiveil/internal/durable"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/audit"
 )
 
 func init() {

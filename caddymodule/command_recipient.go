@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/lookup/seal"
 )
 
 // recipientCommand is `keys recipient`.

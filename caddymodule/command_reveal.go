@@ -10,7 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/lookup/seal"
 )
 
 func init() {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/seal"
 )
 
 // testEpoch is the epoch of a configured ring.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
-	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 const (

@@ -19,7 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wikiveil/wikiveil/csp/reports"
-	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 // reportsSite collects reports; {CSP} is what else the directive has.

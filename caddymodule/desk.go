@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/internal/redisclient"
-	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
 // QuotaConfig bounds what each user may do a day (UTC), since comparing masks is an oracle.

@@ -4,10 +4,10 @@ import (
 	"errors"
 
 	"github.com/wikiveil/wikiveil/csp/reports"
-	"github.com/wikiveil/wikiveil/masking/access"
-	"github.com/wikiveil/wikiveil/masking/audit"
-	"github.com/wikiveil/wikiveil/masking/audit/boltfile"
-	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
+	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
 )
 
 // inUse reports whether err is that another process has a file.

@@ -14,9 +14,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/access"
-	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
 // MaskAccess says who may look masks up and reveal them, and where. The handlers mask_info and

@@ -15,7 +15,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 // auditSite is a site with mask_info whose audit log is node edge-1's unless options say otherwise.

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
 func init() {

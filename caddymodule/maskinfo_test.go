@@ -16,7 +16,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 // maskSite is a site with mask_info whose users are known by basic_auth, with their names as passwords.

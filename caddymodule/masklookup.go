@@ -10,10 +10,10 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/audit"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/access"
-	"github.com/wikiveil/wikiveil/masking/audit"
-	"github.com/wikiveil/wikiveil/masking/sightings"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 

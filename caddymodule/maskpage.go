@@ -17,7 +17,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
 var (

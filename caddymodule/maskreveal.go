@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
-	"github.com/wikiveil/wikiveil/masking/access"
+	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
 func init() {

@@ -12,11 +12,11 @@ import (
 	"strings"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/audit"
+	"github.com/wikiveil/wikiveil/lookup/seal"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/access"
-	"github.com/wikiveil/wikiveil/masking/audit"
-	"github.com/wikiveil/wikiveil/masking/seal"
-	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
 const (

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
-	"github.com/wikiveil/wikiveil/masking/access"
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 // Attacks on the form, and everything that can go wrong when it is sent.

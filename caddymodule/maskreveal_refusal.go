@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
-	"github.com/wikiveil/wikiveil/masking/access"
-	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
 
 // revealError is why nothing is revealed, where neither access nor confirmation refuse.

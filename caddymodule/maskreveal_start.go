@@ -8,9 +8,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/access"
-	"github.com/wikiveil/wikiveil/masking/audit"
 )
 
 // maxStartForm is more than the one mask in the form that starts a reveal needs.

@@ -9,8 +9,8 @@ import (
 	"net/netip"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/sightings"
 )
 
 // revealSubject is what the wiki's server says of a reveal to its other origin: whose, of which mask.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/lookup/seal"
 )
 
 // newRecipients makes identity files and returns them with their recipients.

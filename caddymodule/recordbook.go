@@ -16,11 +16,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/lookup/geo"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
+	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
+	"github.com/wikiveil/wikiveil/lookup/sightings/redisstore"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/geo"
-	"github.com/wikiveil/wikiveil/masking/sightings"
-	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
-	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
 )
 
 // recordStores and recordBooks are in use over config reloads. A store is a place that one

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 // redisFront is a TCP address in front of a Redis that may not be there: a balancer's, say.

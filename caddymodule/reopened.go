@@ -11,9 +11,9 @@ import (
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/internal/health"
 	"github.com/wikiveil/wikiveil/internal/reopen"
-	"github.com/wikiveil/wikiveil/masking/access"
-	"github.com/wikiveil/wikiveil/masking/audit/boltfile"
-	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
 
 // openFile opens a store of the data_dir. One that can't be opened is down, and what needs it answers 503; only that

@@ -11,8 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/wikiveil/wikiveil/masking/sightings"
-	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
+	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
 )
 
 // unfit is a site that can't be provisioned.

@@ -12,9 +12,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/internal/redisclient"
-	"github.com/wikiveil/wikiveil/masking/geo"
-	"github.com/wikiveil/wikiveil/masking/seal"
-	"github.com/wikiveil/wikiveil/masking/sightings"
+	"github.com/wikiveil/wikiveil/lookup/geo"
+	"github.com/wikiveil/wikiveil/lookup/seal"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
 
 // SightingsConfig makes the edge remember which clients were seen, so that authorised

@@ -16,10 +16,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/wikiveil/wikiveil/masking/geo/geotest"
-	"github.com/wikiveil/wikiveil/masking/seal"
-	"github.com/wikiveil/wikiveil/masking/sightings"
-	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
+	"github.com/wikiveil/wikiveil/lookup/seal"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
+	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 // writeASN makes an ASN database in which 127.0.0.0/9 is one organisation's and 127.130.0.0/15 another's.

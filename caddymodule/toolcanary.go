@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/anonproxy/canary"
-	"github.com/wikiveil/wikiveil/masking/audit"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 

@@ -24,11 +24,11 @@ import (
 
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
+	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
+	"github.com/wikiveil/wikiveil/lookup/sightings/redisstore"
+	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/sightings"
-	"github.com/wikiveil/wikiveil/masking/sightings/boltstore"
-	"github.com/wikiveil/wikiveil/masking/sightings/redisstore"
-	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
 )
 
 // edgeProcess names the file with the config of an edge in a process of its own.

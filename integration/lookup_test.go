@@ -19,7 +19,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/wikiveil/wikiveil/masking/geo/geotest"
+	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
 )
 
 // erin's address is of alice's provider, which has a /15, in another city.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/wikiveil/wikiveil/masking/audit"
-	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/lookup/audit"
+	"github.com/wikiveil/wikiveil/lookup/seal"
 )
 
 // revealScene is a wiki over https whose administrators may reveal masks, on another port.

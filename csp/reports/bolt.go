@@ -12,7 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/masking/audit/boltfile"
+	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
 )
 
 // boltDays holds each day's value under its name.

@@ -17,7 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 func redisClient(t testing.TB, server *storetest.Redis) redis.UniversalClient {

@@ -18,8 +18,8 @@ import (
 
 	_ "github.com/wikiveil/wikiveil/caddymodule"
 	"github.com/wikiveil/wikiveil/internal/caddytest"
-	"github.com/wikiveil/wikiveil/masking/geo/geotest"
-	"github.com/wikiveil/wikiveil/masking/seal"
+	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
+	"github.com/wikiveil/wikiveil/lookup/seal"
 )
 
 const exampleFile = "../../Caddyfile.example"

@@ -12,7 +12,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/internal/health"
 	"github.com/wikiveil/wikiveil/internal/redisclient"
-	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/confirm/noncetest"
-	"github.com/wikiveil/wikiveil/masking/sightings/storetest"
+	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 func connect(t *testing.T, server *storetest.Redis) *redis.Client {

@@ -1,0 +1,356 @@
+package sightings
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/wikiveil/wikiveil/lookup/geo"
+	"github.com/wikiveil/wikiveil/lookup/seal"
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// Defaults of a [Config].
+const (
+	DefaultRetention = 90 * 24 * time.Hour
+	DefaultTimeout   = 5 * time.Second
+	DefaultAgain     = time.Hour
+	DefaultKnown     = 1 << 16
+	DefaultSettle    = 10 * time.Minute
+
+	minRetention = 24 * time.Hour
+	freshQueue   = 1 << 14
+
+	// shownNetworks is how many network masks are remembered as stored already.
+	shownNetworks = 1 << 12
+)
+
+// Config says how a book works. Store and Epochs are needed.
+type Config struct {
+	Store Store
+	// Epochs returns the epochs whose secrets are kept; it is called at every look-up. A record of
+	// an epoch that is not among them can't be opened.
+	Epochs func() []masking.Epoch
+	// Geo tells of organisations and places; nil knows nothing.
+	Geo *geo.DB
+	// Sealer seals the address; nil keeps no address at all.
+	Sealer *seal.Sealer
+	// Retention is how long a sighting is kept, at least a day; 0 means [DefaultRetention].
+	// It is deleted within a day and an hour after, or Settle after a start.
+	Retention time.Duration
+	// Timeout is how long SeeDurably waits for the store; 0 means [DefaultTimeout].
+	Timeout time.Duration
+	// Again is how often it is written down that known clients were seen again; 0 means [DefaultAgain].
+	Again time.Duration
+	// Settle is how long a book runs before it deletes anything; 0 means [DefaultSettle]. A configuration that
+	// comes to nothing has ended by then, and a clock that was wrong at the machine's start has been set.
+	Settle time.Duration
+	// Passed is the latest time that has passed for sure: sightings are deleted by it. nil means the book's clock.
+	Passed func() time.Time
+	// Known is how many clients are remembered as known; 0 means [DefaultKnown]. Each takes some 300 bytes.
+	Known int
+	// Limits bound what one network makes.
+	Limits Limits
+	// Log is told when the store fails and when it works again; nil means nobody is.
+	Log *slog.Logger
+}
+
+// A Book records sightings and looks them up. It is safe for concurrent use.
+type Book struct {
+	config   Config
+	observer observer
+	vaults   vaults
+	known    *clients
+	shown    *lru.Cache[shownNetwork, struct{}]
+	commits  *committer
+	now      func() time.Time
+
+	fresh    chan firstSighting
+	quit     chan struct{} // closed by Close
+	builders sync.WaitGroup
+	keeper   sync.WaitGroup
+	closing  sync.Once
+
+	tally   *tally
+	dropped atomic.Uint64
+	over    atomic.Uint64
+}
+
+// firstSighting waits to become an entry.
+type firstSighting struct {
+	Sighting
+	client *client
+}
+
+// New starts a book. Close it before its store.
+func New(config Config) (*Book, error) { return newBook(config, time.Now) }
+
+func newBook(config Config, now func() time.Time) (*Book, error) {
+	if config.Store == nil || config.Epochs == nil {
+		return nil, errors.New("starting the book of sightings: it needs a store and the epochs")
+	}
+	config.Retention = cmp.Or(config.Retention, DefaultRetention)
+	if config.Retention < minRetention {
+		return nil, fmt.Errorf("starting the book of sightings: retention %v is less than a day", config.Retention)
+	}
+	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
+	config.Again = cmp.Or(config.Again, DefaultAgain)
+	config.Known = cmp.Or(config.Known, DefaultKnown)
+	config.Settle = cmp.Or(config.Settle, DefaultSettle)
+	if config.Timeout < 0 || config.Again < 0 || config.Known < 0 || config.Settle < 0 {
+		return nil, errors.New("starting the book of sightings: a number is negative")
+	}
+	if config.Passed == nil {
+		config.Passed = now
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	b := &Book{
+		config:   config,
+		observer: observer{config.Geo, config.Sealer},
+		now:      now,
+		fresh:    make(chan firstSighting, freshQueue),
+		quit:     make(chan struct{}),
+	}
+	var err error
+	if b.tally, err = newTally(config.Limits); err != nil {
+		return nil, fmt.Errorf("starting the book of sightings: %w", err)
+	}
+	if b.shown, err = lru.New[shownNetwork, struct{}](shownNetworks); err != nil {
+		return nil, fmt.Errorf("starting the book of sightings: %w", err)
+	}
+	b.commits = newCommitter(config.Store, config.Log)
+	if b.known, err = newClients(config.Known, b.evicted); err != nil {
+		b.commits.close()
+		return nil, fmt.Errorf("starting the book of sightings: %w", err)
+	}
+	for range max(runtime.GOMAXPROCS(0)/2, 1) {
+		b.builders.Go(b.build)
+	}
+	b.keeper.Go(b.keep)
+	return b, nil
+}
+
+// See records a sighting soon, off the caller's path. Of a known client it only counts. A first
+// sighting waits in a bounded queue; when that is full it is dropped and counted in [Stats],
+// and the client's next request tries again: what must not be lost goes through [Book.SeeDurably].
+func (b *Book) See(s Sighting) {
+	if b.refuse(s) != nil {
+		return
+	}
+	c := b.known.get(s.Mask)
+	part := s.part()
+	again, first := c.arrive(part, clock(s.Time), b.config.Store.Incarnation())
+	b.writeAgain(again)
+	if !first {
+		return
+	}
+	if b.tally.take(part.Day, s.Addr, true) != nil {
+		c.reset(part)
+		b.over.Add(1)
+		return
+	}
+	select {
+	case b.fresh <- firstSighting{s, c}:
+	default:
+		b.drop(s, c)
+	}
+}
+
+// drop lets a first sighting go, so that the client's next request tries again.
+func (b *Book) drop(s Sighting, c *client) {
+	c.reset(s.part())
+	b.tally.giveBack(s.part().Day, s.Addr)
+	b.dropped.Add(1)
+}
+
+// SeeDurably records a sighting and returns nil only when the client has a record on disk (or
+// wherever the store's configuration says it is safe). Many callers at once share one
+// transaction. A client already known to be durable costs nothing. The error is ErrNotDurable;
+// it comes within the timeout, and the next call may succeed.
+func (b *Book) SeeDurably(ctx context.Context, s Sighting) error {
+	if err := b.refuse(s); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	c := b.known.get(s.Mask)
+	if c.durable(s.part(), clock(s.Time), b.config.Store.Incarnation()) {
+		return nil
+	}
+	day := s.part().Day
+	if err := b.tally.take(day, s.Addr, false); err != nil {
+		b.over.Add(1)
+		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	handed := false
+	defer func() {
+		if !handed {
+			b.tally.giveBack(day, s.Addr)
+		}
+	}()
+	entry, v, err := b.entry(s)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	done := make(chan error, 1)
+	deadline := time.NewTimer(b.config.Timeout)
+	defer deadline.Stop()
+	select {
+	case b.commits.urgent <- job{entry: entry, done: done, settle: func(incarnation uint64, err error) {
+		if err != nil {
+			b.tally.giveBack(day, s.Addr)
+			return
+		}
+		b.writeAgain(c.stored(v, incarnation))
+	}}:
+		handed = true
+	case <-deadline.C:
+		return fmt.Errorf("%w: the store is too slow", ErrNotDurable)
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrNotDurable, ctx.Err())
+	case <-b.commits.stopped:
+		return fmt.Errorf("%w: %w", ErrNotDurable, ErrClosed)
+	}
+	select {
+	case err = <-done:
+	case <-deadline.C:
+		err = errors.New("the store is too slow")
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-b.commits.stopped:
+		select {
+		case err = <-done: // it was settled before
+		default:
+			err = ErrClosed
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	return nil
+}
+
+// refuse returns why a sighting can't be recorded at all.
+func (b *Book) refuse(s Sighting) error {
+	select {
+	case <-b.quit:
+		return ErrClosed
+	default:
+	}
+	if s.Site == nil || !clientMask(s.Mask) {
+		return ErrNotMask
+	}
+	if !s.Addr.IsValid() {
+		return masking.ErrInvalidAddress
+	}
+	return nil
+}
+
+func clientMask(mask netip.Addr) bool { return masking.Is(mask) && !masking.IsNetwork(mask) }
+
+func (s Sighting) part() Part { return Part{Day: s.Site.day(s.Time), Epoch: s.Site.epoch.ID()} }
+
+// entry makes the whole record of a first sighting.
+func (b *Book) entry(s Sighting) (Entry, *vault, error) {
+	v, err := b.vaults.get(s.Site.epoch, s.Site.day(s.Time))
+	if err != nil {
+		return Entry{}, nil, err
+	}
+	n, err := b.observer.observe(s)
+	if err != nil {
+		return Entry{}, nil, err
+	}
+	return v.lock(v.ref(s.Mask), n), v, nil
+}
+
+// build makes entries of first sightings, off the path of requests.
+func (b *Book) build() {
+	for {
+		select {
+		case f := <-b.fresh:
+			b.buildOne(f)
+		case <-b.quit:
+			for { // what is queued is still written
+				select {
+				case f := <-b.fresh:
+					b.buildOne(f)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (b *Book) buildOne(f firstSighting) {
+	entry, v, err := b.entry(f.Sighting)
+	if err != nil {
+		b.drop(f.Sighting, f.client)
+		return
+	}
+	b.commits.calm <- job{entry: entry, settle: func(incarnation uint64, err error) {
+		if err != nil {
+			b.drop(f.Sighting, f.client)
+			return
+		}
+		b.writeAgain(f.client.stored(v, incarnation))
+	}}
+}
+
+// writeAgain queues that a client was seen again, if there is anything to say. When
+// the queue is full only a count is lost.
+func (b *Book) writeAgain(a again) {
+	if a.count == 0 {
+		return
+	}
+	select {
+	case b.commits.calm <- a.job():
+	default:
+		b.dropped.Add(a.count)
+	}
+}
+
+// evicted is told of clients that are no longer remembered.
+func (b *Book) evicted(c *client) { b.writeAgain(c.take()) }
+
+// Stats are a book's numbers for metrics.
+type Stats struct {
+	Written uint64 // values stored
+	Failed  uint64 // values the store did not take
+	Dropped uint64 // sightings not recorded because a queue was full or the store failed
+	Queued  int    // first sightings waiting
+	Over    uint64 // sightings not recorded because of the limits of their network
+}
+
+// Stats returns the book's numbers so far.
+func (b *Book) Stats() Stats {
+	return Stats{
+		Written: b.commits.written.Load(),
+		Failed:  b.commits.failed.Load(),
+		Dropped: b.dropped.Load(),
+		Queued:  len(b.fresh),
+		Over:    b.over.Load(),
+	}
+}
+
+// Close writes down what is queued and stops. The store stays open.
+func (b *Book) Close() error {
+	b.closing.Do(func() {
+		close(b.quit)
+		b.builders.Wait()
+		b.keeper.Wait()
+		b.commits.flush() // what was seen again of a client is written after the client
+		b.writeAllAgain()
+		b.commits.close()
+	})
+	return nil
+}
