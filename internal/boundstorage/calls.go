@@ -16,9 +16,19 @@ func (s *Storage) do(ctx context.Context, what string, do func(context.Context, 
 	return err
 }
 
-// write is do for what changes something, for Unlock to wait for.
+// write is do for what changes something, for Unlock to wait for. Once begun it is not cancelled, only bounded: a process
+// that ends waits for a disk that is merely slow.
 func (s *Storage) write(ctx context.Context, what string, do func(context.Context, certmagic.Storage) error) error {
-	return s.do(ctx, what, func(ctx context.Context, inner certmagic.Storage) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	begun := context.WithoutCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		begun, cancel = context.WithDeadline(begun, deadline)
+		defer cancel()
+	}
+	return s.do(begun, what, func(ctx context.Context, inner certmagic.Storage) error {
 		s.mu.Lock()
 		s.writing++
 		s.mu.Unlock()

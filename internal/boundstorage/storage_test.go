@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -109,6 +110,32 @@ type slow struct {
 func (s slow) Store(ctx context.Context, key string, value []byte) error {
 	<-s.release
 	return s.Storage.Store(context.WithoutCancel(ctx), key, value)
+}
+
+// A write that has begun is finished, though whoever asked has gone: nothing of an edge that has stopped changes files any more.
+func TestAWriteBegunIsFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		release := make(chan struct{})
+		s.timeout = DefaultTimeout
+		s.Use(slow{s.files, release})
+		ctx, cancel := context.WithCancel(t.Context())
+		stored := make(chan error)
+		go func() { stored <- s.Store(ctx, "wikiveil/a", []byte("finished")) }()
+		synctest.Wait()
+		cancel()
+		time.Sleep(DefaultTimeout / 2)
+		close(release)
+		if err := <-stored; err != nil {
+			t.Fatal(err)
+		}
+		if data, err := s.files.Load(t.Context(), "wikiveil/a"); err != nil || string(data) != "finished" {
+			t.Errorf("%s, %v", data, err)
+		}
+		if err := s.Store(ctx, "wikiveil/a", []byte("begun after")); !errors.Is(err, context.Canceled) {
+			t.Errorf("a write that begins when nobody waits for it: %v", err)
+		}
+	})
 }
 
 // A write that was abandoned must not undo a later one of another node: its lock stays until it has ended.
