@@ -18,7 +18,7 @@ import (
 	"testing"
 
 	"github.com/wikiveil/wikiveil/internal/backup"
-	"github.com/wikiveil/wikiveil/internal/bolttest"
+	"github.com/wikiveil/wikiveil/internal/testutil/bolttest"
 )
 
 // backupScene is an edge in a process of its own, with a wiki behind it.

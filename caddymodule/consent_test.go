@@ -16,7 +16,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
 const (
@@ -500,7 +500,7 @@ func TestConsentPagesHaveTheirOwnPolicy(t *testing.T) {
 
 // Where several nodes share Redis, a confirmation counts once on all of them.
 func TestConsentNoncesInRedis(t *testing.T) {
-	redis := storetest.StartRedis(t, storetest.Durable...)
+	redis := redistest.Start(t, redistest.Durable...)
 	e := newConsentEdge(t, "{APPOPTIONS}", "sightings {\nredis "+redis.URL+"\n}")
 	time.Sleep(6 * time.Second) // Redis remembers from its first question on, by a clock that may be ahead
 	e.reader().grant("weather")

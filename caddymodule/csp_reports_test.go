@@ -19,7 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wikiveil/wikiveil/csp/reports"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
 // reportsSite collects reports; {CSP} is what else the directive has.
@@ -396,7 +396,7 @@ func TestReportsOutliveReloadsAndRestarts(t *testing.T) {
 
 // Where the sightings are in Redis, so are the reports, for all nodes and for each site apart.
 func TestReportsInRedis(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	wiki := newApp(t, nil)
 	site := func(name, keep string) string {
 		return `http://` + name + `:{PORT} {

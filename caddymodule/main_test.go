@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wikiveil/wikiveil/internal/caddytest"
+	"github.com/wikiveil/wikiveil/internal/testutil/caddytest"
 )
 
 func TestMain(m *testing.M) {

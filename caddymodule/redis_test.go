@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
 // redisFront is a TCP address in front of a Redis that may not be there: a balancer's, say.
@@ -24,7 +24,7 @@ const (
 	frontServes = "serves" // hands on to Redis
 )
 
-func newRedisFront(t *testing.T, mode string, server *storetest.Redis) *redisFront {
+func newRedisFront(t *testing.T, mode string, server *redistest.Server) *redisFront {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,7 +91,7 @@ func redisFrontConfig(f *redisFront, backend string) string {
 // Case 45: Redis is not there at the start, or hangs. The edge starts for reading at once, whatever the number of sites;
 // publishing waits, the log says why, once; and all works when Redis comes, without a reload.
 func TestCase45RedisAwayAtTheStart(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	for _, mode := range []string{frontCloses, frontStalls} {
 		t.Run(mode, func(t *testing.T) {
 			front := newRedisFront(t, mode, server)

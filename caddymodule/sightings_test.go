@@ -16,10 +16,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 // writeASN makes an ASN database in which 127.0.0.0/9 is one organisation's and 127.130.0.0/15 another's.
@@ -136,7 +136,7 @@ func TestSightingsAreRecorded(t *testing.T) {
 
 // A first request by any method but the safe ones, and one that is upgraded, waits for its record.
 func TestNothingIsPublishedUnrecorded(t *testing.T) {
-	redis := storetest.StartRedis(t, storetest.Durable...)
+	redis := redistest.Start(t, redistest.Durable...)
 	wiki := newApp(t, nil)
 	e := newEdge(t, sightingsSite("redis "+redis.URL)+wiki.address()+"\n}")
 	if resp, body := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != 200 {

@@ -23,11 +23,11 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/internal/redisclient"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
 	"github.com/wikiveil/wikiveil/lookup/sightings/redisstore"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -240,7 +240,7 @@ func (p *publisher) waitAccepted(t *testing.T, want int) {
 
 // TestKilledRedisHasRecordedWhatWasPassedOn kills Redis under load, and the edge goes on when it's back.
 func TestKilledRedisHasRecordedWhatWasPassedOn(t *testing.T) {
-	redis := storetest.StartRedis(t, storetest.Durable...)
+	redis := redistest.Start(t, redistest.Durable...)
 	p := setPublisher(t, t.TempDir(), "redis "+redis.URL)
 	p.start(t)
 	stop := p.load(t)

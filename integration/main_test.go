@@ -11,7 +11,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/wikiveil/wikiveil/caddymodule"
-	"github.com/wikiveil/wikiveil/internal/caddytest"
+	"github.com/wikiveil/wikiveil/internal/testutil/caddytest"
 )
 
 // shared is what all tests use of one set-up: the installed wiki that each test

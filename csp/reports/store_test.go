@@ -17,10 +17,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
-func redisClient(t testing.TB, server *storetest.Redis) redis.UniversalClient {
+func redisClient(t testing.TB, server *redistest.Server) redis.UniversalClient {
 	t.Helper()
 	options, err := redis.ParseURL(server.URL)
 	if err != nil {
@@ -30,7 +30,7 @@ func redisClient(t testing.TB, server *storetest.Redis) redis.UniversalClient {
 	return redis.NewClient(options)
 }
 
-func openRedis(t testing.TB, server *storetest.Redis) Store {
+func openRedis(t testing.TB, server *redistest.Server) Store {
 	t.Helper()
 	s, err := NewRedis(redisClient(t, server), "", 0)
 	if err != nil {
@@ -55,7 +55,7 @@ func aDay(t testing.TB, n int) []byte {
 
 // Every store passes this.
 func TestStores(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	path := filepath.Join(t.TempDir(), "new", "reports.db")
 	for name, open := range map[string]func() (Store, error){
 		"bolt":  func() (Store, error) { return OpenBolt(path, 0, nil) },
@@ -170,7 +170,7 @@ func TestOldDaysGo(t *testing.T) {
 		t.Errorf("mode %v, %v, want 600", info.Mode(), err)
 	}
 
-	server := storetest.StartRedis(t)
+	server := redistest.Start(t)
 	kept, err := NewRedis(redisClient(t, server), "other:", 7)
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func TestDamagedFileIsRefusedAndLeft(t *testing.T) {
 }
 
 func TestDamagedDayInRedisIsRefusedAndLeft(t *testing.T) {
-	server := storetest.StartRedis(t)
+	server := redistest.Start(t)
 	day := dayName(time.Now())
 	server.Command("SET", DefaultPrefix+day, "damaged")
 	store := openRedis(t, server)
@@ -278,7 +278,7 @@ func TestDamagedDayInRedisIsRefusedAndLeft(t *testing.T) {
 // Several nodes add up, also while Redis goes and comes back, and nothing is counted
 // twice.
 func TestNodesAddUpInRedis(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	const nodes, each = 3, 200
 	var all []*Collector
 	for range nodes {

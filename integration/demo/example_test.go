@@ -17,7 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	_ "github.com/wikiveil/wikiveil/caddymodule"
-	"github.com/wikiveil/wikiveil/internal/caddytest"
+	"github.com/wikiveil/wikiveil/internal/testutil/caddytest"
 	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 )

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/internal/health"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // scene is a real file storage, bounded; a file of it can be made to hang.
@@ -58,15 +59,6 @@ func (s *scene) hang(t *testing.T, key string) (end func()) {
 	}
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
-
 func TestCase49Hangs(t *testing.T) {
 	s := newScene(t)
 	if data, err := s.Load(t.Context(), "wikiveil/a"); err != nil || string(data) != "one" {
@@ -92,7 +84,7 @@ func TestCase49Hangs(t *testing.T) {
 		t.Errorf("%d calls hang", n)
 	}
 	end()
-	eventually(t, "the storage works", func() bool { return health.Up()["storage"] })
+	testutil.Eventually(t, "the storage works", func() bool { return health.Up()["storage"] })
 	if data, err := s.Load(t.Context(), "wikiveil/a"); err != nil || string(data) != "two" {
 		t.Errorf("%s, %v", data, err)
 	}
@@ -183,7 +175,7 @@ func TestLateLock(t *testing.T) {
 	close(release)
 	limited, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	eventually(t, "the late lock", func() bool { _, err := os.Stat(filepath.Join(s.files.Path, "locks", "lock.lock")); return err != nil })
+	testutil.Eventually(t, "the late lock", func() bool { _, err := os.Stat(filepath.Join(s.files.Path, "locks", "lock.lock")); return err != nil })
 	if err := s.files.Lock(limited, "lock"); err != nil {
 		t.Fatal(err)
 	}

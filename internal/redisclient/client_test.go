@@ -12,7 +12,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/internal/health"
 	"github.com/wikiveil/wikiveil/internal/redisclient"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -99,7 +99,7 @@ func TestCase45NobodyAnswers(t *testing.T) {
 
 // Two users of one config share the connections; the last one closes them.
 func TestShared(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	config := redisclient.Config{URLs: []string{server.URL}}
 	one, two := open(t, config), open(t, config)
 	if one.UniversalClient != two.UniversalClient {
@@ -122,9 +122,9 @@ func TestShared(t *testing.T) {
 
 // A server of another kind than the config says is told of with the way out.
 func TestCase46WrongKind(t *testing.T) {
-	sentinels := storetest.StartSentinels(t)
-	plain := storetest.StartRedis(t, storetest.Durable...)
-	cluster := storetest.StartRedisNode(t, "cluster-enabled yes", "cluster-config-file {DIR}/nodes")
+	sentinels := redistest.StartSentinels(t)
+	plain := redistest.Start(t, redistest.Durable...)
+	cluster := redistest.StartNode(t, "cluster-enabled yes", "cluster-config-file {DIR}/nodes")
 	for name, tt := range map[string]struct {
 		config redisclient.Config
 		want   string

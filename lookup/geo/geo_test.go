@@ -13,6 +13,7 @@ import (
 	"github.com/maxmind/mmdbwriter/mmdbtype"
 	"go.uber.org/goleak"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/geo"
 	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
 )
@@ -215,16 +216,6 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// eventually polls until ok, for what happens on another goroutine's clock.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
-
 func TestHotSwap(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "asn.mmdb"), asnDatabase(t))
 	db, err := geo.Open(geo.Config{ASN: path, Poll: time.Millisecond})
@@ -239,7 +230,7 @@ func TestHotSwap(t *testing.T) {
 	}
 
 	write(t, path, []byte("broken"))
-	eventually(t, "the broken file is noticed", func() bool {
+	testutil.Eventually(t, "the broken file is noticed", func() bool {
 		return status().Err != nil && strings.Contains(status().Err.Error(), "not a whole database")
 	})
 	if got := db.Lookup(addr); got.ASN != 64500 || !status().Built.Equal(built) {
@@ -248,7 +239,7 @@ func TestHotSwap(t *testing.T) {
 
 	newer := built.Add(24 * time.Hour)
 	replace(t, path, geotest.Database(t, "GeoLite2-ASN", newer, geotest.Networks{"203.0.113.0/24": geotest.Organization(64777, "Successor")}))
-	eventually(t, "the new file is in use", func() bool { return db.Lookup(addr).ASN == 64777 })
+	testutil.Eventually(t, "the new file is in use", func() bool { return db.Lookup(addr).ASN == 64777 })
 	if s := status(); s.Err != nil || !s.Built.Equal(newer) {
 		t.Fatalf("Status = %+v", s)
 	}
@@ -256,7 +247,7 @@ func TestHotSwap(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the missing file is noticed", func() bool { return status().Err != nil })
+	testutil.Eventually(t, "the missing file is noticed", func() bool { return status().Err != nil })
 	if got := db.Lookup(addr); got.Org != "Successor" {
 		t.Fatalf("the last good database is lost: %+v", got)
 	}
@@ -281,7 +272,7 @@ func TestLookupWhileSwapping(t *testing.T) {
 	for i := range uint32(20) {
 		number := 70000 + i
 		replace(t, path, geotest.Database(t, "GeoLite2-ASN", built, geotest.Networks{"203.0.113.0/24": geotest.Organization(number, strings.Repeat("x", int(i+1)))}))
-		eventually(t, "the new number", func() bool {
+		testutil.Eventually(t, "the new number", func() bool {
 			got := db.Lookup(addr)
 			if got.ASN == 0 {
 				t.Fatal("a moment without a database")

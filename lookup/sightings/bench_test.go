@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 func benchWorld(b *testing.B, store sightings.Store) *world {
@@ -61,7 +62,7 @@ func BenchmarkSeeDurably(b *testing.B) {
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "sightings/s")
 	}
 	b.Run("bolt", func(b *testing.B) { run(b, openBolt(b, b.TempDir())) })
-	b.Run("redis, synced", func(b *testing.B) { run(b, openRedis(b, storetest.StartRedis(b, storetest.Durable...))) })
+	b.Run("redis, synced", func(b *testing.B) { run(b, openRedis(b, redistest.Start(b, redistest.Durable...))) })
 }
 
 // BenchmarkKnown is what a known client's request pays.
@@ -113,7 +114,7 @@ func BenchmarkLook(b *testing.B) {
 				}
 			}
 		}
-		eventually(b, "all is stored", func() bool { return w.Stats().Written >= uint64(records/days*days) })
+		testutil.Eventually(b, "all is stored", func() bool { return w.Stats().Written >= uint64(records/days*days) })
 		w.setClock(noon)
 		var took []time.Duration
 		look := func(b *testing.B, what func(n uint64) error) {
@@ -151,6 +152,6 @@ func BenchmarkLook(b *testing.B) {
 	b.Run("bolt, one day", func(b *testing.B) { run(b, openBolt(b, b.TempDir()), 1) })
 	b.Run("bolt, ninety days", func(b *testing.B) { run(b, openBolt(b, b.TempDir()), 90) })
 	b.Run("redis, ninety days", func(b *testing.B) {
-		run(b, openRedis(b, storetest.StartRedis(b, storetest.Durable...)), 90)
+		run(b, openRedis(b, redistest.Start(b, redistest.Durable...)), 90)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
@@ -119,7 +120,7 @@ func TestReadsAreCounted(t *testing.T) {
 			w.setClock(noon.Add(time.Duration(i) * time.Minute))
 			w.See(w.sighting("203.0.113.9"))
 		}
-		eventually(t, "the first sighting is stored", func() bool { return w.Stats().Written > 0 })
+		testutil.Eventually(t, "the first sighting is stored", func() bool { return w.Stats().Written > 0 })
 		check := func(what string) {
 			t.Helper()
 			r := w.mustLook("203.0.113.9")
@@ -129,7 +130,7 @@ func TestReadsAreCounted(t *testing.T) {
 		}
 		check("partly in memory")
 		w.WriteAgain()
-		eventually(t, "the rest is stored", func() bool { return w.Stats().Written == 2 })
+		testutil.Eventually(t, "the rest is stored", func() bool { return w.Stats().Written == 2 })
 		check("all stored")
 		if err := errors.Join(w.Close(), store.Close()); err != nil {
 			t.Fatal(err)
@@ -205,10 +206,10 @@ func TestKnownClientCostsNothing(t *testing.T) {
 
 	w.setClock(noon.Add(24 * time.Hour)) // yesterday's record goes a day earlier than today's should
 	w.mustSee("203.0.113.9")
-	eventually(t, "today's record and yesterday's count are stored", func() bool { return store.appends.Load() >= 3 })
+	testutil.Eventually(t, "today's record and yesterday's count are stored", func() bool { return store.appends.Load() >= 3 })
 	before := store.appends.Load()
 	w.mustSee("203.0.113.9")
-	eventually(t, "all is counted", func() bool { return w.mustLook("203.0.113.9").Count == 105 })
+	testutil.Eventually(t, "all is counted", func() bool { return w.mustLook("203.0.113.9").Count == 105 })
 	if store.appends.Load() > before+1 {
 		t.Error("a known client costs writes on the second day")
 	}
@@ -223,7 +224,7 @@ func TestForgottenClientIsStoredAgain(t *testing.T) {
 		}
 	}
 	for i := range 6 {
-		eventually(t, "counts of clients that are no longer remembered are stored", func() bool { return w.mustLook(addr(i)).Count == 6 })
+		testutil.Eventually(t, "counts of clients that are no longer remembered are stored", func() bool { return w.mustLook(addr(i)).Count == 6 })
 	}
 }
 
@@ -248,7 +249,7 @@ func TestGroupCommit(t *testing.T) {
 	for range n {
 		<-started
 	}
-	eventually(t, "the first append", func() bool { return store.appends.Load() == 1 })
+	testutil.Eventually(t, "the first append", func() bool { return store.appends.Load() == 1 })
 	release()
 	wg.Wait()
 	if got := store.appends.Load(); got > n/10 {
@@ -273,14 +274,14 @@ func TestFailingStore(t *testing.T) {
 		t.Errorf("the error holds the address: %v", err)
 	}
 	w.See(w.sighting(addr(3)))
-	eventually(t, "the read is dropped", func() bool { return w.Stats().Dropped == 1 })
+	testutil.Eventually(t, "the read is dropped", func() bool { return w.Stats().Dropped == 1 })
 	w.wantError(addr(2), sightings.ErrUnknown)
 	w.mustLook(addr(1))
 
 	store.fail(nil) // and all is well again, without a restart
 	w.mustSee(addr(2))
 	w.See(w.sighting(addr(3)))
-	eventually(t, "the read is recorded", func() bool { return w.Stats().Written == 3 })
+	testutil.Eventually(t, "the read is recorded", func() bool { return w.Stats().Written == 3 })
 	for i := 1; i <= 3; i++ {
 		if r := w.mustLook(addr(i)); r.Count != 1 {
 			t.Errorf("%s: %+v", addr(i), r)
@@ -298,9 +299,9 @@ func TestCountsSurviveAFailure(t *testing.T) {
 	}
 	store.fail(errors.New("full"))
 	w.WriteAgain()
-	eventually(t, "the count could not be written", func() bool { return w.Stats().Failed == 1 })
+	testutil.Eventually(t, "the count could not be written", func() bool { return w.Stats().Failed == 1 })
 	store.fail(nil)
-	eventually(t, "it is counted on", func() bool { return w.mustLook(addr(1)).Count == 6 })
+	testutil.Eventually(t, "it is counted on", func() bool { return w.mustLook(addr(1)).Count == 6 })
 	w.mustSee(addr(2)) // the store works again
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -327,7 +328,7 @@ func TestHangingStore(t *testing.T) {
 	}
 	release()
 	// A slow disk may need longer than this timeout for the first commit after it.
-	eventually(t, "the store works again", func() bool {
+	testutil.Eventually(t, "the store works again", func() bool {
 		return w.SeeDurably(context.Background(), w.sighting(addr(3))) == nil
 	})
 	w.mustLook(addr(3))
@@ -348,14 +349,14 @@ func TestFullQueue(t *testing.T) {
 		t.Fatal("nothing was dropped")
 	}
 	release()
-	eventually(t, "the rest is stored", func() bool { return w.Stats().Written == n-dropped })
+	testutil.Eventually(t, "the rest is stored", func() bool { return w.Stats().Written == n-dropped })
 	for i := range n { // the next request of each tries again
 		w.See(w.sighting(addr(i)))
 		for w.Stats().Queued > sightings.FreshQueue/2 {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	eventually(t, "all clients are stored", func() bool { return w.Stats().Written >= n })
+	testutil.Eventually(t, "all clients are stored", func() bool { return w.Stats().Written >= n })
 	for i := 0; i < n; i += 97 {
 		w.mustLook(addr(i))
 	}

@@ -16,10 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -153,7 +154,7 @@ func verify(t *testing.T, dir string, addrs []string, round int) {
 // TestRedisKilledUnderLoad kills Redis while requests are recorded: none that was durable is lost, the
 // others fail in time, and it goes on by itself when Redis is back.
 func TestRedisKilledUnderLoad(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	w := newWorld(t, openRedis(t, server))
 	var mu sync.Mutex
 	var durable []string
@@ -189,23 +190,23 @@ func TestRedisKilledUnderLoad(t *testing.T) {
 	}
 	for round := range crashes {
 		good, _ := count()
-		eventually(t, "sightings are durable (again)", func() bool { now, _ := count(); return now > good+100 })
+		testutil.Eventually(t, "sightings are durable (again)", func() bool { now, _ := count(); return now > good+100 })
 		time.Sleep(time.Duration(rand.IntN(20_000)) * time.Microsecond)
 		_, bad := count()
 		server.Kill()
-		eventually(t, fmt.Sprintf("sightings fail (round %d)", round), func() bool { _, now := count(); return now > bad })
+		testutil.Eventually(t, fmt.Sprintf("sightings fail (round %d)", round), func() bool { _, now := count(); return now > bad })
 		server.Start()
 	}
 	stop()
 	writers.Wait()
-	eventually(t, "it works again", func() bool { return w.SeeDurably(context.Background(), w.sighting("203.0.113.9")) == nil })
-	eventually(t, "look-ups too", func() bool { // the client lets go of its last dial's error after a second
+	testutil.Eventually(t, "it works again", func() bool { return w.SeeDurably(context.Background(), w.sighting("203.0.113.9")) == nil })
+	testutil.Eventually(t, "look-ups too", func() bool { // the client lets go of its last dial's error after a second
 		_, err := w.Look(context.Background(), w.mask("203.0.113.9"))
 		return err == nil
 	})
 	for _, a := range durable {
 		// The client's pool reports its last failure to dial until it has dialled again.
-		eventually(t, "the store answers", func() bool {
+		testutil.Eventually(t, "the store answers", func() bool {
 			_, err := w.Look(context.Background(), w.mask(a))
 			if err != nil && !errors.Is(err, sightings.ErrUnavailable) {
 				t.Fatalf("%s was durable: %v", a, err)

@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 // smallDisk mounts a file system that is soon full.
@@ -122,7 +123,7 @@ func TestFullDisk(t *testing.T) {
 
 // Redis with appendfsync always ends itself when its disk is full; that is a stopped Redis.
 func TestFullDiskUnderRedis(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	server.Kill()
 	smallDisk(t, server.Dir)
 	server.Start()
@@ -140,7 +141,7 @@ func TestFullDiskUnderRedis(t *testing.T) {
 	server.Kill()
 	free()
 	server.Start()
-	eventually(t, "it works again", func() bool {
+	testutil.Eventually(t, "it works again", func() bool {
 		return w.SeeDurably(context.Background(), w.sighting(addr(200_000))) == nil
 	})
 	w.wantAll(t, append(durable, addr(200_000)))

@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/internal/redisclient"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/geo"
 	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
 	"github.com/wikiveil/wikiveil/lookup/sightings/redisstore"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -140,16 +140,6 @@ func (w *world) wantError(addr string, want error) {
 // addr returns the n-th of a row of IPv4 addresses.
 func addr(n int) string { return fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255) }
 
-// eventually polls until ok, for what happens on another goroutine.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
-
 // eachStore runs a test against both stores. Open opens the test's one store (again).
 func eachStore(t *testing.T, test func(t *testing.T, open func() sightings.Store)) {
 	t.Run("bolt", func(t *testing.T) {
@@ -157,7 +147,7 @@ func eachStore(t *testing.T, test func(t *testing.T, open func() sightings.Store
 		test(t, func() sightings.Store { return openBolt(t, dir) })
 	})
 	t.Run("redis", func(t *testing.T) {
-		server := storetest.StartRedis(t, storetest.Durable...)
+		server := redistest.Start(t, redistest.Durable...)
 		test(t, func() sightings.Store { return openRedis(t, server) })
 	})
 }
@@ -172,7 +162,7 @@ func openBolt(t testing.TB, dir string) sightings.Store {
 	return s
 }
 
-func openRedis(t testing.TB, server *storetest.Redis) sightings.Store {
+func openRedis(t testing.TB, server *redistest.Server) sightings.Store {
 	t.Helper()
 	s, err := redisstore.Open(context.Background(), redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}})
 	if err != nil {

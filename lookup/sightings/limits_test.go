@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
 )
@@ -44,7 +45,7 @@ func TestCase35RecordsOfANetworkAreBounded(t *testing.T) {
 	for n := range 1000 {
 		w.See(w.sighting(in64(t, "2001:db8::", n, 1000)))
 	}
-	eventually(t, "what was read to be stored", func() bool { return w.Stats().Written == site/2 })
+	testutil.Eventually(t, "what was read to be stored", func() bool { return w.Stats().Written == site/2 })
 	// Who publishes has the rest of a /48, and then the rest of the /32.
 	made := 0
 	for n := 40; n < 1000; n++ { // other /48s

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
@@ -66,7 +67,7 @@ func TestRetentionByItself(t *testing.T) {
 	}
 	w.config.Settle = time.Millisecond
 	w.open()
-	eventually(t, "the old part is deleted", func() bool {
+	testutil.Eventually(t, "the old part is deleted", func() bool {
 		parts, err := store.Parts(context.Background())
 		return err == nil && len(parts) == 0
 	})

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
@@ -89,7 +90,7 @@ func TestNoAddressOnDisk(t *testing.T) {
 			return place{dir, s, func() { s.Close() }}
 		},
 		"redis": func(t *testing.T) place {
-			server := storetest.StartRedis(t, storetest.Durable...)
+			server := redistest.Start(t, redistest.Durable...)
 			return place{server.Dir, openRedis(t, server), func() { server.Command("SAVE") }} // a dump beside the append-only file
 		},
 	}

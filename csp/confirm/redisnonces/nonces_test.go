@@ -13,17 +13,17 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/confirm/noncetest"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
-func connect(t *testing.T, server *storetest.Redis) *redis.Client {
+func connect(t *testing.T, server *redistest.Server) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Network: "unix", Addr: filepath.Join(server.Dir, "socket"), MaxRetries: -1, ReadTimeout: 2 * time.Second})
 	t.Cleanup(func() { client.Close() })
 	return client
 }
 
-func started(t *testing.T, server *storetest.Redis) *Nonces {
+func started(t *testing.T, server *redistest.Server) *Nonces {
 	t.Helper()
 	n := New(connect(t, server), "")
 	if err := n.Start(t.Context()); err != nil {
@@ -33,7 +33,7 @@ func started(t *testing.T, server *storetest.Redis) *Nonces {
 }
 
 func TestNonces(t *testing.T) {
-	server := storetest.StartRedis(t)
+	server := redistest.Start(t)
 	client := connect(t, server)
 	noncetest.Run(t, func(t *testing.T) confirm.Nonces {
 		server.Command("FLUSHALL")
@@ -55,7 +55,7 @@ func burn(t *testing.T, n *Nonces, nonce byte, issued, expires time.Time, want e
 }
 
 func TestNodesShareNonces(t *testing.T) {
-	server := storetest.StartRedis(t)
+	server := redistest.Start(t)
 	one, two := started(t, server), started(t, server)
 	issued, expires := ahead()
 	burn(t, one, 1, issued, expires, nil)
@@ -66,7 +66,7 @@ func TestNodesShareNonces(t *testing.T) {
 
 // A nonce is kept a little longer than it counts, and not for ever.
 func TestExpiry(t *testing.T) {
-	server := storetest.StartRedis(t)
+	server := redistest.Start(t)
 	n := started(t, server)
 	issued, expires := ahead()
 	burn(t, n, 1, issued, expires, nil)
@@ -83,14 +83,14 @@ func TestExpiry(t *testing.T) {
 
 // What Redis may have forgotten, nobody can use again.
 func TestLosses(t *testing.T) {
-	for name, lose := range map[string]func(*storetest.Redis){
-		"a crash with everything lost": func(s *storetest.Redis) { s.Kill(); s.Start() },
-		"a flush":                      func(s *storetest.Redis) { s.Command("FLUSHALL") },
-		"the marker is deleted":        func(s *storetest.Redis) { s.Command("DEL", DefaultPrefix+"since") },
-		"the marker's time is broken":  func(s *storetest.Redis) { s.Command("HSET", DefaultPrefix+"since", "at", "soon") },
+	for name, lose := range map[string]func(*redistest.Server){
+		"a crash with everything lost": func(s *redistest.Server) { s.Kill(); s.Start() },
+		"a flush":                      func(s *redistest.Server) { s.Command("FLUSHALL") },
+		"the marker is deleted":        func(s *redistest.Server) { s.Command("DEL", DefaultPrefix+"since") },
+		"the marker's time is broken":  func(s *redistest.Server) { s.Command("HSET", DefaultPrefix+"since", "at", "soon") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := storetest.StartRedis(t)
+			server := redistest.Start(t)
 			n := started(t, server)
 			// As if the store were an hour old.
 			server.Command("HSET", DefaultPrefix+"since", "at", strconv.FormatInt(time.Now().Add(-time.Hour).UnixMilli(), 10))
@@ -108,7 +108,7 @@ func TestLosses(t *testing.T) {
 }
 
 func TestARestartWithAllDataLosesNoToken(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	n := started(t, server)
 	issued, expires := ahead()
 	burn(t, n, 1, issued, expires, nil)
@@ -120,22 +120,22 @@ func TestARestartWithAllDataLosesNoToken(t *testing.T) {
 func TestFailures(t *testing.T) {
 	issued, expires := ahead()
 	for name, tt := range map[string]struct {
-		spoil func(*storetest.Redis)
+		spoil func(*redistest.Server)
 		want  string
 	}{
-		"a server that evicts": {func(s *storetest.Redis) {
+		"a server that evicts": {func(s *redistest.Server) {
 			s.Command("CONFIG", "SET", "maxmemory", "100mb")
 			s.Command("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
 		}, "maxmemory-policy must be noeviction"},
-		"a server without memory": {func(s *storetest.Redis) { s.Command("CONFIG", "SET", "maxmemory", "1") }, "OOM"},
-		"a key of another type": {func(s *storetest.Redis) {
+		"a server without memory": {func(s *redistest.Server) { s.Command("CONFIG", "SET", "maxmemory", "1") }, "OOM"},
+		"a key of another type": {func(s *redistest.Server) {
 			s.Command("DEL", DefaultPrefix+"since")
 			s.Command("SET", DefaultPrefix+"since", "x")
 		}, "WRONGTYPE"},
-		"a server that is gone": {func(s *storetest.Redis) { s.Kill() }, "asking Redis: "},
+		"a server that is gone": {func(s *redistest.Server) { s.Kill() }, "asking Redis: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := storetest.StartRedis(t)
+			server := redistest.Start(t)
 			n := started(t, server)
 			tt.spoil(server)
 			err := n.Burn(t.Context(), confirm.Nonce{1}, nil, issued, expires)
@@ -148,7 +148,7 @@ func TestFailures(t *testing.T) {
 
 // A server without a limit evicts nothing, whatever its policy.
 func TestPolicyWithoutLimit(t *testing.T) {
-	server := storetest.StartRedis(t, "--maxmemory-policy", "allkeys-lru")
+	server := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
 	issued, expires := ahead()
 	burn(t, started(t, server), 1, issued, expires, nil)
 }

@@ -9,8 +9,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/internal/bolttest"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
+	"github.com/wikiveil/wikiveil/internal/testutil/bolttest"
 )
 
 // Case 50: a file that is being written is copied whole, whatever the number of its last commit, and the copy goes on.

@@ -10,9 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wikiveil/wikiveil/internal/redisclient"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/redisstore"
-	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
 const (
@@ -33,16 +33,16 @@ func randomKey(r *rand.Rand) (key sightings.Key) {
 //
 // Redis and the benchmark share the processors: only the ratio of one run's numbers says much.
 func BenchmarkAppend(b *testing.B) {
-	b.Run("records", func(b *testing.B) { records(b, storetest.StartRedis(b)) })
-	b.Run("records, synced", func(b *testing.B) { records(b, storetest.StartRedis(b, storetest.Durable...)) })
-	b.Run("SETs of 16 bytes", func(b *testing.B) { plainSets(b, storetest.StartRedis(b), 16) })
-	b.Run("SETs of a record's size", func(b *testing.B) { plainSets(b, storetest.StartRedis(b), valueSize) })
+	b.Run("records", func(b *testing.B) { records(b, redistest.Start(b)) })
+	b.Run("records, synced", func(b *testing.B) { records(b, redistest.Start(b, redistest.Durable...)) })
+	b.Run("SETs of 16 bytes", func(b *testing.B) { plainSets(b, redistest.Start(b), 16) })
+	b.Run("SETs of a record's size", func(b *testing.B) { plainSets(b, redistest.Start(b), valueSize) })
 	b.Run("SETs of a record's size, synced", func(b *testing.B) {
-		plainSets(b, storetest.StartRedis(b, storetest.Durable...), valueSize)
+		plainSets(b, redistest.Start(b, redistest.Durable...), valueSize)
 	})
 }
 
-func records(b *testing.B, server *storetest.Redis) {
+func records(b *testing.B, server *redistest.Server) {
 	s := open(b, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}, Trust: true}})
 	value := make([]byte, valueSize)
 	var seed atomic.Uint64
@@ -63,7 +63,7 @@ func records(b *testing.B, server *storetest.Redis) {
 	b.ReportMetric(float64(b.N*batchSize)/b.Elapsed().Seconds(), "sightings/s")
 }
 
-func plainSets(b *testing.B, server *storetest.Redis, size int) {
+func plainSets(b *testing.B, server *redistest.Server, size int) {
 	options, err := redis.ParseURL(server.URL)
 	if err != nil {
 		b.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wikiveil/wikiveil/internal/redisclient"
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/redisstore"
 	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
@@ -20,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	storetest.Test(t, func(t *testing.T) sightings.Store {
 		// A prefix for each subtest keeps them apart on one server.
 		return open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}, Prefix: t.Name() + ":"})
@@ -52,16 +54,6 @@ func count(t testing.TB, s sightings.Store, n int) int {
 	return len(found)
 }
 
-// eventually polls until ok, for what happens on another clock.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
-
 func TestUnfitServerIsRefused(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -69,22 +61,22 @@ func TestUnfitServerIsRefused(t *testing.T) {
 		config redisclient.Config
 		want   string // in the error; empty: it is taken
 	}{
-		{"durable", storetest.Durable, redisclient.Config{}, ""},
+		{"durable", redistest.Durable, redisclient.Config{}, ""},
 		{"no append-only file", nil, redisclient.Config{}, "appendonly is \"no\""},
 		{"synced every second", []string{"--appendonly", "yes"}, redisclient.Config{}, "appendfsync \"everysec\""},
-		{"evicting", append([]string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"}, storetest.Durable...),
+		{"evicting", append([]string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"}, redistest.Durable...),
 			redisclient.Config{}, "maxmemory-policy is \"allkeys-lru\""},
-		{"limited but not evicting", append([]string{"--maxmemory", "100mb"}, storetest.Durable...), redisclient.Config{}, ""},
-		{"CONFIG is not allowed", append([]string{"--rename-command", "CONFIG", ""}, storetest.Durable...),
+		{"limited but not evicting", append([]string{"--maxmemory", "100mb"}, redistest.Durable...), redisclient.Config{}, ""},
+		{"CONFIG is not allowed", append([]string{"--rename-command", "CONFIG", ""}, redistest.Durable...),
 			redisclient.Config{}, "or trust it"},
-		{"CONFIG is not allowed, trusted", append([]string{"--rename-command", "CONFIG", ""}, storetest.Durable...),
+		{"CONFIG is not allowed, trusted", append([]string{"--rename-command", "CONFIG", ""}, redistest.Durable...),
 			redisclient.Config{Trust: true}, ""},
 		{"not durable, trusted", nil, redisclient.Config{Trust: true}, ""},
-		{"password is missing", append([]string{"--requirepass", "secret"}, storetest.Durable...), redisclient.Config{}, "NOAUTH"},
+		{"password is missing", append([]string{"--requirepass", "secret"}, redistest.Durable...), redisclient.Config{}, "NOAUTH"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			server := storetest.StartRedis(t, tt.server...)
+			server := redistest.Start(t, tt.server...)
 			tt.config.URLs = []string{server.URL}
 			s, err := redisstore.Open(context.Background(), redisstore.Config{Redis: tt.config})
 			if tt.want != "" {
@@ -112,7 +104,7 @@ func TestNegativeRetention(t *testing.T) {
 }
 
 func TestKilledAndRestarted(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}})
 	if err := appendOne(s, 1); err != nil {
 		t.Fatal(err)
@@ -130,7 +122,7 @@ func TestKilledAndRestarted(t *testing.T) {
 		t.Fatalf("the errors took %v", took)
 	}
 	server.Start()
-	eventually(t, "it works again", func() bool { return appendOne(s, 3) == nil })
+	testutil.Eventually(t, "it works again", func() bool { return appendOne(s, 3) == nil })
 	if count(t, s, 1) != 1 || count(t, s, 3) < 1 {
 		t.Error("an entry is lost")
 	}
@@ -141,14 +133,14 @@ func TestKilledAndRestarted(t *testing.T) {
 
 // A server that comes back without its append-only file must not be taken for the one it was.
 func TestRestartedUnfit(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}})
 	if err := appendOne(s, 1); err != nil {
 		t.Fatal(err)
 	}
 	server.Kill()
 	server.Start("--appendonly", "no")
-	eventually(t, "it is refused for its configuration", func() bool {
+	testutil.Eventually(t, "it is refused for its configuration", func() bool {
 		err := appendOne(s, 2)
 		if err == nil {
 			t.Fatal("Append succeeds on a server that may lose it")
@@ -158,7 +150,7 @@ func TestRestartedUnfit(t *testing.T) {
 }
 
 func TestHangingServer(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}, Timeout: 200 * time.Millisecond}})
 	if err := appendOne(s, 1); err != nil {
 		t.Fatal(err)
@@ -168,18 +160,18 @@ func TestHangingServer(t *testing.T) {
 		t.Fatalf("Append to a hanging server: %v", err)
 	}
 	server.Resume()
-	eventually(t, "it works again", func() bool { return appendOne(s, 3) == nil })
+	testutil.Eventually(t, "it works again", func() bool { return appendOne(s, 3) == nil })
 }
 
 func TestFlushIsNoticed(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}})
 	if err := appendOne(s, 1); err != nil {
 		t.Fatal(err)
 	}
 	before := s.Incarnation()
 	server.Command("FLUSHALL")
-	eventually(t, "the watcher notices", func() bool { return s.Incarnation() != before })
+	testutil.Eventually(t, "the watcher notices", func() bool { return s.Incarnation() != before })
 	before = s.Incarnation()
 	if err := appendOne(s, 1); err != nil {
 		t.Fatal(err)
@@ -195,7 +187,7 @@ func TestFlushIsNoticed(t *testing.T) {
 
 // Nodes that see one client at once must not undo each other's work, nor a process that of the one before.
 func TestSeveralWriters(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	const nodes, rounds = 4, 25
 	var stores []*redisstore.Store
 	for range nodes {
@@ -220,7 +212,7 @@ func TestSeveralWriters(t *testing.T) {
 }
 
 func TestReplicas(t *testing.T) {
-	server := storetest.StartRedis(t)
+	server := redistest.Start(t)
 	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}, Replicas: 1, Timeout: time.Second}})
 	if err := appendOne(s, 1); !errors.Is(err, sightings.ErrUnavailable) || !strings.Contains(err.Error(), "only 0 of 1 replicas") {
 		t.Fatalf("Append without a replica: %v", err)
@@ -228,19 +220,19 @@ func TestReplicas(t *testing.T) {
 }
 
 func TestUnreachableAtStart(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	server.Kill()
 	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}})
 	if err := appendOne(s, 1); !errors.Is(err, sightings.ErrUnavailable) {
 		t.Fatalf("Append: %v", err)
 	}
 	server.Start()
-	eventually(t, "it works", func() bool { return appendOne(s, 1) == nil })
+	testutil.Eventually(t, "it works", func() bool { return appendOne(s, 1) == nil })
 }
 
 // What is left when the edge is gone goes by itself.
 func TestKeysExpire(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}, Retention: 24 * time.Hour})
 	if err := appendOne(s, 1); err != nil {
 		t.Fatal(err)
@@ -256,7 +248,7 @@ func TestKeysExpire(t *testing.T) {
 }
 
 func TestDamagedValue(t *testing.T) {
-	server := storetest.StartRedis(t, storetest.Durable...)
+	server := redistest.Start(t, redistest.Durable...)
 	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: []string{server.URL}}})
 	if err := appendOne(s, 1); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package storetest
+package redistest
 
 import (
 	"fmt"
@@ -9,11 +9,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
-// A RedisNode is a real server of several that belong together, on a loopback port.
-type RedisNode struct {
+// A Node is a real server of several that belong together, on a loopback port.
+type Node struct {
 	Addr string // host:port
 
 	t     testing.TB
@@ -22,13 +23,13 @@ type RedisNode struct {
 }
 
 // URL is the node's.
-func (n *RedisNode) URL() string { return "redis://" + n.Addr }
+func (n *Node) URL() string { return "redis://" + n.Addr }
 
-// StartRedisNode starts a server with a configuration file of these lines; {PORT} and {DIR} in them are its own.
-func StartRedisNode(t testing.TB, lines ...string) *RedisNode {
+// StartNode starts a server with a configuration file of these lines; {PORT} and {DIR} in them are its own.
+func StartNode(t testing.TB, lines ...string) *Node {
 	t.Helper()
 	for range 10 {
-		n := &RedisNode{Addr: freeAddr(t), t: t}
+		n := &Node{Addr: freeAddr(t), t: t}
 		if n.start(lines) {
 			return n
 		}
@@ -39,7 +40,7 @@ func StartRedisNode(t testing.TB, lines ...string) *RedisNode {
 
 // start reports whether the server answers. One that ends at once found its port, or that of the cluster bus, taken
 // in the meantime.
-func (n *RedisNode) start(lines []string) bool {
+func (n *Node) start(lines []string) bool {
 	n.t.Helper()
 	port, dir := n.Addr[strings.LastIndexByte(n.Addr, ':')+1:], n.t.TempDir()
 	config := append([]string{"port {PORT}", "bind 127.0.0.1", "dir {DIR}", "logfile {DIR}/log", "protected-mode no"}, lines...)
@@ -52,9 +53,7 @@ func (n *RedisNode) start(lines []string) bool {
 		args = append(args, "--sentinel")
 	}
 	n.cmd = exec.Command("redis-server", args...)
-	if err := n.cmd.Start(); err != nil {
-		n.t.Fatalf("starting redis-server: %v (Debian: apt-get install redis-server)", err)
-	}
+	run(n.t, n.cmd)
 	n.ended = make(chan struct{})
 	go func() {
 		n.cmd.Wait()
@@ -62,7 +61,7 @@ func (n *RedisNode) start(lines []string) bool {
 	}()
 	n.t.Cleanup(n.Kill)
 	up := false
-	Await(n.t, "a Redis on "+n.Addr, func() bool {
+	testutil.Eventually(n.t, "a Redis on "+n.Addr, func() bool {
 		up = !n.hasEnded() && strings.Contains(n.try("ping"), "PONG")
 		return up || n.hasEnded()
 	})
@@ -73,7 +72,7 @@ func (n *RedisNode) start(lines []string) bool {
 	return up
 }
 
-func (n *RedisNode) hasEnded() bool {
+func (n *Node) hasEnded() bool {
 	select {
 	case <-n.ended:
 		return true
@@ -100,7 +99,7 @@ func freeAddr(t testing.TB) string {
 }
 
 // Kill ends the server at once, as a crash does.
-func (n *RedisNode) Kill() {
+func (n *Node) Kill() {
 	if n.cmd != nil {
 		n.cmd.Process.Signal(syscall.SIGKILL)
 		<-n.ended
@@ -109,7 +108,7 @@ func (n *RedisNode) Kill() {
 }
 
 // Command runs a command by redis-cli and returns its answer.
-func (n *RedisNode) Command(args ...string) string {
+func (n *Node) Command(args ...string) string {
 	n.t.Helper()
 	host, port, _ := net.SplitHostPort(n.Addr)
 	out, err := exec.Command("redis-cli", append([]string{"-h", host, "-p", port}, args...)...).CombinedOutput()
@@ -119,7 +118,7 @@ func (n *RedisNode) Command(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-func (n *RedisNode) try(args ...string) string {
+func (n *Node) try(args ...string) string {
 	host, port, _ := net.SplitHostPort(n.Addr)
 	out, _ := exec.Command("redis-cli", append([]string{"-h", host, "-p", port}, args...)...).CombinedOutput()
 	return strings.TrimSpace(string(out))
@@ -128,27 +127,27 @@ func (n *RedisNode) try(args ...string) string {
 // Sentinels are three Sentinels and the servers that they watch under the name "wiki", a master and a replica.
 type Sentinels struct {
 	URLs            []string
-	Master, Replica *RedisNode
+	Master, Replica *Node
 }
 
 // StartSentinels starts them, with further lines of configuration for the servers.
 func StartSentinels(t testing.TB, lines ...string) *Sentinels {
 	t.Helper()
-	s := &Sentinels{Master: StartRedisNode(t, lines...)}
+	s := &Sentinels{Master: StartNode(t, lines...)}
 	host, port, _ := net.SplitHostPort(s.Master.Addr)
-	s.Replica = StartRedisNode(t, append([]string{"replicaof " + host + " " + port, "repl-diskless-sync-delay 0"}, lines...)...)
-	Await(t, "the replica follows", func() bool {
+	s.Replica = StartNode(t, append([]string{"replicaof " + host + " " + port, "repl-diskless-sync-delay 0"}, lines...)...)
+	testutil.Eventually(t, "the replica follows", func() bool {
 		return strings.Contains(s.Replica.try("info", "replication"), "master_link_status:up")
 	})
-	var sentinels []*RedisNode
+	var sentinels []*Node
 	for range 3 {
-		n := StartRedisNode(t, "sentinel monitor wiki "+host+" "+port+" 2", "sentinel down-after-milliseconds wiki 500",
+		n := StartNode(t, "sentinel monitor wiki "+host+" "+port+" 2", "sentinel down-after-milliseconds wiki 500",
 			"sentinel failover-timeout wiki 2000", "sentinel resolve-hostnames no")
 		sentinels = append(sentinels, n)
 		s.URLs = append(s.URLs, n.URL())
 	}
 	for _, n := range sentinels {
-		Await(t, "the Sentinels know each other and the replica", func() bool {
+		testutil.Eventually(t, "the Sentinels know each other and the replica", func() bool {
 			info := n.try("info", "sentinel")
 			return strings.Contains(info, "slaves=1,sentinels=3")
 		})
@@ -157,12 +156,12 @@ func StartSentinels(t testing.TB, lines ...string) *Sentinels {
 }
 
 // StartCluster starts a Cluster of three masters, with further lines of configuration, and returns its nodes.
-func StartCluster(t testing.TB, lines ...string) []*RedisNode {
+func StartCluster(t testing.TB, lines ...string) []*Node {
 	t.Helper()
-	var nodes []*RedisNode
+	var nodes []*Node
 	var addrs []string
 	for range 3 {
-		n := StartRedisNode(t, append([]string{"cluster-enabled yes", "cluster-config-file {DIR}/nodes", "cluster-node-timeout 2000",
+		n := StartNode(t, append([]string{"cluster-enabled yes", "cluster-config-file {DIR}/nodes", "cluster-node-timeout 2000",
 			"cluster-require-full-coverage no"}, lines...)...)
 		nodes, addrs = append(nodes, n), append(addrs, n.Addr)
 	}
@@ -171,7 +170,7 @@ func StartCluster(t testing.TB, lines ...string) []*RedisNode {
 		t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
 	}
 	for _, n := range nodes {
-		Await(t, "the Cluster stands", func() bool {
+		testutil.Eventually(t, "the Cluster stands", func() bool {
 			info := n.try("cluster", "info")
 			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_size:%d", len(nodes)))
 		})
@@ -179,18 +178,8 @@ func StartCluster(t testing.TB, lines ...string) []*RedisNode {
 	return nodes
 }
 
-// Await polls until ok, for what other processes do.
-func Await(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
-
 // MigrateSlot moves the keys of a slot that is already migrating.
-func (n *RedisNode) MigrateSlot(to *RedisNode, slot string) {
+func (n *Node) MigrateSlot(to *Node, slot string) {
 	n.t.Helper()
 	host, port, _ := net.SplitHostPort(to.Addr)
 	keys := strings.Fields(n.Command("CLUSTER", "GETKEYSINSLOT", slot, "100"))
