@@ -2,15 +2,12 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"path/filepath"
 	"time"
 
@@ -38,8 +35,8 @@ MediaWiki's API, without logging in, and searched for what was blocked.
 With --policy it tells what a proposed policy changes against the site's.
 
 --draft writes into a new directory: tools.json and tools.Caddyfile with the declarations, to
-be reviewed and filled in, such files with those of scripts, which are refused until an
-operator has decided, and in code/ the gadgets' pages as they are to be for the proxy.`,
+be reviewed and filled in, and in incomplete.json and incomplete.Caddyfile those that are refused
+until an operator has completed them: of scripts, and of mirrors, whose hashes are missing.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: caddycmd.WrapCommandFuncForCobra(runForecast),
 	}
@@ -95,7 +92,7 @@ func printForecast(fl caddycmd.Flags) error {
 		return err
 	}
 	if dir := fl.String("draft"); dir != "" {
-		if err := writeDrafts(dir, made, code); err != nil {
+		if err := writeDrafts(dir, made); err != nil {
 			return fmt.Errorf("writing the drafts: %w", err)
 		}
 	}
@@ -145,58 +142,35 @@ func fetchReports(fl caddycmd.Flags) (*siteReports, error) {
 	return &collected, err
 }
 
-// writeDrafts writes the drafts and the changed code into a new or empty directory.
-func writeDrafts(dir string, made *forecast.Forecast, code []forecast.Code) error {
+// writeDrafts writes the drafts into a new or empty directory.
+func writeDrafts(dir string, made *forecast.Forecast) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	if there, err := os.ReadDir(dir); err != nil || len(there) > 0 {
 		return errors.Join(err, fmt.Errorf("%s is not empty", dir))
 	}
-	var tools, scripts []*forecast.Draft
+	var tools, incomplete []*forecast.Draft
 	for _, d := range made.Drafts() {
 		if d.Tool.Validate() == nil {
 			tools = append(tools, d)
 		} else {
-			scripts = append(scripts, d)
+			incomplete = append(incomplete, d)
 		}
 	}
-	files := make(map[string][]byte)
-	for name, drafts := range map[string][]*forecast.Draft{"tools": tools, "scripts": scripts} {
-		if name == "scripts" && len(drafts) == 0 {
-			continue
-		}
-		var err error
-		if files[name+".json"], err = forecast.File(drafts); err != nil {
-			return err
-		}
-		files[name+".Caddyfile"] = []byte(forecast.Caddyfile(drafts))
+	if err := writeDraftFiles(filepath.Join(dir, "tools"), tools); err != nil || len(incomplete) == 0 {
+		return err
 	}
-	for _, c := range made.Rewritten(code) {
-		files[filepath.Join("code", codeFile(c.Title))] = []byte(c.Text)
-	}
-	for name, data := range files {
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeDraftFiles(filepath.Join(dir, "incomplete"), incomplete)
 }
 
-// maxFileName is how long a file's name may be on nearly all systems, in bytes.
-const maxFileName = 255
-
-// codeFile is the name of the file for a page of code: its title, or what fits of it and a hash of it all.
-func codeFile(title string) string {
-	name := url.QueryEscape(title)
-	if len(name) <= maxFileName {
-		return name
+func writeDraftFiles(name string, drafts []*forecast.Draft) error {
+	data, err := forecast.File(drafts)
+	if err != nil {
+		return err
 	}
-	sum := sha256.Sum256([]byte(title))
-	end := "-" + hex.EncodeToString(sum[:16]) + path.Ext(title)
-	return name[:maxFileName-len(end)] + end
+	if err := os.WriteFile(name+".json", data, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(name+".Caddyfile", []byte(forecast.Caddyfile(drafts)), 0o644)
 }

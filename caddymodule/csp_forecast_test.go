@@ -167,7 +167,7 @@ func TestForecastOfPolicies(t *testing.T) {
 	}
 }
 
-// With the wiki's API the gadget is found, and its code rewritten. The drafts load.
+// With the wiki's API the gadget is found. The drafts load.
 func TestForecastDrafts(t *testing.T) {
 	e := forecastEdge(t, "mode report", "img-src https://maps.example.org/1.png", "script-src-elem https://code.example.org/x.js", "script-src-elem https://maps.example.org/m.js",
 		"connect-src https://data.example.org/x", "font-src https://video.example.org/f")
@@ -227,12 +227,11 @@ func TestForecastDrafts(t *testing.T) {
 	if video, _ := board.Lookup("video"); video == nil || len(video.Kinds) != 2 {
 		t.Errorf("the declared tool was not amended: %+v", video)
 	}
-	if _, err := noticeboard.Parse([]byte(read("scripts.json")), "scripts.json"); err == nil || !strings.Contains(err.Error(), "executable") {
+	if _, err := noticeboard.Parse([]byte(read("incomplete.json")), "incomplete.json"); err == nil || !strings.Contains(err.Error(), "executable") {
 		t.Errorf("the scripts' drafts: %v", err)
 	}
-	// One address of maps may be a script's, so that a person has to change it.
-	if got := read("code/MediaWiki%3AGadget-chart.js"); got != "fetch('/.tools/data-example-org/x'); img.src = 'https://maps.example.org/1.png'" {
-		t.Errorf("the code became %q", got)
+	if want := "- https://data.example.org: in the code, write /.tools/data-example-org instead: MediaWiki:Gadget-chart.js\n"; !strings.Contains(out, want) {
+		t.Errorf("lacks %q:\n%s", want, out)
 	}
 	if _, err := e.forecast(t, "--draft", dir); err == nil || !strings.Contains(err.Error(), "is not empty") {
 		t.Errorf("a second time: %v", err)

@@ -1,13 +1,11 @@
 package forecast
 
 import (
-	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // Code is a page of code of the wiki.
@@ -81,29 +79,19 @@ const (
 	// a part of another.
 	before = `(?:^|[^a-z0-9.\-_])`
 	after  = `(?:$|[^a-z0-9.:\-_]|[.:\-](?:$|[^a-z0-9]))`
+	// pathChars are those of paths and queries that a shell leaves alone in single quotes.
+	pathChars = `/[a-z0-9/._~:@!,+=?&%*;\-]*`
 )
 
 // hostPattern finds an origin's host with its port, with or without a scheme; nil if
-// it is no origin.
+// it is no origin. Any scheme's default port may be left out.
 func hostPattern(origin string) *regexp.Regexp {
-	authority := authorityPattern(origin)
-	if authority == "" {
-		return nil
+	if authority := authorityPattern(origin); authority != "" {
+		return regexp.MustCompile(`(?i)` + before + authority + after)
 	}
-	return regexp.MustCompile(`(?i)` + before + authority + after)
+	return nil
 }
 
-// addressPattern finds what can be replaced: the host with a scheme or two slashes,
-// as group 2; groups 1 and 3 are what stands around it.
-func addressPattern(origin string) *regexp.Regexp {
-	authority := authorityPattern(origin)
-	if authority == "" {
-		return nil
-	}
-	return regexp.MustCompile(`(?i)(^|[^a-z0-9.\-_:/])((?:https?:)?//` + authority + `)` + `(` + after + `)`)
-}
-
-// authorityPattern finds host and port. Any scheme's default port may be left out.
 func authorityPattern(origin string) string {
 	u, err := url.Parse(origin)
 	if err != nil || u.Hostname() == "" {
@@ -118,84 +106,23 @@ func authorityPattern(origin string) string {
 	}
 }
 
-// Rewrite is how code has to change to reach a tool by the proxy.
-type Rewrite struct {
-	// Origin is what to replace, with any of http: and https: or none before it.
-	Origin string `json:"origin"`
-	// Path is what to put there.
-	Path string `json:"path"`
-	// Pages are the pages of code to change, where they are known.
-	Pages []Places `json:"pages,omitempty"`
-}
-
-// Places are how often a page of code has an address.
-type Places struct {
-	Title string `json:"title"`
-	// Replaced is in how many places [Rewrite.Apply] changes it; Left is how often the
-	// host stands there otherwise, for a person to change.
-	Replaced int `json:"replaced"`
-	Left     int `json:"left,omitempty"`
-}
-
-// String says it for people.
-func (p Places) String() string {
-	switch {
-	case p.Left == 0:
-		return fmt.Sprintf("%s (%d×)", p.Title, p.Replaced)
-	case p.Replaced == 0:
-		return fmt.Sprintf("%s (%d× by hand)", p.Title, p.Left)
+// sheets returns the paths of an origin's style sheets that code names, by their ending or
+// for want of one.
+func sheets(code []Code, origin string) (paths []string) {
+	authority := authorityPattern(origin)
+	if authority == "" {
+		return nil
 	}
-	return fmt.Sprintf("%s (%d×, and %d× by hand)", p.Title, p.Replaced, p.Left)
-}
-
-// Apply returns code that asks the proxy. It counts what it replaced, and the places
-// where the host is left.
-func (r Rewrite) Apply(text string) (changed string, replaced, left int) {
-	address := addressPattern(r.Origin)
-	if address == nil {
-		return text, 0, 0
-	}
-	put := "${1}" + strings.ReplaceAll(r.Path, "$", "$$") + "${3}"
-	// A character between two addresses belongs to one match only, hence another round.
-	for n := len(address.FindAllStringIndex(text, -1)); n > 0; n = len(address.FindAllStringIndex(text, -1)) {
-		replaced += n
-		text = address.ReplaceAllString(text, put)
-	}
-	return text, replaced, len(hostPattern(r.Origin).FindAllStringIndex(text, -1))
-}
-
-// places lists the pages to change.
-func (r *Rewrite) places(code []Code) {
+	address := regexp.MustCompile(`(?i)` + before + authority + `(` + pathChars + `)`)
 	for _, c := range code {
-		_, replaced, left := r.Apply(c.Text)
-		r.Pages = append(r.Pages, Places{c.Title, replaced, left})
-	}
-}
-
-// Rewritten returns the pages of code that ask for what can be had by the proxy, as they are
-// to be. An origin of which something is asked that the proxy has not, such as
-// scripts, is left: a person has to say which address is for what.
-func (f *Forecast) Rewritten(code []Code) []Code {
-	var changed []Code
-	done := make(map[string]bool)
-	for _, c := range code {
-		was := c.Text
-		for i := range f.Tools {
-			if t := &f.Tools[i]; t.Rewrite != nil && t.proxyHasAll() {
-				c.Text, _, _ = t.Rewrite.Apply(c.Text)
+		for _, found := range address.FindAllStringSubmatch(c.Text, -1) {
+			name, _, _ := strings.Cut(found[1], "?")
+			if end := path.Ext(name); (end == "" || end == ".css") && name != "/" && !slices.Contains(paths, found[1]) {
+				paths = append(paths, found[1])
 			}
 		}
-		if c.Text != was && !done[c.Title] {
-			done[c.Title] = true
-			changed = append(changed, c)
-		}
 	}
-	return changed
-}
-
-// proxyHasAll tells whether the proxy serves whatever is asked for.
-func (t *Tool) proxyHasAll() bool {
-	return !slices.ContainsFunc(t.Uses, func(u Use) bool { return u.Kind == "" || u.Kind == noticeboard.Script })
+	return paths[:min(len(paths), maxSheets)]
 }
 
 // gadgetName is the name of the gadget that a report's source is, or the source.

@@ -1,6 +1,7 @@
 package forecast
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,44 +46,16 @@ func TestMentioning(t *testing.T) {
 	}
 }
 
-func TestRewrite(t *testing.T) {
-	r := Rewrite{Origin: "https://maps.example.org", Path: "/.tools/maps"}
-	for name, c := range map[string]struct {
-		text, want     string
-		replaced, left int
-	}{
-		"address":        {`get('https://maps.example.org/1?a=b')`, `get('/.tools/maps/1?a=b')`, 1, 0},
-		"by http":        {`'http://maps.example.org/1'`, `'/.tools/maps/1'`, 1, 0},
-		"without scheme": {`url(//maps.example.org/a.woff2)`, `url(/.tools/maps/a.woff2)`, 1, 0},
-		"at the ends":    {`https://maps.example.org`, `/.tools/maps`, 1, 0},
-		"two in a row":   {"https://maps.example.org https://maps.example.org\n//maps.example.org", "/.tools/maps /.tools/maps\n/.tools/maps", 3, 0},
-		"host alone":     {`'https://' + 'maps.example.org'`, `'https://' + 'maps.example.org'`, 0, 1},
-		"WebSocket":      {`'wss://maps.example.org/'`, `'wss://maps.example.org/'`, 0, 1},
-		"another host":   {`'https://a.maps.example.org/' 'https://maps.example.org.evil/'`, `'https://a.maps.example.org/' 'https://maps.example.org.evil/'`, 0, 0},
-		"another port":   {`'https://maps.example.org:81/'`, `'https://maps.example.org:81/'`, 0, 0},
-		"in a path":      {`'https://archive.example/https://maps.example.org/'`, `'https://archive.example/https://maps.example.org/'`, 0, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, replaced, left := r.Apply(c.text)
-			if got != c.want || replaced != c.replaced || left != c.left {
-				t.Errorf("got %q, %d replaced, %d left", got, replaced, left)
-			}
-		})
+func TestSheets(t *testing.T) {
+	code := []Code{
+		{"a", "A.js", "'https://fonts.example.org/css2?family=Lora:wght@400;700' + \"//fonts.example.org/a.css\" 'https://fonts.example.org/' fonts.example.org/b.css"},
+		{"b", "B.css", "url(https://fonts.example.org/a.css) url(https://fonts.example.org/font.woff2) //fonts.example.org:8443/c.css //my-fonts.example.org/d.css /e.css$(touch x)'"},
 	}
-}
-
-// FuzzRewrite: what was replaced is not found again, and nothing else changed.
-func FuzzRewrite(f *testing.F) {
-	f.Add("https://maps.example.org/x //maps.example.org:443")
-	f.Add("'http://maps.example.org'//maps.example.org")
-	f.Fuzz(func(t *testing.T, text string) {
-		r := Rewrite{Origin: "https://maps.example.org", Path: "/.tools/maps"}
-		got, replaced, _ := r.Apply(text)
-		if again, n, _ := r.Apply(got); n != 0 || again != got {
-			t.Fatalf("%q becomes %q", got, again)
-		}
-		if (replaced == 0) != (got == text) {
-			t.Fatalf("%d replaced in %q, which became %q", replaced, text, got)
-		}
-	})
+	want := []string{"/css2?family=Lora:wght@400;700", "/a.css", "/b.css"}
+	if got := sheets(code, "https://fonts.example.org"); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := sheets(code, "inline"); got != nil {
+		t.Errorf("of no origin: %q", got)
+	}
 }

@@ -30,7 +30,7 @@ type Draft struct {
 	Basis []string `json:"basis"`
 }
 
-// declared finds the tool that has an origin.
+// declared finds the tool that has an origin. One by the proxy counts before others.
 func (m *maker) declared(t *Tool) {
 	t.Status = Undeclared
 	origin := httpOrigin(t.Origin)
@@ -47,16 +47,17 @@ func (m *maker) declared(t *Tool) {
 			status = Unusable
 		case tool.Proxied() && own:
 			status = Proxied
+			t.Paths = append(t.Paths, toolPath+tool.Name)
+			t.mirrored = t.mirrored || tool.IsMirror() && tool.Has(noticeboard.Style) && tool.Has(noticeboard.Font)
 		}
-		if t.Declared != "" && t.Status != Unusable && status != Proxied {
-			continue
-		}
-		t.Status, t.Declared, t.Missing = status, tool.Name, nil
-		t.NoStream = isStream(t.Origin) && !tool.Opens(noticeboard.WebSocket)
-		for _, kind := range t.kinds() {
-			if !tool.Has(kind) {
-				t.Missing = append(t.Missing, kind)
-			}
+		noStream := isStream(t.Origin) && !tool.Opens(noticeboard.WebSocket)
+		switch {
+		case t.Status == Proxied && status == Proxied: // what one of them has isn't missing
+			t.Missing = slices.DeleteFunc(t.Missing, tool.Has)
+			t.NoStream = t.NoStream && noStream
+		case t.Status == Undeclared, t.Status == Unusable, status == Proxied:
+			t.Status, t.Declared, t.NoStream = status, tool.Name, noStream
+			t.Missing = slices.DeleteFunc(t.kinds(), tool.Has)
 		}
 	}
 }
@@ -82,64 +83,84 @@ func (m *maker) takenNames() map[string]bool {
 	return taken
 }
 
-// draft writes the smallest declarations that let through what was asked for, and how
-// the code has to change.
+// draft writes the smallest declarations that let through what was asked for.
 func (m *maker) draft(t *Tool, names map[string]bool) {
 	for _, use := range t.Uses {
 		if use.Kind == "" {
 			t.Obstacles = append(t.Obstacles, fmt.Sprintf("%s can't be declared: no tool may have it", use.Directive))
 		}
 	}
-	wanted := t.kinds()
-	name, status := t.Declared, t.Status
-	switch {
-	case status == Unusable:
-		t.Obstacles = append(t.Obstacles, fmt.Sprintf("the tool %s is disabled or has expired", name))
+	asked, wanted := t.kinds(), t.kinds()
+	switch t.Status {
+	case Unusable:
+		t.Obstacles = append(t.Obstacles, fmt.Sprintf("the tool %s is disabled or has expired", t.Declared))
 		return
-	case status != Undeclared:
-		wanted = t.Missing
+	case Proxied, Consent:
+		wanted = slices.Clone(t.Missing)
 	}
-	if script := slices.Index(wanted, noticeboard.Script); script >= 0 {
-		wanted = slices.Delete(slices.Clone(wanted), script, script+1)
+	take := func(kinds ...noticeboard.Kind) bool {
+		before := len(wanted)
+		wanted = slices.DeleteFunc(wanted, func(kind noticeboard.Kind) bool { return slices.Contains(kinds, kind) })
+		return len(wanted) < before
+	}
+	if take(noticeboard.Script) {
 		m.draftScript(t, names)
 	}
-	switch {
-	case len(wanted) == 0 && !t.NoStream:
-	case status == Undeclared:
-		name = m.draftNew(t, wanted, names)
-		status = Proxied
-	default:
-		m.amend(t, wanted)
+	// A sheet that comes by the proxy loads nothing, so its fonts come by a mirror alone.
+	if t.Status != Consent && !t.mirrored && slices.Contains(asked, noticeboard.Style) && slices.Contains(asked, noticeboard.Font) {
+		take(noticeboard.Style, noticeboard.Font)
+		m.draftMirror(t, names)
 	}
-	if status == Proxied && name != "" {
-		t.Rewrite = &Rewrite{Origin: httpOrigin(t.Origin), Path: m.ToolPath + name}
-		t.Rewrite.places(m.index.mentioning(t.Origin))
+	switch tool := m.tool(t.Declared); {
+	case len(wanted) == 0 && !t.NoStream:
+	case tool == nil || tool.IsMirror():
+		m.draftNew(t, wanted, names)
+	default:
+		m.amend(t, tool, wanted)
 	}
 }
 
-// draftNew drafts a tool by the proxy, which shows it nothing of readers, and returns
-// its name.
-func (m *maker) draftNew(t *Tool, kinds []noticeboard.Kind, names map[string]bool) string {
+// tool is the declared one of that name, or nil.
+func (m *maker) tool(name string) *noticeboard.Tool {
+	i := slices.IndexFunc(m.Tools, func(tool *noticeboard.Tool) bool { return tool.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return m.Tools[i]
+}
+
+// draftNew drafts a tool by the proxy, which shows it nothing of readers.
+func (m *maker) draftNew(t *Tool, kinds []noticeboard.Kind, names map[string]bool) {
 	tool := m.newTool(t, "", names)
 	if tool == nil {
-		return ""
+		return
 	}
 	if d := m.drafted[tool.Origin]; d != nil { // the same host by another scheme
 		d.add(kinds, t)
 		d.Basis = append(d.Basis, t.basis(m.Reports.PageViews)...)
-		return d.Tool.Name
+		t.Paths = append(t.Paths, toolPath+d.Tool.Name)
+		return
 	}
 	tool.Access = noticeboard.ByProxy
 	d := m.finish(t, tool)
 	d.add(kinds, t)
 	d.Fill = []string{"purpose", "sends", "personal", "retention", "contact", "source", "privacy", "reviewer", "reviewed"}
+	if slices.Contains(kinds, noticeboard.Style) {
+		d.Basis = append(d.Basis, "a style sheet that comes by the proxy loads no fonts or images: one that has any needs a mirror, see `wikiveil tools pin`")
+	}
 	if err := tool.Validate(); err != nil {
 		t.Obstacles = append(t.Obstacles, "can't be declared: "+plain(err))
-		return ""
+		return
 	}
-	names[tool.Name], m.drafted[tool.Origin] = true, d
+	m.drafted[tool.Origin] = d
+	t.take(d, names)
+	t.Paths = append(t.Paths, toolPath+tool.Name)
+}
+
+// take adds a draft.
+func (t *Tool) take(d *Draft, names map[string]bool) {
+	names[d.Tool.Name] = true
 	t.Drafts = append(t.Drafts, d)
-	return tool.Name
 }
 
 // add declares more kinds, and the stream of a websocket's origin.
@@ -152,6 +173,9 @@ func (d *Draft) add(more []noticeboard.Kind, t *Tool) {
 	}
 }
 
+// someHash is a hash of nothing, to try a declaration with that lacks its own.
+const someHash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
 // draftScript drafts what an operator has to decide: it is refused until he has.
 func (m *maker) draftScript(t *Tool, names map[string]bool) {
 	tool := m.newTool(t, "-script", names)
@@ -161,7 +185,7 @@ func (m *maker) draftScript(t *Tool, names map[string]bool) {
 	tool.Kinds = []noticeboard.Kind{noticeboard.Script}
 	tool.Access = noticeboard.ByConsent
 	tried := *tool
-	tried.Executable, tried.Integrity = true, []string{"sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}
+	tried.Executable, tried.Integrity = true, []string{someHash}
 	if err := tried.Validate(); err != nil {
 		t.Obstacles = append(t.Obstacles, "a script can't be declared: "+plain(err))
 		return
@@ -169,8 +193,42 @@ func (m *maker) draftScript(t *Tool, names map[string]bool) {
 	d := m.finish(t, tool)
 	d.Fill = []string{"executable", "integrity", "purpose", "sends", "personal", "retention", "contact", "source", "privacy", "reviewer", "reviewed"}
 	d.Basis = append(d.Basis, "a script can do all that a reader can: copy it into the wiki instead, if at all possible")
-	names[tool.Name] = true
-	t.Drafts = append(t.Drafts, d)
+	t.take(d, names)
+}
+
+// maxSheets is how many style sheets stand in the draft of a mirror.
+const maxSheets = 20
+
+// draftMirror drafts a mirror of style sheets and their fonts. It is refused until it has the hashes,
+// which `wikiveil tools pin` finds: a forecast asks no third party for anything.
+func (m *maker) draftMirror(t *Tool, names map[string]bool) {
+	tool := m.newTool(t, "-mirror", names)
+	if tool == nil {
+		return
+	}
+	tool.Kinds = []noticeboard.Kind{noticeboard.Font, noticeboard.Style}
+	tool.Access = noticeboard.ByProxy
+	tried := *tool
+	tried.Mirror = []noticeboard.MirrorFile{{Path: "/sheet.css", Integrity: someHash}}
+	if err := tried.Validate(); err != nil {
+		t.Obstacles = append(t.Obstacles, "a mirror can't be declared: "+plain(err))
+		return
+	}
+	paths := sheets(m.index.mentioning(t.Origin), t.Origin)
+	if paths == nil {
+		paths = []string{"/FILL-IN.css"}
+	}
+	command := "wikiveil tools pin " + tool.Name
+	for _, path := range paths {
+		tool.Mirror = append(tool.Mirror, noticeboard.MirrorFile{Path: path, Integrity: "sha384-FILL-IN"})
+		command += " '" + tool.Origin + path + "'"
+	}
+	d := m.finish(t, tool)
+	tool.Sends, tool.Retention = "", "" // a mirror gets nothing of readers
+	d.Fill = []string{"mirror", "purpose", "contact", "source", "privacy", "reviewer", "reviewed"}
+	d.Basis = append(d.Basis, "a style sheet that comes by the proxy loads no fonts, so it is mirrored with them; this prints the hashes and the fonts: "+command)
+	t.take(d, names)
+	t.Paths = append(t.Paths, toolPath+tool.Name)
 }
 
 // newTool begins a declaration; nil if the origin is none that can be declared.
@@ -206,9 +264,8 @@ func (m *maker) finish(t *Tool, tool *noticeboard.Tool) *Draft {
 }
 
 // amend drafts a declared tool's own declaration with more kinds, or a stream.
-func (m *maker) amend(t *Tool, more []noticeboard.Kind) {
-	i := slices.IndexFunc(m.Tools, func(tool *noticeboard.Tool) bool { return tool.Name == t.Declared })
-	tool := *m.Tools[i]
+func (m *maker) amend(t *Tool, declared *noticeboard.Tool, more []noticeboard.Kind) {
+	tool := *declared
 	d := &Draft{Tool: &tool, Amends: true, Fill: []string{"reviewer", "reviewed"}}
 	d.add(more, t)
 	tool.Revision = 0 // a live board counts

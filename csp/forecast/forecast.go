@@ -1,7 +1,6 @@
 package forecast
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,8 +12,8 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// DefaultToolPath is where the proxy has the tools.
-const DefaultToolPath = "/.tools/"
+// toolPath is where the proxy has the tools.
+const toolPath = "/.tools/"
 
 // Input is what a forecast is made from. Reports, Page and Policy are needed.
 type Input struct {
@@ -30,8 +29,6 @@ type Input struct {
 	Tools []*noticeboard.Tool
 	// Code is what gadgets consist of; see [MediaWikiGadgets].
 	Code []Code
-	// ToolPath is where the proxy has the tools; "" means [DefaultToolPath].
-	ToolPath string
 	// Loopback has tools on loopback addresses drafted, with the option that is for
 	// tests only.
 	Loopback bool
@@ -94,10 +91,14 @@ type Tool struct {
 	// NoStream is set where a websocket is asked for, and none is declared.
 	NoStream bool     `json:"no_stream,omitempty"`
 	Drafts   []*Draft `json:"drafts,omitempty"`
-	// Rewrite is how code has to change to reach the tool by the proxy.
-	Rewrite *Rewrite `json:"rewrite,omitempty"`
+	// Paths are what to write in place of the origin, to reach what is declared or drafted
+	// for the proxy; Titles are the pages of code that name it.
+	Paths  []string `json:"paths,omitempty"`
+	Titles []string `json:"titles,omitempty"`
 	// Obstacles are why a declaration would not be enough.
 	Obstacles []string `json:"obstacles,omitempty"`
+
+	mirrored bool // a mirror is declared that has its style sheets and fonts
 }
 
 // Status is what the noticeboard says of an origin.
@@ -165,7 +166,6 @@ func New(in Input) (*Forecast, error) {
 		return nil, fmt.Errorf("making a forecast: the wiki's origin %q is none such as https://wiki.example", in.Page)
 	}
 	in.Page = strings.ToLower(strings.TrimSuffix(in.Page, "/"))
-	in.ToolPath = cmp.Or(in.ToolPath, DefaultToolPath)
 	if in.Now.IsZero() {
 		in.Now = time.Now()
 	}

@@ -235,12 +235,8 @@ func TestStatus(t *testing.T) {
 				}
 				drafts = append(drafts, text)
 			}
-			path := ""
-			if got.Rewrite != nil {
-				path = got.Rewrite.Path
-			}
-			if got.Status != c.status || strings.Join(drafts, "; ") != c.drafts || path != c.path {
-				t.Errorf("got %s, %q, %q", got.Status, drafts, path)
+			if got.Status != c.status || strings.Join(drafts, "; ") != c.drafts || strings.Join(got.Paths, " ") != c.path {
+				t.Errorf("got %s, %q, %q", got.Status, drafts, got.Paths)
 			}
 		})
 	}
@@ -411,6 +407,68 @@ func TestScriptDraftIsRefusedUntilFilledIn(t *testing.T) {
 	}
 }
 
+// A sheet that comes by the proxy loads nothing, so one with fonts is drafted as a mirror: refused until it has
+// the hashes, and no third party is asked for them.
+func TestSheetWithFontsIsMirrored(t *testing.T) {
+	const origin = "https://fonts.example.org"
+	in := Input{
+		Reports: seen(10, group(3, "style-src-elem", origin, ""), group(3, "font-src", origin, ""), group(1, "img-src", origin, "")),
+		Policy:  mustPolicy(t, "default-src 'none'"),
+		Code:    []Code{{"type", "MediaWiki:Gadget-type.js", "link.href = '" + origin + "/css2?family=Lora';"}},
+	}
+	f := make1(t, in)
+	drafts := f.Drafts()
+	if len(drafts) != 2 || !slices.Equal(f.Tools[0].Paths, []string{"/.tools/fonts-example-org-mirror", "/.tools/fonts-example-org"}) || len(f.Tools[0].Obstacles) > 0 {
+		t.Fatalf("drafts %+v, paths %q, obstacles %q", drafts, f.Tools[0].Paths, f.Tools[0].Obstacles)
+	}
+	mirror, rest := drafts[0], drafts[1]
+	if err := mirror.Tool.Validate(); err == nil || !strings.Contains(err.Error(), "isn't a hash") {
+		t.Errorf("the mirror's draft: %v", err)
+	}
+	if rest.Tool.Has(noticeboard.Style) || rest.Tool.Has(noticeboard.Font) || !rest.Tool.Has(noticeboard.Img) {
+		t.Errorf("the proxy's draft has %s", join(rest.Tool.Kinds))
+	}
+	text := Caddyfile(drafts)
+	for _, want := range []string{
+		"# a style sheet that comes by the proxy loads no fonts", "wikiveil tools pin fonts-example-org-mirror 'https://fonts.example.org/css2?family=Lora'\n",
+		"\tkinds font style\n", "\tmirror \"/css2?family=Lora\" sha384-FILL-IN\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+	in.Code = nil
+	if text := Caddyfile(make1(t, in).Drafts()); !strings.Contains(text, "mirror \"/FILL-IN.css\" sha384-FILL-IN\n") {
+		t.Errorf("without code:\n%s", text)
+	}
+	// Once both are declared nothing is missing; before, the proxied sheet doesn't count.
+	mirror.Tool.Mirror[0].Integrity = someHash
+	proxied := *rest.Tool
+	proxied.Kinds = []noticeboard.Kind{noticeboard.Font, noticeboard.Img, noticeboard.Style}
+	for name, c := range map[string]struct {
+		declared []*noticeboard.Tool
+		want     string
+	}{
+		"both":            {[]*noticeboard.Tool{mirror.Tool, rest.Tool}, ""},
+		"both, otherwise": {[]*noticeboard.Tool{rest.Tool, mirror.Tool}, ""},
+		"the mirror":      {[]*noticeboard.Tool{mirror.Tool}, "img"},
+		"a proxied sheet": {[]*noticeboard.Tool{&proxied}, "font, style"},
+	} {
+		board, err := noticeboard.New(c.declared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Tools = slices.Collect(board.All())
+		var got []string
+		for _, d := range make1(t, in).Drafts() {
+			got = append(got, join(d.Tool.Kinds))
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s: drafts of %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // A flood of forged hosts neither crowds out what the code names nor drafts without end.
 func TestFloodOfForgedHosts(t *testing.T) {
 	groups := []reports.Group{group(1, "img-src", "https://real.example.org", "")}
@@ -526,7 +584,7 @@ func FuzzNew(f *testing.F) {
 		}
 		var proxied []*Draft
 		for _, d := range forecast.Drafts() {
-			if !d.Tool.Has(noticeboard.Script) {
+			if !d.Tool.Has(noticeboard.Script) && !d.Tool.IsMirror() {
 				proxied = append(proxied, d)
 			}
 		}

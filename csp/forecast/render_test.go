@@ -26,7 +26,7 @@ func TestText(t *testing.T) {
 		"What this policy would break on https://wiki.example",
 		"From 51 reports and 200 page views of 2026-07-06 to 2026-07-07 (UTC).",
 		"maps         code      img    50       25.0 %      2026-07-06  2026-07-07  https://maps.example.org",
-		"write /.tools/maps-example-org instead: MediaWiki:Gadget-maps.js (1×, and 1× by hand)",
+		"in the code, write /.tools/maps-example-org instead: MediaWiki:Gadget-maps.js\n",
 		"frame-src can't be declared",
 		"tool maps-example-org https://maps.example.org {",
 		"# probably asked for by maps, whose code names it",

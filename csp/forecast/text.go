@@ -70,8 +70,8 @@ func (f *Forecast) writeTools(b *bytes.Buffer) {
 		for _, obstacle := range t.Obstacles {
 			fmt.Fprintf(b, "- %s: %s\n", t.Origin, obstacle)
 		}
-		if t.Rewrite != nil {
-			fmt.Fprintf(b, "- %s: in the code, write %s instead%s\n", t.Origin, t.Rewrite.Path, t.Rewrite.where())
+		if text := t.Instead(); text != "" {
+			fmt.Fprintf(b, "- %s: %s\n", t.Origin, text)
 		}
 	}
 	if drafts := f.Drafts(); len(drafts) > 0 {
@@ -112,16 +112,16 @@ func names(t Tool) string {
 	return strings.Join(list, ", ")
 }
 
-// where tells in which pages.
-func (r *Rewrite) where() string {
-	var texts []string
-	for _, p := range r.Pages {
-		texts = append(texts, p.String())
-	}
-	if texts == nil {
+// Instead says how code has to change to ask the proxy; "" where that has nothing.
+func (t *Tool) Instead() string {
+	if len(t.Paths) == 0 {
 		return ""
 	}
-	return ": " + strings.Join(texts, ", ")
+	text := "in the code, write " + strings.Join(t.Paths, " or ") + " instead"
+	if len(t.Titles) > 0 {
+		text += ": " + strings.Join(t.Titles, ", ")
+	}
+	return text
 }
 
 func writeUses(b *bytes.Buffer, title string, uses []Use) {

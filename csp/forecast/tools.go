@@ -56,6 +56,11 @@ func (m *maker) tools(f *Forecast) {
 		t := &f.Tools[i]
 		t.share(m.Reports.PageViews)
 		t.Gadgets, t.Pages = m.who(t.Origin)
+		for _, c := range m.index.mentioning(t.Origin) {
+			if !slices.Contains(t.Titles, c.Title) { // gadgets share pages
+				t.Titles = append(t.Titles, c.Title)
+			}
+		}
 		m.declared(t)
 	}
 	slices.SortStableFunc(f.Tools, func(a, b Tool) int {
