@@ -21,6 +21,10 @@ type ask struct {
 	body        *requestBody
 }
 
+// shareable tells whether one answer may serve all who ask this. With a pseudonym it is each
+// reader's own, and a POST may do something.
+func (a *ask) shareable() bool { return a.pseudonym == "" && a.method != http.MethodPost }
+
 // Reader is what the proxy may know of who asks. No tool gets any of it.
 type Reader struct {
 	// Client tells clients apart: a mask. Empty where nobody can.

@@ -41,7 +41,7 @@ func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Read
 	if err != nil {
 		return "", badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
 	}
-	shared, key := p.sharing(up, a), up.key(a)
+	shared, key := p.cfg.Cache, up.key(a)
 	answer, ok := shared.Lookup(r.Context(), key)
 	if !ok && r.Method == http.MethodHead {
 		answer, ok = shared.LookupDisk(r.Context(), key)
@@ -118,11 +118,7 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal {
 func (p *Proxy) fetcher(v *visit, up *upstream, a ask) cache.Fetch {
 	a.path, a.escaped, a.rawQuery = strings.Clone(a.path), strings.Clone(a.escaped), strings.Clone(a.rawQuery)
 	a.method = http.MethodGet
-	until := up.hold.delayed()
 	return func(ctx context.Context, validators *cache.Validators) (*cache.Response, error) {
-		if refused := p.held(ctx, up, a, until); refused != nil {
-			return nil, refused.forCache()
-		}
 		return p.fetchShared(ctx, v, up, a, validators, false)
 	}
 }

@@ -28,7 +28,6 @@ type replay struct {
 	log      *linkage.Log
 	requests []replayed
 	entries  []entry
-	held     []time.Duration // for which requests of the day that weren't answered at once were kept back
 }
 
 const replayLead = 2 * time.Hour // of the day, before midnight
@@ -59,7 +58,7 @@ func replayDay(t *testing.T, day *linkage.Day, m linkage.Measures) *replay {
 	if m.SharedCache {
 		shared = newCache(t, cache.Config{MaxEntries: 1 << 20, MaxBytes: 1 << 30})
 	}
-	declared := held(m.Delay, m.Batch)
+	declared := pagesTool(nil)
 	declared.Kinds = []noticeboard.Kind{noticeboard.Style, noticeboard.Img, noticeboard.Data}
 	for _, key := range day.Refreshed(m.Refresh) {
 		declared.Refresh = append(declared.Refresh, day.Path(key))
@@ -128,9 +127,6 @@ func (r *replay) judge(t *testing.T, midnight time.Time, refreshes int) {
 		var readers []int32
 		for _, q := range waited[its] {
 			readers = append(readers, q.Reader)
-			if linkage.Counts(q.At) {
-				r.held = append(r.held, max(0, line.at.Sub(q.start)))
-			}
 		}
 		sent = append(sent, linkage.Sent{At: line.at.Sub(midnight), Key: key, Readers: readers})
 		delete(waited, its)
@@ -142,7 +138,6 @@ func (r *replay) judge(t *testing.T, midnight time.Time, refreshes int) {
 		t.Errorf("%d requests were for no reader, of which %d were refreshes", scheduled, refreshes)
 	}
 	r.log = r.day.Logged(sent)
-	slices.Sort(r.held)
 }
 
 // right is how often the adversary is right, by what he knows.
@@ -176,8 +171,6 @@ func TestSimulationIsTheProxy(t *testing.T) {
 		m    linkage.Measures
 	}{
 		{"shared connections alone", shared},
-		{"delay", with(func(m *linkage.Measures) { m.Delay = 20 * time.Second })},
-		{"batches", with(func(m *linkage.Measures) { m.Batch = 20 * time.Second })},
 		{"cache", with(func(m *linkage.Measures) { m.SharedCache, m.Coalesce = true, true })},
 		{"cache, refresh of the most read half", with(func(m *linkage.Measures) { m.SharedCache, m.Coalesce, m.Refresh = true, true, 0.5 })},
 		{"all", all},
@@ -190,15 +183,7 @@ func TestSimulationIsTheProxy(t *testing.T) {
 				if a, b := len(built.log.Entries), len(modelled.Entries); math.Abs(float64(a-b)) > 10+0.02*float64(b) {
 					t.Errorf("the real tool was asked %d times for readers, the simulated one %d times", a, b)
 				}
-				for _, q := range []float64{0.1, 0.5, 0.95} {
-					a, b := float64(built.held[int(q*float64(len(built.held)))].Milliseconds()), modelled.Missed.Quantile(q)
-					// Four standard errors of the difference of two quantiles.
-					width := float64((tc.m.Delay + tc.m.Batch).Milliseconds())
-					if math.Abs(a-b) > 1+4*width*math.Sqrt(2*q*(1-q)/float64(len(built.held))) {
-						t.Errorf("the real edge keeps a share of %v of the requests back for %.0f ms, the simulated one for %.0f ms", q, a, b)
-					}
-				}
-				got, want := day.Attack(built.log, tc.m), day.Attack(modelled, tc.m)
+				got, want := day.Attack(built.log), day.Attack(modelled)
 				for k, name := range []string{linkage.Times: "times", linkage.Pages: "pages", linkage.OtherPages: "other pages"} {
 					a, b := right(got, linkage.Knowledge(k)), right(want, linkage.Knowledge(k))
 					t.Logf("%s: right of %.3f at the real edge, of %.3f at the simulated one", name, a, b)

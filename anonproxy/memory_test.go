@@ -189,6 +189,27 @@ func (e *memoryEdge) ask(ctx context.Context, method, path, dest string) asked {
 
 func (e *memoryEdge) get(path string) asked { return e.ask(e.t.Context(), "GET", path, "empty") }
 
+// crowd has readers ask at the same time, and returns what they got in the end.
+type crowd struct {
+	wg  sync.WaitGroup
+	mu  sync.Mutex
+	got []asked
+}
+
+func (c *crowd) ask(ctx context.Context, e *memoryEdge, method, path, dest string) {
+	c.wg.Go(func() {
+		a := e.ask(ctx, method, path, dest)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.got = append(c.got, a)
+	})
+}
+
+func (c *crowd) all() []asked {
+	c.wg.Wait()
+	return c.got
+}
+
 // pagesTool is a tool for tests in memory.
 func pagesTool(change func(*noticeboard.Tool)) *noticeboard.Tool {
 	t := &noticeboard.Tool{Name: "pages", Origin: "http://127.0.0.1:1", AllowLoopback: true}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -19,7 +18,6 @@ type Proxy struct {
 	page      *noticeboard.Page
 	upstreams map[string]*upstream
 	own       []*Transport
-	flights   *cache.Cache // of batches, where there is no cache; nil if there are none
 	bodies    atomic.Int64 // bytes of the bodies that are being read
 	shares    bodyShares   // of these
 }
@@ -63,9 +61,6 @@ func (p *Proxy) Close() error {
 	}
 	for _, t := range p.own {
 		t.Close()
-	}
-	if p.flights != nil {
-		return p.flights.Close()
 	}
 	return nil
 }
@@ -159,7 +154,7 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 		serve = p.serveWebSocket
 	case wantsEvents(r, kind):
 		serve = p.serveEvents
-	case p.sharing(up, a) != nil:
+	case p.cfg.Cache != nil && a.shareable():
 		serve, shared = p.serveCached, a.method == http.MethodGet
 	}
 	outcome, refused := serve(w, r, &reader, up, a)
@@ -179,9 +174,6 @@ func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Re
 		return "", refused
 	}
 	defer v.end()
-	if refused := p.held(r.Context(), up, a, up.hold.delayed()); refused != nil {
-		return "", refused
-	}
 	f := newFetch(r.Context(), p, up)
 	f.visit = v
 	defer f.cancel(nil)

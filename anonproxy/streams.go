@@ -88,23 +88,6 @@ func (p *Proxy) openStream(ctx context.Context, client string, up *upstream, t t
 	return s, nil
 }
 
-// admittedStream is admitted for a stream, whose opening is held back as any request is: it comes
-// with a page, and would show when that is read.
-func (p *Proxy) admittedStream(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, s *stream, a ask) (*visit, *refusal) {
-	v, refused := p.admitted(w, r, reader, up)
-	if refused != nil {
-		return nil, refused
-	}
-	if refused := p.held(s.ctx, up, a, up.hold.delayed()); refused != nil {
-		v.end()
-		if ended := s.ended(); ended != nil {
-			refused = ended
-		}
-		return nil, refused
-	}
-	return v, nil
-}
-
 // beginStream opens a stream for a reader, and the fetch that it begins with. Close the one and cancel the
 // other when done.
 func (p *Proxy) beginStream(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (*stream, *fetch, *refusal) {
@@ -112,7 +95,7 @@ func (p *Proxy) beginStream(w http.ResponseWriter, r *http.Request, reader *Read
 	if refused != nil {
 		return nil, nil, refused
 	}
-	v, refused := p.admittedStream(w, r, reader, up, s, a)
+	v, refused := p.admitted(w, r, reader, up)
 	if refused != nil {
 		s.close()
 		return nil, nil, refused

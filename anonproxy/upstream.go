@@ -24,7 +24,6 @@ type upstream struct {
 	headers   map[noticeboard.Kind]http.Header
 	scopes    map[noticeboard.Kind]unique.Handle[cache.Scope]
 	transport *Transport
-	hold      *hold
 	mirror    *mirrored // nil: no mirror
 	maxSize   int64
 	bodyLimit int64 // of a POST
@@ -44,7 +43,7 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	up := &upstream{
 		names: namesOf(tool),
 		tool:  tool, origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
-		headers: requestHeaders(p.cfg.Contact), hold: newHold(tool), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
+		headers: requestHeaders(p.cfg.Contact), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
 	}
 	for _, o := range tool.Origins() {
 		up.origins[o] = true
@@ -56,11 +55,6 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	up.scopes, up.fairness = scopes(up), p.fairness(tool)
 	up.serving, up.endServing = context.WithCancel(context.Background())
 	up.older = new(predecessors)
-	if up.hold.batch != nil {
-		if err := p.makeFlights(); err != nil {
-			return nil, err
-		}
-	}
 	if p.cfg.Transport != nil {
 		up.transport = p.cfg.Transport(tool)
 	} else {

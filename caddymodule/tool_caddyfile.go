@@ -43,8 +43,6 @@ import (
 //	    limit     <number>/<duration>
 //	    pseudonym
 //	    names reader
-//	    delay     <duration>
-//	    batch     <duration>
 //	    refresh   <path>...
 //	    refresh_file <path of a file>
 //	    refresh_every <duration>
@@ -136,7 +134,7 @@ func parseToolUse(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string)
 // parseToolServing parses how the proxy serves the tool.
 func parseToolServing(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string) (err error) {
 	spans := map[string]*noticeboard.Duration{
-		"timeout": &tool.Timeout, "delay": &tool.Delay, "batch": &tool.Batch, "refresh_every": &tool.RefreshEvery,
+		"timeout": &tool.Timeout, "refresh_every": &tool.RefreshEvery,
 	}
 	rates := map[string]*noticeboard.Rate{"client_limit": &tool.ClientLimit, "limit": &tool.Limit}
 	if span, ok := spans[option]; ok {
@@ -167,7 +165,7 @@ func parseToolServing(d *caddyfile.Dispenser, tool *noticeboard.Tool, option str
 	default:
 		err = d.Errf("unknown tool option %q (known: title, hosts, kinds, access, executable, integrity, methods, streams, url, author, purpose, "+
 			"sends, personal, retention, source, privacy, contact, reviewer, reviewed, expires, disabled, revision, max_size, max_request_size, timeout, "+
-			"client_limit, limit, pseudonym, names, delay, batch, refresh, refresh_file, refresh_every, mirror, allow_loopback)", option)
+			"client_limit, limit, pseudonym, names, refresh, refresh_file, refresh_every, mirror, allow_loopback)", option)
 	}
 	return err
 }

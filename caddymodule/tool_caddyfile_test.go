@@ -44,12 +44,10 @@ const wholeTool = `tool calendar https://calendar.example.org {
 	timeout 30s
 	client_limit 60/1m
 	limit 600/1m
-	delay 1s
 	pseudonym
 }`
 
 const refreshedTool = `tool calendar https://calendar.example.org {
-	batch 500ms
 	refresh /a /b?c=d
 	refresh_file /etc/wikiveil/paths.txt
 	refresh_every 1h
@@ -65,7 +63,7 @@ const wholeToolJSON = `{"name":"calendar","origin":"https://calendar.example.org
 	"title":"Calendar","url":"https://calendar.example.org/about","author":"A. Maker","purpose":"Shows dates","sends":"The page's title",
 	"personal":"some","names":"reader","retention":"A day","source":"https://git.example.org/calendar","privacy":"https://calendar.example.org/privacy",
 	"contact":"calendar@example.org","reviewer":"R. Viewer","reviewed":"2026-07-01","expires":"2027-01-01T10:00:00Z","disabled":true,
-	"revision":7,"max_size":1048576,"max_request_size":2048,"timeout":"30s","client_limit":"60/1m0s","limit":"600/1m0s","delay":"1s","pseudonym":true}`
+	"revision":7,"max_size":1048576,"max_request_size":2048,"timeout":"30s","client_limit":"60/1m0s","limit":"600/1m0s","pseudonym":true}`
 
 func parsedTool(t *testing.T, text string) (*noticeboard.Tool, error) {
 	t.Helper()
@@ -95,7 +93,7 @@ func TestToolCaddyfile(t *testing.T) {
 	}
 	for text, want := range map[string]noticeboard.Tool{
 		refreshedTool: {
-			Name: "calendar", Origin: "https://calendar.example.org", Batch: noticeboard.Duration(500 * time.Millisecond),
+			Name: "calendar", Origin: "https://calendar.example.org",
 			Refresh: []string{"/a", "/b?c=d"}, RefreshFile: "/etc/wikiveil/paths.txt", RefreshEvery: noticeboard.Duration(time.Hour),
 		},
 		mirrorTool: {
@@ -137,7 +135,7 @@ func TestToolBadOptions(t *testing.T) {
 		"reviewed":             {"reviewed 2026-13-01", `parsing reviewed: "2026-13-01" is not a day`},
 		"stream":               {"streams webrtc", `stream "webrtc" is unknown: use events, websocket or both, at Testfile:2`},
 		"rate":                 {"limit 60", `parsing limit: "60" is not a rate such as 600/1m`},
-		"batch":                {"batch soon", `parsing batch: "soon" is not a duration such as 30s, at Testfile:2`},
+		"timeout":              {"timeout soon", `parsing timeout: "soon" is not a duration such as 30s, at Testfile:2`},
 		"refresh":              {"refresh data.json", `refresh "data.json" isn't a path such as`},
 		"refresh, kind":        {"refresh \"font /a\"", `isn't among the kinds, at Testfile:2`},
 		"refresh_file":         {"refresh_file", "at Testfile:2"},

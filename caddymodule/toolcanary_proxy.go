@@ -24,7 +24,7 @@ func (r *canaryRunner) config(tool *noticeboard.Tool) canary.Config {
 func (h *AnonProxy) echoed(tool *noticeboard.Tool, echo string, roots *x509.CertPool, who *canary.Reader) (http.Handler, func(), error) {
 	own := *tool
 	// They say when requests are sent and how often, and nothing of what is sent.
-	own.Delay, own.Batch, own.Refresh, own.RefreshEvery = 0, 0, nil, 0
+	own.Refresh, own.RefreshEvery = nil, 0
 	board, err := noticeboard.New([]*noticeboard.Tool{&own})
 	if err != nil {
 		return nil, nil, err

@@ -75,8 +75,6 @@ func TestHashCoversEachField(t *testing.T) {
 		"limit":            func(t *Tool) { t.Limit = Rate{7, time.Second} },
 		"names":            func(t *Tool) { t.Access, t.Names = ByConsent, NamesReader },
 		"pseudonym":        func(t *Tool) { t.Pseudonym = true },
-		"delay":            func(t *Tool) { t.Delay = Duration(time.Second) },
-		"batch":            func(t *Tool) { t.Batch = Duration(time.Second) },
 		"refresh":          func(t *Tool) { t.Refresh = []string{"/b"} },
 		"refresh_file":     func(t *Tool) { t.RefreshFile = "b" },
 		"refresh_every":    func(t *Tool) { t.Refresh, t.RefreshEvery = []string{"/b"}, Duration(time.Minute) },

@@ -23,8 +23,7 @@ const (
 // Bounds of how a tool is served.
 const (
 	maxRequestSize  = 64 << 20 // bytes
-	maxDelay        = time.Minute
-	maxRefresh      = 10_000 // paths
+	maxRefresh      = 10_000   // paths
 	minRefreshEvery = time.Minute
 	maxRefreshEvery = 24 * time.Hour
 	maxMirror       = 1000 // files
@@ -81,7 +80,7 @@ func (t *Tool) IsMirror() bool { return len(t.Mirror) > 0 }
 
 // checkServing checks how the proxy serves the tool.
 func (t *Tool) checkServing() *Error {
-	for _, check := range []func() *Error{t.checkMethods, t.checkStreams, t.checkDecorrelation, t.checkRefresh, t.checkMirror} {
+	for _, check := range []func() *Error{t.checkMethods, t.checkStreams, t.checkNaming, t.checkRefresh, t.checkMirror} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -126,15 +125,7 @@ func (t *Tool) checkStreams() *Error {
 	return nil
 }
 
-func (t *Tool) checkDecorrelation() *Error {
-	for _, span := range []struct {
-		field string
-		value Duration
-	}{{"delay", t.Delay}, {"batch", t.Batch}} {
-		if span.value < 0 || time.Duration(span.value) > maxDelay {
-			return wrong(span.field, "%s must be at most %s, or 0 for none", span.field, maxDelay)
-		}
-	}
+func (t *Tool) checkNaming() *Error {
 	switch {
 	case t.Pseudonym && t.Personal == NothingPersonal:
 		return wrong("pseudonym", `pseudonym tells the tool which requests are one reader's: make personal "some", or leave pseudonym out`)
@@ -144,8 +135,6 @@ func (t *Tool) checkDecorrelation() *Error {
 		return wrong("names", "names needs the readers' consent: make access %q, or leave names out", ByBoth)
 	case t.Names != "" && t.Personal == NothingPersonal:
 		return wrong("names", `names tells the tool who asks: make personal "some", or leave names out`)
-	case t.Pseudonym && t.Batch > 0:
-		return wrong("batch", "batch makes equal requests one, which those with a pseudonym never are: leave one of them out")
 	}
 	return nil
 }
@@ -181,8 +170,8 @@ func (t *Tool) checkMirror() *Error {
 	switch {
 	case t.Access != ByProxy:
 		return wrong("access", "a mirror is served by the edge alone: leave access out, or make it proxy")
-	case len(t.Streams) > 0 || slices.Contains(t.Methods, http.MethodPost) || t.Pseudonym || t.Names != "" || t.Refreshes() || t.Delay > 0 || t.Batch > 0:
-		return wrong("mirror", "a mirror gets no requests of readers: leave out streams, POST, pseudonym, names, refresh, delay and batch")
+	case len(t.Streams) > 0 || slices.Contains(t.Methods, http.MethodPost) || t.Pseudonym || t.Names != "" || t.Refreshes():
+		return wrong("mirror", "a mirror gets no requests of readers: leave out streams, POST, pseudonym, names and refresh")
 	}
 	return nil
 }

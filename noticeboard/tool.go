@@ -157,14 +157,6 @@ type Tool struct {
 	// readers who agreed to the tool; so Access must be `both` or `consent`. Default: nobody's.
 	Names Names `json:"names,omitempty"`
 
-	// Delay is the longest of the random times that a request waits before it is
-	// sent, at most a minute. Default: none.
-	Delay Duration `json:"delay,omitempty"`
-
-	// Batch is how long requests for data wait for others that are equal, at most a
-	// minute; all are sent at the end of it in random order. Default: none.
-	Batch Duration `json:"batch,omitempty"`
-
 	// Refresh are paths, with queries if need be, that the edge asks for by itself,
 	// so that the shared cache has them before any reader asks. They are asked for
 	// as for the kind that their ending shows, or as `data`, or the first kind; one

@@ -75,8 +75,8 @@ type attacker struct {
 }
 
 // Attack guesses at each edit of the day.
-func (d *Day) Attack(log *Log, m Measures) *Attack {
-	a := newAttacker(d, log, m)
+func (d *Day) Attack(log *Log) *Attack {
+	a := newAttacker(d, log)
 	result, judged := &Attack{}, 0.0
 	for i, edit := range d.Edits {
 		if !inDay(edit.At) {
@@ -100,13 +100,13 @@ func (d *Day) Attack(log *Log, m Measures) *Attack {
 	return result
 }
 
-func newAttacker(d *Day, log *Log, m Measures) *attacker {
+func newAttacker(d *Day, log *Log) *attacker {
 	span := (day + 2*lead).Seconds()
 	a := &attacker{
 		d: d, log: log.Entries, byKey: make([]int32, len(d.keys)),
 		rate: d.World.Views * d.World.Adoption / day.Seconds(),
 		sent: float64(len(log.Entries)) / span,
-		last: reloadMax + gadgetMax + historyResolution + m.Delay + m.Batch,
+		last: reloadMax + gadgetMax + historyResolution,
 	}
 	conns := int32(0)
 	for i := range a.log {

@@ -17,7 +17,7 @@ func attacked(t *testing.T, w World, m Measures, days uint64, change func(*Day, 
 		if change != nil {
 			change(d, log)
 		}
-		a := d.Attack(log, m)
+		a := d.Attack(log)
 		for k := range knowledges {
 			all[k] += float64(len(a.Guesses[k]))
 			for _, g := range a.Guesses[k] {
@@ -139,7 +139,7 @@ func TestGuess(t *testing.T) {
 			d := scene(t)
 			d.World.Views = 1000
 			d.Edits = []Edit{edit, {At: -time.Second}, {At: day}} // those in the margins don't count
-			a := d.Attack(&Log{Entries: tt.entries}, Measures{})
+			a := d.Attack(&Log{Entries: tt.entries})
 			for k := range knowledges {
 				if len(a.Guesses[k]) != 1 {
 					t.Fatalf("%d guesses by %v, want 1", len(a.Guesses[k]), k)
@@ -157,6 +157,6 @@ func BenchmarkAttack(b *testing.B) {
 	log := d.Serve(Measures{}, 1)
 	b.ReportAllocs()
 	for b.Loop() {
-		d.Attack(log, Measures{})
+		d.Attack(log)
 	}
 }

@@ -23,21 +23,11 @@ type Measures struct {
 	// Refresh is the share of pages, the most read first, whose data and images
 	// the edge asks for on a schedule, whoever reads them. It needs SharedCache.
 	Refresh float64 `json:"refresh"`
-
-	// Delay is the longest random delay before a request is sent. 0: none.
-	Delay time.Duration `json:"delay_ns"`
-
-	// Batch has data requests wait for the next tick of a clock with this period;
-	// equal ones are sent as one. 0: none.
-	Batch time.Duration `json:"batch_ns"`
 }
 
 // AllMeasures has all measures on, and the paths of all pages refreshed.
 func AllMeasures() Measures {
-	return Measures{
-		SharedConnections: true, Coalesce: true, SharedCache: true, Refresh: 1,
-		Delay: time.Second, Batch: time.Second,
-	}
+	return Measures{SharedConnections: true, Coalesce: true, SharedCache: true, Refresh: 1}
 }
 
 // Validate tells what is wrong with the measures, if anything.
@@ -47,8 +37,6 @@ func (m Measures) Validate() error {
 		return errors.New("the refreshed share must be from 0 to 1")
 	case m.Refresh > 0 && !m.SharedCache:
 		return errors.New("refreshing needs the shared cache")
-	case m.Delay < 0 || m.Batch < 0:
-		return errors.New("delays must not be negative")
 	}
 	return nil
 }
@@ -88,20 +76,13 @@ type Log struct {
 	Sent     int     // of these, what the tool was asked
 	Hits     int     // of the others, what the cache answered
 	Refresh  float64 // scheduled requests a day, on top
-
-	// What the measures added to the time in which readers are answered: for all
-	// requests for what can be cached, and for all that were not hits. A hit adds
-	// nothing, and saves the time that the tool takes.
-	Cacheable, Missed Waits
 }
 
-// flight is a request on its way to the tool, or waiting to be sent.
-type flight struct {
-	entry  Entry
-	sent   bool
-	line   int           // in the log, once sent
-	answer time.Duration // what the tool takes
-	done   time.Duration
+// answer is the tool's for a key.
+type answer struct {
+	line  int           // of the request in the log
+	done  time.Duration // when it is there
+	stale time.Duration // from when on it must be asked for anew
 }
 
 // edge is the proxy at work.
@@ -110,11 +91,8 @@ type edge struct {
 	m       Measures
 	r       *rand.Rand
 	log     *Log
-	events  queue[*flight]
-	free    []*flight       // to be used again
-	flights []*flight       // by key
-	fresh   []time.Duration // by key: until when the answer is fresh
-	conns   []conn          // by reader
+	answers []answer // by key
+	conns   []conn   // by reader
 	nextID  int32
 }
 
@@ -129,10 +107,7 @@ const never = time.Duration(math.MinInt64)
 // Serve runs a day's requests through a proxy with these measures. The same seed
 // gives the same log.
 func (d *Day) Serve(m Measures, seed uint64) *Log {
-	e := &edge{
-		d: d, m: m, r: rand.New(rand.NewPCG(seed, 2)), log: &Log{},
-		flights: make([]*flight, len(d.keys)), fresh: make([]time.Duration, len(d.keys)),
-	}
+	e := &edge{d: d, m: m, r: rand.New(rand.NewPCG(seed, 2)), log: &Log{}, answers: make([]answer, len(d.keys))}
 	if !m.SharedConnections {
 		e.conns = make([]conn, d.readers)
 	}
@@ -141,10 +116,8 @@ func (d *Day) Serve(m Measures, seed uint64) *Log {
 	}
 	e.warm()
 	for _, q := range d.Requests {
-		e.run(q.At)
 		e.request(q)
 	}
-	e.run(math.MaxInt64)
 	return e.log
 }
 
@@ -154,13 +127,13 @@ func (d *Day) Serve(m Measures, seed uint64) *Log {
 func (e *edge) warm() {
 	refreshed := refreshedPages(e.d, e.m.Refresh)
 	for key, info := range e.d.keys {
-		e.fresh[key] = never
+		e.answers[key] = answer{done: never, stale: never}
 		lifetime := e.d.lifetime(Key(key)).Seconds()
 		if !e.m.SharedCache || lifetime == 0 || info.edit >= 0 || int(info.page) >= e.d.World.Pages {
 			continue
 		}
 		if e.m.Refresh > 0 && info.page < refreshed { // assets too
-			e.fresh[key] = math.MaxInt64
+			e.answers[key].stale = math.MaxInt64
 			e.log.Refresh += day.Seconds() / (lifetime * refreshAt)
 			continue
 		}
@@ -170,7 +143,7 @@ func (e *edge) warm() {
 		}
 		between := day.Seconds() / (e.d.World.Views * e.d.World.Adoption * share)
 		if e.r.Float64() < lifetime/(lifetime+between) {
-			e.fresh[key] = -lead + time.Duration(e.r.Float64()*lifetime*float64(time.Second))
+			e.answers[key].stale = -lead + time.Duration(e.r.Float64()*lifetime*float64(time.Second))
 		}
 	}
 }
@@ -184,114 +157,51 @@ func refreshedPages(d *Day, share float64) int32 {
 func inDay(at time.Duration) bool { return at >= 0 && at < day }
 
 func (e *edge) request(q Request) {
-	counts := inDay(q.At)
-	if counts {
-		e.log.Requests++
+	a := &e.answers[q.Key]
+	hit := a.done <= q.At && q.At < a.stale
+	joins := e.m.Coalesce && a.done > q.At
+	switch {
+	case hit:
+	case joins:
+		entry := &e.log.Entries[a.line]
+		entry.others = append(entry.others, q.Reader)
+	default:
+		e.send(q)
 	}
-	if e.fresh[q.Key] > q.At {
-		if counts {
-			e.log.Hits++
-			e.log.Cacheable.add(0)
-		}
+	if !inDay(q.At) {
 		return
 	}
-	f := e.join(q)
-	if f == nil {
-		f = e.send(q)
-		if counts {
-			e.log.Sent++
+	e.log.Requests++
+	switch {
+	case hit:
+		e.log.Hits++
+	case !joins:
+		e.log.Sent++
+	}
+}
+
+// send asks the tool. Of several answers on their way the first counts.
+func (e *edge) send(q Request) {
+	done := q.At + answering.draw(e.r)
+	if a := &e.answers[q.Key]; a.done <= q.At || done < a.done {
+		*a = answer{line: len(e.log.Entries), done: done, stale: done}
+		if e.m.SharedCache {
+			a.stale += e.d.lifetime(q.Key)
 		}
 	}
-	if counts {
-		wait := max(0, f.done-q.At-f.answer)
-		e.log.Missed.add(wait)
-		if e.d.lifetime(q.Key) > 0 {
-			e.log.Cacheable.add(wait)
-		}
-	}
+	e.log.Entries = append(e.log.Entries, Entry{At: q.At, Key: q.Key, Conn: e.conn(q), asker: q.Reader})
 }
 
-// join finds a request on its way that will do for this one. A batch holds equal
-// ones that weren't sent yet; coalescing takes those that were, too.
-func (e *edge) join(q Request) *flight {
-	f := e.flights[q.Key]
-	if f == nil || !e.m.Coalesce && (f.sent || !e.batched(q.Key)) {
-		return nil
+// conn is the connection over which a request goes.
+func (e *edge) conn(q Request) int32 {
+	if e.m.SharedConnections {
+		return sharedConn
 	}
-	f.entry.others = append(f.entry.others, q.Reader)
-	return f
-}
-
-// batched tells whether a key's requests wait for the tick. Lookups are data too.
-func (e *edge) batched(key Key) bool {
-	kind := e.d.keys[key].kind
-	return e.m.Batch > 0 && (kind == Data || kind == Lookup)
-}
-
-func (e *edge) send(q Request) *flight {
-	at := q.At
-	if e.m.Delay > 0 {
-		at += uniform(e.r, 0, e.m.Delay)
+	c := &e.conns[q.Reader]
+	if !c.open || q.At-c.used > idleConnection {
+		c.id, c.open = e.nextID, true
+		e.nextID++
 	}
-	if e.batched(q.Key) {
-		at += lead // times before midnight are negative, and Truncate goes towards 0
-		at = (at + e.m.Batch - 1).Truncate(e.m.Batch) - lead
-	}
-	f := e.newFlight()
-	*f = flight{entry: Entry{At: at, Key: q.Key, Conn: sharedConn, asker: q.Reader}, answer: answering.draw(e.r)}
-	f.done = at + f.answer
-	e.flights[q.Key] = f
-	e.events.push(at, f)
-	return f
-}
-
-func (e *edge) newFlight() *flight {
-	if len(e.free) == 0 {
-		return new(flight)
-	}
-	last := len(e.free) - 1
-	f := e.free[last]
-	e.free = e.free[:last]
-	return f
-}
-
-// run lets happen what happens up to a time.
-func (e *edge) run(until time.Duration) {
-	for {
-		at, f, ok := e.events.popUntil(until)
-		switch {
-		case !ok:
-			return
-		case !f.sent:
-			f.sent = true
-			e.record(f)
-			e.events.push(f.done, f)
-		default:
-			if e.m.SharedCache {
-				if lifetime := e.d.lifetime(f.entry.Key); lifetime > 0 {
-					e.fresh[f.entry.Key] = at + lifetime
-				}
-			}
-			e.log.Entries[f.line].others = f.entry.others
-			if e.flights[f.entry.Key] == f {
-				e.flights[f.entry.Key] = nil
-			}
-			e.free = append(e.free, f)
-		}
-	}
-}
-
-// record writes the tool's log.
-func (e *edge) record(f *flight) {
-	if !e.m.SharedConnections {
-		c := &e.conns[f.entry.asker]
-		if !c.open || f.entry.At-c.used > idleConnection {
-			c.id, c.open = e.nextID, true
-			e.nextID++
-		}
-		c.used = f.entry.At
-		f.entry.Conn = c.id
-	}
-	f.line = len(e.log.Entries)
-	e.log.Entries = append(e.log.Entries, f.entry)
+	c.used = q.At
+	return c.id
 }

@@ -51,8 +51,8 @@ func TestNoMeasures(t *testing.T) {
 	if got := lines(log); !slices.Equal(got, requests) {
 		t.Errorf("the log is %v, want all that was asked: %v", got, requests)
 	}
-	if log.Requests != 4 || log.Sent != 4 || log.Hits != 0 || log.Missed.quantile(1) != 0 {
-		t.Errorf("%d requests, %d sent, %d hits, waits %v", log.Requests, log.Sent, log.Hits, log.Missed)
+	if log.Requests != 4 || log.Sent != 4 || log.Hits != 0 {
+		t.Errorf("%d requests, %d sent, %d hits", log.Requests, log.Sent, log.Hits)
 	}
 }
 
@@ -108,9 +108,6 @@ func TestCoalescing(t *testing.T) {
 			t.Errorf("the first was sent for reader %d: %v, want %v", reader, got, want)
 		}
 	}
-	if log.Missed.quantile(1) != 0 {
-		t.Errorf("who joins doesn't wait longer than the tool takes; waits %v", log.Missed)
-	}
 }
 
 func TestConnections(t *testing.T) {
@@ -126,47 +123,6 @@ func TestConnections(t *testing.T) {
 	}
 	if got, want := conns(Measures{SharedConnections: true}), []int32{-1, -1, -1, -1, -1}; !slices.Equal(got, want) {
 		t.Errorf("connections %v, want %v: shared ones tell nothing", got, want)
-	}
-}
-
-func TestDelay(t *testing.T) {
-	var requests []Request
-	for i := range 1000 {
-		requests = append(requests, Request{at(float64(10 * i)), 1, Key(1 + i%10)})
-	}
-	d := scene(t, requests...)
-	log := d.Serve(Measures{Delay: 2 * time.Second}, 1)
-	var sum time.Duration
-	for i, e := range log.Entries {
-		wait := e.At - requests[i].At
-		if wait < 0 || wait > 2*time.Second {
-			t.Fatalf("request %d was sent %v after it was made", i, wait)
-		}
-		sum += wait
-	}
-	if mean := sum / 1000; mean < 900*time.Millisecond || mean > 1100*time.Millisecond {
-		t.Errorf("the mean delay is %v, want about a second", mean)
-	}
-	hits := d.Serve(Measures{Delay: 2 * time.Second, SharedCache: true, Refresh: 1}, 1)
-	if len(hits.Entries) != 0 || hits.Cacheable.quantile(1) != 0 {
-		t.Errorf("hits waited up to %v", hits.Cacheable.quantile(1))
-	}
-}
-
-func TestBatching(t *testing.T) {
-	requests := []Request{
-		{-at(3.5), 1, hotKey}, {-at(3.2), 2, hotKey}, {-at(3.1), 3, coldKey}, // before midnight
-		{at(0.5), 1, assetKey},                       // no data
-		{at(1), 4, hotKey},                           // on the tick
-		{at(1.5), 4, coldKey}, {at(2.5), 5, coldKey}, // of two ticks
-	}
-	log := scene(t, requests...).Serve(Measures{Batch: time.Second}, 1)
-	sentAt(t, log, -at(3), -at(3), at(0.5), at(1), at(2), at(3))
-	if e := log.Entries[0]; !e.caused(1) || !e.caused(2) || e.caused(3) {
-		t.Errorf("the first batch's first request was for %v and %v, want 1 and 2", e.asker, e.others)
-	}
-	if got := log.Missed.quantile(1); got != 500 {
-		t.Errorf("the longest wait in the day is %v ms, want 500", got)
 	}
 }
 
@@ -197,8 +153,8 @@ func TestRefresh(t *testing.T) {
 
 func TestMarginsDontCount(t *testing.T) {
 	log := scene(t, Request{-1, 1, hotKey}, Request{0, 1, hotKey}, Request{day - 1, 1, coldKey}, Request{day, 1, hotKey}).Serve(Measures{}, 1)
-	if len(log.Entries) != 4 || log.Requests != 2 || log.Sent != 2 || log.Missed.len() != 2 {
-		t.Errorf("%d entries, %d requests, %d sent, %d waits; want 4, 2, 2, 2", len(log.Entries), log.Requests, log.Sent, log.Missed.len())
+	if len(log.Entries) != 4 || log.Requests != 2 || log.Sent != 2 {
+		t.Errorf("%d entries, %d requests, %d sent; want 4, 2, 2", len(log.Entries), log.Requests, log.Sent)
 	}
 }
 
@@ -210,8 +166,6 @@ func TestBadMeasures(t *testing.T) {
 	}{
 		{"refresh without a cache", Measures{Refresh: 0.1}, "needs the shared cache"},
 		{"more than all pages", Measures{SharedCache: true, Refresh: 2}, "from 0 to 1"},
-		{"negative delay", Measures{Delay: -1}, "negative"},
-		{"negative batches", Measures{Batch: -1}, "negative"},
 	} {
 		if err := tt.m.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want one with %q", tt.name, err, tt.want)

@@ -30,13 +30,11 @@ the 95 % interval over the days:
 	fmt.Fprintf(w, "\nAll over none: pages %s, other %s, times %s.\n", percents(r.Ratio.Pages), percents(r.Ratio.OtherPages), percents(r.Ratio.Times))
 
 	fmt.Fprint(w, `
-What it costs: requests a day at the tool, and the milliseconds that the measures add (median, 95th percentile) to
-answers that can be cached, hits and misses alike, and to all that are no hits:
+What it costs: requests a day at the tool, and what the cache answers:
 `)
-	fmt.Fprintf(w, "\n%-43s %8s %10s %8s %15s %15s\n", "measures", "sent", "refreshes", "hits", "cacheable, ms", "no hit, ms")
+	fmt.Fprintf(w, "\n%-43s %8s %10s %8s\n", "measures", "sent", "refreshes", "hits")
 	for _, row := range r.Rows {
-		fmt.Fprintf(w, "%-43s %8.0f %10.0f %7.1f%% %7.0f %7.0f %7.0f %7.0f\n", row.Name, row.Sent, row.Refreshed, 100*row.Hits,
-			row.Added.CacheableMedian, row.Added.CacheableP95, row.Added.MissedMedian, row.Added.MissedP95)
+		fmt.Fprintf(w, "%-43s %8.0f %10.0f %7.1f%%\n", row.Name, row.Sent, row.Refreshed, 100*row.Hits)
 	}
 	if len(r.Scenarios) > 0 {
 		fmt.Fprintf(w, "\nOther worlds, over fewer days: none → all, and their ratio in percent.\n\n%-43s %-31s %-31s %-13s %9s\n",

@@ -67,9 +67,3 @@ func (d *Day) Logged(sent []Sent) *Log {
 	slices.SortStableFunc(log.Entries, func(a, b Entry) int { return cmp.Compare(a.At, b.At) })
 	return log
 }
-
-// Quantile is one of the times, in milliseconds.
-func (w *Waits) Quantile(q float64) float64 { return w.quantile(q) }
-
-// Counts tells whether a request at that time counts for the day, which has margins.
-func Counts(at time.Duration) bool { return inDay(at) }

@@ -31,7 +31,7 @@ func TestLoggedIsTheLog(t *testing.T) {
 	c := quick()
 	c.World.Edits = 100
 	d := c.World.Day(3)
-	m := Measures{SharedConnections: true, SharedCache: true, Refresh: 0.3, Delay: time.Second}
+	m := Measures{SharedConnections: true, SharedCache: true, Refresh: 0.3}
 	log := d.Serve(m, 3)
 	var sent []Sent
 	for _, e := range log.Entries {
@@ -39,7 +39,7 @@ func TestLoggedIsTheLog(t *testing.T) {
 	}
 	sent = append(sent, Sent{At: time.Hour, Key: 0}) // scheduled
 	slices.Reverse(sent)
-	if a, b := d.Attack(d.Logged(sent), m), d.Attack(log, m); !slices.Equal(a.Guesses[Times], b.Guesses[Times]) || !slices.Equal(a.Guesses[Pages], b.Guesses[Pages]) {
+	if a, b := d.Attack(d.Logged(sent)), d.Attack(log); !slices.Equal(a.Guesses[Times], b.Guesses[Times]) || !slices.Equal(a.Guesses[Pages], b.Guesses[Pages]) {
 		t.Error("the attacker makes something else of the same log")
 	}
 }
@@ -49,12 +49,12 @@ func TestRefreshedKeys(t *testing.T) {
 	d := quick().World.Day(3)
 	for _, share := range []float64{0, 0.2, 1} {
 		m := Measures{SharedCache: share > 0, Refresh: share}
-		e := &edge{d: d, m: m, log: &Log{}, fresh: make([]time.Duration, len(d.keys))}
+		e := &edge{d: d, m: m, log: &Log{}, answers: make([]answer, len(d.keys))}
 		e.r = rand.New(rand.NewPCG(1, 2))
 		e.warm()
 		want := make(map[Key]bool)
-		for key, until := range e.fresh {
-			if until > day+lead {
+		for key, a := range e.answers {
+			if a.stale > day+lead {
 				want[Key(key)] = true
 			}
 		}

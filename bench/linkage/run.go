@@ -39,14 +39,6 @@ type Precisions struct {
 	OtherPages Estimate `json:"other_pages"`
 }
 
-// Latency is what the measures add to the time of an answer, in milliseconds.
-type Latency struct {
-	CacheableMedian float64 `json:"cacheable_median"` // of what can be cached, hits and misses
-	CacheableP95    float64 `json:"cacheable_p95"`
-	MissedMedian    float64 `json:"missed_median"` // of what is no hit
-	MissedP95       float64 `json:"missed_p95"`
-}
-
 // Row is what the attacker gets with certain measures in a certain world.
 type Row struct {
 	Name      string     `json:"name"`
@@ -60,7 +52,6 @@ type Row struct {
 	Sent      float64    `json:"sent_per_day"`  // of these, to the tool
 	Refreshed float64    `json:"refreshed_per_day"`
 	Hits      float64    `json:"hits"` // share of what readers ask
-	Added     Latency    `json:"added_ms"`
 
 	days [knowledges][]tally
 }
@@ -111,8 +102,6 @@ func variants(all Measures) []variant {
 		{rowNone, Measures{}},
 		{"shared connections", Measures{SharedConnections: all.SharedConnections}},
 		{"coalescing", Measures{Coalesce: all.Coalesce}},
-		{"delay", Measures{Delay: all.Delay}},
-		{"batching", Measures{Batch: all.Batch}},
 		{"cache", Measures{SharedCache: all.SharedCache}},
 	}
 	if all.SharedCache {
@@ -128,8 +117,6 @@ func variants(all Measures) []variant {
 	}
 	but("but shared connections", func(m *Measures) { m.SharedConnections = false })
 	but("but coalescing", func(m *Measures) { m.Coalesce = false })
-	but("but delay", func(m *Measures) { m.Delay = 0 })
-	but("but batching", func(m *Measures) { m.Batch = 0 })
 	but("but cache and refresh", func(m *Measures) { m.SharedCache, m.Refresh = false, 0 })
 	but("but refresh", func(m *Measures) { m.Refresh = 0 })
 	but("with refresh of the hottest tenth only", func(m *Measures) { m.Refresh = min(tenth, m.Refresh) })
@@ -152,9 +139,6 @@ func Scenarios() []Scenario {
 		{"lookups on 10 views of 100", func(w *World, _ *Measures) { w.Lookups = 0.1 }},
 		{"lookups on 50 views of 100", func(w *World, _ *Measures) { w.Lookups = 0.5 }},
 		{"URLs that name the revision", func(w *World, _ *Measures) { w.ByRevision = true }},
-		{"the same, 30 s of delay and batching", func(w *World, m *Measures) {
-			w.ByRevision, m.Delay, m.Batch = true, 30*time.Second, 30*time.Second
-		}},
 		{"browsers that keep nothing", func(w *World, _ *Measures) { w.BrowserLifetime = 0 }},
 		{"no new pages", func(w *World, _ *Measures) { w.NewPages = 0 }},
 		{"data kept for 5 minutes", func(w *World, _ *Measures) { w.DataLifetime = 5 * time.Minute }},
@@ -231,7 +215,7 @@ func measure(w World, list []variant, seed uint64, days int, progress func(n int
 		d := w.Day(seed + uint64(n))
 		for i, v := range list {
 			log := d.Serve(v.measures, seed+uint64(n))
-			sums[i].add(log, d.Attack(log, v.measures))
+			sums[i].add(log, d.Attack(log))
 		}
 		if progress != nil {
 			progress(n + 1)
@@ -251,7 +235,6 @@ type sum struct {
 	chance            float64
 	asked, sent, hits int
 	refreshed         float64
-	cacheable, missed Waits
 }
 
 func (s *sum) add(log *Log, a *Attack) {
@@ -270,8 +253,6 @@ func (s *sum) add(log *Log, a *Attack) {
 	s.sent += log.Sent
 	s.hits += log.Hits
 	s.refreshed += log.Refresh
-	s.cacheable.addAll(log.Cacheable)
-	s.missed.addAll(log.Missed)
 }
 
 func (s *sum) row(v variant, days float64) Row {
@@ -287,10 +268,6 @@ func (s *sum) row(v variant, days float64) Row {
 		Sent:      float64(s.sent) / days,
 		Refreshed: s.refreshed / days,
 		Hits:      float64(s.hits) / max(1, float64(s.asked)),
-		Added: Latency{
-			s.cacheable.quantile(0.5), s.cacheable.quantile(0.95),
-			s.missed.quantile(0.5), s.missed.quantile(0.95),
-		},
-		days: s.days,
+		days:      s.days,
 	}
 }

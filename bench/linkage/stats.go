@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"time"
 )
 
 // Estimate is a mean over days with its 95 % confidence interval.
@@ -136,35 +135,4 @@ func thresholds(guesses []Guess) (best, widest Threshold) {
 		}
 	}
 	return best, widest
-}
-
-// Waits are times, most of which are nothing.
-type Waits struct {
-	none int
-	some []time.Duration
-}
-
-func (w *Waits) add(wait time.Duration) {
-	if wait == 0 {
-		w.none++
-		return
-	}
-	w.some = append(w.some, wait)
-}
-
-func (w *Waits) addAll(other Waits) {
-	w.none += other.none
-	w.some = append(w.some, other.some...)
-}
-
-func (w *Waits) len() int { return w.none + len(w.some) }
-
-// quantile is one of the times, in milliseconds.
-func (w *Waits) quantile(q float64) float64 {
-	i := min(w.len()-1, int(q*float64(w.len()))) - w.none
-	if i < 0 {
-		return 0
-	}
-	slices.Sort(w.some)
-	return float64(w.some[i]) / float64(time.Millisecond)
 }

@@ -335,7 +335,7 @@ func TestCase22WebSocketIsDrafted(t *testing.T) {
 	// A declared one gets the stream, and keeps all else.
 	own := &noticeboard.Tool{
 		Name: "x", Origin: "https://x.example.org", Kinds: []noticeboard.Kind{noticeboard.Data}, Streams: []noticeboard.Stream{noticeboard.Events},
-		Refresh: []string{"/a", "data /b"}, Delay: noticeboard.Duration(time.Second), ClientLimit: noticeboard.Rate{Count: 5, Per: time.Minute},
+		Refresh: []string{"/a", "data /b"}, Timeout: noticeboard.Duration(time.Second), ClientLimit: noticeboard.Rate{Count: 5, Per: time.Minute},
 	}
 	board, err := noticeboard.New([]*noticeboard.Tool{own})
 	if err != nil {
@@ -345,7 +345,7 @@ func TestCase22WebSocketIsDrafted(t *testing.T) {
 	if got := f.Tools[0].Standing(); got != "x, by proxy; the code still asks directly; without streams websocket" {
 		t.Errorf("it stands as %s", got)
 	}
-	for _, want := range []string{"adds streams websocket", "\tstreams events websocket\n", "\trefresh \"/a\"\n", "\trefresh \"data /b\"\n", "\tdelay 1s\n", "\tclient_limit 5/1m0s\n"} {
+	for _, want := range []string{"adds streams websocket", "\tstreams events websocket\n", "\trefresh \"/a\"\n", "\trefresh \"data /b\"\n", "\ttimeout 1s\n", "\tclient_limit 5/1m0s\n"} {
 		if text := Caddyfile(f.Drafts()); !strings.Contains(text, want) {
 			t.Errorf("lacks %q:\n%s", want, text)
 		}

@@ -134,7 +134,7 @@ func (d *Draft) writeBlock(b *strings.Builder) {
 	for _, span := range []struct {
 		name  string
 		value noticeboard.Duration
-	}{{"timeout", t.Timeout}, {"delay", t.Delay}, {"batch", t.Batch}, {"refresh_every", t.RefreshEvery}} {
+	}{{"timeout", t.Timeout}, {"refresh_every", t.RefreshEvery}} {
 		if span.value > 0 {
 			option(span.name, time.Duration(span.value).String())
 		}

@@ -45,8 +45,6 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.BoolVar(&c.World.ByRevision, "by-revision", c.World.ByRevision, "the gadget's URLs name the revision")
 	flags.DurationVar(&c.World.DataLifetime, "lifetime", c.World.DataLifetime, "how long data may be kept")
 	flags.Float64Var(&c.Measures.Refresh, "refresh", c.Measures.Refresh, "`share` of pages, hottest first, that are refreshed on schedule")
-	flags.DurationVar(&c.Measures.Delay, "delay", c.Measures.Delay, "longest random delay of a request")
-	flags.DurationVar(&c.Measures.Batch, "batch", c.Measures.Batch, "period of the batches of data requests")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
