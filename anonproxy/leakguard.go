@@ -14,17 +14,15 @@ import (
 // OutcomeLeak is the outcome of a request that said who asks. Nothing was sent.
 const OutcomeLeak = "leak"
 
-// Bounds of the guard's work on one request.
+// Bounds of the guard's work on one request, beside those of spelling.Read.
 const (
-	maxLeakDepth   = 4         // encodings in one another
-	leakWorkFactor = 4         // bytes looked at, for each byte of the request
+	leakWorkFactor = 4         // bytes compared, for each byte of the request
 	leakWorkBase   = 256 << 10 // and for any request
 	maxGuesses     = 4096      // texts that look like an address
 	maxNeedles     = 512       // values that are looked for
 	maxPieceNeedle = 256       // of which pieces of values, at most
 	compareCost    = 4         // bytes compared that cost as much as one looked at
 	passCost       = 16        // values passed over that do
-	keptGuardRoom  = 1 << 20   // bytes that a guard keeps for the next request
 )
 
 var errUncheckable = &refusal{http.StatusForbidden, OutcomeLeak, "the request can't be checked for what is yours: it is encoded too often, has too many cookies, or holds thousands of numbers"}
@@ -39,14 +37,14 @@ func (r *Reader) leaks(text []byte, to *toolNames) *refusal {
 	defer g.release()
 	g.names = to
 	g.named = to != nil && to.declared && slices.Contains(r.Named, to.tool)
-	if !g.prepare(r.Secrets) {
+	if g.prepare(r.Secrets); len(g.needles) > maxNeedles {
 		return errUncheckable
 	}
 	g.work = leakWorkFactor*len(text) + leakWorkBase
-	if found := g.check(text, 0); found != nil {
-		return &refusal{http.StatusForbidden, OutcomeLeak, "the request carries your " + found.label() + ", which no tool may get"}
-	}
-	if g.work < 0 {
+	switch whole := spelling.Read(text, g, g.wide); {
+	case g.found != nil:
+		return &refusal{http.StatusForbidden, OutcomeLeak, "the request carries your " + g.found.label() + ", which no tool may get"}
+	case !whole || g.work < 0 || g.guesses > maxGuesses:
 		return errUncheckable
 	}
 	return nil
@@ -73,95 +71,77 @@ func (s *Secret) label() string {
 // needle is a text that is looked for.
 type needle struct {
 	first  uint32 // its first three bytes, folded
-	text   []byte
+	text   string
 	piece  bool // of a longer value
 	secret *Secret
 }
 
-// guard looks for a reader's secrets. It undoes encodings of the request, rather than
-// encode the secrets in all the ways there are.
+// guard looks for a reader's secrets in a request and, as it is a spelling.Reader, in all that the request decodes to.
 type guard struct {
-	secrets   []Secret
 	needles   []needle
 	filter    [64]uint64 // has a bit for the first three bytes of each needle
 	wide      bool       // a secret isn't ASCII
 	addresses []address
-	parsed    bool       // addresses is filled in
-	found     *Secret    // by scanAddresses
-	texts     []byte     // of needles
-	room      []byte     // for what is decoded, used as a stack
-	peak      int        // the most that was in it
-	work      int        // bytes that may still be looked at
+	found     *Secret
+	work      int        // bytes that may still be compared
 	guesses   int        // of addresses
 	names     *toolNames // of the tool, nil if nothing is known of it
 	named     bool       // it may have the name
-	outer     []byte     // the text whose escapes were undone, nil where others were
-	hidden    bool       // see isHidden
-	veiled    int        // how often base64 and hex were undone
-}
-
-// address is one of a reader's, or a mask.
-type address struct {
-	netip.Addr
-	secret *Secret
 }
 
 var guards = sync.Pool{New: func() any { return new(guard) }}
 
 // release hands the guard on to the next request, with nothing of this one in it.
 func (g *guard) release() {
-	if cap(g.room)+cap(g.texts) > keptGuardRoom {
-		return
-	}
-	clear(g.room[:min(g.peak, cap(g.room))])
-	clear(g.texts)
 	clear(g.needles)
 	clear(g.addresses)
-	*g = guard{needles: g.needles[:0], addresses: g.addresses[:0], texts: g.texts[:0], room: g.room[:0]}
+	*g = guard{needles: g.needles[:0], addresses: g.addresses[:0]}
 	guards.Put(g)
 }
 
-// prepare takes in what is looked for, and tells whether it could.
-func (g *guard) prepare(secrets []Secret) bool {
-	g.secrets = secrets
+// prepare takes in what is looked for.
+func (g *guard) prepare(secrets []Secret) {
 	for i := range secrets {
-		s := &secrets[i]
-		if s.isAddress() || s.Field == FieldUser && g.named {
-			continue
+		switch s := &secrets[i]; {
+		case s.Field == FieldAddress || s.Field == FieldMask:
+			if addr, err := netip.ParseAddr(s.Value); err == nil {
+				g.addresses = append(g.addresses, address{addr.Unmap().WithZone(""), s})
+			}
+		case s.Field == FieldUser && g.named:
+		default:
+			g.addValue(s)
 		}
-		g.addValue(s)
 	}
 	for _, n := range g.needles { // as many as there are by now
 		if n.secret.Field == FieldCookie && len(n.text) > minPiece {
 			g.addPieces(n)
 		}
 	}
-	return len(g.needles) <= maxNeedles
 }
 
-// addValue adds a value as it is, and without its escapes, as a request is looked at both ways.
+// addValue adds a value as it is, and without its escapes, as a request is looked at both ways. Beyond ASCII, where
+// fold doesn't reach, it adds its other cases.
 func (g *guard) addValue(s *Secret) {
-	from := len(g.texts)
-	g.texts = append(g.texts, s.Value...)
-	value := g.texts[from:]
-	g.add(s, value, false)
-	escaped, wide := false, false
-	for _, c := range value {
-		escaped = escaped || c == '%' || c == '\\' || c == '&' || c == 0
-		wide = wide || c >= utf8.RuneSelf
+	g.add(s, s.Value, false)
+	if plain := spelling.Unescape(s.Value); plain != s.Value {
+		g.add(s, plain, false)
 	}
-	if escaped {
-		from = len(g.texts)
-		g.texts, _ = spelling.Unescape(g.texts, value)
-		g.add(s, g.texts[from:], false)
+	if !strings.ContainsFunc(s.Value, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return
 	}
-	if wide {
-		g.wide = true
-		g.addCases(s)
+	g.wide = true
+	first, size := utf8.DecodeRuneInString(s.Value)
+	for _, text := range []string{
+		strings.ToLower(s.Value), strings.ToUpper(s.Value),
+		strings.ToLower(string(first)) + s.Value[size:], strings.ToUpper(string(first)) + s.Value[size:],
+	} {
+		if text != s.Value {
+			g.add(s, text, false)
+		}
 	}
 }
 
-func (g *guard) add(s *Secret, text []byte, piece bool) {
+func (g *guard) add(s *Secret, text string, piece bool) {
 	if len(text) < minNeedle || len(g.needles) > maxNeedles {
 		return
 	}
@@ -171,87 +151,55 @@ func (g *guard) add(s *Secret, text []byte, piece bool) {
 	g.needles = append(g.needles, needle{first, text, piece, s})
 }
 
-// addCases adds the spellings of a text beyond ASCII, where fold doesn't reach.
-func (g *guard) addCases(s *Secret) {
-	first, size := utf8.DecodeRuneInString(s.Value)
-	for _, text := range []string{
-		strings.ToLower(s.Value), strings.ToUpper(s.Value),
-		strings.ToLower(string(first)) + s.Value[size:], strings.ToUpper(string(first)) + s.Value[size:],
-	} {
-		if text != s.Value {
-			g.add(s, []byte(text), false)
-		}
-	}
-}
-
 // addPieces adds the tokens within a longer value, such as {"id":"5f1…"}.
 func (g *guard) addPieces(n needle) {
-	start := 0
-	for i := 0; i <= len(n.text); i++ {
-		if i < len(n.text) && isAlnum(n.text[i]) {
-			continue
+	for piece := range strings.FieldsFuncSeq(n.text, func(r rune) bool { return r >= utf8.RuneSelf || !isAlnum(byte(r)) }) {
+		if len(piece) >= minPiece && len(piece) < len(n.text) && len(g.needles) < maxPieceNeedle {
+			g.add(n.secret, piece, true)
 		}
-		if size := i - start; size >= minPiece && size < len(n.text) && len(g.needles) < maxPieceNeedle {
-			g.add(n.secret, n.text[start:i], true)
-		}
-		start = i + 1
 	}
 }
 
-// check looks for the secrets in a text and in what it decodes to. The text must
-// not lie in the part of the room that is still free.
-func (g *guard) check(text []byte, depth int) *Secret {
-	if g.work -= len(text); g.work < 0 {
-		return nil // the caller sees that
+// Text implements spelling.Reader: it looks for the needles as they are.
+func (g *guard) Text(view spelling.View) bool {
+	if g.found != nil || g.work < 0 {
+		return true
 	}
-	if len(text) < minNeedle {
-		return nil
-	}
-	if s := g.scan(text); s != nil {
-		return s
-	}
-	if s := g.scanAddresses(text); s != nil || depth == maxLeakDepth {
-		return s
-	}
-	if s := g.scanEscapes(text, depth); s != nil {
-		return s
-	}
-	if s := g.scanHex(text, depth); s != nil {
-		return s
-	}
-	return g.scanBase64(text, depth)
-}
-
-// scan looks for the needles as they are.
-func (g *guard) scan(text []byte) *Secret {
+	text := view.Text
 	var gram uint32
-	for i, c := range text {
-		gram = (gram<<8 | uint32(fold[c])) & 0xffffff
+	for i := range len(text) {
+		gram = (gram<<8 | uint32(fold[text[i]])) & 0xffffff
 		if slot := slotOf(gram); g.filter[slot>>6]>>(slot&63)&1 == 0 || i < 2 {
 			continue
 		}
-		if g.work -= len(g.needles) / passCost; g.work < 0 { // hundreds of cookies, and a text like one of them
+		if g.found = g.at(view, i-2, gram); g.found != nil || g.work < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// at returns the secret that stands at a place of a text.
+func (g *guard) at(view spelling.View, i int, gram uint32) *Secret {
+	g.work -= len(g.needles) / passCost // hundreds of cookies, and a text like one of them
+	for n := range g.needles {
+		n := &g.needles[n]
+		if n.first != gram {
+			continue
+		}
+		same := n.sameAt(view.Text, i)
+		if g.work -= 1 + same/compareCost; g.work < 0 { // a cookie of a thousand times the same
 			return nil
 		}
-		for n := range g.needles {
-			n := &g.needles[n]
-			if n.first != gram {
-				continue
-			}
-			same := n.sameAt(text, i-2)
-			if g.work -= 1 + same/compareCost; g.work < 0 { // a cookie of a thousand times the same
-				return nil
-			}
-			if same == len(n.text) && n.stands(text, i-2) && g.means(n, text, i-2) {
-				return n.secret
-			}
+		if same == len(n.text) && n.stands(view.Text, i) && g.means(n, view, i) {
+			return n.secret
 		}
 	}
 	return nil
 }
 
 // sameAt returns how much of the needle is at a place.
-func (n *needle) sameAt(text []byte, i int) int {
+func (n *needle) sameAt(text string, i int) int {
 	same := 0
 	for same < len(n.text) && i+same < len(text) && fold[text[i+same]] == fold[n.text[same]] {
 		same++
@@ -260,12 +208,12 @@ func (n *needle) sameAt(text []byte, i int) int {
 }
 
 // stands tells whether a needle that is at a place stands there by no accident.
-func (n *needle) stands(text []byte, i int) bool {
+func (n *needle) stands(text string, i int) bool {
 	end := i + len(n.text)
 	if n.piece {
-		return randomness(string(n.text)) >= minPieceRandomness
+		return randomness(n.text) >= minPieceRandomness
 	}
-	switch n.secret.search(string(n.text)) {
+	switch n.secret.search(n.text) {
 	case searchNever:
 		return false
 	case searchWhole:
@@ -274,26 +222,5 @@ func (n *needle) stands(text []byte, i int) bool {
 	return true
 }
 
-// means tells whether a needle that stands at a place means the reader.
-func (g *guard) means(n *needle, text []byte, i int) bool {
-	if n.secret.Field != FieldUser || !mayBeWord(n.secret.Value) {
-		return true
-	}
-	g.work -= len(n.text)
-	if g.hidden = false; g.outer != nil && len(g.outer) <= g.work {
-		g.work -= len(g.outer) / compareCost
-		g.hidden = isHidden(g.outer, n.secret.Value)
-	}
-	return g.namesReader(text, i, i+len(n.text), n.secret.Value)
-}
-
 // slotOf is a gram's bit in the filter.
 func slotOf(gram uint32) uint32 { return gram * 0x9e3779b1 >> 20 }
-
-// recurse checks what was decoded to the end of the room, and gives that back.
-func (g *guard) recurse(from, depth int) *Secret {
-	g.peak = max(g.peak, len(g.room))
-	s := g.check(g.room[from:], depth+1)
-	g.room = g.room[:from]
-	return s
-}

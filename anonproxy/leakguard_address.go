@@ -3,46 +3,22 @@ package anonproxy
 import (
 	"encoding/binary"
 	"net/netip"
-
-	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
-// known returns the reader's addresses. They are parsed when something looks like an
-// address, which is seldom.
-func (g *guard) known() []address {
-	if g.parsed {
-		return g.addresses
-	}
-	g.parsed = true
-	for i := range g.secrets {
-		s := &g.secrets[i]
-		if !s.isAddress() {
-			continue
-		}
-		if addr, err := netip.ParseAddr(s.Value); err == nil {
-			g.addresses = append(g.addresses, address{addr.Unmap().WithZone(""), s})
-		}
-	}
-	return g.addresses
+// address is one of a reader's, or a mask.
+type address struct {
+	netip.Addr
+	secret *Secret
 }
 
 // mayGuess counts what could be addresses. A gadget could else learn the reader's by few
 // requests with thousands each, and by which of them is refused.
 func (g *guard) mayGuess() bool {
-	if len(g.known()) == 0 {
+	if len(g.addresses) == 0 {
 		return false
 	}
-	if g.guesses++; g.guesses > maxGuesses {
-		g.work = -1
-	}
-	return g.work >= 0
-}
-
-// scanAddresses looks for the reader's addresses, in all spellings that are no encoding.
-func (g *guard) scanAddresses(text []byte) *Secret {
-	g.found = nil
-	spelling.Walk(text, g)
-	return g.found
+	g.guesses++
+	return g.guesses <= maxGuesses
 }
 
 // V4 implements spelling.Sink.
@@ -50,7 +26,7 @@ func (g *guard) V4(addr uint32) bool {
 	if !g.mayGuess() {
 		return false
 	}
-	for _, a := range g.known() {
+	for _, a := range g.addresses {
 		if a.Is4() {
 			if four := a.As4(); binary.BigEndian.Uint32(four[:]) == addr {
 				g.found = a.secret
@@ -67,7 +43,7 @@ func (g *guard) V6(high, low uint64, bits int) bool {
 	if bits < 64 || !g.mayGuess() {
 		return false
 	}
-	for _, a := range g.known() {
+	for _, a := range g.addresses {
 		if !a.Is6() {
 			continue
 		}

@@ -56,8 +56,6 @@ func (s *Secret) search(text string) search {
 	return searchAnywhere
 }
 
-func (s *Secret) isAddress() bool { return s.Field == FieldAddress || s.Field == FieldMask }
-
 // randomness is a rough count, in tenths, of the bits that a text was chosen with: few for
 // words and dates, many for keys. "vector-2022" has 20 bits, 8 random hex digits some 30.
 func randomness(s string) int {

@@ -1,5 +1,7 @@
 package spelling
 
+import "unicode/utf8"
+
 // minText is how many characters in a row make what is decoded a text.
 const minText = minSpelling
 
@@ -11,19 +13,39 @@ func (s *scanner) base64(text string, depth int) {
 		for i < len(text) && base64Digits[text[i]] != none {
 			i++
 		}
-		if i-from < minText*4/3 {
-			continue
-		}
-		for skip := range 4 {
-			if s.base64Run(text, from+skip, i, depth) {
-				break
+		if i-from >= minText*4/3 {
+			for skip := range 4 {
+				if s.base64Run(text, from+skip, i, depth, minText) {
+					break
+				}
 			}
+		}
+		if s.reader != nil {
+			s.shortBase64(text, from, i, depth)
 		}
 	}
 }
 
-// base64Run scans the texts in a run of digits.
-func (s *scanner) base64Run(text string, from, end, depth int) bool {
+// shortBase64 scans what is base64 as a whole, of less than a text has at least. As a slash may also be a path's, so
+// may the segments of a run be.
+func (s *scanner) shortBase64(text string, from, end, depth int) {
+	for start := from; start < end; {
+		segment := start
+		for start < end && text[start] != '/' {
+			start++
+		}
+		if size := (start - segment) * 3 / 4; minWord <= size && size < minText {
+			s.base64Run(text, segment, start, depth, size)
+		}
+		start++
+	}
+	if size := (end - from) * 3 / 4; minWord <= size && size < minText {
+		s.base64Run(text, from, end, depth, size)
+	}
+}
+
+// base64Run scans the texts of so many bytes at least in a run of digits.
+func (s *scanner) base64Run(text string, from, end, depth, least int) bool {
 	base := len(s.room)
 	s.budget -= (end - from) / 4
 	var window uint32
@@ -32,19 +54,19 @@ func (s *scanner) base64Run(text string, from, end, depth int) bool {
 		window = window<<6 | uint32(base64Digits[text[i]])
 		if bits += 6; bits >= 8 {
 			bits -= 8
-			if c := byte(window >> bits); isText(c) {
+			if c := byte(window >> bits); s.isText(c) {
 				s.room = append(s.room, c)
 				continue
 			}
-			found = s.text(base, depth, from, end)
+			found = s.text(base, depth, from, end, least)
 		}
 	}
-	return found || s.text(base, depth, from, end)
+	return found || s.text(base, depth, from, end, least)
 }
 
-// text scans what was decoded if it may hold an address, and gives the room back.
-func (s *scanner) text(base, depth, from, end int) bool {
-	if len(s.room)-base >= minText && s.budget > 0 {
+// text scans what was decoded if it is long enough, and gives the room back.
+func (s *scanner) text(base, depth, from, end, least int) bool {
+	if len(s.room)-base >= least && s.budget > 0 {
 		return s.decoded(base, depth, from, end)
 	}
 	s.peak = max(s.peak, len(s.room))
@@ -52,7 +74,9 @@ func (s *scanner) text(base, depth, from, end int) bool {
 	return false
 }
 
-func isText(c byte) bool { return ' ' <= c && c < 0x7f || c == '\n' || c == '\r' || c == '\t' }
+func (s *scanner) isText(c byte) bool {
+	return ' ' <= c && c < 0x7f || c == '\n' || c == '\r' || c == '\t' || c == 0 || s.wide && c >= utf8.RuneSelf
+}
 
 // rawBase64 finds the bytes of an address in base64: in a whole run, between what is no letter or digit, or between
 // slashes.
@@ -117,20 +141,23 @@ func (s *scanner) hexText(text string, depth int) {
 		for i < len(text) && isHex(text[i]) {
 			i++
 		}
-		if i-from < 2*minText {
-			continue
+		least := minText
+		if size := (i - from) / 2; size < minText {
+			if least = size; s.reader == nil || size < minWord {
+				continue
+			}
 		}
 		s.budget -= i - from
 		for skip := range 2 {
 			base := len(s.room)
 			for at := from + skip; at+1 < i; at += 2 {
-				if c := hexDigits[text[at]]<<4 | hexDigits[text[at+1]]; isText(c) {
+				if c := hexDigits[text[at]]<<4 | hexDigits[text[at+1]]; s.isText(c) {
 					s.room = append(s.room, c)
-				} else if s.text(base, depth, from, i) {
+				} else if s.text(base, depth, from, i, least) {
 					break
 				}
 			}
-			if s.text(base, depth, from, i) {
+			if s.text(base, depth, from, i, least) {
 				break
 			}
 		}

@@ -3,5 +3,6 @@
 //
 //   - [Replace] finds any address in the spellings that can be nothing else.
 //   - A [Finder] finds one client's address, in all spellings.
+//   - [Read] takes a text apart for a [Reader] that looks for more than addresses, as the leak guard does.
 //   - [Hide] hides whatever may be anybody's, in all spellings.
 package spelling

@@ -18,10 +18,10 @@ func (s *scanner) escapes(text string, depth int) {
 		n, size := len(s.room), 1
 		if at >= i && isEscapeStart(text[at]) {
 			s.room, size = unescapeOne(s.room, text[at:])
-			changed = changed || size > 1
 		} else {
 			s.room = append(s.room, text[at])
 		}
+		changed = changed || len(s.room)-n != size
 		for range len(s.room) - n {
 			s.spots = append(s.spots, int32(at))
 		}
@@ -30,7 +30,10 @@ func (s *scanner) escapes(text string, depth int) {
 	s.peak = max(s.peak, len(s.room))
 	if changed {
 		s.spots = append(s.spots, int32(len(text)))
+		view := s.view
+		s.view.Escaped = text
 		s.scan(viewOf(s.room[base:]), depth+1)
+		s.view = view
 		for h := before; h < len(s.hits); h++ {
 			hit := &s.hits[h]
 			hit.from, hit.end = int(s.spots[spots+hit.from]), int(s.spots[spots+hit.end])
@@ -48,38 +51,29 @@ func firstEscape(text string) int {
 	return -1
 }
 
-// isEscapeStart reports whether an escape begins with a byte: of URLs, of JSON and JavaScript, of HTML, or the
-// UTF-8 of a full-width character.
-func isEscapeStart(c byte) bool { return c == '%' || c == '\\' || c == '&' || c == 0xef }
+// isEscapeStart reports whether an escape begins with a byte: of URLs, of JSON and JavaScript, of HTML, the
+// UTF-8 of a full-width character, or the NUL of UTF-16.
+func isEscapeStart(c byte) bool { return c == '%' || c == '\\' || c == '&' || c == 0xef || c == 0 }
 
-// Unescape appends a text to dst without percent escapes (RFC 3986, and the %uXXXX of
-// ECMAScript's escape), without the escapes of JSON and JavaScript strings, without HTML's numeric and common ones,
-// without the NULs of UTF-16, and with ASCII for full-width characters. Broken escapes stay as they are. Where there
-// is none, it appends nothing and returns false.
-func Unescape(dst, text []byte) ([]byte, bool) {
-	view := viewOf(text)
-	i := 0
-	for i < len(text) && text[i] != 0 && !isEscapeStart(text[i]) {
-		i++
+// Unescape returns a text without percent escapes (RFC 3986, and the %uXXXX of ECMAScript's escape), without the escapes
+// of JSON and JavaScript strings, without HTML's numeric and common ones, without the NULs of UTF-16, and with ASCII for
+// full-width characters. Broken escapes stay as they are.
+func Unescape(text string) string {
+	i := firstEscape(text)
+	if i < 0 {
+		return text
 	}
-	if i == len(text) {
-		return dst, false
-	}
-	dst = append(dst, text[:i]...)
+	out := []byte(text[:i])
 	for i < len(text) {
-		switch c := text[i]; {
-		case isEscapeStart(c):
-			var size int
-			dst, size = unescapeOne(dst, view[i:])
-			i += size
-		case c == 0:
-			i++
-		default:
-			dst = append(dst, c)
-			i++
+		size := 1
+		if isEscapeStart(text[i]) {
+			out, size = unescapeOne(out, text[i:])
+		} else {
+			out = append(out, text[i])
 		}
+		i += size
 	}
-	return dst, true
+	return string(out)
 }
 
 // shortEscapes are those of JSON and JavaScript that stand for another byte than their own.
@@ -87,6 +81,9 @@ var shortEscapes = map[byte]byte{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't'
 
 // unescapeOne appends what the escape at the start of a text stands for, and returns its size.
 func unescapeOne(dst []byte, text string) ([]byte, int) {
+	if text[0] == 0 {
+		return dst, 1
+	}
 	if len(text) < 2 {
 		return append(dst, text...), len(text)
 	}

@@ -10,8 +10,10 @@ import (
 // Bounds of the work on one text.
 const (
 	minSpelling = 6        // bytes: 4 raw ones in base64
+	minWord     = 3        // bytes that a Reader looks at
 	maxDepth    = 3        // encodings in one another
-	workFactor  = 16       // bytes looked at, for each byte of the text
+	workFactor  = 16       // bytes looked at, for each byte of the text,
+	readFactor  = 8        // of one that is read,
 	workBase    = 64 << 10 // and for any text
 	keptRoom    = 64 << 10 // bytes that a scanner keeps for the next text
 )
@@ -36,6 +38,9 @@ type scanner struct {
 	to     Sink
 	whole  bool // only what stands by itself, not what is inside of longer numbers
 	anyone bool // everybody's address is looked for, see Hide
+	reader Reader
+	wide   bool // see Read
+	view   View // how the text at hand was got
 	budget int  // bytes that may still be looked at
 	hits   []span
 	room   []byte  // for what is decoded, used as a stack
@@ -57,16 +62,29 @@ func (s *scanner) release() {
 	scanners.Put(s)
 }
 
-// Walk tells a sink of each address that a text spells by itself, encodings aside, and
-// reports whether one was looked for.
-func Walk(text []byte, to Sink) bool {
+// A Reader is told of a text, of all that it decodes to, and of the addresses that these spell by themselves.
+type Reader interface {
+	Sink
+	// Text takes a text. It reports whether that is as much as the Reader wants to know of it.
+	Text(View) bool
+}
+
+// View is a text, or what a part of one decodes to. It's gone when the call that gets it returns.
+type View struct {
+	Text    string
+	Escaped string // the same with the escapes that were undone last, empty if there were none
+	Encoded bool   // it was in base64 or in hex
+}
+
+// Read goes through a text for a Reader. A wide one also wants what decodes to characters beyond ASCII. It reports
+// whether the text could be looked at to its end.
+func Read(text []byte, to Reader, wide bool) bool {
 	s := scanners.Get().(*scanner)
 	defer s.release()
-	s.to, s.whole = to, true
-	view := viewOf(text)
-	s.plain(view)
-	s.rawBase64(view)
-	return len(s.hits) > 0
+	s.to, s.reader, s.whole, s.wide = to, to, true, wide
+	s.budget = readFactor*len(text) + workBase
+	s.scan(viewOf(text), 0)
+	return s.budget >= 0
 }
 
 // all fills in hits, in any order. It reports whether the text could be looked at to its end.
@@ -78,11 +96,20 @@ func (s *scanner) all(text string) bool {
 
 func (s *scanner) scan(text string, depth int) {
 	s.escaped = span{}
-	if s.budget -= len(text); s.budget < 0 || len(text) < minSpelling {
+	if s.budget -= len(text); s.budget < 0 {
 		return
 	}
-	s.plain(text)
-	s.rawBase64(text)
+	if s.reader != nil && len(text) >= minWord {
+		view := s.view
+		if view.Text = text; s.reader.Text(view) {
+			s.hit(0, len(text))
+			return
+		}
+	}
+	if len(text) >= minSpelling {
+		s.plain(text)
+		s.rawBase64(text)
+	}
 	if depth < maxDepth {
 		s.escapes(text, depth)
 		s.hexText(text, depth)
@@ -157,10 +184,11 @@ func (s *scanner) hit(from, end int) bool {
 // decoded scans what a part of a text decodes to, which is the room from there on, and gives that back. A hit
 // stands for the whole part.
 func (s *scanner) decoded(base, depth, from, end int) bool {
-	before := len(s.hits)
+	before, view := len(s.hits), s.view
 	s.peak = max(s.peak, len(s.room))
+	s.view = View{Encoded: true}
 	s.scan(viewOf(s.room[base:]), depth+1)
-	s.room = s.room[:base]
+	s.room, s.view = s.room[:base], view
 	found := len(s.hits) > before
 	s.hits = s.hits[:before]
 	return found && s.hit(from, end)
