@@ -81,7 +81,11 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 // runningApp returns the app of the config that runs. The admin endpoint starts before apps are
 // made, and some of them no config names, so each request looks for itself.
 func runningApp() (*App, error) {
-	app, err := caddy.ActiveContext().AppIfConfigured("wikiveil")
+	running := caddy.ActiveContext()
+	if running.Context == nil { // sites may be served already: Caddy names its config last
+		return nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: errors.New("the edge is starting or ending; try again in a moment")}
+	}
+	app, err := running.AppIfConfigured("wikiveil")
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the running config uses nothing of wikiveil")}
 	}

@@ -153,7 +153,8 @@ func (n *node) serves(t *testing.T) {
 		select {
 		case err := <-n.exited:
 			n.exited <- err
-			t.Fatalf("the node ended: %v\n%s", err, n.output.String())
+			log, _ := os.ReadFile(n.log)
+			t.Fatalf("the node ended: %v\n%s\n%s", err, n.output.String(), log)
 		default:
 		}
 		resp, err := http.Get("http://" + n.site + "/")
