@@ -255,10 +255,9 @@ func TestAnonProxyKeepsConnectionsOverReloads(t *testing.T) {
 			t.Fatal("a removed tool's connection stays open")
 		}
 	}
-	toolTransports.Range(func(key, _ any) bool {
+	for key := range toolTransports.All() {
 		t.Errorf("a removed tool's transport stays: %s", key)
-		return true
-	})
+	}
 }
 
 func TestAnonProxyBreaksAnswersOff(t *testing.T) {

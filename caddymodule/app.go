@@ -15,7 +15,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/blocks"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -90,16 +92,13 @@ type App struct {
 
 	starting     *starting
 	clock        *sharedClock
-	clockKey     string // in clocks
 	keys         *keyRing
-	keysKey      string // in keyRings
-	blocks       *blockList
-	blockKey     string      // in blockLists
+	blocks       *blocks.List
 	book         *recordBook // nil: nothing is remembered, or it's in use elsewhere
-	bookKey      string      // in recordBooks
 	desk         *desk       // nil: nobody asked for it
 	deskMu       sync.Mutex
-	lookups      underWay
+	held         pool.Held // but for what look-ups use
+	lookups      pool.Held // what look-ups use, until the last of them has ended
 	cspSites     cspSites
 	consents     appConsents
 	canaries     toolCanaries
@@ -107,7 +106,6 @@ type App struct {
 	networksRead int // of Networks
 	live         *noticeboard.Live
 	metrics      *metrics
-	counted      bool // holds a reference to the pooled metrics
 	logger       *zap.Logger
 
 	ctx     caddy.Context
@@ -125,12 +123,10 @@ type App struct {
 	mirrors appMirrors
 
 	toolCache       *cache.Cache // nil: each request asks the tool
-	toolCacheKey    string       // in toolCaches
 	toolCacheGoesOn bool         // it is that of the config before
 	refreshes       toolRefreshes
 
 	boardState    *noticeboard.State
-	boardKey      string   // in boardStates
 	stopped       []string // tools that were stopped, in part or whole, when the board was read
 	stopFollowing func()   // the noticeboard; nil: not started
 }
@@ -162,6 +158,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 func (a *App) provision(ctx caddy.Context) error {
 	a.logger, a.ctx, a.starting = ctx.Logger(), ctx, newStarting()
+	a.lookups.Late = func(err error) { pooledLog().Error("closing what a config's last look-up used", zap.Error(err)) }
 	err := a.validate(false)
 	if err != nil {
 		return err
@@ -175,20 +172,19 @@ func (a *App) provision(ctx caddy.Context) error {
 	if err = a.openBoard(ctx); err != nil {
 		return err
 	}
-	if a.metrics, err = pooledMetrics(); err != nil {
+	if a.metrics, err = pooledMetrics(&a.held); err != nil {
 		return err
 	}
-	a.counted = true
 	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	if a.clock, a.clockKey, err = openClock(ctx); err != nil {
+	if a.clock, err = openClock(ctx, &a.lookups); err != nil {
 		return err
 	}
-	if a.keys, a.keysKey, err = openKeyRing(ctx, a); err != nil {
+	if a.keys, err = openKeyRing(ctx, &a.lookups, a); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
 	}
-	if a.blocks, a.blockKey, err = openBlockList(ctx, a.clock); err != nil {
+	if a.blocks, err = openBlockList(ctx, &a.held, a.clock); err != nil {
 		return fmt.Errorf("opening the block list: %w", err)
 	}
 	for _, c := range []prometheus.Collector{boardCollector{a.live}, gateCollector{}, storeCollector{}, canaryCollector{&a.canaries}, clockCollector{a.clock}, ringCollector{a.keys}} {
@@ -203,7 +199,7 @@ func (a *App) provision(ctx caddy.Context) error {
 		return err
 	}
 	a.onStart(func() error {
-		if a.book, a.bookKey, err = openRecordBook(ctx, a); err != nil {
+		if a.book, err = openRecordBook(ctx, &a.lookups, a); err != nil {
 			return fmt.Errorf("opening the records of sightings: %w", err)
 		}
 		return ctx.GetMetricsRegistry().Register(bookCollector{a.book})
@@ -338,52 +334,12 @@ func (a *App) Cleanup() error {
 	if a.starting != nil {
 		a.starting.close()
 	}
-	errs := []error{a.canaries.close()}
+	a.canaries.stop()
 	a.refreshes.stop()
 	a.stopBoard()
-	errs = append(errs, a.mirrors.close())
-	if a.boardKey != "" {
-		_, err := boardStates.Delete(a.boardKey)
-		errs = append(errs, err)
-	}
-	if a.toolCacheKey != "" {
-		_, err := toolCaches.Delete(a.toolCacheKey)
-		errs = append(errs, err)
-	}
-	errs = append(errs, a.lookups.end(a.closeLookups))
-	if a.blockKey != "" {
-		_, err := blockLists.Delete(a.blockKey)
-		errs = append(errs, err)
-	}
-	errs = append(errs, a.cspSites.close())
-	if a.counted {
-		errs = append(errs, releaseMetrics())
-	}
-	return errors.Join(errs...)
-}
-
-// closeLookups gives back what look-ups use.
-func (a *App) closeLookups() error {
-	var errs []error
-	if a.desk != nil {
-		errs = append(errs, a.desk.close())
-	}
-	errs = append(errs, a.consents.close())
-	if a.bookKey != "" {
-		// Before the keys, which it reads with.
-		_, err := recordBooks.Delete(a.bookKey)
-		errs = append(errs, err)
-	}
-	if a.keysKey != "" {
-		_, err := keyRings.Delete(a.keysKey)
-		errs = append(errs, err)
-	}
-	if a.clockKey != "" {
-		// After the keys, which go by it.
-		_, err := clocks.Delete(a.clockKey)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	a.mirrors.stop()
+	// The last opened is closed first: the records before the keys, which they are read with, and these before the clock, which they go by.
+	return errors.Join(a.lookups.Release(), a.held.Release())
 }
 
 // loadApp returns the app of ctx's config; without a `wikiveil` block it is made with defaults.

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -71,7 +72,7 @@ func plainName(text string) string {
 }
 
 // auditLogs are in use over config reloads, by their file: a log has one writer.
-var auditLogs = caddy.NewUsagePool()
+var auditLogs = pool.New[*auditLog]("audit logs")
 
 // auditLog is this node's log, which sees to its published checkpoint.
 type auditLog struct {
@@ -81,7 +82,6 @@ type auditLog struct {
 	file    string
 	opened  os.FileInfo // of the file
 	storage certmagic.Storage
-	end     func() // of following
 	cache   publishedCache
 
 	mu     sync.Mutex
@@ -92,28 +92,20 @@ type auditLog struct {
 // have old entries deleted.
 const unlimited = math.MaxInt64
 
-// openAuditLog returns the log, and the key that it is pooled under.
-func openAuditLog(ctx caddy.Context, a *App) (*auditLog, string, error) {
+// openAuditLog returns this node's log.
+func openAuditLog(ctx caddy.Context, held *pool.Held, a *App) (*auditLog, error) {
 	file, err := filepath.Abs(filepath.Join(a.dataDir(), "audit.db"))
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	storage := storageOf(ctx)
-	value, loaded, err := auditLogs.LoadOrNew(file, func() (caddy.Destructor, error) {
-		return newAuditLog(storage, file, a.Audit, a.clock.Passed)
+	log, err := auditLogs.Acquire(held, file, func(own *pool.Held) (*auditLog, error) {
+		return newAuditLog(own, storage, file, a.Audit, a.clock.Passed)
 	})
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	log := value.(*auditLog)
-	if !loaded {
-		return log, file, nil
-	}
-	if err := log.fits(a.Audit, storage, file); err != nil {
-		_, deleteErr := auditLogs.Delete(file)
-		return nil, "", errors.Join(err, deleteErr)
-	}
-	return log, file, nil
+	return log, log.fits(a.Audit, storage, file)
 }
 
 // fits tells why a config can't go on with the running log. Found out now it keeps the edge
@@ -128,7 +120,7 @@ func (l *auditLog) fits(config *AuditConfig, storage certmagic.Storage, file str
 	return nil
 }
 
-func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig, passed func() time.Time) (*auditLog, error) {
+func newAuditLog(own *pool.Held, storage certmagic.Storage, file string, config *AuditConfig, passed func() time.Time) (*auditLog, error) {
 	l, auditConfig, err := prepareAuditLog(storage, file, config)
 	if err != nil {
 		return nil, err
@@ -141,7 +133,8 @@ func newAuditLog(storage certmagic.Storage, file string, config *AuditConfig, pa
 	if l.opened, err = os.Stat(file); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	l.end = inBackground(l.follow)
+	own.Add(l.Close)
+	whileHeld(own, l.follow)
 	return l, nil
 }
 
@@ -259,10 +252,4 @@ func (l *auditLog) allPublished(ctx context.Context) ([]audit.Checkpoint, error)
 		}
 	}
 	return all, nil
-}
-
-// Destruct implements caddy.Destructor.
-func (l *auditLog) Destruct() error {
-	l.end()
-	return l.Close()
 }

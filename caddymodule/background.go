@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/internal/boundstorage"
 	"github.com/wikiveil/wikiveil/internal/health"
 )
@@ -24,6 +25,15 @@ func inBackground(run func(context.Context)) (end func()) {
 		stop()
 		<-done
 	}
+}
+
+// whileHeld runs something until held is released.
+func whileHeld(held *pool.Held, run func(context.Context)) {
+	end := inBackground(run)
+	held.Add(func() error {
+		end()
+		return nil
+	})
 }
 
 // storages are those of the configs so far, by their keys: what hung before a reload hangs after it.

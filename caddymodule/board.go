@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -19,28 +20,16 @@ const publishTimeout = 10 * time.Second
 
 // boardStates holds the states of noticeboards in use, over config reloads: one may hold
 // stops of tools that the storage hasn't taken yet.
-var boardStates = caddy.NewUsagePool()
+var boardStates = pool.New[*noticeboard.State]("noticeboards")
 
-// boardState gives a state the method that the pool asks for.
-type boardState struct{ *noticeboard.State }
-
-// Destruct implements caddy.Destructor; a state runs nothing by itself.
-func (boardState) Destruct() error { return nil }
-
-// openBoardState returns the storage's state, and the key that it is pooled under.
-func openBoardState(ctx caddy.Context) (*noticeboard.State, string, error) {
+// openBoardState returns the storage's state.
+func openBoardState(ctx caddy.Context, held *pool.Held) (*noticeboard.State, error) {
 	storage := storageOf(ctx)
-	key := storageKey(storage)
-	state, _, err := boardStates.LoadOrNew(key, func() (caddy.Destructor, error) {
+	return boardStates.Acquire(held, storageKey(storage), func(*pool.Held) (*noticeboard.State, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
 		defer cancel()
-		opened, err := noticeboard.OpenState(opening, storage)
-		return boardState{opened}, err
+		return noticeboard.OpenState(opening, storage)
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	return state.(boardState).State, key, nil
 }
 
 // openBoard reads the noticeboard. Nothing is written: the config may only be validated.
@@ -49,11 +38,11 @@ func (a *App) openBoard(ctx caddy.Context) error {
 	if a.ToolsFile != "" && file == "" {
 		return fmt.Errorf("tools_file %s is empty", a.ToolsFile)
 	}
-	state, key, err := openBoardState(ctx)
+	state, err := openBoardState(ctx, &a.held)
 	if err != nil {
 		return fmt.Errorf("opening the noticeboard: %w", err)
 	}
-	a.boardState, a.boardKey = state, key
+	a.boardState = state
 	a.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: func(tool string) {
 		if a.live == nil { // it is being made, and the config may only be validated
 			a.stopped = append(a.stopped, tool)
@@ -140,8 +129,5 @@ func (c boardCollector) Collect(to chan<- prometheus.Metric) {
 	broken(toolsStateBrokenDesc, status.StateErr)
 }
 
-// Interface guards
-var (
-	_ caddy.Destructor     = boardState{}
-	_ prometheus.Collector = boardCollector{}
-)
+// Interface guard
+var _ prometheus.Collector = boardCollector{}

@@ -25,11 +25,10 @@ func TestToolsFileIsFollowed(t *testing.T) {
 	stats.take()
 	e.wantAnswer(t, "maps/x", maps)
 	transports := func() (names []string) {
-		toolTransports.Range(func(key, _ any) bool {
-			name, _, _ := strings.Cut(key.(string), " ")
+		for key := range toolTransports.All() {
+			name, _, _ := strings.Cut(key, " ")
 			names = append(names, name)
-			return true
-		})
+		}
 		slices.Sort(names)
 		return names
 	}
@@ -199,10 +198,9 @@ func TestValidateWritesNoState(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(e.dir, "storage", noticeboard.StateKey)); !os.IsNotExist(err) {
 		t.Errorf("a state is there: %v", err)
 	}
-	boardStates.Range(func(key, _ any) bool {
+	for key := range boardStates.All() {
 		t.Errorf("a state stays in use: %v", key)
-		return true
-	})
+	}
 }
 
 // A damaged state is refused at the start, and left as it is.

@@ -241,7 +241,11 @@ func (h *ClientMask) record(r *http.Request, c *client) *refusal {
 		h.app.book.See(c.sighting())
 		return nil
 	}
-	defer h.app.lookups.begin()() // or a reload closes the book meanwhile
+	done, ok := h.app.lookups.Use() // or a reload closes the book meanwhile
+	defer done()
+	if !ok {
+		return &refusedNotRecorded
+	}
 	if err := h.app.book.SeeDurably(r.Context(), c.sighting()); err != nil {
 		return &refusedNotRecorded // the book itself logs why, once
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
 )
 
@@ -19,7 +20,7 @@ import (
 const clockEvery = time.Minute
 
 // clocks are in use over config reloads, by storage.
-var clocks = caddy.NewUsagePool()
+var clocks = pool.New[*sharedClock]("clocks")
 
 // sharedClock is the time that a storage's nodes go by.
 type sharedClock struct {
@@ -29,23 +30,20 @@ type sharedClock struct {
 	failure atomic.Pointer[error] // of the last look; nil: none
 }
 
-// openClock returns the storage's clock, and the key that it is pooled under. Nothing is written yet.
-func openClock(ctx caddy.Context) (*sharedClock, string, error) {
+// openClock returns the storage's clock. Nothing is written yet.
+func openClock(ctx caddy.Context, held *pool.Held) (*sharedClock, error) {
 	storage := storageOf(ctx)
-	key := storageKey(storage)
-	clock, _, err := clocks.LoadOrNew(key, func() (caddy.Destructor, error) {
+	return clocks.Acquire(held, storageKey(storage), func(own *pool.Held) (*sharedClock, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
 		defer cancel()
 		opened, err := trustedclock.Open(opening, storage)
 		if err != nil {
 			return nil, err
 		}
-		return &sharedClock{Keeper: opened}, nil
+		clock := &sharedClock{Keeper: opened}
+		own.Add(clock.close)
+		return clock, nil
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	return clock.(*sharedClock), key, nil
 }
 
 // start has the clock kept from now on.
@@ -82,8 +80,7 @@ func (c *sharedClock) tend(ctx context.Context) {
 	}
 }
 
-// Destruct implements caddy.Destructor.
-func (c *sharedClock) Destruct() error {
+func (c *sharedClock) close() error {
 	c.once.Do(func() {}) // nothing starts any more
 	if c.end != nil {
 		c.end()
@@ -162,6 +159,5 @@ func answerClock(w http.ResponseWriter, clock *sharedClock) error {
 
 // Interface guards
 var (
-	_ caddy.Destructor     = (*sharedClock)(nil)
 	_ prometheus.Collector = clockCollector{}
 )

@@ -2,15 +2,13 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/confirm/redisnonces"
 	"github.com/wikiveil/wikiveil/csp/exempt"
@@ -20,11 +18,10 @@ import (
 // confirmations are what all flows of a config share, of reveals and of exemptions: what
 // they sign with, and which confirmations were used.
 type confirmations struct {
-	ring      *keyRing
-	nonces    confirm.Nonces
-	noncesKey string // in noncesPool
-	current   atomic.Pointer[flowKeys]
-	renewing  sync.Mutex
+	ring     *keyRing
+	nonces   confirm.Nonces
+	current  atomic.Pointer[flowKeys]
+	renewing sync.Mutex
 }
 
 // flowKeys are the keys under the epochs active at a time. Those of kept epochs are accepted
@@ -42,21 +39,12 @@ func (a *App) openConfirmations() (*confirmations, error) {
 	if a.consents.confirming != nil {
 		return a.consents.confirming, nil
 	}
-	nonces, key, err := a.openNonces()
+	nonces, err := a.openNonces()
 	if err != nil {
 		return nil, fmt.Errorf("opening the record of confirmations: %w", err)
 	}
-	a.consents.confirming = &confirmations{ring: a.keys, nonces: nonces, noncesKey: key}
+	a.consents.confirming = &confirmations{ring: a.keys, nonces: nonces}
 	return a.consents.confirming, nil
-}
-
-// close gives back what is shared.
-func (c *confirmations) close() error {
-	if c == nil {
-		return nil
-	}
-	_, err := noncesPool.Delete(c.noncesKey)
-	return err
 }
 
 // keys returns the keys to sign with now.
@@ -127,61 +115,32 @@ func clientsOf(r *http.Request) []string {
 }
 
 // noncesPool keeps the nonces over config reloads.
-var noncesPool = caddy.NewUsagePool()
+var noncesPool = pool.New[confirm.Nonces]("nonces")
 
-const (
-	noncesKey = "memory"
-	// maxNonces bears 800 confirmations a minute; they take some 26 MB then.
-	maxNonces = 1 << 16
-)
-
-// nonces remember which confirmations were used.
-type nonces struct {
-	confirm.Nonces
-	client *redisclient.Client // nil: in memory
-}
-
-// Destruct implements caddy.Destructor.
-func (n *nonces) Destruct() error {
-	if n.client == nil {
-		return nil
-	}
-	return n.client.Close()
-}
+// maxNonces bears 800 confirmations a minute; they take some 26 MB then.
+const maxNonces = 1 << 16
 
 // openNonces opens them where several nodes share their sightings, so in Redis, or in memory.
-func (a *App) openNonces() (confirm.Nonces, string, error) {
-	key := noncesKey
-	open := func() (caddy.Destructor, error) { return &nonces{Nonces: confirm.NewMemoryNonces(maxNonces)}, nil }
+func (a *App) openNonces() (confirm.Nonces, error) {
 	if a.Sightings != nil && a.Sightings.Redis != nil {
 		place := a.Sightings.Redis
-		key = place.hash()
-		open = func() (caddy.Destructor, error) { return openRedisNonces(place) }
+		return noncesPool.Acquire(&a.lookups, place.hash(), func(own *pool.Held) (confirm.Nonces, error) { return openRedisNonces(own, place) })
 	}
-	opened, _, err := noncesPool.LoadOrNew(key, open)
-	if err != nil {
-		return nil, "", err
-	}
-	return opened.(*nonces), key, nil
+	return noncesPool.Acquire(&a.lookups, "memory", func(*pool.Held) (confirm.Nonces, error) { return confirm.NewMemoryNonces(maxNonces), nil })
 }
 
-func openRedisNonces(place *RedisConfig) (caddy.Destructor, error) {
+func openRedisNonces(own *pool.Held, place *RedisConfig) (confirm.Nonces, error) {
 	client, err := redisclient.Open(place.resolve())
 	if err != nil {
 		return nil, err
 	}
+	own.Add(client.Close)
 	opened := redisnonces.New(client, "")
 	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
 	defer cancel()
 	// Where Redis is away it begins to remember with the first confirmation.
 	if err := opened.Start(ctx); redisclient.Unfit(err) {
-		return nil, errors.Join(err, client.Close())
+		return nil, err
 	}
-	return &nonces{opened, client}, nil
+	return opened, nil
 }
-
-// Interface guards
-var (
-	_ caddy.Destructor = (*nonces)(nil)
-	_ confirm.Nonces   = (*nonces)(nil)
-)

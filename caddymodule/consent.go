@@ -84,9 +84,6 @@ func (c *ConsentOrigins) agree(h httpcaddyfile.Helper) error {
 	return nil
 }
 
-// close gives back what is in use over config reloads.
-func (c *appConsents) close() error { return c.confirming.close() }
-
 // consentSite has the pages of one wiki's exemptions, and knows who let what through.
 type consentSite struct {
 	origins    ConsentOrigins

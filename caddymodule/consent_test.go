@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
@@ -526,11 +527,8 @@ func TestConsentGivesBack(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for name, pool := range map[string]*caddy.UsagePool{"nonces": noncesPool} {
-		pool.Range(func(key, _ any) bool {
-			t.Errorf("%s: %v is still in use", name, key)
-			return true
-		})
+	for _, left := range pool.Left() {
+		t.Errorf("%s is still in use", left)
 	}
 }
 

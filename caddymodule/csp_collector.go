@@ -9,15 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
 // reportCollectors are in use over config reloads, by the place where they keep reports.
-var reportCollectors = caddy.NewUsagePool()
+var reportCollectors = pool.New[*reportCollector]("report collectors")
 
 type reportCollector struct {
 	*reports.Collector
@@ -31,22 +30,15 @@ func (c *reportCollector) keep(days int) {
 	}
 }
 
-// Destruct implements caddy.Destructor.
-func (c *reportCollector) Destruct() error { return c.Close() }
-
-// openCollector returns the collector of a site, and the key that it is pooled under.
-func (a *App) openCollector(c *CSP, secret []byte) (*reportCollector, string, error) {
+// openCollector returns the collector of a site.
+func (a *App) openCollector(c *CSP, secret []byte) (*reportCollector, error) {
 	key, open, err := a.reportStore(c)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	value, _, err := reportCollectors.LoadOrNew(key, func() (caddy.Destructor, error) {
+	return reportCollectors.Acquire(&a.held, key, pool.Closing(func() (*reportCollector, error) {
 		return a.newCollector(open, secret)
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	return value.(*reportCollector), key, nil
+	}))
 }
 
 func (a *App) newCollector(open func() (reports.Store, error), secret []byte) (*reportCollector, error) {

@@ -13,45 +13,30 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/csp/rollout"
 )
 
 // rolloutBooks holds the rollouts in use, over config reloads.
-var rolloutBooks = caddy.NewUsagePool()
+var rolloutBooks = pool.New[*rollout.Book]("rollouts")
 
-// rolloutBook is a rollout that follows other nodes' changes while it is in use.
-type rolloutBook struct {
-	*rollout.Book
-	end func()
-}
-
-// openRolloutBook returns the storage's rollout, and the key that it is pooled under.
-func openRolloutBook(ctx caddy.Context) (*rolloutBook, string, error) {
+// openRolloutBook returns the storage's rollout, which follows other nodes' changes while it is in use.
+func openRolloutBook(ctx caddy.Context, held *pool.Held) (*rollout.Book, error) {
 	storage := storageOf(ctx)
-	key := storageKey(storage)
-	book, _, err := rolloutBooks.LoadOrNew(key, func() (caddy.Destructor, error) {
+	return rolloutBooks.Acquire(held, storageKey(storage), func(own *pool.Held) (*rollout.Book, error) {
 		opening, cancel := context.WithTimeout(context.Background(), storageTimeout)
 		defer cancel()
 		opened, err := rollout.Open(opening, storage)
 		if err != nil {
 			return nil, err
 		}
-		return &rolloutBook{opened, inBackground(func(ctx context.Context) {
+		whileHeld(own, func(ctx context.Context) {
 			opened.Follow(ctx, 0, func(err error) {
 				pooledLog().Error("rollout can't be read; the last one holds", zap.Error(err))
 			})
-		})}, nil
+		})
+		return opened, nil
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	return book.(*rolloutBook), key, nil
-}
-
-// Destruct implements caddy.Destructor.
-func (b *rolloutBook) Destruct() error {
-	b.end()
-	return nil
 }
 
 // validateRollout checks what can be checked of the option alone.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,25 +20,23 @@ import (
 
 // cspSites are an app's sites that collect reports or roll a policy out.
 type cspSites struct {
-	mu      sync.Mutex
-	sites   map[string]*cspSite
-	secret  []byte
-	book    *rolloutBook // nil: no site rolls out
-	bookKey string       // in rolloutBooks
+	mu     sync.Mutex
+	sites  map[string]*cspSite
+	secret []byte
+	book   *rollout.Book // nil: no site rolls out
 }
 
 // cspSite is one of them. A directive stands in several routes: those of its name share it.
 type cspSite struct {
-	name         string
-	options      []byte // as JSON: directives of one name must agree
-	collector    *reports.Collector
-	collectorKey string           // in reportCollectors
-	shared       *reportCollector // which collector is of
-	keepDays     int              // that its reports are kept
-	groups       *rollout.Groups
-	configured   rollout.Share
-	book         *rolloutBook
-	policies     sitePolicies // for forecasts
+	name       string
+	options    []byte // as JSON: directives of one name must agree
+	collector  *reports.Collector
+	shared     *reportCollector // which collector is of
+	keepDays   int              // that its reports are kept
+	groups     *rollout.Groups
+	configured rollout.Share
+	book       *rollout.Book
+	policies   sitePolicies // for forecasts
 }
 
 // openCSPSite returns the site of a directive with reports or a rollout, which the first one of its name has
@@ -70,7 +67,7 @@ func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
 	return site, nil
 }
 
-// startCSPSite opens what a site keeps. From then on close gives it back.
+// startCSPSite opens what a site keeps.
 func (a *App) startCSPSite(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
 	s := &a.cspSites
 	s.mu.Lock()
@@ -83,7 +80,7 @@ func (a *App) startCSPSite(ctx caddy.Context, c *CSP, site *cspSite) (err error)
 		}
 	}
 	if c.Reports != nil {
-		if site.shared, site.collectorKey, err = a.openCollector(c, s.secret); err != nil {
+		if site.shared, err = a.openCollector(c, s.secret); err != nil {
 			return fmt.Errorf("opening the reports of %s: %w", c.Site, err)
 		}
 		site.collector, site.keepDays = site.shared.Collector, c.Reports.keepDays()
@@ -92,7 +89,7 @@ func (a *App) startCSPSite(ctx caddy.Context, c *CSP, site *cspSite) (err error)
 		return nil
 	}
 	if s.book == nil {
-		if s.book, s.bookKey, err = openRolloutBook(ctx); err != nil {
+		if s.book, err = openRolloutBook(ctx, &a.held); err != nil {
 			return fmt.Errorf("opening the rollout: %w", err)
 		}
 	}
@@ -144,20 +141,4 @@ func (s *cspSites) won(logger *zap.Logger) {
 			logger.Error("the configured rollout holds, but its step can't be kept", zap.String("site", site.name), zap.Error(err))
 		}
 	}
-}
-
-// close gives back what is shared.
-func (s *cspSites) close() error {
-	var errs []error
-	for _, site := range s.sites {
-		if site.collectorKey != "" {
-			_, err := reportCollectors.Delete(site.collectorKey)
-			errs = append(errs, err)
-		}
-	}
-	if s.bookKey != "" {
-		_, err := rolloutBooks.Delete(s.bookKey)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
@@ -43,17 +44,10 @@ type desk struct {
 	quotas *access.Quotas
 
 	confirming *confirmations // the app's
-
-	logKey, countsKey string // in auditLogs and quotaCounts
 }
 
 // quotaCounts are in use over config reloads.
-var quotaCounts = caddy.NewUsagePool()
-
-type quotaCount struct{ access.Counts }
-
-// Destruct implements caddy.Destructor.
-func (c *quotaCount) Destruct() error { return c.Close() }
+var quotaCounts = pool.New[access.Counts]("quotas")
 
 var errNoSightings = errors.New("masks can't be looked up where nothing is recorded: set `sightings` in the wikiveil global option")
 
@@ -65,19 +59,13 @@ func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
 		return a.desk, nil
 	}
 	d := &desk{book: a.book, keys: a.keys}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.close())
-		}
-	}()
-	if d.log, d.logKey, err = openAuditLog(ctx, a); err != nil {
+	if d.log, err = openAuditLog(ctx, &a.lookups, a); err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
-	counts, key, err := a.openCounts()
+	counts, err := a.openCounts()
 	if err != nil {
 		return nil, fmt.Errorf("opening the quotas: %w", err)
 	}
-	d.countsKey = key
 	if d.quotas, err = access.NewQuotas(counts, d.log.keys.Quotas(), a.Quota.limits()); err != nil {
 		return nil, err
 	}
@@ -89,7 +77,7 @@ func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
 }
 
 // openCounts opens the counts where the sightings are: in Redis, or in a file.
-func (a *App) openCounts() (access.Counts, string, error) {
+func (a *App) openCounts() (access.Counts, error) {
 	var key string
 	var open func() (access.Counts, error)
 	if place := a.Sightings.Redis; place != nil {
@@ -104,34 +92,10 @@ func (a *App) openCounts() (access.Counts, string, error) {
 	} else {
 		file, err := filepath.Abs(filepath.Join(a.dataDir(), "quotas.db"))
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		key = "bbolt " + file
 		open = func() (access.Counts, error) { return openFileCounts(file) }
 	}
-	counts, _, err := quotaCounts.LoadOrNew(key, func() (caddy.Destructor, error) {
-		opened, err := open()
-		if err != nil {
-			return nil, err
-		}
-		return &quotaCount{opened}, nil
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	return counts.(*quotaCount), key, nil
-}
-
-// close gives back what is shared.
-func (d *desk) close() error {
-	var errs []error
-	if d.logKey != "" {
-		_, err := auditLogs.Delete(d.logKey)
-		errs = append(errs, err)
-	}
-	if d.countsKey != "" {
-		_, err := quotaCounts.Delete(d.countsKey)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return quotaCounts.Acquire(&a.lookups, key, pool.Closing(open))
 }

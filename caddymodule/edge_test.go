@@ -26,6 +26,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 )
 
 // edge is a real Caddy in this process, with its files in a directory of its own.
@@ -45,11 +46,7 @@ func newEdge(t *testing.T, caddyfile string) *edge {
 			t.Errorf("stopping: %v", err)
 		}
 		// A config that ended while a look-up was under way closes its files after that.
-		eventually(t, "the audit log to be closed", func() bool {
-			open := false
-			auditLogs.Range(func(_, _ any) bool { open = true; return false })
-			return !open
-		})
+		eventually(t, "the audit log to be closed", func() bool { return len(pool.Left("audit logs")) == 0 })
 	})
 	return e
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -18,13 +19,14 @@ const storageTimeout = 30 * time.Second
 
 // keyRings holds the key rings in use, so that a config reload neither reads the storage again
 // nor leaves a moment without a ring.
-var keyRings = caddy.NewUsagePool()
+var keyRings = pool.New[*keyRing]("key rings")
 
 // activeEpochs are the epochs that masks are made with now, the one in use first.
 type activeEpochs struct{ list []masking.Epoch }
 
 // keyRing is what configs with one `keep` see of the ring in the storage, or a ring of configured secrets.
 type keyRing struct {
+	id     string      // what tells it from others
 	shared *sharedRing // nil: configured
 	keep   int
 	ring   atomic.Pointer[masking.Ring]
@@ -43,14 +45,10 @@ func newConfiguredRing(secrets [][]byte) (*keyRing, error) {
 	}
 	k := &keyRing{keep: len(secrets) - 1}
 	k.use(ring, time.Now())
+	for _, epoch := range k.active.Load().list {
+		k.id += " " + epoch.ID()
+	}
 	return k, nil
-}
-
-// Destruct implements caddy.Destructor.
-func (k *keyRing) Destruct() error {
-	k.shared.leave(k)
-	_, err := sharedRings.Delete(k.shared.key)
-	return err
 }
 
 // use makes ring the one in use. The active epochs are replaced only when they
@@ -88,32 +86,30 @@ func (k *keyRing) won(policy masking.Policy) {
 	}
 }
 
-// openKeyRing returns the ring that fits a's configuration, shared through the usage pool
-// under the key that it returns too. Nothing is written: the config may only be validated.
-func openKeyRing(ctx caddy.Context, a *App) (*keyRing, string, error) {
+// openKeyRing returns the ring that fits a's configuration. Nothing is written: the config may only be validated.
+func openKeyRing(ctx caddy.Context, held *pool.Held, a *App) (*keyRing, error) {
 	secrets, err := a.resolveSecrets()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if len(secrets) > 0 {
-		ring, err := newConfiguredRing(secrets)
-		return ring, "", err // holds nothing that a reload would have to keep
+		return newConfiguredRing(secrets) // holds nothing that a reload would have to keep
 	}
 	storage := storageOf(ctx)
 	key := fmt.Sprintf("%s keep %d", storageKey(storage), a.keep())
-	ring, _, err := keyRings.LoadOrNew(key, func() (caddy.Destructor, error) {
-		shared, err := openSharedRing(storage, a.clock, a.dataDir())
+	return keyRings.Acquire(held, key, func(own *pool.Held) (*keyRing, error) {
+		shared, err := openSharedRing(own, storage, a.clock, a.dataDir())
 		if err != nil {
 			return nil, err
 		}
-		k := &keyRing{shared: shared, keep: a.keep()}
+		k := &keyRing{id: key, shared: shared, keep: a.keep()}
 		shared.join(k)
+		own.Add(func() error {
+			shared.leave(k)
+			return nil
+		})
 		return k, nil
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	return ring.(*keyRing), key, nil
 }
 
 // policy is how the app wants a ring in the storage kept.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -73,6 +74,8 @@ func TestCase36LookUpOverReload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var letGo atomic.Bool
+			app.lookups.Add(func() error { letGo.Store(true); return nil })
 			changed := strings.Replace(config, change[0], change[1], 1)
 			if changed == config {
 				t.Fatal("the reload changes nothing")
@@ -82,11 +85,7 @@ func TestCase36LookUpOverReload(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-			eventually(t, "the old config to let go", func() bool {
-				app.lookups.mu.Lock()
-				defer app.lookups.mu.Unlock()
-				return app.lookups.users == 0 && len(app.lookups.endings) == 0
-			})
+			eventually(t, "the old config to let go", letGo.Load)
 		})
 	}
 }

@@ -162,6 +162,7 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 		if c.wiki, err = access.NewMediaWiki(config); err != nil {
 			return err
 		}
+		c.app.lookups.Add(c.wiki.Close)
 		users = c.wiki
 	case c.Users != nil:
 		rights, err := c.rights()
@@ -177,14 +178,6 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 		return err
 	})
 	return nil
-}
-
-// cleanup gives back what provision opened, be it half, once the look-ups under way have ended.
-func (c *MaskAccess) cleanup() error {
-	if c.wiki == nil {
-		return nil
-	}
-	return c.app.lookups.end(c.wiki.Close)
 }
 
 // clientKey tells clients apart where they share something: by their masks, or where none is made, as on the origin of

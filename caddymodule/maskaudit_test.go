@@ -64,7 +64,7 @@ func fullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copyFile(t, d.logKey, file)
+	copyFile(t, d.log.file, file)
 	store, err := audit.OpenBolt(file)
 	if err != nil {
 		t.Fatal(err)

@@ -114,28 +114,27 @@ func (h *MaskInfo) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Cleanup implements caddy.CleanerUpper.
-func (h *MaskInfo) Cleanup() error { return h.cleanup() }
-
 // ServeHTTP implements caddyhttp.MiddlewareHandler. The path counts that was asked for, whatever the
 // site rewrites it to.
 func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	asked := originalPath(r)
-	if !h.app.started(r) {
-		return refusedStarting.answer(w)
-	}
-	defer h.app.lookups.begin()()
-	if asked == checkpointPath || asked == linksPath {
-		return h.serveCheckpoint(w, r, asked)
-	}
-	below, ok := strings.CutPrefix(asked, h.Path)
-	if !ok {
+	below, ours := strings.CutPrefix(asked, h.Path)
+	public := asked == checkpointPath || asked == linksPath
+	if !ours && !public {
 		if asked+"/" == h.Path {
 			http.Redirect(w, r, h.Path, http.StatusPermanentRedirect)
 			return nil
 		}
 		hideEdgeCookies(r) // a site without csp, too
 		return next.ServeHTTP(w, r)
+	}
+	done, ok := h.app.lookups.Use()
+	defer done()
+	if !ok || !h.app.started(r) {
+		return refusedStarting.answer(w)
+	}
+	if public {
+		return h.serveCheckpoint(w, r, asked)
 	}
 	switch below {
 	case "style.css":
@@ -153,6 +152,5 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*MaskInfo)(nil)
-	_ caddy.CleanerUpper          = (*MaskInfo)(nil)
 	_ caddyhttp.MiddlewareHandler = (*MaskInfo)(nil)
 )

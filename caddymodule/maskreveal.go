@@ -93,16 +93,14 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 	return err
 }
 
-// Cleanup implements caddy.CleanerUpper.
-func (h *MaskReveal) Cleanup() error { return h.cleanup() }
-
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it: nothing else is to be
 // on this origin.
 func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if !h.app.started(r) {
+	done, ok := h.app.lookups.Use()
+	defer done()
+	if !ok || !h.app.started(r) {
 		return refusedStarting.answer(w)
 	}
-	defer h.app.lookups.begin()()
 	flow, err := h.flow()
 	if err != nil {
 		return h.refuse(w, err, nil)
@@ -158,6 +156,5 @@ func (h *MaskReveal) refuse(w http.ResponseWriter, err error, again *revealForm)
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*MaskReveal)(nil)
-	_ caddy.CleanerUpper          = (*MaskReveal)(nil)
 	_ caddyhttp.MiddlewareHandler = (*MaskReveal)(nil)
 )

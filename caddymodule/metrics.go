@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/internal/health"
 )
 
@@ -58,24 +58,11 @@ func newMetrics() *metrics {
 	return m
 }
 
-// Destruct implements caddy.Destructor; counters hold nothing that must be given back.
-func (m *metrics) Destruct() error { return nil }
+// metricsPool has one value.
+var metricsPool = pool.New[*metrics]("metrics")
 
-var metricsPool = caddy.NewUsagePool()
-
-const metricsKey = "metrics"
-
-func pooledMetrics() (*metrics, error) {
-	m, _, err := metricsPool.LoadOrNew(metricsKey, func() (caddy.Destructor, error) { return newMetrics(), nil })
-	if err != nil {
-		return nil, err
-	}
-	return m.(*metrics), nil
-}
-
-func releaseMetrics() error {
-	_, err := metricsPool.Delete(metricsKey)
-	return err
+func pooledMetrics(held *pool.Held) (*metrics, error) {
+	return metricsPool.Acquire(held, "metrics", func(*pool.Held) (*metrics, error) { return newMetrics(), nil })
 }
 
 // register adds the counters to a config's registry. Two sites of one config

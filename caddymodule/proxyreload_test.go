@@ -14,22 +14,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
-)
 
-// poolsLeft tells what is still in the pools that the proxy's glue keeps things in.
-func poolsLeft() (left []string) {
-	for name, pool := range map[string]*caddy.UsagePool{
-		"transports": toolTransports, "gates": toolGates, "caches": toolCaches, "mirrors": mirrorStores,
-		"canaries": canaryBooks, "boards": boardStates, "metrics": metricsPool, "keys": keyRings, "blocks": blockLists,
-	} {
-		pool.Range(func(key, _ any) bool {
-			refs, _ := pool.References(key)
-			left = append(left, fmt.Sprintf("%s: %v (%d)", name, key, refs))
-			return true
-		})
-	}
-	return left
-}
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+)
 
 // Reloads that change what the proxy shares, some of which fail half-way, lose no request and leave nothing behind.
 func TestProxyReloadsUnderLoad(t *testing.T) {
@@ -101,7 +88,7 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 		if err := caddy.Stop(); err != nil {
 			t.Error(err)
 		}
-		if left := poolsLeft(); len(left) > 0 {
+		if left := pool.Left(); len(left) > 0 {
 			t.Errorf("left in pools: %q", left)
 		}
 		for _, a := range []*app{tool, cdn, plain} {

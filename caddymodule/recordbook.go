@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/lookup/geo"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
@@ -26,28 +26,14 @@ import (
 // recordStores and recordBooks are in use over config reloads. A store is a place that one
 // process opens once; two configs that use it differently have a book each.
 var (
-	recordStores = caddy.NewUsagePool()
-	recordBooks  = caddy.NewUsagePool()
+	recordStores = pool.New[sightings.Store]("record stores")
+	recordBooks  = pool.New[*recordBook]("record books")
 )
-
-// recordStore is a store that books share.
-type recordStore struct{ sightings.Store }
-
-// Destruct implements caddy.Destructor.
-func (s *recordStore) Destruct() error { return s.Close() }
 
 // recordBook is a book with what it was made of.
 type recordBook struct {
 	*sightings.Book
-	geo      *geo.DB
-	storeKey string // in recordStores
-}
-
-// Destruct implements caddy.Destructor.
-func (b *recordBook) Destruct() error {
-	err := b.Book.Close() // before its store
-	_, storeErr := recordStores.Delete(b.storeKey)
-	return errors.Join(err, b.geo.Close(), storeErr)
+	geo *geo.DB
 }
 
 // lookup tells of networks around an address, for the masks that travel.
@@ -67,17 +53,13 @@ func (b *recordBook) generation() uint64 {
 	return b.geo.Generation()
 }
 
-// openRecordBook returns the book that fits a's configuration, and the key that it is pooled under.
-func openRecordBook(ctx caddy.Context, a *App) (*recordBook, string, error) {
+// openRecordBook returns the book that fits a's configuration.
+func openRecordBook(ctx caddy.Context, held *pool.Held, a *App) (*recordBook, error) {
 	key, err := a.recordBookKey()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	book, _, err := recordBooks.LoadOrNew(key, func() (caddy.Destructor, error) { return newRecordBook(ctx, a) })
-	if err != nil {
-		return nil, "", err
-	}
-	return book.(*recordBook), key, nil
+	return recordBooks.Acquire(held, key, func(own *pool.Held) (*recordBook, error) { return newRecordBook(ctx, own, a) })
 }
 
 // recordBookKey tells books apart by all that they are made of. It is a hash, since a URL can hold a password.
@@ -94,13 +76,7 @@ func (a *App) recordBookKey() (string, error) {
 		seal.Recipients = []string{caddy.NewReplacer().ReplaceAll(strings.Join(seal.Recipients, "\n"), "")}
 		config.Seal = &seal
 	}
-	ring := a.keysKey
-	for _, e := range a.keys.active.Load().list {
-		if a.keysKey == "" { // a configured ring is its epochs
-			ring += " " + e.ID()
-		}
-	}
-	data, err := json.Marshal([]any{config, a.dataDir(), ring})
+	data, err := json.Marshal([]any{config, a.dataDir(), a.keys.id})
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +90,7 @@ func (a *App) checkSightings() error {
 	if err != nil {
 		return err
 	}
-	if _, running := recordBooks.References(key); running {
+	if recordBooks.Users(key) > 0 {
 		return nil // a reload that changes nothing of it
 	}
 	db, err := a.Sightings.GeoIP.open()
@@ -128,21 +104,13 @@ func (a *App) checkSightings() error {
 	return err
 }
 
-func newRecordBook(ctx caddy.Context, a *App) (_ *recordBook, err error) {
+func newRecordBook(ctx caddy.Context, own *pool.Held, a *App) (_ *recordBook, err error) {
 	c, keys := a.Sightings, a.keys
 	b := new(recordBook)
-	defer func() {
-		if err != nil {
-			b.geo.Close()
-			if b.storeKey != "" {
-				_, storeErr := recordStores.Delete(b.storeKey)
-				err = errors.Join(err, storeErr)
-			}
-		}
-	}()
 	if b.geo, err = c.GeoIP.open(); err != nil {
 		return nil, err
 	}
+	own.Add(b.geo.Close)
 	config := sightings.Config{
 		Epochs: keys.readable, Geo: b.geo, Retention: c.retention(), Limits: c.limits(), Log: pooledLogger(), Passed: a.clock.Passed,
 	}
@@ -151,12 +119,13 @@ func newRecordBook(ctx caddy.Context, a *App) (_ *recordBook, err error) {
 			return nil, err
 		}
 	}
-	if config.Store, b.storeKey, err = openRecordStore(ctx, a); err != nil {
+	if config.Store, err = openRecordStore(ctx, own, a); err != nil {
 		return nil, err
 	}
 	if b.Book, err = sightings.New(config); err != nil {
 		return nil, err
 	}
+	own.Add(b.Book.Close)
 	return b, nil
 }
 
@@ -170,8 +139,7 @@ func (redisLogger) Printf(_ context.Context, format string, v ...any) {
 	pooledLog().Debug("redis client", zap.String("message", fmt.Sprintf(format, v...)))
 }
 
-// openRecordStore returns the store, and the key that it is pooled under.
-func openRecordStore(ctx caddy.Context, a *App) (sightings.Store, string, error) {
+func openRecordStore(ctx caddy.Context, held *pool.Held, a *App) (sightings.Store, error) {
 	c := a.Sightings
 	var key string
 	var open func() (sightings.Store, error)
@@ -186,24 +154,14 @@ func openRecordStore(ctx caddy.Context, a *App) (sightings.Store, string, error)
 	} else {
 		dir, err := filepath.Abs(filepath.Join(a.dataDir(), "sightings"))
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		key = "bbolt " + dir
 		open = func() (sightings.Store, error) {
 			return openFileSightings(func() (sightings.Store, error) { return boltstore.Open(dir) })
 		}
 	}
-	store, _, err := recordStores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		opened, err := open()
-		if err != nil {
-			return nil, err
-		}
-		return &recordStore{opened}, nil
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	return store.(*recordStore), key, nil
+	return recordStores.Acquire(held, key, pool.Closing(open))
 }
 
 // sightingSite prepares the site of a client_mask for sightings, under the epoch in use.

@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -23,11 +23,11 @@ var rotateLead time.Duration
 
 // sharedRings are in use over config reloads, by storage alone: what a config says about them holds when
 // it has come into use.
-var sharedRings = caddy.NewUsagePool()
+var sharedRings = pool.New[*sharedRing]("shared key rings")
 
 // sharedRing follows the key ring in a storage.
 type sharedRing struct {
-	key    string // in sharedRings
+	key    string // of the storage
 	keeper *masking.Keeper
 	clock  *sharedClock
 	wake   chan struct{}
@@ -46,10 +46,11 @@ type sharedRing struct {
 }
 
 // openSharedRing reads the storage's ring. There may be none yet.
-func openSharedRing(storage certmagic.Storage, clock *sharedClock, dir string) (*sharedRing, error) {
+func openSharedRing(held *pool.Held, storage certmagic.Storage, clock *sharedClock, dir string) (*sharedRing, error) {
 	key := storageKey(storage)
-	pooled, _, err := sharedRings.LoadOrNew(key, func() (caddy.Destructor, error) {
+	return sharedRings.Acquire(held, key, func(own *pool.Held) (*sharedRing, error) {
 		s := &sharedRing{key: key, clock: clock, wake: make(chan struct{}, 1), views: make(map[*keyRing]bool)}
+		own.Add(s.close)
 		s.keeper = masking.NewKeeper(masking.KeeperConfig{Storage: storage, Clock: clock, Report: s.report, Lead: rotateLead})
 		ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
 		defer cancel()
@@ -68,10 +69,6 @@ func openSharedRing(storage certmagic.Storage, clock *sharedClock, dir string) (
 		s.ring, s.real = ring, true
 		return s, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return pooled.(*sharedRing), nil
 }
 
 func (s *sharedRing) join(view *keyRing) {
@@ -250,8 +247,7 @@ func (s *sharedRing) report(c masking.Change) {
 	}
 }
 
-// Destruct implements caddy.Destructor.
-func (s *sharedRing) Destruct() error {
+func (s *sharedRing) close() error {
 	s.starting.Lock()
 	defer s.starting.Unlock()
 	if s.end == nil {
@@ -265,9 +261,3 @@ func (s *sharedRing) Destruct() error {
 	}
 	return nil
 }
-
-// Interface guards
-var (
-	_ caddy.Destructor = (*sharedRing)(nil)
-	_ caddy.Destructor = (*keyRing)(nil)
-)

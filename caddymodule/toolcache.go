@@ -13,6 +13,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -71,19 +72,18 @@ func (c *ToolsCacheConfig) validate() error {
 }
 
 // toolCaches keep the answers of tools over config reloads.
-var toolCaches = caddy.NewUsagePool()
+var toolCaches = pool.New[toolCache]("tool caches")
 
-// toolCache gives a cache the method that the pool asks for. What is asked for on a schedule
-// is so as long as the cache is.
+// toolCache is a cache with what asks tools on schedule, as long as the cache is there.
 type toolCache struct {
 	*cache.Cache
 	refresher *anonproxy.Refresher
 }
 
-// Destruct implements caddy.Destructor.
-func (c toolCache) Destruct() error {
+// Close ends both.
+func (c toolCache) Close() error {
 	c.refresher.Close()
-	return c.Close()
+	return c.Cache.Close()
 }
 
 // openToolCache makes the app's cache, or takes the one before a reload that is configured the same way.
@@ -102,16 +102,18 @@ func (a *App) openToolCache(registry prometheus.Registerer) error {
 	if err != nil {
 		return err
 	}
-	pooled, loaded, err := toolCaches.LoadOrNew(string(form), func() (caddy.Destructor, error) {
+	a.toolCacheGoesOn = true
+	pooled, err := toolCaches.Acquire(&a.held, string(form), pool.Closing(func() (toolCache, error) {
+		a.toolCacheGoesOn = false
 		opened, err := cache.Prepare(config)
 		return toolCache{opened, anonproxy.NewRefresher()}, err
-	})
+	}))
 	if err != nil {
 		return fmt.Errorf("opening the cache of tools: %w", err)
 	}
-	a.toolCacheKey, a.toolCache, a.toolCacheGoesOn = string(form), pooled.(toolCache).Cache, loaded
+	a.toolCache = pooled.Cache
 	a.onStart(a.toolCache.Open)
-	a.refreshes.refresher = pooled.(toolCache).refresher
+	a.refreshes.refresher = pooled.refresher
 	return registry.Register(toolCacheCollector{a.toolCache})
 }
 
@@ -190,8 +192,5 @@ func (c toolCacheCollector) Collect(to chan<- prometheus.Metric) {
 	gauge(toolCacheBytesDesc, float64(s.DiskBytes), "disk")
 }
 
-// Interface guards
-var (
-	_ caddy.Destructor     = toolCache{}
-	_ prometheus.Collector = toolCacheCollector{}
-)
+// Interface guard
+var _ prometheus.Collector = toolCacheCollector{}

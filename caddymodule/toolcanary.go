@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -34,7 +34,7 @@ const (
 )
 
 // canaryBooks are in use over config reloads, so that a tool which failed stays out of reach.
-var canaryBooks = caddy.NewUsagePool()
+var canaryBooks = pool.New[*canaryBook]("canaries")
 
 // canaryBook is what is known of tools' canaries, of all handlers whose requests are the same.
 type canaryBook struct {
@@ -56,9 +56,6 @@ type canaryStanding struct {
 	err         error     // why the last run found nothing out
 	shown       *shownTranscript
 }
-
-// Destruct implements caddy.Destructor; a book runs nothing by itself.
-func (*canaryBook) Destruct() error { return nil }
 
 func (b *canaryBook) standing(tool string) canaryStanding { return (*b.tools.Load())[tool] }
 
@@ -130,7 +127,7 @@ func (a *App) openCanary(ctx caddy.Context, h *AnonProxy) *canaryBook {
 		r.every = min(r.every, h.Canary.every())
 		return r.book
 	}
-	value, _, _ := canaryBooks.LoadOrNew(key, func() (caddy.Destructor, error) { // never an error
+	book, _ := canaryBooks.Acquire(&a.held, key, func(*pool.Held) (*canaryBook, error) { // never an error
 		b := &canaryBook{storage: storage, dir: canaryDir + "/" + id}
 		b.tools.Store(&map[string]canaryStanding{})
 		return b, nil
@@ -138,8 +135,8 @@ func (a *App) openCanary(ctx caddy.Context, h *AnonProxy) *canaryBook {
 	if c.runners == nil {
 		c.runners = make(map[string]*canaryRunner)
 	}
-	c.runners[key] = &canaryRunner{book: value.(*canaryBook), handler: h, every: h.Canary.every()}
-	return value.(*canaryBook)
+	c.runners[key] = &canaryRunner{book: book, handler: h, every: h.Canary.every()}
+	return book
 }
 
 func (c *toolCanaries) all() []*canaryRunner {
@@ -165,20 +162,6 @@ func (c *toolCanaries) stop() {
 			r.end = nil
 		}
 	}
-}
-
-// close gives back what openCanary took.
-func (c *toolCanaries) close() error {
-	c.stop()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var errs []error
-	for key := range c.runners {
-		_, err := canaryBooks.Delete(key)
-		errs = append(errs, err)
-	}
-	c.runners = nil
-	return errors.Join(errs...)
 }
 
 // follow runs the canaries that are due until ctx ends.

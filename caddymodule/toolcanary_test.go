@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 )
 
 // transcript asks for a tool's transcript until there is one.
@@ -368,10 +369,8 @@ func TestCanaryOverReloads(t *testing.T) {
 	if strings.Contains(agent(a), "one@wiki.example") || !strings.Contains(agent(c), "one@wiki.example") {
 		t.Errorf("the sites' agents are %q and %q", agent(a), agent(c))
 	}
-	books := 0
-	canaryBooks.Range(func(any, any) bool { books++; return true })
-	if books != 2 {
-		t.Errorf("%d books are held, want 2", books)
+	if books := pool.Left("canaries"); len(books) != 2 {
+		t.Errorf("held are %q, want 2", books)
 	}
 	for i := range 20 {
 		e.load(t, config(fmt.Sprintf("two%d@wiki.example", i%2)))
@@ -380,10 +379,9 @@ func TestCanaryOverReloads(t *testing.T) {
 		t.Errorf("reloads made number %d", again.Sequence)
 	}
 	stop()
-	canaryBooks.Range(func(key, _ any) bool {
-		t.Errorf("still held: %v", key)
-		return true
-	})
+	if left := pool.Left("canaries"); left != nil {
+		t.Errorf("still held: %q", left)
+	}
 	// The same edge says the same within the interval: nothing new is published.
 	e.load(t, config("one@wiki.example"))
 	again := ask("a.test")

@@ -1,13 +1,12 @@
 package caddymodule
 
 import (
-	"errors"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -20,36 +19,21 @@ var (
 
 // toolGates keep how often tools were asked, and whether they answer, over config reloads and
 // changes of the noticeboard, shared by all sites.
-var toolGates = caddy.NewUsagePool()
+var toolGates = pool.New[toolGate]("tool gates")
 
-// toolGate gives a gate the method that the pool asks for.
+// toolGate is a gate with the name of its tool.
 type toolGate struct {
 	*anonproxy.Gate
 	tool string
 }
 
-// Destruct implements caddy.Destructor; a gate runs nothing by itself.
-func (toolGate) Destruct() error { return nil }
-
 // gate takes a tool's gate from the pool, until the proxy's last user has gone. A tool that
 // moves is another: that the one before didn't answer says nothing of it.
 func (p *toolProxy) gate(tool *noticeboard.Tool) *anonproxy.Gate {
-	key := anonproxy.TransportKey(tool)
-	pooled, _, _ := toolGates.LoadOrNew(key, func() (caddy.Destructor, error) { // never an error
+	pooled, _ := toolGates.Acquire(&p.held, anonproxy.TransportKey(tool), func(*pool.Held) (toolGate, error) { // never an error
 		return toolGate{anonproxy.NewGate(), tool.Name}, nil
 	})
-	p.gates = append(p.gates, key)
-	return pooled.(toolGate).Gate
-}
-
-// releaseGates gives back what gate took.
-func (p *toolProxy) releaseGates() error {
-	var errs []error
-	for _, key := range p.gates {
-		_, err := toolGates.Delete(key)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return pooled.Gate
 }
 
 // gateCollector reads whether tools answer when metrics are asked for.
@@ -65,18 +49,13 @@ func (gateCollector) Describe(to chan<- *prometheus.Desc) { to <- breakerDesc }
 // Collect implements prometheus.Collector. A tool that has just moved has two gates.
 func (gateCollector) Collect(to chan<- prometheus.Metric) {
 	states := make(map[string]anonproxy.BreakerState)
-	toolGates.Range(func(_, value any) bool {
-		gate := value.(toolGate)
+	for _, gate := range toolGates.All() {
 		states[gate.tool] = max(states[gate.tool], gate.Breaker())
-		return true
-	})
+	}
 	for tool, state := range states {
 		to <- prometheus.MustNewConstMetric(breakerDesc, prometheus.GaugeValue, float64(state), tool)
 	}
 }
 
-// Interface guards
-var (
-	_ caddy.Destructor     = toolGate{}
-	_ prometheus.Collector = gateCollector{}
-)
+// Interface guard
+var _ prometheus.Collector = gateCollector{}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 )
 
 // mirrorPoll is how long a change of the noticeboard waits at most to have its mirrored
@@ -20,18 +21,11 @@ import (
 const mirrorPoll = 2 * time.Second
 
 // mirrorStores keep mirrored files over config reloads, by directory.
-var mirrorStores = caddy.NewUsagePool()
-
-// mirrorStore gives a store the method that the pool asks for.
-type mirrorStore struct{ *mirror.Store }
-
-// Destruct implements caddy.Destructor.
-func (s mirrorStore) Destruct() error { return s.Close() }
+var mirrorStores = pool.New[*mirror.Store]("mirrors")
 
 // appMirrors is what the app has of mirrors.
 type appMirrors struct {
 	store *mirror.Store
-	dir   string // in mirrorStores; empty before the store is there
 
 	mu   sync.Mutex
 	fill []func(context.Context) // of each site
@@ -51,16 +45,16 @@ func (a *App) openMirrors() error {
 	if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
 		return fmt.Errorf("%s: %s is not a directory", option, dir)
 	}
-	a.mirrors.store, a.mirrors.dir = holdMirrorStore(dir), dir
+	a.mirrors.store = holdMirrorStore(&a.held, dir)
 	return nil
 }
 
-// holdMirrorStore takes the store of a directory into use, until it is deleted from mirrorStores.
-func holdMirrorStore(dir string) *mirror.Store {
-	pooled, _, _ := mirrorStores.LoadOrNew(dir, func() (caddy.Destructor, error) { // never an error
-		return mirrorStore{mirror.New(mirror.Config{Dir: dir})}, nil
-	})
-	return pooled.(mirrorStore).Store
+// holdMirrorStore takes the store of a directory into use.
+func holdMirrorStore(held *pool.Held, dir string) *mirror.Store {
+	store, _ := mirrorStores.Acquire(held, dir, pool.Closing(func() (*mirror.Store, error) { // never an error
+		return mirror.New(mirror.Config{Dir: dir}), nil
+	}))
+	return store
 }
 
 // add has something done while the app runs.
@@ -89,16 +83,6 @@ func (m *appMirrors) stop() {
 	}
 }
 
-// close lets go of the store.
-func (m *appMirrors) close() error {
-	m.stop()
-	if m.dir == "" {
-		return nil
-	}
-	_, err := mirrorStores.Delete(m.dir)
-	return err
-}
-
 // fillMirrors has mirrored files fetched that aren't there, and those of tools that come.
 func (h *AnonProxy) fillMirrors(ctx context.Context) {
 	timer := time.NewTimer(0)
@@ -117,6 +101,3 @@ func (h *AnonProxy) fillMirrors(ctx context.Context) {
 		timer.Reset(wait)
 	}
 }
-
-// Interface guard
-var _ caddy.Destructor = mirrorStore{}

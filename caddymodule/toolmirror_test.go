@@ -193,10 +193,9 @@ func TestMirrorOverRestarts(t *testing.T) {
 	cdn.take()
 	cdn.Close()
 	e.load(t, "{\n{GLOBAL}\n}\n")
-	mirrorStores.Range(func(dir, _ any) bool {
+	for dir := range mirrorStores.All() {
 		t.Errorf("a store stays: %s", dir)
-		return true
-	})
+	}
 	files, err := os.ReadDir(filepath.Join(e.dir, "mirrors"))
 	if err != nil || len(files) != 3 {
 		t.Fatalf("kept %v, %v", files, err)

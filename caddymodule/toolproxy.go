@@ -5,35 +5,22 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // toolTransports keep the connections to tools over config reloads and changes of the
 // noticeboard, shared by all sites.
-var toolTransports = caddy.NewUsagePool()
-
-// toolTransport gives a transport the method that the pool asks for.
-type toolTransport struct{ *anonproxy.Transport }
-
-// Destruct implements caddy.Destructor.
-func (t toolTransport) Destruct() error {
-	t.Close()
-	return nil
-}
+var toolTransports = pool.New[*anonproxy.Transport]("tool transports")
 
 // toolProxy is a proxy for the noticeboard as it is at one time.
 type toolProxy struct {
 	*anonproxy.Proxy
-	board   *noticeboard.Board
-	keys    []string     // held in toolTransports
-	gates   []string     // held in toolGates
-	cache   any          // its key, held in toolCaches; nil: none
-	mirrors string       // its directory, held in mirrorStores; empty: none
-	users   atomic.Int64 // the requests that it serves, and the handler that has it in place
+	board *noticeboard.Board
+	held  pool.Held    // transports, gates, cache and mirrors
+	users atomic.Int64 // the requests that it serves, and the handler that has it in place
 }
 
 func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy, error) {
@@ -51,12 +38,15 @@ func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy
 
 // transport takes a tool's transport from the pool, until the proxy's last user has gone.
 func (p *toolProxy) transport(tool *noticeboard.Tool) *anonproxy.Transport {
-	key := anonproxy.TransportKey(tool)
-	pooled, _, _ := toolTransports.LoadOrNew(key, func() (caddy.Destructor, error) { // never an error
-		return toolTransport{anonproxy.NewTransport(tool)}, nil
+	transport, _ := toolTransports.Acquire(&p.held, anonproxy.TransportKey(tool), func(own *pool.Held) (*anonproxy.Transport, error) { // never an error
+		made := anonproxy.NewTransport(tool)
+		own.Add(func() error {
+			made.Close()
+			return nil
+		})
+		return made, nil
 	})
-	p.keys = append(p.keys, key)
-	return pooled.(toolTransport).Transport
+	return transport
 }
 
 // holdCache keeps the cache open until the proxy's last user has gone: closing it breaks off what is being
@@ -65,22 +55,18 @@ func (p *toolProxy) holdCache(config *anonproxy.Config) {
 	if config.Cache == nil {
 		return
 	}
-	toolCaches.Range(func(key, value any) bool {
-		if value.(toolCache).Cache == config.Cache {
-			p.cache = key
-		}
-		return p.cache == nil
-	})
-	if p.cache != nil {
-		held, _, err := toolCaches.LoadOrNew(p.cache, func() (caddy.Destructor, error) { return nil, cache.ErrClosed })
-		if err == nil && held.(toolCache).Cache == config.Cache {
-			return
-		}
-		if err == nil { // another of the same configuration has taken its place
-			_, _ = toolCaches.Delete(p.cache)
+	kept := ""
+	for key, known := range toolCaches.All() {
+		if known.Cache == config.Cache {
+			kept = key
+			break
 		}
 	}
-	config.Cache, p.cache = nil, nil
+	// Where it is closed by now another of the same configuration may have taken its place.
+	held, err := toolCaches.Acquire(&p.held, kept, func(*pool.Held) (toolCache, error) { return toolCache{}, cache.ErrClosed })
+	if err != nil || held.Cache != config.Cache {
+		config.Cache = nil
+	}
 }
 
 // holdMirrors keeps the store of mirrored files open until the proxy's last user has gone. A proxy that is
@@ -89,8 +75,7 @@ func (p *toolProxy) holdMirrors(config *anonproxy.Config) {
 	if config.Mirrors == nil || config.Mirrors.Dir() == "" {
 		return
 	}
-	p.mirrors = config.Mirrors.Dir()
-	config.Mirrors = holdMirrorStore(p.mirrors)
+	config.Mirrors = holdMirrorStore(&p.held, config.Mirrors.Dir())
 }
 
 // use takes the proxy into use, unless its last user has gone.
@@ -111,23 +96,11 @@ func (p *toolProxy) release() error {
 	if p.users.Add(-1) > 0 {
 		return nil
 	}
-	errs := []error{p.releaseGates()}
+	var err error
 	if p.Proxy != nil {
-		errs = append(errs, p.Proxy.Close())
+		err = p.Proxy.Close()
 	}
-	if p.cache != nil {
-		_, err := toolCaches.Delete(p.cache)
-		errs = append(errs, err)
-	}
-	if p.mirrors != "" {
-		_, err := mirrorStores.Delete(p.mirrors)
-		errs = append(errs, err)
-	}
-	for _, key := range p.keys {
-		_, err := toolTransports.Delete(key)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return errors.Join(err, p.held.Release())
 }
 
 // present returns the proxy for the noticeboard as it is now, for the caller to release.
@@ -188,6 +161,3 @@ func (h *AnonProxy) refuse(tool, path string) (status int, reason string) {
 		return http.StatusForbidden, refused.Text
 	}
 }
-
-// Interface guard
-var _ caddy.Destructor = toolTransport{}

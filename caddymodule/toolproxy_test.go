@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
@@ -30,8 +29,7 @@ func TestToolProxyEndsWithItsLastUser(t *testing.T) {
 	}
 	tool, _ := board.Lookup("maps")
 	held := func() bool {
-		n, ok := toolTransports.References(anonproxy.TransportKey(tool))
-		return ok && n > 0
+		return toolTransports.Users(anonproxy.TransportKey(tool)) > 0
 	}
 	if !p.use() || !held() {
 		t.Fatal("a new proxy can't be used")
@@ -90,14 +88,12 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 	if got := ask(); !strings.HasPrefix(got, "403 the tool is disabled") || len(tool.take()) != 0 {
 		t.Errorf("disabled: got %s", got)
 	}
-	toolTransports.Range(func(key, _ any) bool {
+	for key := range toolTransports.All() {
 		t.Errorf("a transport stays: %s", key)
-		return true
-	})
-	toolGates.Range(func(key, _ any) bool {
+	}
+	for key := range toolGates.All() {
 		t.Errorf("a gate stays: %s", key)
-		return true
-	})
+	}
 }
 
 // A reload that changes mirror_dir closes the store of the config before; its last requests get their files still.
@@ -129,7 +125,7 @@ func TestMirrorServedAfterCleanup(t *testing.T) {
 	h.current.Load().FillMirrors(t.Context())
 	for _, ended := range []bool{false, true} {
 		if ended {
-			if err := errors.Join(h.Cleanup(), app.mirrors.close()); err != nil {
+			if err := errors.Join(h.Cleanup(), app.held.Release()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -143,10 +139,9 @@ func TestMirrorServedAfterCleanup(t *testing.T) {
 	if len(cdn.take()) != 1 {
 		t.Error("the file was fetched again")
 	}
-	mirrorStores.Range(func(dir, _ any) bool {
+	for dir := range mirrorStores.All() {
 		t.Errorf("a store stays: %s", dir)
-		return true
-	})
+	}
 }
 
 // The noticeboard changes with each of many reloads under load: a tool that stays answers each
@@ -187,14 +182,13 @@ func TestToolsOverReloadsUnderLoad(t *testing.T) {
 	wg.Wait()
 	tool.take()
 	eventually(t, "earlier configs to let go", func() bool {
-		names := 0
-		for _, pool := range []*caddy.UsagePool{toolTransports, toolGates} {
-			pool.Range(func(key, value any) bool {
-				refs, _ := pool.References(key)
-				names += refs
-				return true
-			})
+		users := 0
+		for key := range toolTransports.All() {
+			users += toolTransports.Users(key)
 		}
-		return names == 4 // maps and other20, once each in both
+		for key := range toolGates.All() {
+			users += toolGates.Users(key)
+		}
+		return users == 4 // maps and other20, once each in both
 	})
 }
