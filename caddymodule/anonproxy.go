@@ -15,6 +15,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/exempt"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -227,7 +228,7 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if !h.current.Load().Handles(r) {
 		return next.ServeHTTP(w, r)
 	}
-	keepPolicies(w)
+	keepPolicies(r)
 	if h.page.Handles(r.URL.Path) {
 		h.page.ServeHTTP(w, r)
 		return nil
@@ -246,9 +247,7 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 
 // keepPolicies exempts the answer from `csp { upstream drop }`: that is about the
 // app's policies, and without its own a proxied answer could be opened as a page.
-func keepPolicies(w http.ResponseWriter) {
-	eachPolicyWriter(w, func(pw *policyWriter) { pw.dropOthers = false })
-}
+func keepPolicies(r *http.Request) { reqstate.Of(r).Response.KeepPolicies = true }
 
 // Interface guards
 var (

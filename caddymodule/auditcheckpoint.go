@@ -197,7 +197,7 @@ func (h *MaskInfo) writePublic(w http.ResponseWriter, r *http.Request, status in
 	if err != nil {
 		return fmt.Errorf("mask_info: showing checkpoints: %w", err)
 	}
-	h.setHeaders(w)
+	h.setHeaders(w, r)
 	if maxAge > 0 {
 		w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds())))
 	}

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync/atomic"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 )
 
 // clientSlots is how many clients a site remembers: 16,384 slots of a pointer, and
@@ -18,7 +20,7 @@ const clientSlots = 1 << 14
 // sends one request from each of its many addresses costs no memory and pushes nobody out.
 type clientCache struct {
 	seed  maphash.Seed // so that nobody outside can choose addresses that share a slot
-	slots [clientSlots]atomic.Pointer[client]
+	slots [clientSlots]atomic.Pointer[reqstate.Client]
 	seen  [clientSlots]atomic.Uint32
 }
 
@@ -26,16 +28,16 @@ func newClientCache() *clientCache { return &clientCache{seed: maphash.MakeSeed(
 
 // get returns the client of addr, or nil, and whether it should be remembered
 // (given to put) once it's made.
-func (c *clientCache) get(addr netip.Addr) (_ *client, remember bool) {
+func (c *clientCache) get(addr netip.Addr) (_ *reqstate.Client, remember bool) {
 	hash := maphash.Comparable(c.seed, addr)
 	slot := hash % clientSlots
-	if known := c.slots[slot].Load(); known != nil && known.addr == addr {
+	if known := c.slots[slot].Load(); known != nil && known.Addr == addr {
 		return known, false
 	}
 	mark := uint32(hash >> 32)
 	return nil, c.seen[slot].Swap(mark) == mark
 }
 
-func (c *clientCache) put(known *client) {
-	c.slots[maphash.Comparable(c.seed, known.addr)%clientSlots].Store(known)
+func (c *clientCache) put(known *reqstate.Client) {
+	c.slots[maphash.Comparable(c.seed, known.Addr)%clientSlots].Store(known)
 }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
@@ -182,9 +183,9 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		h.app.metrics.refused.WithLabelValues(refusedStarting.reason).Inc()
 		return refusedStarting.answer(w)
 	}
-	vars := varsOf(r)
-	_, again := vars[varRequest].(*maskedRequest) // an error route, after the request itself
-	request, refused := h.request(r, vars)
+	state, vars := reqstate.Of(r), varsOf(r)
+	again := state.Masked() != nil // an error route, after the request itself
+	request, refused := h.request(r, state, vars)
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
 			h.app.metrics.refused.WithLabelValues("blocked").Inc()
@@ -192,7 +193,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		}
 	}
 	if h.Mode == modeObserve {
-		h.observe(r, vars, request, !again)
+		h.observe(r, state, request, !again)
 		return next.ServeHTTP(w, r)
 	}
 	if refused == nil && !again {
@@ -206,7 +207,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	for _, name := range h.clientIPHeaders(r) {
 		delete(r.Header, name)
 	}
-	request.apply(r, w, vars, h.Networks)
+	request.apply(r, w, state, vars, h.Networks)
 	h.app.metrics.masked.Inc()
 	err := next.ServeHTTP(&request.writer, r)
 	request.writer.finish()
@@ -215,7 +216,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 
 // observe adds the headers for apps that speak masks and leaves the rest of the request as it is. It drops forged ones even where
 // there is no mask (request is nil): a trial must refuse nobody but whom the operator blocks.
-func (h *ClientMask) observe(r *http.Request, vars map[string]any, request *maskedRequest, first bool) {
+func (h *ClientMask) observe(r *http.Request, state *reqstate.State, request *maskedRequest, first bool) {
 	for _, headers := range []http.Header{r.Header, r.Trailer} {
 		maps.DeleteFunc(headers, func(name string, _ []string) bool { return isOurs(name) })
 	}
@@ -224,21 +225,21 @@ func (h *ClientMask) observe(r *http.Request, vars map[string]any, request *mask
 		return
 	}
 	request.describe(r.Header, h.Networks)
-	vars[varObserved] = request
+	state.Client, state.Observed = request.client, true
 	h.app.metrics.observed.Inc()
 	if h.app.book != nil && first {
-		h.app.book.See(request.client.sighting())
+		h.app.book.See(request.client.Sighting())
 	}
 }
 
 // record files that a client was seen. What can publish waits until that is durable: no
 // mask is to be shown that can't be looked up.
-func (h *ClientMask) record(r *http.Request, c *client) *refusal {
+func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal {
 	if h.app.book == nil {
 		return nil
 	}
 	if onlyReads(r) {
-		h.app.book.See(c.sighting())
+		h.app.book.See(c.Sighting())
 		return nil
 	}
 	done, ok := h.app.lookups.Use() // or a reload closes the book meanwhile
@@ -246,18 +247,18 @@ func (h *ClientMask) record(r *http.Request, c *client) *refusal {
 	if !ok {
 		return &refusedNotRecorded
 	}
-	if err := h.app.book.SeeDurably(r.Context(), c.sighting()); err != nil {
+	if err := h.app.book.SeeDurably(r.Context(), c.Sighting()); err != nil {
 		return &refusedNotRecorded // the book itself logs why, once
 	}
 	return nil
 }
 
 // blocked returns the edge's own block of a client, if there is one.
-func (h *ClientMask) blocked(c *client) (blocks.Block, bool) {
+func (h *ClientMask) blocked(c *reqstate.Client) (blocks.Block, bool) {
 	if h.app.blocks == nil || h.app.blocks.Len() == 0 {
 		return blocks.Block{}, false
 	}
-	return h.app.blocks.Match(c.allMasks())
+	return h.app.blocks.Match(c.AllMasks())
 }
 
 // clientIPHeaders are the headers in which the operator's proxies tell the client's address,
@@ -274,10 +275,10 @@ func (h *ClientMask) clientIPHeaders(r *http.Request) []string {
 }
 
 // request finds out whose request it is.
-func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedRequest, *refusal) {
-	if before, ok := vars[varRequest].(*maskedRequest); ok {
+func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars map[string]any) (*maskedRequest, *refusal) {
+	if client := state.Masked(); client != nil {
 		// An error route: Caddy has put the peer's address back, we still know the client.
-		return &maskedRequest{client: before.client, own: before.own}, nil
+		return &maskedRequest{client: client, own: state.Own}, nil
 	}
 	addr, named, refused := clientAddr(r)
 	if refused != nil {
@@ -299,13 +300,13 @@ func (h *ClientMask) request(r *http.Request, vars map[string]any) (*maskedReque
 	if request == nil {
 		return nil, &refusedNoMask
 	}
-	if request.client.needle.FindsHost(r.Host) {
+	if request.client.Finder.FindsHost(r.Host) {
 		var ok bool
 		if request.own, ok = ownAddr(r, request.client); !ok {
 			return nil, &refusedHost
 		}
 	}
-	if request.client.needle.Finds(r.Method) {
+	if request.client.Finder.Finds(r.Method) {
 		return nil, &refusedMethod
 	}
 	return request, nil
@@ -336,14 +337,14 @@ func (h *ClientMask) requestFrom(addr netip.Addr) *maskedRequest {
 	}
 	if !remember {
 		fresh := new(freshRequest)
-		if err := makeClient(masks.site, addr, h.config.V6Prefix, &fresh.made); err != nil {
+		if err := fresh.made.Init(addr, h.config.V6Prefix, masks.site, masks.sightings); err != nil {
 			return nil
 		}
-		fresh.client, fresh.made.site = &fresh.made, masks.sightings
+		fresh.client = &fresh.made
 		return &fresh.maskedRequest
 	}
-	made := &client{site: masks.sightings}
-	if err := makeClient(masks.site, addr, h.config.V6Prefix, made); err != nil {
+	made := new(reqstate.Client)
+	if err := made.Init(addr, h.config.V6Prefix, masks.site, masks.sightings); err != nil {
 		return nil
 	}
 	masks.cache.put(made)
@@ -353,7 +354,7 @@ func (h *ClientMask) requestFrom(addr netip.Addr) *maskedRequest {
 // ownAddr returns the server's address where the request names the server by it, and it is the client's
 // too or of the client's network, as on one machine. Elsewhere a Host that names the client's
 // address would be a way past the mask.
-func ownAddr(r *http.Request, c *client) (netip.Addr, bool) {
+func ownAddr(r *http.Request, c *reqstate.Client) (netip.Addr, bool) {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {
 		return netip.Addr{}, false
@@ -363,7 +364,7 @@ func ownAddr(r *http.Request, c *client) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	own := at.Addr().Unmap().WithZone("")
-	return own, !c.needle.except(own).FindsHost(r.Host)
+	return own, !newNeedle(c, own).FindsHost(r.Host)
 }
 
 func isSafe(method string) bool {

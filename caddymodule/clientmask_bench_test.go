@@ -13,6 +13,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -71,7 +72,7 @@ func (b *benchRequest) from(boxed any) *http.Request {
 	for _, ours := range []string{headerMask, headerNetworkMasks, headerNetworkNames, "X-Forwarded-For"} {
 		delete(b.r.Header, ours) // browsers send none
 	}
-	delete(b.vars, varRequest)
+	clear(b.vars)
 	b.vars[caddyhttp.TrustedProxyVarKey] = false
 	b.vars[caddyhttp.ClientIPVarKey] = boxed
 	return &b.r
@@ -138,11 +139,11 @@ func BenchmarkClientMask(b *testing.B) {
 		if err := h.ServeHTTP(r.w, r.from("10.0.0.1"), next); err != nil {
 			b.Fatal(err)
 		}
-		before := r.vars[varRequest]
+		before := reqstate.Known(&r.r)
 		b.ReportAllocs()
 		for b.Loop() {
 			request := r.from("10.0.0.1")
-			r.vars[varRequest] = before
+			*reqstate.Of(request) = before
 			if err := h.ServeHTTP(r.w, request, next); err != nil {
 				b.Fatal(err)
 			}
@@ -159,15 +160,15 @@ func BenchmarkRemembering(b *testing.B) {
 	}
 	addrs := make([]netip.Addr, 1000)
 	slots := newClientCache()
-	known, err := lru.New[netip.Addr, *client](clientSlots)
+	known, err := lru.New[netip.Addr, *reqstate.Client](clientSlots)
 	if err != nil {
 		b.Fatal(err)
 	}
 	addr := netip.MustParseAddr("10.0.0.0")
 	for i := range addrs {
 		addrs[i] = addr
-		c := new(client)
-		if err := makeClient(masks.site, addr, 64, c); err != nil {
+		c := new(reqstate.Client)
+		if err := c.Init(addr, 64, masks.site, nil); err != nil {
 			b.Fatal(err)
 		}
 		slots.put(c)
@@ -181,8 +182,8 @@ func BenchmarkRemembering(b *testing.B) {
 		{"slots", func(a netip.Addr) { slots.get(a) }},
 		{"LRU", func(a netip.Addr) { known.Get(a) }},
 		{"made anew", func(a netip.Addr) {
-			var c client
-			if err := makeClient(masks.site, a, 64, &c); err != nil {
+			var c reqstate.Client
+			if err := c.Init(a, 64, masks.site, nil); err != nil {
 				b.Error(err)
 			}
 		}},

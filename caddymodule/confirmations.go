@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/confirm/redisnonces"
 	"github.com/wikiveil/wikiveil/csp/exempt"
@@ -94,8 +95,8 @@ func (e *activeEpochs) materials(use string) ([][]byte, error) {
 // the networks around it. Its mask isn't used, since the two sites of a flow may have other labels.
 func clientsOf(r *http.Request) []string {
 	var addr netip.Addr
-	if known := clientOf(r); known != nil {
-		addr = known.addr
+	if known := reqstate.Known(r).Client; known != nil {
+		addr = known.Addr
 	} else if told, _, refused := clientAddr(r); refused == nil {
 		addr = told
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/rollout"
 )
@@ -239,13 +240,12 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	pw := &policyWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		state:                 reqstate.Of(r),
 		dropOthers:            c.Upstream == cspDrop,
 	}
-	if masked := requestOf(r); masked != nil {
-		masked.writer.policy = pw
-	}
+	pw.state.Response = reqstate.Response{Headers: pw}
 	policies := c.policyOf(r, pw)
-	nonce := c.nonce(r)
+	nonce := c.nonce(r, pw.state)
 	for i := range policies {
 		pw.policies[i] = policies[i].Header(nonce)
 	}
@@ -271,22 +271,17 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return err
 }
 
-// cspNonceVar keeps the nonce for the request's second run, through the error
-// routes. Only this handler can make a value of its type.
-const cspNonceVar = "wikiveil.csp.nonce"
-
-func (c *CSP) nonce(r *http.Request) csp.Nonce {
+// nonce returns the request's nonce if the policies need one.
+func (c *CSP) nonce(r *http.Request, state *reqstate.State) csp.Nonce {
 	if !slices.ContainsFunc(c.headers.templates[:], csp.Template.NeedsNonce) {
 		return csp.Nonce{}
 	}
-	if nonce, ok := caddyhttp.GetVar(r.Context(), cspNonceVar).(csp.Nonce); ok {
-		return nonce
+	if state.Nonce == (csp.Nonce{}) {
+		state.Nonce = csp.NewNonce()
+		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		repl.Set("http.csp.nonce", state.Nonce.String())
 	}
-	nonce := csp.NewNonce()
-	caddyhttp.SetVar(r.Context(), cspNonceVar, nonce)
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.csp.nonce", nonce.String())
-	return nonce
+	return state.Nonce
 }
 
 // Interface guards

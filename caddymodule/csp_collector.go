@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/masking"
@@ -54,14 +55,14 @@ func (a *App) newCollector(open func() (reports.Store, error), secret []byte) (*
 	collector, err := reports.New(reports.Config{
 		Store: store, Secret: key, Log: pooledLogger(),
 		Client: func(r *http.Request) string {
-			if client := clientOf(r); client != nil {
-				return client.mask
+			if client := reqstate.Known(r).Client; client != nil {
+				return client.Mask
 			}
 			return ""
 		},
 		Names: func(r *http.Request, text string) bool {
-			client := clientOf(r)
-			return client != nil && client.needle.Finds(text)
+			client := reqstate.Known(r).Client
+			return client != nil && client.Finder.Finds(text)
 		},
 		Observe: func(outcome string, reason reports.Reason, n int) {
 			m.reports.WithLabelValues(outcome, string(reason)).Add(float64(n))

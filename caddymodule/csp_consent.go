@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/exempt"
 )
@@ -65,7 +65,7 @@ func (c *cspConsents) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // headersFor returns the policies for whoever sent the request, and whether they are for him alone.
-func (c *CSP) headersFor(r *http.Request) (headers [2]csp.Template, personal bool) {
+func (c *CSP) headersFor(r *http.Request, state *reqstate.State) (headers [2]csp.Template, personal bool) {
 	own := &c.headers
 	if r.TLS != nil {
 		own = &c.secure
@@ -73,7 +73,7 @@ func (c *CSP) headersFor(r *http.Request) (headers [2]csp.Template, personal boo
 	if c.consents == nil {
 		return own.templates, false
 	}
-	tools := c.consents.tools(r)
+	tools := c.consents.tools(r, state)
 	if len(tools) == 0 {
 		return own.templates, false
 	}
@@ -89,15 +89,10 @@ func (c *CSP) headersFor(r *http.Request) (headers [2]csp.Template, personal boo
 	return [2]csp.Template(widened), true
 }
 
-// exemptVar keeps the tools for the request's second run, through the error routes.
-const exemptVar = "wikiveil.csp.exempt"
-
-type exemptTools struct{ list []*exempt.Tool }
-
 // tools returns what the reader let through.
-func (c *cspConsents) tools(r *http.Request) []*exempt.Tool {
-	if known, ok := caddyhttp.GetVar(r.Context(), exemptVar).(exemptTools); ok {
-		return known.list
+func (c *cspConsents) tools(r *http.Request, state *reqstate.State) []*exempt.Tool {
+	if len(state.Exempt) > 0 {
+		return state.Exempt
 	}
 	site, err := c.site.site()
 	if err != nil {
@@ -108,9 +103,7 @@ func (c *cspConsents) tools(r *http.Request) []*exempt.Tool {
 	if err != nil {
 		c.count(reasonOf(err))
 	}
-	if len(tools) > 0 {
-		caddyhttp.SetVar(r.Context(), exemptVar, exemptTools{tools})
-	}
+	state.Exempt = tools
 	return tools
 }
 
@@ -157,9 +150,3 @@ func unmarshalFlag(d *caddyfile.Dispenser, flag *bool) error {
 	*flag = true
 	return nil
 }
-
-// Interface guard
-var _ fmt.Stringer = exemptTools{}
-
-// String keeps out of placeholders what a reader let through.
-func (exemptTools) String() string { return "" }

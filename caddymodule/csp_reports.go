@@ -172,30 +172,19 @@ func isPage(status int, h http.Header) bool {
 	return (status < 300 || status >= 400) && (mediaType == "text/html" || mediaType == "application/xhtml+xml")
 }
 
-// clientOf returns whose request it is by client_mask, or nil.
-func clientOf(r *http.Request) *client {
-	vars := varsOf(r)
-	for _, name := range []string{varRequest, varObserved} {
-		if request, ok := vars[name].(*maskedRequest); ok {
-			return request.client
-		}
-	}
-	return nil
-}
-
 // policyOf prepares a response's writer for reports and rollout, and returns its policies.
 func (c *CSP) policyOf(r *http.Request, pw *policyWriter) [2]csp.Template {
 	if r.TLS != nil {
 		pw.endpoints = c.Reports.endpoints()
 	}
-	policies, personal := c.headersFor(r)
+	policies, personal := c.headersFor(r, pw.state)
 	if pw.personal = personal; personal {
 		dropConditions(r) // a cache that asks in his name keeps a 304's policy with everybody's page
 	}
 	if c.site != nil && c.site.book != nil {
 		pw.private = true
 		askInFull(r)
-		if !c.enforces(r) {
+		if !c.enforces(pw.state) {
 			policies[cspEnforced], policies[cspReportOnly] = csp.Template{}, policies[cspEnforced]
 		}
 	}

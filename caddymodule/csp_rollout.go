@@ -9,11 +9,11 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/rollout"
 )
 
@@ -76,23 +76,18 @@ func (c *CSP) checkSite(ctx caddy.Context) error {
 // hasClientMask reports whether there is a client_mask in the routes around the module that is being provisioned.
 func hasClientMask(ctx caddy.Context) bool { return len(configcheck.Around(ctx, "client_mask")) > 0 }
 
-// cspGroupVar keeps for the request's second run, through the error routes, whether the
-// policy is enforced: the rollout may have changed in between.
-const cspGroupVar = "wikiveil.csp.enforced"
-
 // enforces reports whether the policy is enforced for the client of a request.
-func (c *CSP) enforces(r *http.Request) bool {
-	if enforced, ok := caddyhttp.GetVar(r.Context(), cspGroupVar).(bool); ok {
-		return enforced
+func (c *CSP) enforces(state *reqstate.State) bool {
+	if state.Enforced == nil {
+		share := c.site.share()
+		// Without a mask, as in an error route ahead of client_mask, the safe side is to enforce.
+		enforced := share != rollout.Report
+		if client := state.Client; client != nil {
+			enforced = c.site.groups.Enforced(client.AllMasks()[0], share)
+		}
+		state.Enforced = &enforced
 	}
-	share := c.site.share()
-	// Without a mask, as in an error route ahead of client_mask, the safe side is to enforce.
-	enforced := share != rollout.Report
-	if client := clientOf(r); client != nil {
-		enforced = c.site.groups.Enforced(client.allMasks()[0], share)
-	}
-	caddyhttp.SetVar(r.Context(), cspGroupVar, enforced)
-	return enforced
+	return *state.Enforced
 }
 
 // subresources are the destinations (Fetch, section 2.2.5) whose own policy counts for nothing.

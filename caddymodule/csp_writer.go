@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/exempt"
 )
 
@@ -29,7 +30,9 @@ type policyWriter struct {
 	// handlers may edit header values in place; having no spare capacity, they are
 	// copied by whoever appends.
 	lines [2][1]string
-	// dropOthers removes policies of others. The proxy for tools unsets it.
+	// state says what the response's handler wants.
+	state *reqstate.State
+	// dropOthers removes policies of others.
 	dropOthers bool
 	// endpoints is the value of Reporting-Endpoints; "" is none.
 	endpoints string
@@ -39,9 +42,7 @@ type policyWriter struct {
 	shown func()
 	// personal is set where the policies are for this reader alone.
 	personal bool
-	// ownAnswer is set by handlers of the edge, which may set its cookies.
-	ownAnswer bool
-	settled   bool
+	settled  bool
 }
 
 // WriteHeader settles the header of a final response. It lets 1xx pass: they
@@ -105,10 +106,12 @@ func (w *policyWriter) apply() (added [2]bool) {
 		others := slices.DeleteFunc(slices.Clone(h[endpointsHeader]), func(v string) bool { return v == w.endpoints })
 		h[endpointsHeader] = append(others, w.endpoints)
 	}
-	for i, name := range cspHeaderNames {
-		policy, present := w.policies[i], h[name]
+	dropOthers := w.dropOthers && !w.state.Response.KeepPolicies
+	for i, policy := range w.wanted() {
+		name := cspHeaderNames[i]
+		present := h[name]
 		if policy == "" {
-			if w.dropOthers {
+			if dropOthers {
 				delete(h, name)
 			}
 			continue
@@ -119,7 +122,7 @@ func (w *policyWriter) apply() (added [2]bool) {
 		added[i] = !slices.Contains(present, policy)
 		w.lines[i][0] = policy
 		values := w.lines[i][:]
-		if !w.dropOthers {
+		if !dropOthers {
 			for _, v := range present {
 				if v != policy {
 					values = append(values, v)
@@ -134,14 +137,22 @@ func (w *policyWriter) apply() (added [2]bool) {
 	return added
 }
 
-// wrote reports whether a header is one of the edge's own, as it was written.
-func (w *policyWriter) wrote(name string, values []string) bool {
+// wanted are the policies to send, by index of cspHeaderNames: the site's, or the one of a page of the edge.
+func (w *policyWriter) wanted() [2]string {
+	if own := w.state.Response.Policy; own != "" {
+		return [2]string{cspEnforced: own}
+	}
+	return w.policies
+}
+
+// Wrote reports whether a header is one of the edge's own, as it was written.
+func (w *policyWriter) Wrote(name string, values []string) bool {
 	own := ""
-	switch name {
+	switch policies := w.wanted(); name {
 	case cspHeaderNames[cspEnforced]:
-		own = w.policies[cspEnforced]
+		own = policies[cspEnforced]
 	case cspHeaderNames[cspReportOnly]:
-		own = w.policies[cspReportOnly]
+		own = policies[cspReportOnly]
 	case endpointsHeader:
 		own = w.endpoints
 	}
@@ -149,15 +160,15 @@ func (w *policyWriter) wrote(name string, values []string) bool {
 }
 
 // ownPolicy gives the answer of a handler of the edge a policy of its own, in place of the site's.
-func ownPolicy(w http.ResponseWriter, policy string) {
-	eachPolicyWriter(w, func(pw *policyWriter) { pw.policies = [2]string{cspEnforced: policy} })
+func ownPolicy(w http.ResponseWriter, r *http.Request, policy string) {
+	reqstate.Of(r).Response.Policy = policy
 	w.Header().Set(cspHeaderNames[cspEnforced], policy)
 	w.Header().Del(cspHeaderNames[cspReportOnly])
 }
 
 // guardCookies removes the edge's cookies where it is not the edge that sets them.
 func (w *policyWriter) guardCookies() {
-	if !w.ownAnswer {
+	if !w.state.Response.SetsCookies {
 		exempt.StripSetCookies(w.Header())
 	}
 }

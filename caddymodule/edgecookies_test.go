@@ -24,7 +24,7 @@ func TestEdgeCookies(t *testing.T) {
 			var got string
 			err := c.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 				if own {
-					r = edgeRequest(&maskedWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}, r)
+					r = edgeRequest(r)
 				}
 				got = r.Header.Get("Cookie")
 				w.Header().Add("Set-Cookie", confirm.BrowserCookie+"=new")

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
@@ -76,7 +77,7 @@ func TestLeakFormsHoldAddresses(t *testing.T) {
 				found = found || ok
 			}
 			if strings.Contains(f.name, "case 1") || strings.Contains(f.name, "(case 2)") { // in spellings that the search doesn't know
-				finder := spelling.NewFinder(clientPrefix(c.addr, 64))
+				finder := spelling.NewFinder(reqstate.Prefix(c.addr, 64))
 				found = found || finder.Finds(sent.raw)
 			}
 			if !found && (c.addr.Is4() || !strings.Contains(f.head+f.line, "{word}")) {

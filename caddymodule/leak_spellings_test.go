@@ -98,7 +98,7 @@ func wantNoSpelling(t *testing.T, where string, data []byte, addr netip.Addr) {
 
 // Case 1. HAProxy's documented unique-id-format, and the headers that tell by name.
 func TestCase1HAProxy(t *testing.T) {
-	n := newNeedle(netip.MustParseAddr("127.11.22.33"), 64, "2001:2f::1")
+	n := needleOf(netip.MustParseAddr("127.11.22.33"), 64, "2001:2f::1")
 	for in, want := range map[string]string{
 		"7F0B1621:DA28_7F000001:5A32_652_0001:1": "[2001:2f::1]:0_7F000001:5A32_652_0001:1",
 		"127.011.022.033":                        "2001:2f::1",

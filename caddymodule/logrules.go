@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/masklog"
 )
@@ -46,18 +47,13 @@ func logRules(ctx caddy.Context, label *string) *masklog.Rules {
 // describeRequest tells whose a request is, also after client_mask put the mask there.
 func describeRequest(logged caddyhttp.LoggableHTTPRequest, pages privatePages) (about masklog.Request) {
 	v6Prefix := logMasks.Load().v6Prefix()
-	vars := varsOf(logged.Request)
 	if peer, err := netip.ParseAddrPort(logged.RemoteAddr); err == nil && !masking.Is(peer.Addr()) {
-		about.Peer = clientPrefix(peer.Addr().Unmap().WithZone(""), v6Prefix)
+		about.Peer = reqstate.Prefix(peer.Addr().Unmap().WithZone(""), v6Prefix)
 	}
-	known, _ := vars[varRequest].(*maskedRequest)
-	if known == nil {
-		known, _ = vars[varObserved].(*maskedRequest)
-	}
-	if known != nil {
-		about.Client, about.Mask = clientPrefix(known.client.addr, v6Prefix), known.client.mask
+	if known := reqstate.Known(logged.Request).Client; known != nil {
+		about.Client, about.Mask = reqstate.Prefix(known.Addr, v6Prefix), known.Mask
 	} else if addr, _, refused := clientAddr(logged.Request); refused == nil {
-		about.Client = clientPrefix(addr, v6Prefix)
+		about.Client = reqstate.Prefix(addr, v6Prefix)
 	}
 	_, about.Private = pages.shown(logged.RequestURI)
 	return about

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
@@ -183,8 +184,9 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 // clientKey tells clients apart where they share something: by their masks, or where none is made, as on the origin of
 // reveals, by their addresses, IPv6 ones by their /64.
 func clientKey(r *http.Request) string {
-	if m := requestOf(r); m != nil {
-		return m.client.mask
+	state := reqstate.Known(r)
+	if client := state.Masked(); client != nil {
+		return client.Mask
 	}
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	addr, err := netip.ParseAddr(text)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 )
 
 // The headers that apps which speak masks read.
@@ -17,18 +19,14 @@ const (
 	headerNetworkNames = "Client-Network"
 )
 
-// varRequest is the request variable that the maskedRequest is kept in. It prints as the mask, so
-// {vars.client_mask} is the placeholder for that.
-const varRequest = "client_mask"
-
-// varObserved keeps it where client_mask only observes, and the request goes on as it is.
-const varObserved = "wikiveil.observed"
+// varMask is the variable that the placeholder {vars.client_mask} gives.
+const varMask = "client_mask"
 
 // maskedRequest is a request that goes on with a mask. It holds all that this takes, its
 // context and response writer too, so that masking a request costs one allocation.
 type maskedRequest struct {
-	client  *client
-	own     netip.Addr // the server's address, where the request is for it by number
+	client  *reqstate.Client
+	own     netip.Addr // see reqstate.State
 	values  [4]string  // of the headers set
 	context maskedContext
 	writer  maskedWriter
@@ -37,22 +35,13 @@ type maskedRequest struct {
 // freshRequest is a maskedRequest of a client that isn't remembered.
 type freshRequest struct {
 	maskedRequest
-	made client
+	made reqstate.Client
 }
-
-// String keeps the address out of whatever prints a request's variables.
-func (m *maskedRequest) String() string { return m.client.mask }
 
 // varsOf returns the request's variables, nil where Caddy's server didn't make them.
 func varsOf(r *http.Request) map[string]any {
 	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	return vars
-}
-
-// requestOf returns what client_mask kept of this request, or nil.
-func requestOf(r *http.Request) *maskedRequest {
-	m, _ := varsOf(r)[varRequest].(*maskedRequest)
-	return m
 }
 
 // maskedContext gives the request as it was, which Caddy restores before error
@@ -84,20 +73,20 @@ func originalIsKnown(r *http.Request) bool {
 
 // apply makes r a request of the mask. It changes r itself, not a copy: the server and its
 // placeholders hold the same pointer and are to see the mask too.
-func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[string]any, networks networksMode) {
-	m.context = maskedContext{Context: r.Context(), peer: m.client.peer}
-	m.writer = maskedWriter{client: m.client, own: m.own}
+func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, state *reqstate.State, vars map[string]any, networks networksMode) {
+	m.context = maskedContext{Context: r.Context(), peer: m.client.Peer}
+	m.writer = maskedWriter{needle: newNeedle(m.client, m.own), state: state}
 	m.writer.ResponseWriter = w
 	*r = *r.WithContext(&m.context)
-	r.RemoteAddr = m.client.peer
+	r.RemoteAddr = m.client.Peer
 	r.Trailer = nil // comes after the body, past all checks of its names
 
-	m.client.needle.except(m.own).scrubRequest(r.Header)
+	m.writer.needle.scrubRequest(r.Header)
 	keepOurs(r.Header["Connection"], func(name string) bool { return isOurs(name) || carriesAddress(name) })
 	m.describe(r.Header, networks)
 
-	vars[varRequest] = m
-	vars[caddyhttp.ClientIPVarKey] = m.client.boxed
+	state.Client, state.Own, state.Observed = m.client, m.own, false
+	vars[varMask], vars[caddyhttp.ClientIPVarKey] = m.client.Boxed, m.client.Boxed
 	m.forward(r.Header, vars, networks)
 }
 
@@ -118,12 +107,12 @@ func keepOurs(connection []string, ours func(name string) bool) {
 
 // describe tells apps that speak masks.
 func (m *maskedRequest) describe(h http.Header, networks networksMode) {
-	m.set(h, 0, headerMask, m.client.mask)
-	if m.client.networks != "" && networks != networksOff {
-		m.set(h, 1, headerNetworkMasks, m.client.networks)
+	m.set(h, 0, headerMask, m.client.Mask)
+	if m.client.Networks != "" && networks != networksOff {
+		m.set(h, 1, headerNetworkMasks, m.client.Networks)
 	}
-	if m.client.names != "" {
-		m.set(h, 2, headerNetworkNames, m.client.names)
+	if m.client.Names != "" {
+		m.set(h, 2, headerNetworkNames, m.client.Names)
 	}
 }
 
@@ -132,16 +121,16 @@ func (m *maskedRequest) describe(h http.Header, networks networksMode) {
 func (m *maskedRequest) forward(h http.Header, vars map[string]any, networks networksMode) {
 	trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool)
 	switch {
-	case networks == networksXFF && m.client.networks != "":
+	case networks == networksXFF && m.client.Networks != "":
 		if !trusted {
 			// They were the client's own words, and reverse_proxy would now believe them.
 			delete(h, "X-Forwarded-Proto")
 			delete(h, "X-Forwarded-Host")
 			vars[caddyhttp.TrustedProxyVarKey] = true
 		}
-		m.set(h, 3, "X-Forwarded-For", m.client.networks)
+		m.set(h, 3, "X-Forwarded-For", m.client.Networks)
 	case !trusted:
-		m.set(h, 3, "X-Forwarded-For", m.client.mask)
+		m.set(h, 3, "X-Forwarded-For", m.client.Mask)
 	}
 }
 

@@ -5,17 +5,17 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 )
 
 // maskedWriter puts the mask wherever a response header holds the client's address.
 type maskedWriter struct {
 	caddyhttp.ResponseWriterWrapper
-	client  *client
-	own     netip.Addr
-	policy  *policyWriter // of the edge, whose headers are left alone
+	needle  needle
+	state   *reqstate.State // says which headers are csp's
 	started bool
 	headers int // when the response began
 }
@@ -23,7 +23,7 @@ type maskedWriter struct {
 // WriteHeader implements http.ResponseWriter.
 func (w *maskedWriter) WriteHeader(status int) {
 	if !w.started {
-		w.client.needle.except(w.own).scrub(w.Header(), w.policy)
+		w.needle.scrub(w.Header(), w.state.Response.Headers)
 		// An informational response comes before the one that counts.
 		w.started = status >= 200 || status == http.StatusSwitchingProtocols
 		w.headers = len(w.Header())
@@ -66,7 +66,7 @@ func (w *maskedWriter) begin() {
 // finish masks trailers, which handlers add to the header after the body.
 func (w *maskedWriter) finish() {
 	if h := w.Header(); w.started && len(h) != w.headers || len(h["Trailer"]) > 0 {
-		w.client.needle.except(w.own).scrub(h, w.policy)
+		w.needle.scrub(h, w.state.Response.Headers)
 	}
 }
 

@@ -140,7 +140,7 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	case "style.css":
 		return serveMaskStyle(w, r)
 	case "reveal":
-		return h.startReveal(w, edgeRequest(w, r))
+		return h.startReveal(w, edgeRequest(r))
 	case "audit":
 		return h.serveAudit(w, r)
 	case "":

@@ -102,7 +102,7 @@ func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, nam
 			return fmt.Errorf("mask_info: rendering the page: %w", err)
 		}
 	}
-	h.setHeaders(w)
+	h.setHeaders(w, r)
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
@@ -113,12 +113,12 @@ func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, nam
 	return err
 }
 
-func (h *MaskInfo) setHeaders(w http.ResponseWriter) {
+func (h *MaskInfo) setHeaders(w http.ResponseWriter, r *http.Request) {
 	also := ""
 	if h.Reveal != nil {
 		also = " " + h.Reveal.Origin // the form that begins a reveal is redirected there
 	}
-	ownPolicy(w, fmt.Sprintf(maskPagePolicy, also))
+	ownPolicy(w, r, fmt.Sprintf(maskPagePolicy, also))
 	to := w.Header()
 	to.Set("X-Content-Type-Options", "nosniff")
 	to.Set("X-Frame-Options", "DENY")

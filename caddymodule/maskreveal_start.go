@@ -24,7 +24,7 @@ func (h *MaskInfo) startReveal(w http.ResponseWriter, r *http.Request) error {
 		return h.refuseReveal(w, r, user, err)
 	}
 	h.app.metrics.lookups.WithLabelValues(access.Reveal.String(), "started").Inc()
-	h.setHeaders(w)
+	h.setHeaders(w, r)
 	http.Redirect(w, r, location, http.StatusSeeOther)
 	return nil
 }

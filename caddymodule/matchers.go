@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -91,8 +92,9 @@ func (m *MatchOriginalClientIP) MatchWithError(r *http.Request) (bool, error) {
 		return false, caddyhttp.Error(http.StatusTooEarly, errors.New("TLS handshake not complete, client address cannot be verified"))
 	}
 	var addr netip.Addr
-	if request := requestOf(r); request != nil {
-		addr = request.client.addr
+	state := reqstate.Known(r)
+	if client := state.Masked(); client != nil {
+		addr = client.Addr
 	} else {
 		var refused *refusal
 		if addr, _, refused = clientAddr(r); refused != nil {
@@ -157,13 +159,14 @@ func (m *MatchMasked) parse() error {
 
 // MatchWithError implements caddyhttp.RequestMatcherWithError.
 func (m *MatchMasked) MatchWithError(r *http.Request) (bool, error) {
-	request := requestOf(r)
-	if request == nil {
+	state := reqstate.Known(r)
+	client := state.Masked()
+	if client == nil {
 		// Silence would let in whom the operator blocks.
 		return false, caddyhttp.Error(http.StatusServiceUnavailable, errors.New("the matcher masked needs client_mask, in mode mask, in its site"))
 	}
 	has := func(mask netip.Addr) bool { return slices.Contains(m.masks, mask) }
-	return slices.ContainsFunc(request.client.allMasks(), has), nil
+	return slices.ContainsFunc(client.AllMasks(), has), nil
 }
 
 // Interface guards

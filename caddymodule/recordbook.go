@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/redis/go-redis/v9"
@@ -170,9 +169,4 @@ func (a *App) sightingSite(epochs *activeEpochs, config masking.SiteConfig) (*si
 		return nil, nil
 	}
 	return sightings.NewSite(epochs.list[0], config)
-}
-
-// sighting is one request of a client.
-func (c *client) sighting() sightings.Sighting {
-	return sightings.Sighting{Mask: c.allMasks()[0], Addr: c.addr, Time: time.Now(), Site: c.site}
 }

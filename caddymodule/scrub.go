@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
@@ -25,22 +26,24 @@ func isPlainName(name string) bool {
 
 // needle finds one client's address in headers and puts the mask there.
 type needle struct {
-	spelling.Finder
+	*spelling.Finder
 	mask string
 }
 
-// except is the needle that leaves the server's own address alone, where the request names the server so.
-func (n *needle) except(own netip.Addr) *needle {
-	if !own.IsValid() {
-		return n
+// newNeedle is a client's needle. It leaves the server's own address alone, where the request names the server by that.
+func newNeedle(c *reqstate.Client, own netip.Addr) needle {
+	finder := &c.Finder
+	if own.IsValid() {
+		others := finder.Except(own)
+		finder = &others
 	}
-	return &needle{n.Except(own), n.mask}
+	return needle{finder, c.Mask}
 }
 
 // scrub puts the mask wherever a header value holds the client's address, save where it is the edge's own.
-func (n *needle) scrub(h http.Header, policy *policyWriter) {
+func (n needle) scrub(h http.Header, edges reqstate.Headers) {
 	for name, values := range h {
-		if policy == nil || !policy.wrote(name, values) {
+		if edges == nil || !edges.Wrote(name, values) {
 			n.scrubValues(values)
 		}
 	}
@@ -48,7 +51,7 @@ func (n *needle) scrub(h http.Header, policy *policyWriter) {
 
 // scrubRequest does so, and deletes the headers that carry addresses by their name,
 // forged ones of ours too.
-func (n *needle) scrubRequest(h http.Header) {
+func (n needle) scrubRequest(h http.Header) {
 	for name, values := range h {
 		if !isPlainName(name) && n.dropsName(name) {
 			delete(h, name)
@@ -58,11 +61,11 @@ func (n *needle) scrubRequest(h http.Header) {
 	}
 }
 
-func (n *needle) dropsName(name string) bool {
+func (n needle) dropsName(name string) bool {
 	return carriesAddress(name) || isOurs(name) || n.Finds(name)
 }
 
-func (n *needle) scrubValues(values []string) {
+func (n needle) scrubValues(values []string) {
 	for i, value := range values {
 		if clean, found := n.Replace(value, n.mask); found {
 			values[i] = clean

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
@@ -50,20 +51,21 @@ func TestForgedHeadersOfOursAreDropped(t *testing.T) {
 		"Client-Mask": {"x"}, "Client-Network": {"x"}, "Client-Network-Masks": {"x"},
 		"Client_mask": {"x"}, "client.network": {"x"}, "CLIENT_NETWORK_MASKS": {"x"}, "Client-Masks": {"kept"},
 	}
-	n := newNeedle(netip.MustParseAddr("203.0.113.9"), 64, "M")
+	n := needleOf(netip.MustParseAddr("203.0.113.9"), 64, "M")
 	n.scrubRequest(h)
 	if len(h) != 1 || h.Get("Client-Masks") != "kept" {
 		t.Errorf("left: %v", h)
 	}
 }
 
-func newNeedle(addr netip.Addr, v6Prefix int, mask string) needle {
-	return needle{spelling.NewFinder(clientPrefix(addr, v6Prefix)), mask}
+func needleOf(addr netip.Addr, v6Prefix int, mask string) needle {
+	finder := spelling.NewFinder(reqstate.Prefix(addr, v6Prefix))
+	return needle{&finder, mask}
 }
 
 func TestScrubByValue(t *testing.T) {
-	v4 := newNeedle(netip.MustParseAddr("203.0.113.9"), 64, "M")
-	v6 := newNeedle(netip.MustParseAddr("2001:db8:1:2:3::4"), 64, "M")
+	v4 := needleOf(netip.MustParseAddr("203.0.113.9"), 64, "M")
+	v6 := needleOf(netip.MustParseAddr("2001:db8:1:2:3::4"), 64, "M")
 	for _, c := range []struct {
 		name     string
 		needle   needle
@@ -105,7 +107,7 @@ func FuzzScrub(f *testing.F) {
 	f.Add("[", "]:80")
 	f.Add("::ffff:", ".")
 	addr := netip.MustParseAddr("203.0.113.9")
-	n := newNeedle(addr, 64, "2001:2f::1")
+	n := needleOf(addr, 64, "2001:2f::1")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		h := http.Header{"X": {before + " " + addr.String() + " " + after}}
 		n.scrub(h, nil)

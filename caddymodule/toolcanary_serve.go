@@ -58,7 +58,7 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	if !ok && r.URL.Path != transcriptsPath {
 		return false
 	}
-	keepPolicies(w)
+	keepPolicies(r)
 	header := w.Header()
 	// Added and not set: a site-wide policy may stand there, and both hold.
 	header.Add("Content-Security-Policy", canary.PagePolicy)

@@ -13,9 +13,8 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -31,8 +30,13 @@ const usualSecrets = 16
 // of an authentication are known if their handlers come before.
 func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 	reader := anonproxy.Reader{Secrets: make([]anonproxy.Secret, 0, usualSecrets)}
-	addClient(r, &reader)
-	for _, line := range cookieLines(r) {
+	state := reqstate.Known(r)
+	addClient(r, &state, &reader)
+	cookies := state.Cookies
+	if cookies == nil {
+		cookies = r.Header["Cookie"]
+	}
+	for _, line := range cookies {
 		for pair := range strings.SplitSeq(line, ";") {
 			name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
 			if value = strings.Trim(value, `"`); ok && value != "" {
@@ -43,11 +47,9 @@ func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 	for _, value := range r.Header["Authorization"] {
 		addAuthorization(&reader, value)
 	}
-	if agreed, ok := caddyhttp.GetVar(r.Context(), exemptVar).(exemptTools); ok {
-		for _, tool := range agreed.list {
-			if tool.Names {
-				reader.Named = append(reader.Named, tool.Name)
-			}
+	for _, tool := range state.Exempt {
+		if tool.Names {
+			reader.Named = append(reader.Named, tool.Name)
 		}
 	}
 	if id, _ := authenticatedUser(r); id != "" {
@@ -61,26 +63,18 @@ func add(reader *anonproxy.Reader, field, value string) {
 }
 
 // addClient adds the address, the client's mask and those of its networks.
-func addClient(r *http.Request, reader *anonproxy.Reader) {
-	vars := varsOf(r)
-	request, masked := vars[varRequest].(*maskedRequest)
-	if !masked {
-		request, _ = vars[varObserved].(*maskedRequest)
-	}
-	if request != nil {
-		reader.Client = request.client.mask
-		add(reader, anonproxy.FieldMask, request.client.mask)
-		if request.client.networks != "" {
-			for mask := range strings.SplitSeq(request.client.networks, listSeparator) {
-				add(reader, anonproxy.FieldMask, mask)
-			}
+func addClient(r *http.Request, state *reqstate.State, reader *anonproxy.Reader) {
+	if client := state.Client; client != nil {
+		reader.Client = client.Mask
+		for _, mask := range client.AllMasks() {
+			add(reader, anonproxy.FieldMask, mask.String())
 		}
-		add(reader, anonproxy.FieldAddress, request.client.addr.String())
+		add(reader, anonproxy.FieldAddress, client.Addr.String())
 	} else if addr, _, refused := clientAddr(r); refused == nil {
 		reader.Client = passingName(addr)
 		add(reader, anonproxy.FieldAddress, addr.String())
 	}
-	if masked {
+	if state.Masked() != nil {
 		return // the mask is what the headers say
 	}
 	for _, line := range r.Header["X-Forwarded-For"] {
@@ -97,15 +91,7 @@ var passing = maphash.MakeSeed()
 
 // passingName stands for a client where no mask does.
 func passingName(addr netip.Addr) string {
-	return strconv.FormatUint(maphash.Comparable(passing, clientPrefix(addr, masking.DefaultV6Prefix)), 36)
-}
-
-// cookieLines returns the Cookie headers as they came, with the edge's own.
-func cookieLines(r *http.Request) []string {
-	if hidden, ok := caddyhttp.GetVar(r.Context(), edgeCookiesVar).(edgeCookies); ok {
-		return hidden.lines
-	}
-	return r.Header["Cookie"]
+	return strconv.FormatUint(maphash.Comparable(passing, reqstate.Prefix(addr, masking.DefaultV6Prefix)), 36)
 }
 
 // addCookie adds a cookie by what its name and value say of it: MediaWiki's and CentralAuth's names, those

@@ -15,6 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 )
 
 // Cases 5, 6, 16, 17, 18: each golden file is a Caddyfile, a line of hyphens, and either the warnings it gives, with file and line, or
@@ -323,7 +325,7 @@ func TestAnotherCaddyIsRefused(t *testing.T) {
 		"the server":           {request(true, caddyhttp.ServerCtxKey, caddyhttp.App{}), &refusedNoAddress},
 		"the variables":        {httptest.NewRequest("GET", "http://wiki.example/", nil), &refusedNoAddress},
 	} {
-		if _, refused := new(ClientMask).request(c.r, varsOf(c.r)); refused != c.want {
+		if _, refused := new(ClientMask).request(c.r, new(reqstate.State), varsOf(c.r)); refused != c.want {
 			t.Errorf("%s: got %v", name, refused)
 		}
 	}
