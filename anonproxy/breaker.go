@@ -1,23 +1,24 @@
 package anonproxy
 
 import (
-	"maps"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sony/gobreaker/v2"
 )
 
 // Bounds of the breaker.
 const (
-	failureRun    = 10               // failures without a success between them that open it
-	failureShare  = 3                // of them that one client may bring about by what he asks for
-	firstPause    = 5 * time.Second  // doubled with each probe that fails
-	longestPause  = time.Minute      // then it stays
-	longestAsked  = 5 * time.Minute  // by the tool, in Retry-After
-	distrust      = 30 * time.Second // that a client waits longer than others whose probes failed
-	rememberedBad = 64               // clients
+	failureRun   = 10               // failures without a success between them that open it
+	failureShare = 3                // of them that one client may bring about by what they ask for
+	firstPause   = 5 * time.Second  // doubled with each probe that fails
+	longestPause = time.Minute      // then it stays
+	longestAsked = 5 * time.Minute  // by the tool, in Retry-After
+	distrust     = 30 * time.Second // that a client waits longer than others whose probes failed
 )
 
 // health is how a tool did with one request.
@@ -30,65 +31,78 @@ const (
 	dead                  // there is no connection to it
 )
 
-// event is what a breaker's state became.
-type event int
+// What a breaker is told of a request that didn't do well.
+var errFailed, errSaysNothing = errors.New("failed"), errors.New("says nothing")
 
-const (
-	nothing event = iota
-	opened
-	closed
-)
-
-// breaker leaves a tool alone that doesn't answer: closed, it lets all through; after a
-// run of failures it is open for a while; then it is half open and lets one request at a
-// time through, until one does well. Nobody shall be able to open it for others by what
-// he asks for, so each client counts for a part of the run only, unless there is no
-// connection at all.
+// breaker leaves a tool alone that doesn't answer. Which requests it lets through is gobreaker's work; when, is told
+// here, as a tool may ask for a pause and each probe that fails doubles it. Nobody shall be able to open it for others
+// by what they ask for, so each client counts for a part of the run only, unless there is no connection at all.
 type breaker struct {
 	mu      sync.Mutex
-	run     int
-	by      map[uint64]int // of the failures that may be due to what was asked for
-	until   time.Time      // zero: closed
-	pause   time.Duration  // of the last time it opened
-	asked   bool           // by the tool
-	probing bool
-	pauses  map[uint64]time.Time // the ends of those that the tool asked single clients for
-	pleas   map[uint64]struct{}  // the clients whom it asked since it last did well
+	circuit *gobreaker.TwoStepCircuitBreaker[any]
+	became  gobreaker.State
+	until   time.Time     // nobody is let through before
+	pause   time.Duration // of the last time it opened
+	asked   bool          // by the tool
+	tripped bool          // it has asked right now
+	wells   int           // how often the tool did well
+	failing int           // clients whom it failed since
 }
 
-// begin tells whether a request may be sent, and whether it is a probe; or how long to
-// wait. settle must follow.
-func (b *breaker) begin(now time.Time, who uint64) (probes bool, wait time.Duration) {
+// failures are those of one client, which may be due to what they asked for.
+type failures struct {
+	n     int
+	wells int       // the breaker's, when they were counted: what was before that is forgiven
+	until time.Time // the tool asked this client for a pause
+}
+
+func newBreaker() *breaker {
+	b := new(breaker)
+	b.circuit = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		Timeout:       1, // until says for how long
+		OnStateChange: func(_ string, _, state gobreaker.State) { b.became = state },
+		ReadyToTrip:   func(counts gobreaker.Counts) bool { return b.tripped || counts.ConsecutiveFailures >= failureRun },
+		IsExcluded:    func(err error) bool { return errors.Is(err, errSaysNothing) },
+	})
+	return b
+}
+
+// begin tells whether a request of a client may be sent, or how long to wait. If it may, settle must follow.
+func (b *breaker) begin(now time.Time, client *failures) (done func(error), wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	until := b.until
-	switch {
-	case until.IsZero():
-		return false, 0
-	case who != 0 && b.by[who] >= failureShare:
+	if b.circuit.State() != gobreaker.StateClosed && b.of(client) >= failureShare {
 		until = until.Add(distrust)
 	}
-	switch {
-	case now.Before(until):
-		return false, until.Sub(now)
-	case b.probing:
-		return false, time.Second
+	if now.Before(until) {
+		return nil, until.Sub(now)
 	}
-	b.probing = true
-	return true, 0
+	done, err := b.circuit.Allow()
+	if err != nil { // another is trying
+		return nil, time.Second
+	}
+	return done, 0
 }
 
 // wait is how long the breaker stays open; 0 where it isn't.
 func (b *breaker) wait(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.until.IsZero() {
-		return 0
-	}
 	return max(0, b.until.Sub(now))
 }
 
-// refusal is the answer while it is open.
+// paused is how long the client's own pause lasts.
+func (b *breaker) paused(client *failures, now time.Time) time.Duration {
+	if client == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, client.until.Sub(now))
+}
+
+// refusal is the response while it is open.
 func (b *breaker) refusal(wait time.Duration) *refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,116 +113,93 @@ func (b *breaker) refusal(wait time.Duration) *refusal {
 	return &refusal{http.StatusServiceUnavailable, OutcomeBreakerOpen, reason + inSeconds(wait)}
 }
 
-// settle takes how a request went that begin let through. A pause is what the tool
-// asked for.
-func (b *breaker) settle(probes bool, how health, who uint64, pause time.Duration, now time.Time) (event, time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	shut := !b.until.IsZero()
-	if probes {
-		b.probing = false
-	}
-	switch {
-	case how == unknown && probes && who != 0: // he left: who does so again and again must not keep the others out
-		b.blame(who)
-		b.until = now // from which on he waits longer than they
-		return nothing, 0
-	case how == unknown, shut && !probes && pause == 0: // begun before it opened
-		return nothing, 0
-	case how == well:
-		clear(b.by)
-		clear(b.pleas)
-		b.run, b.pause, b.until, b.asked = 0, 0, time.Time{}, false
-		if shut {
-			return closed, 0
-		}
-		return nothing, 0
-	case pause > 0:
-		return b.open(now, max(pause, b.until.Sub(now)), true, shut)
-	}
-	if how == ailing && who != 0 {
-		if !shut && b.by[who] >= failureShare {
-			return nothing, 0
-		}
-		b.blame(who)
-	}
-	if b.run++; !shut && b.run < failureRun {
-		return nothing, 0
-	}
-	b.pause = max(firstPause, min(2*b.pause, longestPause))
-	return b.open(now, b.pause, false, shut)
+// outcome is how a request went, and what the tool asked for with it.
+type outcome struct {
+	health
+	client *failures     // nil: nobody in particular
+	pause  time.Duration // that the tool asked for
+	ofOne  bool          // which may be due to what this client asked for
 }
 
-// plead takes a pause that may be due to what the client asked for: it is his alone until the
-// tool has asked four for one, with no success in between. It returns what holds for all.
-func (b *breaker) plead(who uint64, pause time.Duration, now time.Time) time.Duration {
-	if who == 0 || pause == 0 {
-		return pause
-	}
+// settle takes how a request went that begin let through. It tells whether the tool is left alone from now on, and for how
+// long, or is asked again.
+func (b *breaker) settle(done func(error), o outcome, now time.Time) (opened time.Duration, closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.pauses == nil {
-		b.pauses, b.pleas = make(map[uint64]time.Time), make(map[uint64]struct{})
+	before, err := b.circuit.State(), errFailed
+	switch o.health {
+	case unknown:
+		err = errSaysNothing
+		if before == gobreaker.StateHalfOpen && o.client != nil { // who leaves again and again must not keep the others out
+			b.blame(o.client)
+			b.until = now // from which on they wait longer than others
+		}
+	case well:
+		err = nil
+		b.wells++
+		b.failing = 0
+	case ailing:
+		if o.client == nil {
+			break
+		}
+		if before == gobreaker.StateClosed && b.of(o.client) >= failureShare {
+			err = errSaysNothing
+		}
+		b.blame(o.client)
+		if o.ofOne && o.pause > 0 {
+			if o.client.until = now.Add(o.pause); b.failing <= failureShare {
+				o.pause = 0
+			}
+		}
 	}
-	maps.DeleteFunc(b.pauses, func(_ uint64, until time.Time) bool { return !now.Before(until) })
-	if len(b.pauses) >= rememberedBad {
-		clear(b.pauses)
+	if o.pause > 0 {
+		b.asked, err = true, errFailed
+		if until := now.Add(o.pause); until.After(b.until) {
+			b.until = until
+		}
 	}
-	b.pauses[who], b.pleas[who] = now.Add(pause), struct{}{}
-	if len(b.pleas) <= failureShare {
+	b.tripped, b.became = o.pause > 0, before
+	done(err)
+	switch after := b.became; {
+	case after == gobreaker.StateClosed && before != after:
+		b.pause, b.until, b.asked = 0, time.Time{}, false
+		return 0, true
+	case after == gobreaker.StateOpen && before != after:
+		if o.pause == 0 {
+			b.pause = max(firstPause, min(2*b.pause, longestPause))
+			b.until, b.asked = now.Add(b.pause), false
+		}
+		if before == gobreaker.StateClosed {
+			return b.until.Sub(now), false
+		}
+	}
+	return 0, false
+}
+
+// of is how often the tool failed a client since it last did well.
+func (b *breaker) of(client *failures) int {
+	if client == nil || client.wells != b.wells {
 		return 0
 	}
-	return pause
+	return client.n
 }
 
-// paused is how long the client's own pause lasts.
-func (b *breaker) paused(who uint64, now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return max(0, b.pauses[who].Sub(now))
+// blame counts a failure of a client's.
+func (b *breaker) blame(client *failures) {
+	if client.n, client.wells = b.of(client)+1, b.wells; client.n == 1 {
+		b.failing++
+	}
 }
 
-// blame counts a failure against a client.
-func (b *breaker) blame(who uint64) {
-	if len(b.by) >= rememberedBad {
-		clear(b.by)
+// Breaker tells whether the tool is asked at present. It is half open where one request at a time is, to see whether
+// the tool answers again.
+func (g *Gate) Breaker() gobreaker.State {
+	g.breaker.mu.Lock()
+	defer g.breaker.mu.Unlock()
+	if time.Now().Before(g.breaker.until) {
+		return gobreaker.StateOpen
 	}
-	if b.by == nil {
-		b.by = make(map[uint64]int)
-	}
-	b.by[who]++
-}
-
-func (b *breaker) open(now time.Time, pause time.Duration, asked, already bool) (event, time.Duration) {
-	b.until, b.asked = now.Add(pause), asked
-	if already {
-		return nothing, 0
-	}
-	return opened, pause
-}
-
-// BreakerState is whether a tool is asked.
-type BreakerState int
-
-// The states.
-const (
-	BreakerClosed   BreakerState = iota // it is
-	BreakerHalfOpen                     // by one request at a time, to see whether it answers again
-	BreakerOpen                         // it isn't, as it doesn't answer or has asked for a pause
-)
-
-// Breaker tells whether the tool is asked at present.
-func (g *Gate) Breaker() BreakerState {
-	b := &g.breaker
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case b.until.IsZero():
-		return BreakerClosed
-	case time.Now().Before(b.until):
-		return BreakerOpen
-	}
-	return BreakerHalfOpen
+	return g.breaker.circuit.State()
 }
 
 // pauseAsked reads the Retry-After of a 429 or a 503 (RFC 9110 section 10.2.3): a number

@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sony/gobreaker/v2"
+
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -22,11 +24,41 @@ import (
 // script is what a breaker sees: requests that begin at a time and how they go.
 type attempt struct {
 	at    time.Duration // since the one before
-	who   uint64
+	who   int
 	how   health
 	pause time.Duration // that the tool asks for
 	wait  time.Duration // wanted; 0 for a request that is sent
 	event event         // wanted
+}
+
+// event is what a breaker's state became.
+type event int
+
+const (
+	nothing event = iota
+	opened
+	closed
+)
+
+// settled ends an attempt.
+func settled(b *breaker, done func(error), o outcome) event {
+	switch pause, again := b.settle(done, o, time.Now()); {
+	case pause > 0:
+		return opened
+	case again:
+		return closed
+	}
+	return nothing
+}
+
+// fail has a tool fail once, for nobody in particular.
+func fail(t *testing.T, b *breaker, how health) {
+	t.Helper()
+	done, wait := b.begin(time.Now(), nil)
+	if wait > 0 {
+		t.Fatalf("to wait %v", wait)
+	}
+	b.settle(done, outcome{health: how}, time.Now())
 }
 
 func repeat(n int, a attempt) []attempt {
@@ -44,50 +76,51 @@ func TestBreaker(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		attempts []attempt
-		want     BreakerState
+		want     gobreaker.State
 	}{
-		{"a run of failures", down, BreakerOpen},
-		{"one fewer", repeat(failureRun-1, attempt{how: dead}), BreakerClosed},
-		{"a success between", join(repeat(failureRun-1, attempt{how: dead}), one(attempt{how: well}), repeat(failureRun-1, attempt{how: dead})), BreakerClosed},
-		{"readers who leave don't count", join(repeat(failureRun-1, attempt{how: dead}), repeat(50, attempt{how: unknown}), one(attempt{how: dead, event: opened})), BreakerOpen},
-		{"open for a while", join(down, one(attempt{at: 2 * time.Second, wait: 3 * time.Second})), BreakerOpen},
-		{"half open after", join(down, one(attempt{at: 5 * time.Second, how: unknown})), BreakerHalfOpen},
-		{"a probe that does well", join(down, one(attempt{at: 5 * time.Second, how: well, event: closed}), one(attempt{how: dead})), BreakerClosed},
+		{"a run of failures", down, gobreaker.StateOpen},
+		{"one fewer", repeat(failureRun-1, attempt{how: dead}), gobreaker.StateClosed},
+		{"a success between", join(repeat(failureRun-1, attempt{how: dead}), one(attempt{how: well}), repeat(failureRun-1, attempt{how: dead})), gobreaker.StateClosed},
+		{"readers who leave don't count", join(repeat(failureRun-1, attempt{how: dead}), repeat(50, attempt{how: unknown}), one(attempt{how: dead, event: opened})), gobreaker.StateOpen},
+		{"open for a while", join(down, one(attempt{at: 2 * time.Second, wait: 3 * time.Second})), gobreaker.StateOpen},
+		{"half open after", join(down, one(attempt{at: 5 * time.Second, how: unknown})), gobreaker.StateHalfOpen},
+		{"a probe that does well", join(down, one(attempt{at: 5 * time.Second, how: well, event: closed}), one(attempt{how: dead})), gobreaker.StateClosed},
 		{"probes that fail double the pause", join(down,
 			one(attempt{at: 5 * time.Second, how: dead}), one(attempt{at: 9 * time.Second, wait: time.Second}),
 			one(attempt{at: time.Second, how: dead}), one(attempt{at: 19 * time.Second, wait: time.Second}),
 			one(attempt{at: time.Second, how: dead}), one(attempt{at: 40 * time.Second, how: dead}),
 			one(attempt{at: 59 * time.Second, wait: time.Second}), one(attempt{at: time.Second, how: dead}),
-			one(attempt{at: 59 * time.Second, wait: time.Second})), BreakerOpen},
+			one(attempt{at: 59 * time.Second, wait: time.Second})), gobreaker.StateOpen},
 		{"the pause starts small again", join(down, one(attempt{at: 5 * time.Second, how: dead}), one(attempt{at: 10 * time.Second, how: well, event: closed}),
-			down, one(attempt{at: 4 * time.Second, wait: time.Second})), BreakerOpen},
-		{"one client's failures", repeat(1000, attempt{who: 1, how: ailing}), BreakerClosed},
-		{"three clients' failures", join(repeat(100, attempt{who: 1, how: ailing}), repeat(100, attempt{who: 2, how: ailing}), repeat(100, attempt{who: 3, how: ailing})), BreakerClosed},
+			down, one(attempt{at: 4 * time.Second, wait: time.Second})), gobreaker.StateOpen},
+		{"one client's failures", repeat(1000, attempt{who: 1, how: ailing}), gobreaker.StateClosed},
+		{"three clients' failures", join(repeat(100, attempt{who: 1, how: ailing}), repeat(100, attempt{who: 2, how: ailing}), repeat(100, attempt{who: 3, how: ailing})), gobreaker.StateClosed},
 		{"four clients' failures", join(repeat(3, attempt{who: 1, how: ailing}), repeat(3, attempt{who: 2, how: ailing}), repeat(3, attempt{who: 3, how: ailing}),
-			one(attempt{who: 4, how: ailing, event: opened})), BreakerOpen},
-		{"no connection, whoever asks", join(repeat(failureRun-1, attempt{who: 1, how: dead}), one(attempt{who: 1, how: dead, event: opened})), BreakerOpen},
-		{"clients that can't be told apart", join(repeat(failureRun-1, attempt{how: ailing}), one(attempt{how: ailing, event: opened})), BreakerOpen},
-		{"a pause that was asked for", join(one(attempt{how: ailing, pause: time.Minute, event: opened}), one(attempt{at: 59 * time.Second, wait: time.Second})), BreakerOpen},
-		{"over when it is over", join(one(attempt{how: ailing, pause: time.Minute, event: opened}), one(attempt{at: time.Minute, how: well, event: closed})), BreakerClosed},
+			one(attempt{who: 4, how: ailing, event: opened})), gobreaker.StateOpen},
+		{"no connection, whoever asks", join(repeat(failureRun-1, attempt{who: 1, how: dead}), one(attempt{who: 1, how: dead, event: opened})), gobreaker.StateOpen},
+		{"clients that can't be told apart", join(repeat(failureRun-1, attempt{how: ailing}), one(attempt{how: ailing, event: opened})), gobreaker.StateOpen},
+		{"a pause that was asked for", join(one(attempt{how: ailing, pause: time.Minute, event: opened}), one(attempt{at: 59 * time.Second, wait: time.Second})), gobreaker.StateOpen},
+		{"over when it is over", join(one(attempt{how: ailing, pause: time.Minute, event: opened}), one(attempt{at: time.Minute, how: well, event: closed})), gobreaker.StateClosed},
 		{"a client whose probes fail waits longer", join(down, one(attempt{at: 5 * time.Second, who: 1, how: ailing}), one(attempt{at: 10 * time.Second, who: 1, how: ailing}),
 			one(attempt{at: 20 * time.Second, who: 1, how: ailing}), one(attempt{at: 40 * time.Second, who: 1, wait: distrust}),
-			one(attempt{who: 2, how: well, event: closed})), BreakerClosed},
+			one(attempt{who: 2, how: well, event: closed})), gobreaker.StateClosed},
 		{"and asks in the end", join(down, one(attempt{at: 5 * time.Second, who: 1, how: ailing}), one(attempt{at: 10 * time.Second, who: 1, how: ailing}),
-			one(attempt{at: 20 * time.Second, who: 1, how: ailing}), one(attempt{at: 70 * time.Second, who: 1, how: well, event: closed})), BreakerClosed},
+			one(attempt{at: 20 * time.Second, who: 1, how: ailing}), one(attempt{at: 70 * time.Second, who: 1, how: well, event: closed})), gobreaker.StateClosed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := NewGate()
+				clients := []*failures{nil, {}, {}, {}, {}}
 				for i, a := range tc.attempts {
 					time.Sleep(a.at)
-					probes, wait := g.breaker.begin(time.Now(), a.who)
+					done, wait := g.breaker.begin(time.Now(), clients[a.who])
 					if wait != a.wait {
 						t.Fatalf("attempt %d is to wait %v, want %v", i, wait, a.wait)
 					}
 					if wait > 0 {
 						continue
 					}
-					if event, _ := g.breaker.settle(probes, a.how, a.who, a.pause, time.Now()); event != a.event {
+					if event := settled(g.breaker, done, outcome{health: a.how, client: clients[a.who], pause: a.pause}); event != a.event {
 						t.Fatalf("attempt %d: event %d, want %d", i, event, a.event)
 					}
 				}
@@ -103,16 +136,21 @@ func TestBreaker(t *testing.T) {
 func TestBreakerLateAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGate()
-		for range failureRun {
-			g.breaker.settle(false, dead, 0, 0, time.Now())
+		var late []func(error)
+		for range 4 {
+			done, _ := g.breaker.begin(time.Now(), nil)
+			late = append(late, done)
 		}
-		for _, how := range []health{well, dead, ailing} {
-			g.breaker.settle(false, how, 0, 0, time.Now())
+		for range failureRun {
+			fail(t, g.breaker, dead)
+		}
+		for i, how := range []health{well, dead, ailing} {
+			g.breaker.settle(late[i], outcome{health: how}, time.Now())
 		}
 		if wait := g.breaker.wait(time.Now()); wait != firstPause {
 			t.Errorf("to wait %v", wait)
 		}
-		g.breaker.settle(false, ailing, 0, time.Minute, time.Now())
+		g.breaker.settle(late[3], outcome{health: ailing, pause: time.Minute}, time.Now())
 		if wait := g.breaker.wait(time.Now()); wait != time.Minute {
 			t.Errorf("to wait %v, though the tool has asked for a minute", wait)
 		}
@@ -185,7 +223,7 @@ func moody(w http.ResponseWriter, r *http.Request) {
 
 // wake lets time pass for a tool's breaker.
 func wake(e *edge, tool string) {
-	b := &e.proxy.upstreams[tool].gate.breaker
+	b := e.proxy.upstreams[tool].gate.breaker
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.until = time.Now().Add(-time.Hour)
@@ -197,26 +235,26 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 	gone.Close()
 	for _, tc := range []struct {
 		path  string
-		alone BreakerState // of what one client asks for
-		many  BreakerState // each of another client
+		alone gobreaker.State // of what one client asks for
+		many  gobreaker.State // each of another client
 	}{
-		{"ok", BreakerClosed, BreakerClosed},
-		{"404", BreakerClosed, BreakerClosed},
-		{"403", BreakerClosed, BreakerClosed},
-		{"501", BreakerClosed, BreakerClosed},
-		{"type", BreakerClosed, BreakerClosed},
-		{"large", BreakerClosed, BreakerClosed},
-		{"elsewhere", BreakerClosed, BreakerClosed},
-		{"loop", BreakerClosed, BreakerClosed},
-		{"500", BreakerClosed, BreakerOpen},
-		{"502", BreakerClosed, BreakerOpen},
-		{"429", BreakerClosed, BreakerOpen},
-		{"drop", BreakerClosed, BreakerOpen},
-		{"hang", BreakerClosed, BreakerOpen},
-		{"429?later=60", BreakerOpen, BreakerOpen},
-		{"503?later=60", BreakerClosed, BreakerOpen},
-		{"404?later=60", BreakerClosed, BreakerClosed},
-		{"to?to=" + gone.URL, BreakerClosed, BreakerOpen}, // a host of the tool's that is down
+		{"ok", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"404", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"403", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"501", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"type", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"large", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"elsewhere", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"loop", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"500", gobreaker.StateClosed, gobreaker.StateOpen},
+		{"502", gobreaker.StateClosed, gobreaker.StateOpen},
+		{"429", gobreaker.StateClosed, gobreaker.StateOpen},
+		{"drop", gobreaker.StateClosed, gobreaker.StateOpen},
+		{"hang", gobreaker.StateClosed, gobreaker.StateOpen},
+		{"429?later=60", gobreaker.StateOpen, gobreaker.StateOpen},
+		{"503?later=60", gobreaker.StateClosed, gobreaker.StateOpen},
+		{"404?later=60", gobreaker.StateClosed, gobreaker.StateClosed},
+		{"to?to=" + gone.URL, gobreaker.StateClosed, gobreaker.StateOpen}, // a host of the tool's that is down
 	} {
 		t.Run(tc.path, func(t *testing.T) {
 			withAndWithoutCache(t, func(t *testing.T, cfg Config) {
@@ -224,7 +262,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 				for _, by := range []struct {
 					name string
 					who  func(int) string
-					want BreakerState
+					want gobreaker.State
 				}{{"alone", func(int) string { return "mallory" }, tc.alone}, {"many", func(i int) string { return fmt.Sprint("reader", i) }, tc.many}} {
 					cfg.Reader = masksOf
 					if tc.path == "hang" { // others may take their time on a busy machine
@@ -285,7 +323,7 @@ func TestBreakerOfADeadTool(t *testing.T) {
 		if !strings.Contains(e.logs.String(), "a tool answers again") {
 			t.Errorf("not logged: %s", e.logs)
 		}
-		if got := e.proxy.upstreams["maps"].gate.Breaker(); got != BreakerClosed {
+		if got := e.proxy.upstreams["maps"].gate.Breaker(); got != gobreaker.StateClosed {
 			t.Errorf("state %d", got)
 		}
 	})
@@ -348,10 +386,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	cancel() // its reader leaves: another's turn
 	left.Wait()
 	until(t, "the probe to end", func() bool {
-		br := &e.proxy.upstreams["maps"].gate.breaker
-		br.mu.Lock()
-		defer br.mu.Unlock()
-		return !br.probing
+		return e.proxy.upstreams["maps"].gate.breaker.circuit.Counts().TotalExclusions == 1
 	})
 	close(proceed)
 	if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.status != 200 {
@@ -367,7 +402,7 @@ func TestOpenBreakerComesBeforeWaiting(t *testing.T) {
 	first.Go(func() { e.do(t, "GET", "/.tools/maps/x", "empty") })
 	until(t, "the first", func() bool { return b.hits.Load() == 1 })
 	for range failureRun {
-		e.proxy.upstreams["maps"].gate.breaker.settle(false, dead, 0, 0, time.Now())
+		fail(t, e.proxy.upstreams["maps"].gate.breaker, dead)
 	}
 	wantRefusal(t, e.do(t, "GET", "/.tools/maps/x", "empty"), 503, "the tool doesn't answer at present")
 	release()
@@ -424,7 +459,7 @@ func TestBreakerIgnoresReaders(t *testing.T) {
 		}
 	}
 	e.observed(t, 6*failureRun)
-	if got := e.proxy.upstreams["maps"].gate.breaker.run; got != 0 {
+	if got := e.proxy.upstreams["maps"].gate.breaker.circuit.Counts().TotalFailures; got != 0 {
 		t.Errorf("%d failures are counted", got)
 	}
 }
@@ -474,18 +509,23 @@ func TestPauseOfOneClient(t *testing.T) {
 // A client who takes each probe and leaves before it ends lets others have the next.
 func TestProbesOfOneWhoLeaves(t *testing.T) {
 	now := time.Now()
-	b := &breaker{until: now, pause: firstPause}
+	b, leaver, other := newBreaker(), new(failures), new(failures)
+	for range failureRun {
+		fail(t, b, dead)
+	}
+	now = now.Add(longestPause)
 	for range failureShare {
-		if probes, wait := b.begin(now, 1); !probes {
+		done, wait := b.begin(now, leaver)
+		if wait > 0 {
 			t.Fatalf("no probe for %v", wait)
 		}
 		now = now.Add(14 * time.Second)
-		b.settle(true, unknown, 1, 0, now)
+		b.settle(done, outcome{health: unknown, client: leaver}, now)
 	}
-	if probes, wait := b.begin(now, 1); probes || wait != distrust {
-		t.Errorf("he probes again: %v, waits %v", probes, wait)
+	if _, wait := b.begin(now, leaver); wait != distrust {
+		t.Errorf("the one who leaves waits %v", wait)
 	}
-	if probes, wait := b.begin(now, 2); !probes {
-		t.Errorf("another can't: waits %v", wait)
+	if _, wait := b.begin(now, other); wait > 0 {
+		t.Errorf("another can't probe: waits %v", wait)
 	}
 }

@@ -28,7 +28,7 @@ const knownClients = 8 << 10
 // that, so a gate may outlive the [Proxy] that uses it and serve several; see
 // [Config.Gate]. It is safe for concurrent use and runs nothing by itself.
 type Gate struct {
-	breaker breaker
+	breaker *breaker
 	seed    maphash.Seed
 
 	mu      sync.Mutex
@@ -39,15 +39,15 @@ type Gate struct {
 
 // gateClient is what a gate knows of one client.
 type gateClient struct {
-	id    uint64 // a keyed hash, 0 for those that nobody can tell apart
-	asked bucket
-	slots []*slots // its part of the tool's, for each share; none where it is no single client
+	asked    bucket
+	failures failures // guarded by the breaker
+	slots    []*slots // its part of the tool's, for each share; none where it is no single client
 }
 
 // NewGate returns the gate of a tool that was never asked.
 func NewGate() *Gate {
 	clients, _ := simplelru.NewLRU[uint64, *gateClient](knownClients, nil) // fails for no size above 0
-	return &Gate{seed: maphash.MakeSeed(), clients: clients, slots: make(map[int]*slots)}
+	return &Gate{breaker: newBreaker(), seed: maphash.MakeSeed(), clients: clients, slots: make(map[int]*slots)}
 }
 
 // slotsOf returns the slots of a number.
@@ -70,7 +70,7 @@ func (g *Gate) client(key string, share int) (*gateClient, *slots) {
 	defer g.mu.Unlock()
 	c, ok := g.clients.Get(id)
 	if !ok {
-		c = &gateClient{id: id}
+		c = new(gateClient)
 		g.clients.Add(id, c)
 	}
 	if id == 0 {
@@ -159,7 +159,7 @@ func (v *visit) admit() error {
 		return nil
 	}
 	g := v.up.gate
-	if wait := g.breaker.paused(v.who(), time.Now()); wait > 0 {
+	if wait := g.breaker.paused(v.failures(), time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
 		return &refusal{http.StatusServiceUnavailable, OutcomeBreakerOpen, "the tool has asked for a pause; it is asked again in " + inSeconds(wait)}
 	}
@@ -217,12 +217,12 @@ func (v *visit) end() {
 	}
 }
 
-// who tells clients apart for the breaker; 0 is for nobody in particular.
-func (v *visit) who() uint64 {
-	if v == nil || v.client == nil {
-		return 0
+// failures are the client's, nil if it is nobody in particular.
+func (v *visit) failures() *failures {
+	if v == nil || v.slots == nil {
+		return nil
 	}
-	return v.client.id
+	return &v.client.failures
 }
 
 // putRetryAfter says when the client may ask again, where that is why he is refused.

@@ -12,26 +12,26 @@ import (
 // get asks the tool, if it may be asked now, and follows its redirects. The response
 // is one whose body may be looked at.
 func (f *fetch) get(a ask) (res *http.Response, refused *refusal) {
-	probes, refused := f.enter()
+	done, refused := f.enter()
 	if refused != nil {
 		return nil, refused
 	}
-	defer func() { f.settle(probes, res, refused) }() // also if it panics: a probe that doesn't end would keep the tool shut
+	defer func() { f.settle(done, res, refused) }() // also if it panics: a probe that doesn't end would keep the tool shut
 	return f.send(a)
 }
 
 // enter finds out whether the tool may be asked now. A slot is held until the fetch
 // is canceled, which is its end.
-func (f *fetch) enter() (probes bool, refused *refusal) {
+func (f *fetch) enter() (done func(error), refused *refusal) {
 	up := f.up
 	if wait := up.gate.breaker.wait(time.Now()); wait > 0 { // before anybody waits for a slot
-		return false, up.gate.breaker.refusal(wait)
+		return nil, up.gate.breaker.refusal(wait)
 	}
 	if !up.slots.enter(f.ctx) {
 		if f.ctx.Err() != nil {
-			return false, f.failure(context.Cause(f.ctx))
+			return nil, f.failure(context.Cause(f.ctx))
 		}
-		return false, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool, "too many requests to the tool are under way; try again in a few seconds"}
+		return nil, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool, "too many requests to the tool are under way; try again in a few seconds"}
 	}
 	f.slot.Store(up.slots)
 	now := time.Now()
@@ -39,17 +39,17 @@ func (f *fetch) enter() (probes bool, refused *refusal) {
 	wait := up.gate.all.take(up.limit, now)
 	up.gate.mu.Unlock()
 	if wait > 0 {
-		return false, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool,
+		return nil, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool,
 			"the tool gets no more requests of this wiki for now; try again in " + inSeconds(wait)}
 	}
-	if probes, wait = up.gate.breaker.begin(now, f.visit.who()); wait > 0 {
+	if done, wait = up.gate.breaker.begin(now, f.visit.failures()); wait > 0 {
 		up.gate.mu.Lock()
 		up.gate.all.giveBack(up.limit)
 		up.gate.mu.Unlock()
-		return false, up.gate.breaker.refusal(wait)
+		return nil, up.gate.breaker.refusal(wait)
 	}
 	f.keeps.Store(f.visit.begin())
-	return probes, nil
+	return done, nil
 }
 
 // leave gives the slot back.
@@ -80,17 +80,15 @@ func (f *fetch) count() {
 }
 
 // settle tells the breaker how the tool did.
-func (f *fetch) settle(probes bool, res *http.Response, refused *refusal) {
-	how, pause, now := f.judge(res, refused), time.Duration(0), time.Now()
-	if res != nil && how == ailing {
-		if pause = pauseAsked(res, now); res.StatusCode == http.StatusServiceUnavailable { // 429 is meant for the edge
-			pause = f.up.gate.breaker.plead(f.visit.who(), pause, now)
-		}
+func (f *fetch) settle(done func(error), res *http.Response, refused *refusal) {
+	now, o := time.Now(), outcome{health: f.judge(res, refused), client: f.visit.failures()}
+	if res != nil && o.health == ailing {
+		o.pause, o.ofOne = pauseAsked(res, now), res.StatusCode == http.StatusServiceUnavailable // 429 is meant for the edge
 	}
-	switch event, wait := f.up.gate.breaker.settle(probes, how, f.visit.who(), pause, now); event {
-	case opened:
+	switch opened, closed := f.up.gate.breaker.settle(done, o, now); {
+	case opened > 0:
 		f.p.cfg.Logger.Warn("a tool doesn't answer as it should; it gets one request in a while until it does",
-			"tool", f.up.tool.Name, "next_in", wait.Round(time.Second).String())
+			"tool", f.up.tool.Name, "next_in", opened.Round(time.Second).String())
 	case closed:
 		f.p.cfg.Logger.Info("a tool answers again", "tool", f.up.tool.Name)
 	}

@@ -26,12 +26,12 @@ func (t *Transport) newUpgrades() *http.Transport {
 
 // dialWebSocket opens a websocket to the tool, if it may be asked now.
 func (f *fetch) dialWebSocket(a ask) (conn *websocket.Conn, refused *refusal) {
-	probes, refused := f.enter()
+	done, refused := f.enter()
 	if refused != nil {
 		return nil, refused
 	}
 	var res *http.Response
-	defer func() { f.settle(probes, res, refused) }()
+	defer func() { f.settle(done, res, refused) }()
 	f.count()
 	conn, res, refused = f.upgrade(a)
 	return conn, refused

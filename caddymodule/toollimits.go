@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
@@ -48,7 +49,7 @@ func (gateCollector) Describe(to chan<- *prometheus.Desc) { to <- breakerDesc }
 
 // Collect implements prometheus.Collector. A tool that has just moved has two gates.
 func (gateCollector) Collect(to chan<- prometheus.Metric) {
-	states := make(map[string]anonproxy.BreakerState)
+	states := make(map[string]gobreaker.State)
 	for _, gate := range toolGates.All() {
 		states[gate.tool] = max(states[gate.tool], gate.Breaker())
 	}
