@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -30,7 +29,7 @@ type canaryReport struct {
 	// Sequence is the number of the transcript that is shown; 0 is none.
 	Sequence uint64 `json:"sequence,omitempty"`
 	// Kept are the signed transcripts that are kept, the newest last, where one tool was asked for.
-	Kept []json.RawMessage `json:"kept,omitempty"`
+	Kept []string `json:"kept,omitempty"`
 }
 
 // serveCanary tells how canaries fare, and runs one.
@@ -44,13 +43,13 @@ func (a *adminAPI) serveCanary(w http.ResponseWriter, r *http.Request) error {
 		reports := []canaryReport{}
 		tool := r.URL.Query().Get("tool")
 		for _, runner := range app.canaries.all() {
-			for name := range *runner.book.tools.Load() {
+			for name, s := range runner.canaryBook.all {
 				if tool != "" && tool != name {
 					continue
 				}
 				report := runner.report(name)
-				if tool != "" {
-					if report.Kept, err = runner.book.kept(r.Context(), name); err != nil {
+				if tool != "" && s.chain != nil {
+					if report.Kept, err = s.chain.Kept(r.Context()); err != nil {
 						return err
 					}
 				}
@@ -91,7 +90,7 @@ func (a *App) runCanaries(w http.ResponseWriter, r *http.Request, name string) e
 }
 
 func (r *canaryRunner) report(tool string) canaryReport {
-	s := r.book.standing(tool)
+	s := r.standing(tool)
 	report := canaryReport{Tool: tool, Prefix: r.handler.pageOptions().Prefix, Ran: s.ran, Differences: s.differences}
 	if s.err != nil {
 		report.Error = s.err.Error()

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/ed25519"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +16,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
 
-	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
+
+// maxSiteAnswer bounds what is read of a site, in bytes: a noticeboard may be long.
+const maxSiteAnswer = 64 << 20
 
 func toolsVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -46,7 +47,7 @@ printed with what arrives; nobody else can know that an edge doesn't lie.`,
 			return runToolsVerify(cmd, args)
 		},
 	}
-	c.Flags().String("key", "", "The public key in hex or base64, or a file with it or with a saved answer of "+transcriptsPath)
+	c.Flags().String("key", "", "The public key, or a file with it or with a saved answer of "+transcriptsPath)
 	c.Flags().Duration("max-age", 0, "How old the latest transcript may be (default: three of its intervals)")
 	c.Flags().Bool("json", false, "Print the verdict as JSON")
 	return c
@@ -62,11 +63,10 @@ type verdict struct {
 	Pinned    bool   `json:"key_pinned"`
 	PublicKey string `json:"public_key,omitempty"`
 	// Noticeboard is whether the declaration was compared with that on the noticeboard.
-	Noticeboard bool               `json:"noticeboard_compared"`
-	Transcript  *canary.Transcript `json:"transcript,omitempty"`
+	Noticeboard bool                  `json:"noticeboard_compared"`
+	Transcript  *selfcheck.Transcript `json:"transcript,omitempty"`
 
-	digest string
-	expect canary.Expect
+	expect selfcheck.Expect
 }
 
 func (v *verdict) fail(err error) {
@@ -77,22 +77,37 @@ func (v *verdict) fail(err error) {
 }
 
 func runToolsVerify(cmd *cobra.Command, args []string) error {
-	given, err := keyFlag(cmd)
-	if err != nil {
-		return err
+	key, _ := cmd.Flags().GetString("key")
+	if key != "" {
+		var err error
+		if key, err = givenKey(key); err != nil {
+			return fmt.Errorf("reading the key: %w", err)
+		}
 	}
 	maxAge, _ := cmd.Flags().GetDuration("max-age")
 	if maxAge < 0 {
 		return errors.New("max-age must not be negative")
 	}
-	verifier := transcriptVerifier{client: &http.Client{Timeout: 30 * time.Second}, key: given, maxAge: maxAge}
 	var verdicts []*verdict
-	for _, arg := range args {
-		verdicts = append(verdicts, verifier.open(cmd.Context(), arg))
+	for _, from := range args {
+		v := &verdict{From: from, OK: true, Pinned: key != "", PublicKey: key}
+		v.fail(v.open(cmd.Context()))
+		verdicts = append(verdicts, v)
 	}
-	verifier.check(verdicts)
-	asJSON, _ := cmd.Flags().GetBool("json")
-	if err := printVerdicts(cmd.OutOrStdout(), verdicts, asJSON); err != nil {
+	checkTranscripts(verdicts, maxAge)
+	var out bytes.Buffer
+	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+		encoder := json.NewEncoder(&out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(verdicts); err != nil {
+			return err
+		}
+	} else {
+		for _, v := range verdicts {
+			v.print(&out)
+		}
+	}
+	if _, err := cmd.OutOrStdout().Write(out.Bytes()); err != nil {
 		return err
 	}
 	for _, v := range verdicts {
@@ -103,208 +118,156 @@ func runToolsVerify(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// transcriptVerifier reads transcripts and what they are to be compared with.
-type transcriptVerifier struct {
-	client *http.Client
-	key    ed25519.PublicKey // nil: the site's own
-	maxAge time.Duration     // 0: the default
-}
-
 // open reads a transcript and checks its signature.
-func (f *transcriptVerifier) open(ctx context.Context, from string) *verdict {
-	v := &verdict{From: from, OK: true, Pinned: f.key != nil}
+func (v *verdict) open(ctx context.Context) (err error) {
 	var data []byte
-	var err error
-	key := f.key
-	if strings.HasPrefix(from, "https://") || strings.HasPrefix(from, "http://") {
-		data, key, err = f.fetch(ctx, v, from)
-	} else {
-		data, err = readFile(from, canary.MaxSize+1)
-		if err == nil && key == nil {
-			err = errors.New("give the public key by --key: a file can't vouch for itself")
-		}
+	switch {
+	case strings.HasPrefix(v.From, "https://") || strings.HasPrefix(v.From, "http://"):
+		data, err = v.fetch(ctx)
+	case v.PublicKey == "":
+		err = errors.New("give the public key by --key: a file can't vouch for itself")
+	default:
+		data, err = readFile(v.From, selfcheck.MaxSize)
 	}
-	if err == nil {
-		v.PublicKey = hex.EncodeToString(key)
-		v.Transcript, err = canary.Open(bytes.TrimSpace(data), key)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		v.digest, err = canary.Digest(bytes.TrimSpace(data))
+	key, err := note.NewVerifier(v.PublicKey)
+	if err != nil {
+		return err
 	}
-	v.fail(err)
-	return v
+	v.Transcript, err = selfcheck.Open(data, key)
+	return err
 }
 
-// check checks what opened transcripts say: the latest of each tool must be of now.
-func (f *transcriptVerifier) check(verdicts []*verdict) {
+// checkTranscripts checks what opened transcripts say: the latest of each tool must be of now, and continue the others.
+func checkTranscripts(verdicts []*verdict, maxAge time.Duration) {
 	opened := slices.DeleteFunc(slices.Clone(verdicts), func(v *verdict) bool { return v.Transcript == nil })
+	chain := func(v *verdict) string { return v.Transcript.Prefix + v.Transcript.Tool }
 	slices.SortStableFunc(opened, func(a, b *verdict) int {
-		return cmp.Or(strings.Compare(a.Transcript.Prefix+a.Transcript.Tool, b.Transcript.Prefix+b.Transcript.Tool),
-			cmp.Compare(a.Transcript.Sequence, b.Transcript.Sequence))
+		return cmp.Or(strings.Compare(chain(a), chain(b)), cmp.Compare(a.Transcript.Sequence, b.Transcript.Sequence))
 	})
 	for i, v := range opened {
-		latest := i == len(opened)-1 || opened[i+1].Transcript.Tool != v.Transcript.Tool || opened[i+1].Transcript.Prefix != v.Transcript.Prefix
-		v.expect.Now, v.expect.MaxAge = time.Now(), f.maxAge
-		if !latest {
+		v.expect.Now, v.expect.MaxAge = time.Now(), maxAge
+		if i+1 < len(opened) && chain(opened[i+1]) == chain(v) {
 			v.expect.MaxAge = -1
 		}
 		v.fail(v.Transcript.Verify(v.expect))
-		if i > 0 && opened[i-1].Transcript.Tool == v.Transcript.Tool && opened[i-1].Transcript.Prefix == v.Transcript.Prefix {
-			_, err := v.Transcript.Follows(opened[i-1].Transcript, v.digest, opened[i-1].digest)
-			v.fail(err)
+		if i > 0 && chain(opened[i-1]) == chain(v) {
+			v.fail(v.Transcript.Follows(opened[i-1].Transcript))
 		}
 	}
 }
 
 // fetch gets a transcript, the site's key and the tool's declaration.
-func (f *transcriptVerifier) fetch(ctx context.Context, v *verdict, from string) ([]byte, ed25519.PublicKey, error) {
-	at, err := url.Parse(from)
-	prefix, tool := "", ""
-	if err == nil {
-		below, ok := strings.CutSuffix(at.Path, noticeboard.TranscriptPath)
-		if prefix, tool = path.Split(below); !ok || tool == "" || prefix == "" {
-			err = errors.New("no transcript's path")
-		}
-	}
+func (v *verdict) fetch(ctx context.Context) ([]byte, error) {
+	at, err := url.Parse(v.From)
 	if err != nil {
-		return nil, nil, errors.New("it is not the address of a transcript, such as https://wiki.example/.tools/maps/transcript")
+		return nil, err
 	}
-	v.expect.Tool, v.expect.Prefix = tool, prefix
-	data, err := f.get(ctx, at, at.Path)
+	below, ok := strings.CutSuffix(at.Path, noticeboard.TranscriptPath)
+	prefix, tool := path.Split(below)
+	if !ok || tool == "" || prefix == "" {
+		return nil, errors.New("it is not the address of a transcript, such as https://wiki.example/.tools/maps/transcript")
+	}
+	v.expect.Prefix = prefix
+	data, err := askSite(ctx, at, at.Path, "note")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	key := f.key
-	if key == nil {
-		shown, err := f.get(ctx, at, transcriptsPath)
+	if v.PublicKey == "" {
+		shown, err := askSite(ctx, at, transcriptsPath, "json")
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if key, err = parseKey(shown); err != nil {
-			return nil, nil, fmt.Errorf("reading %s: %w", transcriptsPath, err)
+		if v.PublicKey, err = parseKey(shown); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", transcriptsPath, err)
 		}
 	}
-	board, err := f.get(ctx, at, prefix)
+	board, err := askSite(ctx, at, prefix, "json")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return data, key, v.declared(board, tool)
+	v.expect.Declared, err = declaredTool(board, tool)
+	v.Noticeboard = err == nil
+	return data, err
 }
 
-// declared takes the tool's declaration from the noticeboard.
-func (v *verdict) declared(board []byte, name string) error {
+// declaredTool takes a tool's declaration from a noticeboard.
+func declaredTool(board []byte, name string) (*noticeboard.Tool, error) {
 	var list struct {
 		Tools []json.RawMessage `json:"tools"`
 	}
 	if err := json.Unmarshal(board, &list); err != nil {
-		return errors.New("the noticeboard's answer is not of its form")
+		return nil, errors.New("the noticeboard's answer is not of its form")
 	}
 	for _, entry := range list.Tools {
 		tool := new(noticeboard.Tool)
 		var hash struct {
 			Declaration string `json:"declaration_hash"`
 		}
-		if json.Unmarshal(entry, tool) != nil || json.Unmarshal(entry, &hash) != nil || tool.Name != name {
-			continue
+		switch {
+		case json.Unmarshal(entry, tool) != nil || json.Unmarshal(entry, &hash) != nil || tool.Name != name:
+		case tool.Hash() != hash.Declaration:
+			return nil, errors.New("the declaration on the noticeboard isn't what its hash is of; or the site has another version of Wikiveil, with fields that this one doesn't know")
+		default:
+			return tool, nil
 		}
-		if tool.Hash() != hash.Declaration {
-			return errors.New("the declaration on the noticeboard isn't what its hash is of; or the site has another version of Wikiveil, with fields that this one doesn't know")
-		}
-		v.expect.Declaration, v.expect.Declared, v.Noticeboard = hash.Declaration, tool, true
-		return nil
 	}
-	return errors.New("the noticeboard has no such tool now")
+	return nil, errors.New("the noticeboard has no such tool now")
 }
 
-// get reads a path of the site.
-func (f *transcriptVerifier) get(ctx context.Context, site *url.URL, path string) ([]byte, error) {
-	at := *site
-	at.Path, at.RawPath, at.RawQuery, at.Fragment = path, "", "format=json", ""
+// askSite reads a path of a site.
+func askSite(ctx context.Context, site *url.URL, path, format string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	at := url.URL{Scheme: site.Scheme, User: site.User, Host: site.Host, Path: path, RawQuery: "format=" + format}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Accept", "application/json")
-	resp, err := f.client.Do(r)
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("asking the site: %w", err)
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxSiteAnswer+1))
-	switch {
-	case err != nil:
+	data, err := readUpTo(resp.Body, "the site's answer under "+path, maxSiteAnswer)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("it answers under %s with %d: %q", path, resp.StatusCode, strings.TrimSpace(string(data[:min(len(data), 200)])))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("asking the site: %w", err)
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("the site answers under %s with %d: %q", path, resp.StatusCode, strings.TrimSpace(string(data[:min(len(data), 200)])))
-	case len(data) > maxSiteAnswer:
-		return nil, fmt.Errorf("the site's answer under %s is too long", path)
 	}
 	return data, nil
 }
 
-// maxSiteAnswer bounds what is read of a site, in bytes: a noticeboard may be long.
-const maxSiteAnswer = 64 << 20
-
-// keyFlag reads the key of --key; nil is none.
-func keyFlag(cmd *cobra.Command) (ed25519.PublicKey, error) {
-	text, _ := cmd.Flags().GetString("key")
-	if text == "" {
-		return nil, nil
-	}
+// givenKey reads the key of --key.
+func givenKey(text string) (string, error) {
 	key, err := parseKey([]byte(text))
 	if err == nil {
 		return key, nil
 	}
-	data, fileErr := readFile(text, canary.MaxSize+1)
+	data, fileErr := readFile(text, selfcheck.MaxSize)
 	if fileErr != nil {
-		return nil, fmt.Errorf("reading the key: it is neither a key (%w) nor a file", err)
+		return "", fmt.Errorf("it is neither a key (%w) nor a file", err)
 	}
-	if key, err = parseKey(data); err != nil {
-		return nil, fmt.Errorf("reading the key in %s: %w", text, err)
-	}
-	return key, nil
+	return parseKey(data)
 }
 
-// parseKey reads a public key in hex or base64, or JSON that has one.
-func parseKey(data []byte) (ed25519.PublicKey, error) {
+// parseKey reads a public key, or JSON that has one.
+func parseKey(data []byte) (string, error) {
 	text := strings.TrimSpace(string(data))
-	var saved struct {
-		PublicKey string `json:"public_key"`
-	}
+	var saved publishedTranscripts
 	if json.Unmarshal(data, &saved) == nil && saved.PublicKey != "" {
 		text = saved.PublicKey
 	}
-	key, err := hex.DecodeString(text)
-	if err != nil {
-		key, err = base64.StdEncoding.DecodeString(text)
+	if key, err := note.NewVerifier(text); err != nil || key.Name() != transcriptSigner { // names may hold control bytes
+		return "", errors.New("not a public key such as " + transcriptSigner + "+0a1b2c3d+AR…")
 	}
-	if err != nil || len(key) != ed25519.PublicKeySize {
-		return nil, fmt.Errorf("not the %d bytes of an Ed25519 key in hex or base64", ed25519.PublicKeySize)
-	}
-	return key, nil
+	return text, nil
 }
 
-func printVerdicts(to io.Writer, verdicts []*verdict, asJSON bool) error {
-	var out bytes.Buffer
-	if asJSON {
-		encoder := json.NewEncoder(&out)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(verdicts); err != nil {
-			return err
-		}
-	} else {
-		for i, v := range verdicts {
-			if i > 0 {
-				fmt.Fprintln(&out)
-			}
-			v.print(&out)
-		}
-	}
-	_, err := to.Write(out.Bytes())
-	return err
-}
-
-func (v *verdict) print(out *bytes.Buffer) {
+func (v *verdict) print(out io.Writer) {
 	if !v.OK {
 		fmt.Fprintf(out, "FAILED: %s\n", v.From)
 		for _, reason := range v.Reasons {
@@ -314,7 +277,7 @@ func (v *verdict) print(out *bytes.Buffer) {
 	}
 	t := v.Transcript
 	but := ""
-	if t.Pseudonym != "" {
+	if t.Pseudonym {
 		but = ", but for a day by the name that it gets for each"
 	}
 	fmt.Fprintf(out, "OK: %s: the tool %q can't tell readers apart by its requests%s.\n", v.From, t.Tool, but)
@@ -329,27 +292,12 @@ func (v *verdict) print(out *bytes.Buffer) {
 		key = "as given"
 	}
 	fmt.Fprintf(out, "public key:   %s, %s\n", v.PublicKey, key)
-	if t.Pseudonym != "" {
-		fmt.Fprintf(out, "pseudonym:    %s has a name for the client, another one each day\n", t.Pseudonym)
-	}
-	if t.TLS != nil {
-		fmt.Fprintf(out, "connection:   %s, with the same ClientHello each time\n", strings.Join(t.TLS.Versions, " or "))
-	}
-	for i := range t.Requests {
-		q := &t.Requests[i]
-		fmt.Fprintf(out, "\n%v:\n", q)
-		switch {
-		case q.Refused != "":
-			fmt.Fprintf(out, "  nothing is sent: %q\n", q.Refused)
-		case q.Text != "":
-			for line := range strings.SplitSeq(strings.TrimSpace(strings.ReplaceAll(q.Text, "\r\n", "\n")), "\n") {
-				fmt.Fprintf(out, "  %s\n", line)
-			}
-		default:
-			for _, f := range q.Fields { // which are known constants
-				fmt.Fprintf(out, "  %s: %s\n", f.Name, f.Value)
-			}
+	for _, q := range t.Requests {
+		text := selfcheck.Text(q.Protocol, q.Bytes) // of known constants
+		if q.Refused != "" {
+			text = fmt.Sprintf("nothing is sent: %q", q.Refused)
 		}
+		fmt.Fprintf(out, "\n%v:\n  %s\n", q, strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), "\n", "\n  "))
 	}
-	fmt.Fprintln(out, "\nThis is the edge's own word. What arrives at the tool, its owner can compare.")
+	fmt.Fprint(out, "\nThis is the edge's own word. What arrives at the tool, its owner can compare.\n\n")
 }

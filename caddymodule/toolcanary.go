@@ -2,12 +2,14 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,35 +18,40 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
 
-	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // runCanary is replaced in tests, as no proxy of ours fails.
-var runCanary = canary.Run
+var runCanary = selfcheck.Run
 
 const (
 	// canaryTick is how soon a declaration's change is noticed.
 	canaryTick = 2 * time.Second
 	// canaryRetry is how soon a canary that failed, or couldn't be run, runs again.
 	canaryRetry = time.Minute
+
+	// canaryDir is where transcripts are in the storage, transcriptSigner the name in their signatures.
+	canaryDir        = "wikiveil/transcripts"
+	transcriptSigner = "wikiveil-transcripts"
 )
+
+var canaryPath, _, _ = strings.Cut(selfcheck.Path, "?")
 
 // canaryBooks are in use over config reloads, so that a tool which failed stays out of reach.
 var canaryBooks = pool.New[*canaryBook]("canaries")
 
 // canaryBook is what is known of tools' canaries, of all handlers whose requests are the same.
 type canaryBook struct {
-	storage certmagic.Storage
-	dir     string // in storage
-	running sync.Mutex
-	signer  atomic.Pointer[audit.Keys]
-
-	mu    sync.Mutex // of writers of standing
-	tools atomic.Pointer[map[string]canaryStanding]
+	storage   certmagic.Storage
+	id        string                 // tells it from the other books in the storage
+	running   sync.Mutex             // one canary at a time
+	tools     sync.Map               // canaryStanding by tool
+	publicKey atomic.Pointer[string] // nil until something was to be signed
 }
 
 // canaryStanding is how a tool's canary fares. It is never changed but replaced.
@@ -54,56 +61,44 @@ type canaryStanding struct {
 	due         time.Time // the next run
 	differences []string  // by which readers could be told apart
 	err         error     // why the last run found nothing out
-	shown       *shownTranscript
+	chain       *selfcheck.Chain
+	shown       *selfcheck.Published
 }
 
-func (b *canaryBook) standing(tool string) canaryStanding { return (*b.tools.Load())[tool] }
-
-// set replaces a tool's standing.
-func (b *canaryBook) set(tool string, s canaryStanding) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	all := maps.Clone(*b.tools.Load())
-	all[tool] = s
-	b.tools.Store(&all)
+func (b *canaryBook) standing(tool string) canaryStanding {
+	s, _ := b.tools.Load(tool)
+	standing, _ := s.(canaryStanding)
+	return standing
 }
 
-// keep forgets all tools but those that have a canary.
-func (b *canaryBook) keep(has map[string]bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	all := maps.Clone(*b.tools.Load())
-	maps.DeleteFunc(all, func(tool string, _ canaryStanding) bool { return !has[tool] })
-	b.tools.Store(&all)
+// all are the standings of all tools that have a canary.
+func (b *canaryBook) all(yield func(tool string, s canaryStanding) bool) {
+	b.tools.Range(func(tool, s any) bool { return yield(tool.(string), s.(canaryStanding)) })
 }
 
-// failing reports whether a tool could tell readers apart.
-func (b *canaryBook) failing(tool string) bool { return len(b.standing(tool).differences) > 0 }
-
-// keys returns the keys that transcripts are signed with: those of the audit log, which are
-// made when there are none.
-func (b *canaryBook) keys(ctx context.Context) (*audit.Keys, error) {
-	if keys := b.signer.Load(); keys != nil {
-		return keys, nil
-	}
+// chain opens a tool's transcripts. They are signed with the audit log's key, which is made where there is none.
+func (b *canaryBook) chain(ctx context.Context, tool string) (*selfcheck.Chain, error) {
 	keys, err := audit.OpenKeys(ctx, b.storage)
-	if err == nil {
-		b.signer.Store(keys)
+	if err != nil {
+		return nil, err
 	}
-	return keys, err
-}
-
-// publicKey is nil until the keys were read.
-func (b *canaryBook) publicKey() ed25519.PublicKey {
-	if keys := b.signer.Load(); keys != nil {
-		return keys.Public()
+	signer, public, err := keys.Note(transcriptSigner)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	verifier, err := note.NewVerifier(public)
+	if err != nil {
+		return nil, err
+	}
+	b.publicKey.Store(&public)
+	return selfcheck.OpenChain(b.storage, canaryDir+"/"+b.id+"/"+tool+".json", "wikiveil_transcripts_"+b.id+"_"+tool, signer, verifier, func(err error) {
+		pooledLog().Error("the kept transcripts can't be used; their numbers begin at 1 again", zap.String("tool", tool), zap.Error(err))
+	}), nil
 }
 
 // canaryRunner runs the canaries of a book while a config is in use.
 type canaryRunner struct {
-	book    *canaryBook
+	*canaryBook
 	handler *AnonProxy // one of those with the book
 	every   time.Duration
 	end     func() // nil: not started
@@ -112,41 +107,37 @@ type canaryRunner struct {
 // toolCanaries are an app's.
 type toolCanaries struct {
 	mu      sync.Mutex
-	runners map[string]*canaryRunner // by what they are pooled under
+	runners map[string]*canaryRunner // by what their books are pooled under
 }
 
 // openCanary returns the book for a handler, and sees that it is kept up to date once the app starts.
 func (a *App) openCanary(ctx caddy.Context, h *AnonProxy) *canaryBook {
 	storage := storageOf(ctx)
-	id := chainID(a.Site, h.pageOptions().Prefix, h.UserAgentContact)
+	// Handlers whose requests to tools differ have books of their own: by all that they differ in.
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", a.Site, h.pageOptions().Prefix, h.UserAgentContact))
+	id := hex.EncodeToString(sum[:8])
 	key := storageKey(storage) + " " + id
 	c := &a.canaries
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r := c.runners[key]; r != nil {
 		r.every = min(r.every, h.Canary.every())
-		return r.book
+		return r.canaryBook
 	}
 	book, _ := canaryBooks.Acquire(&a.held, key, func(*pool.Held) (*canaryBook, error) { // never an error
-		b := &canaryBook{storage: storage, dir: canaryDir + "/" + id}
-		b.tools.Store(&map[string]canaryStanding{})
-		return b, nil
+		return &canaryBook{storage: storage, id: id}, nil
 	})
 	if c.runners == nil {
 		c.runners = make(map[string]*canaryRunner)
 	}
-	c.runners[key] = &canaryRunner{book: book, handler: h, every: h.Canary.every()}
+	c.runners[key] = &canaryRunner{canaryBook: book, handler: h, every: h.Canary.every()}
 	return book
 }
 
 func (c *toolCanaries) all() []*canaryRunner {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var all []*canaryRunner
-	for _, r := range c.runners {
-		all = append(all, r)
-	}
-	return all
+	return slices.Collect(maps.Values(c.runners))
 }
 
 func (c *toolCanaries) start() {
@@ -166,11 +157,10 @@ func (c *toolCanaries) stop() {
 
 // follow runs the canaries that are due until ctx ends.
 func (r *canaryRunner) follow(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		r.round(ctx)
 		select {
 		case <-ctx.Done():
-			return
 		case <-time.After(canaryTick):
 		}
 	}
@@ -189,29 +179,34 @@ func (r *canaryRunner) round(ctx context.Context) {
 		if _, err := live.ForProxy(name, canaryPath); err != nil {
 			continue // readers can't either
 		}
-		if s := r.book.standing(name); s.declaration == l.Hash && time.Now().Before(s.due) {
+		if s := r.standing(name); s.declaration == l.Hash && time.Now().Before(s.due) {
 			continue
 		}
 		if r.run(ctx, l.Tool, l.Hash); ctx.Err() != nil {
 			return
 		}
 	}
-	r.book.keep(has)
+	for tool := range r.canaryBook.all {
+		if !has[tool] {
+			r.tools.Delete(tool)
+		}
+	}
 }
-
-var canaryPath, _, _ = strings.Cut(canary.Path, "?")
 
 // run runs a tool's canary now, and publishes what came of it.
 func (r *canaryRunner) run(ctx context.Context, tool *noticeboard.Tool, declaration string) {
-	r.book.running.Lock()
-	defer r.book.running.Unlock()
-	result, err := runCanary(ctx, r.config(tool))
+	r.running.Lock()
+	defer r.running.Unlock()
+	result, err := runCanary(ctx, selfcheck.Config{Tool: tool, Prefix: r.handler.pageOptions().Prefix, Proxy: r.handler.echoed(tool)})
 	if ctx.Err() != nil {
 		return
 	}
 	log := pooledLog().With(zap.String("tool", tool.Name))
-	s := r.book.standing(tool.Name)
-	s.declaration, s.due = declaration, time.Now().Add(r.wait())
+	s := r.standing(tool.Name)
+	before := s.err
+	s.declaration, s.err = declaration, err
+	// A tenth more or less than the interval, at random: tools aren't all asked for at once.
+	s.due = time.Now().Add(r.every*9/10 + rand.N(r.every/5))
 	if err == nil {
 		s.ran, s.differences = time.Now(), result.Differences
 		if len(result.Differences) > 0 {
@@ -219,32 +214,61 @@ func (r *canaryRunner) run(ctx context.Context, tool *noticeboard.Tool, declarat
 				zap.Bool("stopped", !r.handler.Canary.reportOnly()))
 			s.due = time.Now().Add(canaryRetry)
 		}
-		s.err = nil
-		r.book.set(tool.Name, s) // it holds, whether it can be published or not
-		var shown *shownTranscript
-		if shown, err = r.publish(ctx, tool, declaration, result); err == nil {
-			s.shown = shown
-		}
+		r.tools.Store(tool.Name, s) // it holds, whether it can be published or not
+		s.err = r.publish(ctx, tool, result, &s)
 	}
-	if err != nil && ctx.Err() == nil {
-		if s.err == nil {
-			log.Error("the canary can't be run or published, trying again", zap.Error(err))
+	if s.err != nil && ctx.Err() == nil {
+		if before == nil {
+			log.Error("the canary can't be run or published, trying again", zap.Error(s.err))
 		}
-		s.err, s.due = err, time.Now().Add(canaryRetry)
+		s.due = time.Now().Add(canaryRetry)
 	}
-	r.book.set(tool.Name, s)
+	r.tools.Store(tool.Name, s)
 }
 
-// wait is a tenth more or less than the interval, at random: tools aren't all asked for at once.
-func (r *canaryRunner) wait() time.Duration {
-	return r.every*9/10 + rand.N(r.every/5)
+// publish makes a transcript of a run.
+func (r *canaryRunner) publish(ctx context.Context, tool *noticeboard.Tool, result *selfcheck.Result, s *canaryStanding) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	defer cancel()
+	if s.chain == nil {
+		if s.chain, err = r.chain(ctx, tool.Name); err != nil {
+			return err
+		}
+	}
+	app := r.handler.app
+	t := &selfcheck.Transcript{
+		Site: app.Site, Prefix: r.handler.pageOptions().Prefix,
+		Tool: tool.Name, Origin: tool.Origin, Declaration: s.declaration, Revision: tool.Revision,
+		Time: time.Now().UTC().Truncate(time.Second), Every: int64(r.every / time.Second),
+		Edge: selfcheck.Edge{Version: edgeVersion(), Go: runtime.Version()}, Result: *result,
+	}
+	if app.Audit != nil {
+		t.Edge.Node = app.Audit.Node // a host's name is not for everybody, unless it is given
+	}
+	shown, err := s.chain.Publish(ctx, t, r.every/2)
+	if err == nil {
+		s.shown = shown
+	}
+	return err
 }
 
-// chainID tells apart handlers whose requests to tools differ, by all that they differ in.
-func chainID(texts ...string) string {
-	hash := sha256.New()
-	for _, text := range texts {
-		fmt.Fprintf(hash, "%d %s ", len(text), text)
+// edgeVersion names this build.
+func edgeVersion() string {
+	const module = "github.com/wikiveil/wikiveil"
+	version := "unknown"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version
 	}
-	return hex.EncodeToString(hash.Sum(nil)[:8])
+	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
+		if m.Path == module && m.Version != "" {
+			version = m.Version
+		}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && info.Main.Path == module {
+			version += " " + s.Value
+		}
+	}
+	return version
 }

@@ -28,7 +28,7 @@ func (c canaryCollector) Collect(to chan<- prometheus.Metric) {
 	type fate struct{ failed, broken, time float64 }
 	fates := make(map[string]fate)
 	for _, r := range c.canaries.all() {
-		for tool, s := range *r.book.tools.Load() {
+		for tool, s := range r.canaryBook.all {
 			f, other := fates[tool]
 			if len(s.differences) > 0 {
 				f.failed = 1
@@ -36,11 +36,7 @@ func (c canaryCollector) Collect(to chan<- prometheus.Metric) {
 			if s.err != nil {
 				f.broken = 1
 			}
-			ran := 0.0
-			if !s.ran.IsZero() {
-				ran = float64(s.ran.Unix())
-			}
-			if !other || ran < f.time {
+			if ran := float64(max(0, s.ran.Unix())); !other || ran < f.time { // before 1970: never
 				f.time = ran
 			}
 			fates[tool] = f

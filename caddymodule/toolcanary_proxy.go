@@ -2,70 +2,57 @@ package caddymodule
 
 import (
 	"crypto/x509"
-	"errors"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
-	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// config is for a tool's canary: the proxy is made as the handler makes it for readers,
-// but for where its connections end and who asks.
-func (r *canaryRunner) config(tool *noticeboard.Tool) canary.Config {
-	return canary.Config{Tool: tool, Prefix: r.handler.pageOptions().Prefix, Pseudonym: canary.PseudonymHeader,
-		Proxy: func(echo string, roots *x509.CertPool, who *canary.Reader) (http.Handler, func(), error) {
-			return r.handler.echoed(tool, echo, roots, who)
-		}}
-}
-
-// echoed makes a proxy for one tool that ends at the echo.
-func (h *AnonProxy) echoed(tool *noticeboard.Tool, echo string, roots *x509.CertPool, who *canary.Reader) (http.Handler, func(), error) {
+// echoed returns what makes the proxy as the handler makes it for readers, for one tool, but for where its connections
+// end and who asks.
+func (h *AnonProxy) echoed(tool *noticeboard.Tool) func(string, *x509.CertPool, *selfcheck.Reader) (http.Handler, func(), error) {
 	own := *tool
-	// They say when requests are sent and how often, and nothing of what is sent.
-	own.Refresh, own.RefreshEvery = nil, 0
-	board, err := noticeboard.New([]*noticeboard.Tool{&own})
-	if err != nil {
-		return nil, nil, err
-	}
-	config := h.told
-	// What is stopped is not asked for, see round; a tool that failed must be tried again.
-	config.Refuse, config.Observe, config.Logger = nil, nil, nil
-	config.Reader = func(*http.Request) anonproxy.Reader {
-		return anonproxy.Reader{Client: who.Client, Secrets: []anonproxy.Secret{{Field: "mask", Value: who.Client}}}
-	}
-	var kept *cache.Cache
-	if config.Cache != nil { // one that has nothing yet
-		if kept, err = cache.New(cache.Config{MaxBytes: 1 << 20}); err != nil {
+	own.Refresh, own.RefreshEvery = nil, 0 // they say when requests are sent, and nothing of what is sent
+	return func(echo string, roots *x509.CertPool, who *selfcheck.Reader) (http.Handler, func(), error) {
+		board, err := noticeboard.New([]*noticeboard.Tool{&own})
+		if err != nil {
 			return nil, nil, err
 		}
-		config.Cache = kept
-	}
-	var transport *anonproxy.Transport
-	config.Transport = func(tool *noticeboard.Tool) *anonproxy.Transport {
-		transport = anonproxy.NewEchoTransport(tool, echo, roots)
-		return transport
-	}
-	proxy, err := anonproxy.New(board, config)
-	done := func() {
-		if transport != nil {
-			transport.Close()
+		config := h.told
+		// What is stopped is not asked for, see round; a tool that failed must be tried again.
+		config.Refuse, config.Observe, config.Logger = nil, nil, nil
+		config.Reader = func(*http.Request) anonproxy.Reader {
+			return anonproxy.Reader{Client: who.Client, Secrets: []anonproxy.Secret{{Field: "mask", Value: who.Client}}}
 		}
-		if kept != nil {
-			_ = kept.Close() // it has no files
+		config.Pseudonym = func(tool *noticeboard.Tool, reader anonproxy.Reader, now time.Time) string {
+			return who.Conceal(h.told.Pseudonym(tool, reader, now))
 		}
+		transport := anonproxy.NewEchoTransport(&own, echo, roots)
+		config.Transport = func(*noticeboard.Tool) *anonproxy.Transport { return transport }
+		closers := []func() error{func() error { transport.Close(); return nil }}
+		if config.Cache != nil { // one that has nothing yet, and no files
+			if config.Cache, err = cache.New(cache.Config{MaxBytes: 1 << 20}); err != nil {
+				return nil, nil, err
+			}
+			closers = append(closers, config.Cache.Close)
+		}
+		proxy, err := anonproxy.New(board, config)
+		if err == nil {
+			closers = append(closers, proxy.Close)
+		}
+		done := func() {
+			for _, end := range slices.Backward(closers) {
+				_ = end()
+			}
+		}
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		return proxy, done, nil
 	}
-	switch {
-	case err != nil:
-		done()
-		return nil, nil, err
-	case transport == nil:
-		_ = proxy.Close()
-		return nil, nil, errors.New("the proxy doesn't connect to the tool")
-	}
-	return proxy, func() {
-		_ = proxy.Close() // it has no transports of its own
-		done()
-	}, nil
 }

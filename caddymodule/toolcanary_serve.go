@@ -7,13 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -26,7 +24,8 @@ const (
 
 // publishedTranscripts is the answer of transcriptsPath.
 type publishedTranscripts struct {
-	// PublicKey is the Ed25519 key, in hex. It is that of the audit log's checkpoints too.
+	// PublicKey is the verifier key of the notes, as golang.org/x/mod/sumdb/note writes it. It is that of the audit
+	// log's checkpoints too, under a name of its own.
 	PublicKey string `json:"public_key"`
 	// Transcripts are the paths, by tool.
 	Transcripts map[string]string `json:"transcripts"`
@@ -36,7 +35,7 @@ type publishedTranscripts struct {
 
 // failing tells the proxy why a tool that the noticeboard lets be asked mustn't be: its canary failed.
 func (h *AnonProxy) failing(tool string) (status int, reason string) {
-	if h.canaries == nil || h.Canary.reportOnly() || !h.canaries.failing(tool) {
+	if h.canaries == nil || h.Canary.reportOnly() || len(h.canaries.standing(tool).differences) == 0 {
 		return 0, ""
 	}
 	return http.StatusServiceUnavailable, "the tool is out of reach: the edge found that it could tell readers apart"
@@ -61,7 +60,7 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	keepPolicies(r)
 	header := w.Header()
 	// Added and not set: a site-wide policy may stand there, and both hold.
-	header.Add("Content-Security-Policy", canary.PagePolicy)
+	header.Add("Content-Security-Policy", selfcheck.PagePolicy)
 	header.Add("Vary", "Accept")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Frame-Options", "DENY")
@@ -72,8 +71,8 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		header.Set("Allow", "GET, HEAD")
 		refuseTranscript(w, http.StatusMethodNotAllowed, "transcripts are only read: use GET or HEAD")
-	case format != "" && format != "html" && format != "json":
-		refuseTranscript(w, http.StatusBadRequest, `unknown format: use "html" or "json"`)
+	case format != "" && format != "html" && format != "note" && format != "json":
+		refuseTranscript(w, http.StatusBadRequest, `unknown format: use "html" or "note"`)
 	case !ok:
 		h.serveTranscripts(w, r)
 	default:
@@ -117,17 +116,17 @@ func (h *AnonProxy) serveTranscript(w http.ResponseWriter, r *http.Request, name
 	}
 }
 
-func (h *AnonProxy) showTranscript(w http.ResponseWriter, r *http.Request, shown *shownTranscript) {
-	if !wantsHTML(r) {
-		servePublic(w, r, "application/json", transcriptFor, shown.signed)
+func (h *AnonProxy) showTranscript(w http.ResponseWriter, r *http.Request, shown *selfcheck.Published) {
+	if r.URL.Query().Get("format") == "note" || !wantsHTML(r) {
+		servePublic(w, r, "text/plain; charset=utf-8", shown.Note)
 		return
 	}
-	page, err := canary.Page(shown.Transcript, shown.public, h.page.StyleSheet())
+	page, err := selfcheck.Page(shown.Transcript, *h.canaries.publicKey.Load(), h.page.StyleSheet())
 	if err != nil { // none is so
 		refuseTranscript(w, http.StatusInternalServerError, "the transcript can't be shown")
 		return
 	}
-	servePublic(w, r, "text/html; charset=utf-8", transcriptFor, page)
+	servePublic(w, r, "text/html; charset=utf-8", page)
 }
 
 // serveTranscripts shows the public key.
@@ -136,26 +135,26 @@ func (h *AnonProxy) serveTranscripts(w http.ResponseWriter, r *http.Request) {
 		refuseTranscript(w, http.StatusNotFound, "there are no transcripts: the operator has switched the canary off")
 		return
 	}
-	key := h.canaries.publicKey()
+	key := h.canaries.publicKey.Load()
 	if key == nil {
 		refuseTranscript(w, http.StatusServiceUnavailable, "there is no transcript yet: try again in a moment")
 		return
 	}
 	prefix := h.pageOptions().Prefix
-	answer := publishedTranscripts{hex.EncodeToString(key), make(map[string]string), prefix}
-	for _, tool := range slices.Sorted(maps.Keys(*h.canaries.tools.Load())) {
+	answer := publishedTranscripts{*key, make(map[string]string), prefix}
+	for tool := range h.canaries.all {
 		answer.Transcripts[tool] = prefix + tool + noticeboard.TranscriptPath
 	}
 	data, _ := json.Marshal(answer) // texts alone
-	servePublic(w, r, "application/json", transcriptFor, data)
+	servePublic(w, r, "application/json", data)
 }
 
 // servePublic answers with what everybody may keep for a while, or that the client has it already.
-func servePublic(w http.ResponseWriter, r *http.Request, contentType string, lifetime time.Duration, data []byte) {
+func servePublic(w http.ResponseWriter, r *http.Request, contentType string, data []byte) {
 	sum := sha256.Sum256(data)
 	header := w.Header()
 	header.Set("Content-Type", contentType)
-	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(lifetime.Seconds())))
+	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(transcriptFor.Seconds())))
 	header.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }

@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,8 +16,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
+	"golang.org/x/mod/sumdb/note"
 
-	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 )
 
@@ -57,7 +60,7 @@ func TestTranscripts(t *testing.T) {
 	)
 	resp, signed := e.transcript(t, "maps")
 	want := map[string]string{
-		"Content-Type": "application/json", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff", "Vary": "Accept",
+		"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff", "Vary": "Accept",
 		"Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "DENY",
 	}
 	for name, value := range want {
@@ -65,7 +68,7 @@ func TestTranscripts(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, value)
 		}
 	}
-	if !slices.Contains(resp.Header["Content-Security-Policy"], canary.PagePolicy) {
+	if !slices.Contains(resp.Header["Content-Security-Policy"], selfcheck.PagePolicy) {
 		t.Errorf("policies %q", resp.Header["Content-Security-Policy"])
 	}
 	resp, page := e.anyone(t, http.MethodGet, "/.tools/maps/transcript", http.Header{"Accept": {"text/html"}})
@@ -99,7 +102,7 @@ func TestTranscripts(t *testing.T) {
 		"out of use":       {"GET", "off/transcript", 404, "the tool is disabled"},
 		"unknown format":   {"GET", "maps/transcript?format=xml", 400, "unknown format"},
 		"POST":             {"POST", "maps/transcript", 405, "only read"},
-		"another spelling": {"GET", "maps/%74ranscript", 200, `"payload"`},
+		"another spelling": {"GET", "maps/%74ranscript", 200, `"requests"`},
 	} {
 		resp, body := e.anyone(t, tc.method, "/.tools/"+tc.path, nil)
 		if resp.StatusCode != tc.status || !strings.Contains(body, tc.reason) {
@@ -142,8 +145,15 @@ func TestToolsVerifyCommand(t *testing.T) {
 	}
 	at := "http://" + e.site + "/.tools/maps/transcript"
 	firstFile, keyFile := saved(t, first), saved(t, published)
-	otherKey := strings.Repeat("ab", 32)
-	tampered := saved(t, strings.Replace(first, `"payload":"`, `"payload":"AAAA`, 1))
+	otherKey, err := note.NewEd25519VerifierKey(transcriptSigner, make(ed25519.PublicKey, ed25519.PublicKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreignKey, err := note.NewEd25519VerifierKey("\x1b[1m", make(ed25519.PublicKey, ed25519.PublicKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tampered := saved(t, strings.Replace(first, `"tool":"maps"`, `"tool":"mops"`, 1))
 
 	out, err := run(t, "", "tools", "verify", at)
 	if err != nil {
@@ -178,7 +188,8 @@ func TestToolsVerifyCommand(t *testing.T) {
 		"too old":               {[]string{at, "--max-age", "1ns"}, "too old"},
 		"negative age":          {[]string{at, "--max-age", "-1s"}, "must not be negative"},
 		"no key":                {[]string{at, "--key", "abc"}, "neither a key"},
-		"a file that is no key": {[]string{at, "--key", tampered}, "not the 32 bytes"},
+		"a key of another name": {[]string{at, "--key", foreignKey}, "neither a key"},
+		"a file that is no key": {[]string{at, "--key", tampered}, "not a public key such as"},
 		"the noticeboard":       {[]string{"http://" + e.site + "/.tools/"}, "not the address of a transcript"},
 		"an unknown tool":       {[]string{"http://" + e.site + "/.tools/stats/transcript"}, `with 404: "no tool of that name`},
 		"nobody there":          {[]string{"http://" + freePort(t) + "/.tools/maps/transcript"}, "asking the site"},
@@ -224,14 +235,14 @@ func TestToolsVerifyCommand(t *testing.T) {
 // A tool whose canary fails is out of reach, and everybody is told.
 func TestCanaryFailsClosed(t *testing.T) {
 	var differences []string
-	runCanary = func(ctx context.Context, cfg canary.Config) (*canary.Result, error) {
-		result, err := canary.Run(ctx, cfg)
+	runCanary = func(ctx context.Context, cfg selfcheck.Config) (*selfcheck.Result, error) {
+		result, err := selfcheck.Run(ctx, cfg)
 		if err == nil {
 			result.Differences = append(result.Differences, differences...)
 		}
 		return result, err
 	}
-	t.Cleanup(func() { runCanary = canary.Run }) // after the edge has stopped
+	t.Cleanup(func() { runCanary = selfcheck.Run }) // after the edge has stopped
 	differences = []string{"GET data over h2: the requests differ in the header fields Accept-Language"}
 	tool := jsonTool(t)
 	e := boardEdge(t, fileTool("maps", tool, ""))
@@ -269,7 +280,7 @@ func TestCanaryFailsClosed(t *testing.T) {
 	}
 	e.wantAnswer(t, "maps/x", tool)
 	_, body = send(t, http.DefaultClient, http.MethodGet, "http://"+e.admin+adminCanary+"?tool=maps", nil)
-	if err := json.Unmarshal([]byte(body), &reports); err != nil || len(reports) != 1 || len(reports[0].Kept) != 2 || string(reports[0].Kept[0]) != signed {
+	if err := json.Unmarshal([]byte(body), &reports); err != nil || len(reports) != 1 || len(reports[0].Kept) != 2 || reports[0].Kept[0] != signed {
 		t.Errorf("what is kept: %v: %s", err, body)
 	}
 	for name, tc := range map[string]struct {
@@ -320,7 +331,7 @@ func TestCanaryOverReloads(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	ask := func(host string) (t1 *canary.Transcript) {
+	ask := func(host string) (t1 *selfcheck.Transcript) {
 		t.Helper()
 		var signed string
 		eventually(t, "the transcript at "+host, func() bool {
@@ -335,13 +346,14 @@ func TestCanaryOverReloads(t *testing.T) {
 				return false
 			}
 			defer resp.Body.Close()
-			var envelope struct{ Payload []byte }
-			if resp.StatusCode != 200 || json.NewDecoder(resp.Body).Decode(&envelope) != nil {
+			body, err := io.ReadAll(resp.Body)
+			lines := strings.Split(string(body), "\n")
+			if resp.StatusCode != 200 || err != nil || len(lines) < 2 {
 				return false
 			}
-			t1 = new(canary.Transcript)
-			signed = string(envelope.Payload)
-			return json.Unmarshal(envelope.Payload, t1) == nil
+			t1 = new(selfcheck.Transcript)
+			signed = lines[1]
+			return json.Unmarshal([]byte(signed), t1) == nil
 		})
 		if signed == "" {
 			t.Fatal("nothing")
@@ -353,15 +365,12 @@ func TestCanaryOverReloads(t *testing.T) {
 	if a.Sequence != b.Sequence || !a.Time.Equal(b.Time) || c.Tool != "maps" {
 		t.Errorf("two sites have number %d and %d", a.Sequence, b.Sequence)
 	}
-	agent := func(t *canary.Transcript) string {
-		for _, f := range t.Requests[len(t.Requests)-1].Fields {
-			if strings.EqualFold(f.Name, "user-agent") {
-				return f.Value
-			}
-		}
-		for _, f := range t.Requests[0].Fields {
-			if strings.EqualFold(f.Name, "user-agent") {
-				return f.Value
+	agent := func(t *selfcheck.Transcript) string {
+		for _, q := range t.Requests {
+			for _, f := range q.Fields() {
+				if f.Name == "user-agent" {
+					return f.Value
+				}
 			}
 		}
 		return ""
@@ -446,7 +455,7 @@ func TestCanaryDamagedStore(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%v: %v", files, err)
 	}
-	for name, damage := range map[string]string{"cut": `{"version":1,"transcripts":[`, "empty": `{"version":1}`, "another version": `{"version":2}`} {
+	for name, damage := range map[string]string{"cut": `["`, "empty": `[]`, "another form": `{"version":2}`, "not signed": `["wikiveil/v1/transcript\n{}\n"]`} {
 		replaceFile(t, files[0], damage)
 		status, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"})
 		var reports []canaryReport
@@ -463,7 +472,7 @@ func TestCanaryDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, before := e.transcript(t, "maps")
-	if _, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"}); !strings.Contains(body, `"error":"loading the transcripts`) {
+	if _, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"}); !strings.Contains(body, `"error":"publishing the transcript: loading wikiveil/transcripts/`) {
 		t.Errorf("got %s", body)
 	}
 	if _, after := e.transcript(t, "maps"); after != before {

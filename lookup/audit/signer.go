@@ -1,8 +1,22 @@
 package audit
 
-import "crypto"
+import (
+	"encoding/base64"
+	"strings"
 
-// Signer signs what isn't a checkpoint with the key that checkpoints are signed with, so that
-// a site has one public key to be known by. What it signs must begin otherwise than
-// the tags of this package, as a DSSE envelope does.
-func (k *Keys) Signer() crypto.Signer { return k.sign }
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Note returns the key that checkpoints are signed with as a signer of notes with a name, and the key to verify
+// them with in text form, so that a site has one public key to be known by.
+func (k *Keys) Note(name string) (note.Signer, string, error) {
+	public, err := note.NewEd25519VerifierKey(name, k.Public())
+	if err != nil {
+		return nil, "", err
+	}
+	const ed25519ID = 1 // of the form of keys, which has no function of its own
+	hash := strings.Split(public, "+")[1]
+	secret := base64.StdEncoding.EncodeToString(append([]byte{ed25519ID}, k.sign.Seed()...))
+	signer, err := note.NewSigner("PRIVATE+KEY+" + name + "+" + hash + "+" + secret)
+	return signer, public, err
+}

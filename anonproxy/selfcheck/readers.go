@@ -1,4 +1,4 @@
-package canary
+package selfcheck
 
 import (
 	"context"
@@ -20,37 +20,42 @@ const (
 	bodyType = "application/json"
 
 	eventStream = "text/event-stream"
+
+	// PseudonymHeader is the one header that a pseudonym may stand in, and Placeholder what stands there in a transcript.
+	PseudonymHeader = "Client-Pseudonym"
+	Placeholder     = "PSEUDONYM-OF-A-READER"
 )
 
-// sample is one request that both readers make.
-type sample struct {
-	kind   noticeboard.Kind // "" for what doesn't tell what it is for
-	method string
-	stream noticeboard.Stream // "" for none
-}
-
-// samples are all the ways in which readers make the proxy ask a tool.
-func samples(tool *noticeboard.Tool) []sample {
-	var list []sample
+// requestsOf are all the ways in which readers make the proxy ask a tool.
+func requestsOf(tool *noticeboard.Tool) (all []Request) {
+	protocols := []string{HTTP1}
+	if strings.HasPrefix(tool.Origin, "https://") {
+		protocols = []string{HTTP2, HTTP1}
+	}
+	add := func(kind noticeboard.Kind, method string, stream noticeboard.Stream) {
+		for _, protocol := range protocols {
+			all = append(all, Request{Kind: kind, Method: method, Protocol: protocol, Stream: stream})
+		}
+	}
 	first := noticeboard.Kind("")
 	for _, kind := range noticeboard.Kinds() {
 		if tool.Has(kind) {
-			list = append(list, sample{kind: kind, method: http.MethodGet})
+			add(kind, http.MethodGet, "")
 			if first == "" || kind == noticeboard.Data { // data is what gadgets POST
 				first = kind
 			}
 		}
 	}
-	list = append(list, sample{method: http.MethodGet})
+	add("", http.MethodGet, "")
 	for _, method := range tool.Methods {
 		if method != http.MethodGet {
-			list = append(list, sample{kind: first, method: method})
+			add(first, method, "")
 		}
 	}
 	if tool.Opens(noticeboard.Events) {
-		list = append(list, sample{noticeboard.Data, http.MethodGet, noticeboard.Events})
+		add(noticeboard.Data, http.MethodGet, noticeboard.Events)
 	}
-	return list
+	return all
 }
 
 // uses are how a browser says what it asks for, and a type that the proxy lets through for it.
@@ -62,19 +67,18 @@ var uses = map[noticeboard.Kind]struct{ dest, mode, contentType string }{
 	noticeboard.Data:  {"empty", "cors", "application/json"},
 }
 
-// typeOf is the type with which the echo answers a sample.
-func (s sample) typeOf(tool *noticeboard.Tool) string {
-	switch {
-	case s.stream == noticeboard.Events:
+// typeOf is the type with which the echo answers a request.
+func typeOf(q *Request, tool *noticeboard.Tool) string {
+	kind := q.Kind
+	if q.Stream == noticeboard.Events {
 		return eventStream
-	case s.kind == "":
-		for _, kind := range noticeboard.Kinds() {
-			if tool.Has(kind) {
-				return uses[kind].contentType
-			}
+	}
+	for _, k := range noticeboard.Kinds() {
+		if kind == "" && tool.Has(k) {
+			kind = k
 		}
 	}
-	return uses[s.kind].contentType
+	return uses[kind].contentType
 }
 
 // Reader is an invented reader.
@@ -86,6 +90,19 @@ type Reader struct {
 
 	host, address, protocol string
 	header                  http.Header
+	exposed                 bool // by a pseudonym
+}
+
+// Conceal returns what a tool gets in place of the reader's pseudonym: one constant for both
+// readers, or "" where there is no pseudonym.
+func (who *Reader) Conceal(pseudonym string) string {
+	if pseudonym == "" {
+		return ""
+	}
+	for _, mark := range append([]string{who.Client}, who.Marks...) {
+		who.exposed = who.exposed || strings.Contains(strings.ToLower(pseudonym), mark)
+	}
+	return Placeholder
 }
 
 // Readers are two who differ in all that a browser, a network or a gadget could tell of
@@ -152,25 +169,25 @@ func Readers() [2]*Reader {
 	return [2]*Reader{ada, bob}
 }
 
-// request is a sample as the edge gets it of the reader. In the Fetch metadata the
+// request is a request as the edge gets it of the reader. In the Fetch metadata the
 // readers are alike, as these say what is asked for.
-func (who *Reader) request(ctx context.Context, s sample, prefix, tool string) *http.Request {
+func (who *Reader) request(ctx context.Context, q *Request, prefix, tool string) *http.Request {
 	path, query, _ := strings.Cut(prefix+tool+Path, "?")
-	r := (&http.Request{Method: s.method, URL: &url.URL{Path: path, RawQuery: query}, Body: http.NoBody}).WithContext(ctx)
+	r := (&http.Request{Method: q.Method, URL: &url.URL{Path: path, RawQuery: query}, Body: http.NoBody}).WithContext(ctx)
 	r.RequestURI, r.Host, r.RemoteAddr = path+"?"+query, who.host, who.address
 	r.Proto, r.ProtoMajor, r.ProtoMinor = who.protocol, int(who.protocol[5]-'0'), int(who.protocol[7]-'0')
 	r.Header = who.header.Clone()
-	if s.method == http.MethodPost {
+	if q.Method == http.MethodPost {
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(Body)), int64(len(Body))
 		r.Header.Set("Content-Type", bodyType)
 		r.Header.Set("Content-Length", strconv.Itoa(len(Body)))
 		r.Header.Set("Origin", "https://"+who.host)
 	}
-	if s.stream == noticeboard.Events { // as EventSource does
+	if q.Stream == noticeboard.Events { // as EventSource does
 		r.Header.Set("Accept", eventStream)
 		r.Header.Set("Cache-Control", "no-cache")
 	}
-	if use, ok := uses[s.kind]; ok {
+	if use, ok := uses[q.Kind]; ok {
 		r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: who.host}
 		r.Header.Set("Sec-Fetch-Dest", use.dest)
 		r.Header.Set("Sec-Fetch-Mode", use.mode)

@@ -1,7 +1,7 @@
 package anonproxy
 
 import (
-	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
-	"github.com/wikiveil/wikiveil/anonproxy/canary"
+	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -26,8 +28,8 @@ func canaryTool(origin string, methods ...string) *noticeboard.Tool {
 }
 
 // echoed makes the real proxy that ends at the echo; change may spoil it.
-func echoed(t testing.TB, board *noticeboard.Board, cfg Config, change func(*Proxy, http.ResponseWriter, *http.Request)) func(string, *x509.CertPool, *canary.Reader) (http.Handler, func(), error) {
-	return func(echo string, roots *x509.CertPool, who *canary.Reader) (http.Handler, func(), error) {
+func echoed(t testing.TB, board *noticeboard.Board, cfg Config, change func(*Proxy, http.ResponseWriter, *http.Request)) func(string, *x509.CertPool, *selfcheck.Reader) (http.Handler, func(), error) {
+	return func(echo string, roots *x509.CertPool, who *selfcheck.Reader) (http.Handler, func(), error) {
 		var transports []*Transport
 		cfg := cfg
 		cfg.Transport = func(tool *noticeboard.Tool) *Transport {
@@ -35,6 +37,11 @@ func echoed(t testing.TB, board *noticeboard.Board, cfg Config, change func(*Pro
 			return transports[0]
 		}
 		cfg.Reader = func(*http.Request) Reader { return Reader{Client: who.Client} }
+		if pseudonym := cfg.Pseudonym; pseudonym != nil {
+			cfg.Pseudonym = func(tool *noticeboard.Tool, reader Reader, now time.Time) string {
+				return who.Conceal(pseudonym(tool, reader, now))
+			}
+		}
 		if cfg.Cache != nil {
 			cfg.Cache = newCache(t, cache.Config{})
 		}
@@ -57,14 +64,14 @@ func echoed(t testing.TB, board *noticeboard.Board, cfg Config, change func(*Pro
 	}
 }
 
-func runCanary(t testing.TB, tool *noticeboard.Tool, cfg Config, change func(*Proxy, http.ResponseWriter, *http.Request)) (*noticeboard.Tool, *canary.Result) {
+func runCanary(t testing.TB, tool *noticeboard.Tool, cfg Config, change func(*Proxy, http.ResponseWriter, *http.Request)) (*noticeboard.Tool, *selfcheck.Result) {
 	t.Helper()
 	board, err := noticeboard.New([]*noticeboard.Tool{tool})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tool, _ = board.Lookup(tool.Name)
-	result, err := canary.Run(t.Context(), canary.Config{Tool: tool, Prefix: DefaultPrefix, Pseudonym: canary.PseudonymHeader, Proxy: echoed(t, board, cfg, change)})
+	result, err := selfcheck.Run(t.Context(), selfcheck.Config{Tool: tool, Prefix: DefaultPrefix, Proxy: echoed(t, board, cfg, change)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,22 +79,29 @@ func runCanary(t testing.TB, tool *noticeboard.Tool, cfg Config, change func(*Pr
 }
 
 // signed makes a transcript that is opened again, as anybody gets it.
-func signed(t testing.TB, tool *noticeboard.Tool, result *canary.Result) *canary.Transcript {
+func signed(t testing.TB, tool *noticeboard.Tool, result *selfcheck.Result) *selfcheck.Transcript {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(nil)
+	private, public, err := note.GenerateKey(rand.Reader, "wiki")
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := &canary.Transcript{
-		Format: canary.Format, Prefix: DefaultPrefix, Tool: tool.Name, Origin: tool.Origin, Declaration: tool.Hash(), Sequence: 1,
-		Time: time.Now().UTC().Truncate(time.Second), Every: 3600,
-	}
-	made.Put(result)
-	data, err := canary.Sign(made, private)
+	signer, err := note.NewSigner(private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := canary.Open(data, public)
+	verifier, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := &selfcheck.Transcript{
+		Prefix: DefaultPrefix, Tool: tool.Name, Origin: tool.Origin, Declaration: tool.Hash(), Sequence: 1,
+		Time: time.Now().UTC().Truncate(time.Second), Every: 3600, Result: *result,
+	}
+	data, err := made.Sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := selfcheck.Open(data, verifier)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +121,11 @@ func TestCanaryShowsTheRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tool, result := runCanary(t, canaryTool("http://127.0.0.1:1", "GET", "HEAD"), cfg, nil)
 			opened := signed(t, tool, result)
-			if err := opened.Verify(canary.Expect{Now: time.Now(), Declaration: tool.Hash()}); err != nil {
+			if err := opened.Verify(selfcheck.Expect{Now: time.Now(), Declared: tool}); err != nil {
 				t.Error(err)
 			}
-			if len(result.Requests) != 7 || result.TLS != nil {
-				t.Fatalf("%d requests, TLS %v", len(result.Requests), result.TLS)
+			if len(result.Requests) != 7 || result.Hello != nil {
+				t.Fatalf("%d requests, TLS %x", len(result.Requests), result.Hello)
 			}
 			contact := ""
 			if cfg.Contact != "" {
@@ -119,7 +133,7 @@ func TestCanaryShowsTheRequests(t *testing.T) {
 			}
 			want := "GET /wikiveil-canary?x=1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUser-Agent: " + product + contact +
 				")\r\nAccept: " + accepts[noticeboard.Img] + "\r\nAccept-Encoding: identity\r\n\r\n"
-			if got := result.Requests[0].Text; got != want {
+			if got := string(result.Requests[0].Bytes); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
@@ -130,18 +144,23 @@ func TestCanaryShowsTheRequests(t *testing.T) {
 // The requests over HTTP/2 are equal since their header has one order.
 func TestCanaryOverTLS(t *testing.T) {
 	tool, result := runCanary(t, canaryTool("https://maps.example.org", "GET", "HEAD"), Config{}, nil)
-	if err := signed(t, tool, result).Verify(canary.Expect{Now: time.Now(), Declaration: tool.Hash()}); err != nil {
+	if err := signed(t, tool, result).Verify(selfcheck.Expect{Now: time.Now(), Declared: tool}); err != nil {
 		t.Error(err)
 	}
 	if len(result.Differences) > 0 {
 		t.Errorf("the readers differ: %q", result.Differences)
 	}
-	if result.TLS == nil || result.TLS.ServerName != "maps.example.org" || !slices.Equal(result.TLS.Protocols, []string{"h2", "http/1.1"}) ||
-		!slices.Contains(result.TLS.Groups, "X25519") || len(result.TLS.KeyShares) == 0 || !slices.Contains(result.TLS.Versions, "TLS 1.3") {
-		t.Fatalf("TLS %+v", result.TLS)
+	page, err := selfcheck.Page(&selfcheck.Transcript{Result: *result}, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<dd>maps.example.org</dd>", "<dd>h2, http/1.1</dd>", "X25519", "TLS 1.3, TLS 1.2"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("of the ClientHello %q is not shown: %s", want, page)
+		}
 	}
 	for i, r := range result.Requests {
-		if want := []string{canary.HTTP2, canary.HTTP1}[i%2]; r.Protocol != want || r.Refused != "" && r.Kind != "" {
+		if want := []string{selfcheck.HTTP2, selfcheck.HTTP1}[i%2]; r.Protocol != want || r.Refused != "" && r.Kind != "" {
 			t.Errorf("request %d over %s: %s", i, r.Protocol, r.Refused)
 		}
 	}
@@ -187,14 +206,14 @@ func TestCanaryFindsLeaks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tool, result := runCanary(t, canaryTool("https://maps.example.org"), Config{}, tc.change)
-			for _, protocol := range []string{canary.HTTP1, canary.HTTP2} {
+			for _, protocol := range []string{selfcheck.HTTP1, selfcheck.HTTP2} {
 				if !slices.ContainsFunc(result.Differences, func(d string) bool {
 					return strings.Contains(d, protocol) && strings.Contains(strings.ToLower(d), strings.ToLower(tc.difference))
 				}) {
 					t.Errorf("over %s: got %q, want %q", protocol, result.Differences, tc.difference)
 				}
 			}
-			if err := signed(t, tool, result).Verify(canary.Expect{Now: time.Now()}); !errors.Is(err, canary.ErrUnequal) {
+			if err := signed(t, tool, result).Verify(selfcheck.Expect{Now: time.Now()}); !errors.Is(err, selfcheck.ErrUnequal) {
 				t.Errorf("verified: %v", err)
 			}
 		})
@@ -211,8 +230,8 @@ func TestCanaryFindsStrangeFields(t *testing.T) {
 	if len(result.Differences) > 0 {
 		t.Errorf("the readers differ: %q", result.Differences)
 	}
-	err := signed(t, tool, result).Verify(canary.Expect{Now: time.Now()})
-	if !errors.Is(err, canary.ErrForeign) || !strings.Contains(err.Error(), `the header field "X-Wiki"`) {
+	err := signed(t, tool, result).Verify(selfcheck.Expect{Now: time.Now()})
+	if !errors.Is(err, selfcheck.ErrForeign) || !strings.Contains(err.Error(), `the header field "x-wiki"`) {
 		t.Errorf("verified: %v", err)
 	}
 }
@@ -317,8 +336,62 @@ func TestCanaryRefusesWhatHasNone(t *testing.T) {
 		"mirror": {noticeboard.Tool{Name: "maps", Origin: "https://maps.example.org", Access: noticeboard.ByProxy,
 			Mirror: []noticeboard.MirrorFile{{Path: "/a"}}}, "is a mirror"},
 	} {
-		if _, err := canary.Run(t.Context(), canary.Config{Tool: &tc.tool}); err == nil || !strings.Contains(err.Error(), tc.reason) {
+		if _, err := selfcheck.Run(t.Context(), selfcheck.Config{Tool: &tc.tool}); err == nil || !strings.Contains(err.Error(), tc.reason) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+// What is POSTed is shown too, over both protocols.
+func TestCanaryShowsPOST(t *testing.T) {
+	tool, result := runCanary(t, canaryTool("https://maps.example.org", "GET", "POST"), Config{}, nil)
+	if err := signed(t, tool, result).Verify(selfcheck.Expect{Now: time.Now(), Declared: tool}); err != nil {
+		t.Error(err)
+	}
+	posts := 0
+	for _, q := range result.Requests {
+		if q.Method != "POST" {
+			continue
+		}
+		posts++
+		if q.Refused != "" || !strings.Contains(string(q.Bytes), selfcheck.Body) {
+			t.Errorf("%v: refused %q, bytes %q", q, q.Refused, q.Bytes)
+		}
+	}
+	if posts != 2 {
+		t.Errorf("%d POSTs are shown", posts)
+	}
+}
+
+// So is the request by which an EventSource begins.
+func TestCanaryShowsEvents(t *testing.T) {
+	declared := canaryTool("https://maps.example.org")
+	declared.Streams = []noticeboard.Stream{noticeboard.Events}
+	tool, result := runCanary(t, declared, Config{}, nil)
+	if err := signed(t, tool, result).Verify(selfcheck.Expect{Now: time.Now(), Declared: tool}); err != nil {
+		t.Error(err)
+	}
+	last := result.Requests[len(result.Requests)-1]
+	if last.Stream != noticeboard.Events || last.Refused != "" || !strings.Contains(string(last.Bytes), "\r\nAccept: text/event-stream\r\n") {
+		t.Errorf("the last request is %v: %q", last, last.Bytes)
+	}
+}
+
+// A pseudonym is the one thing in which requests differ: it is named, and its value left out.
+func TestCanaryShowsPseudonyms(t *testing.T) {
+	if PseudonymHeader != selfcheck.PseudonymHeader {
+		t.Fatalf("the proxy sends %s, the canary looks for %s", PseudonymHeader, selfcheck.PseudonymHeader)
+	}
+	declared := canaryTool("https://maps.example.org")
+	declared.Pseudonym = true
+	key := []byte("0123456789abcdef0123456789abcdef")
+	tool, result := runCanary(t, declared, Config{Pseudonym: func(tool *noticeboard.Tool, reader Reader, now time.Time) string {
+		return Pseudonym(key, now, tool, reader.Client)
+	}}, nil)
+	if err := signed(t, tool, result).Verify(selfcheck.Expect{Now: time.Now(), Declared: tool}); err != nil {
+		t.Error(err)
+	}
+	if !result.Pseudonym {
+		t.Error("it isn't told of")
 	}
 }

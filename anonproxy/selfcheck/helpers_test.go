@@ -1,9 +1,9 @@
-package canary
+package selfcheck
 
 import (
 	"bufio"
 	"bytes"
-	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
@@ -55,8 +56,11 @@ func honest(origin, echo string, roots *x509.CertPool, more ...Field) http.Handl
 			pseudo := []Field{{":authority", host}, {":method", r.Method}, {":path", Path}, {":scheme", scheme}}
 			writeFrames(conn, append(pseudo, fields...), body)
 		} else {
-			s := spoken{line: r.Method + " " + Path + " HTTP/1.1", fields: append([]Field{{"Host", host}}, fields...), body: body}
-			_, _ = conn.Write(s.text())
+			text := r.Method + " " + Path + " HTTP/1.1\r\n"
+			for _, f := range append([]Field{{"Host", host}}, fields...) {
+				text += f.Name + ": " + f.Value + "\r\n"
+			}
+			_, _ = io.WriteString(conn, text+"\r\n"+string(body))
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		if protocol == HTTP1 {
@@ -69,7 +73,7 @@ func honest(origin, echo string, roots *x509.CertPool, more ...Field) http.Handl
 				http.Error(w, fmt.Sprint("no answer: ", err), http.StatusBadGateway)
 				return
 			}
-			if _, end, _ := parts(frame); end {
+			if frame.Header().Type != http2.FrameSettings && frame.Header().Flags.Has(http2.FlagDataEndStream) {
 				return
 			}
 		}
@@ -89,7 +93,7 @@ func acceptOf(r *http.Request) string {
 	return accepts[""]
 }
 
-func writeFrames(conn net.Conn, fields []Field, body []byte) {
+func writeFrames(conn io.Writer, fields []Field, body []byte) {
 	var out, block bytes.Buffer
 	out.WriteString(http2.ClientPreface)
 	framer := http2.NewFramer(&out, nil)
@@ -124,7 +128,7 @@ func declared(t testing.TB, tool noticeboard.Tool) *noticeboard.Tool {
 // mustRun runs a canary whose proxy sends the fields beside the constants.
 func mustRun(t testing.TB, tool *noticeboard.Tool, more func(*Reader) []Field) *Result {
 	t.Helper()
-	result, err := Run(t.Context(), Config{Tool: tool, Prefix: "/.tools/", Pseudonym: "Client-Pseudonym",
+	result, err := Run(t.Context(), Config{Tool: tool, Prefix: "/.tools/",
 		Proxy: func(echo string, roots *x509.CertPool, who *Reader) (http.Handler, func(), error) {
 			var fields []Field
 			if more != nil {
@@ -142,10 +146,10 @@ var moment = time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC)
 
 func transcriptOf(tool *noticeboard.Tool, result *Result) *Transcript {
 	t := &Transcript{
-		Format: Format, Site: "wiki", Prefix: "/.tools/", Tool: tool.Name, Origin: tool.Origin, Declaration: tool.Hash(), Revision: 7,
-		Sequence: 2, Previous: sum([]byte("one")), Time: moment, Every: 3600, Edge: Edge{"edge1", "v1", "go1.26"},
+		Site: "wiki", Prefix: "/.tools/", Tool: tool.Name, Origin: tool.Origin, Declaration: tool.Hash(), Revision: 7,
+		Sequence: 2, Previous: digest([]byte("one")), Time: moment, Every: 3600, Edge: Edge{"edge1", "v1", "go1.26"},
+		Result: *result,
 	}
-	t.Put(result)
 	return t
 }
 
@@ -155,19 +159,31 @@ func full(t testing.TB) *Transcript {
 	tool := declared(t, noticeboard.Tool{Origin: "https://maps.example.org", Kinds: noticeboard.Kinds(), Methods: []string{"GET", "HEAD", "POST"},
 		Streams: []noticeboard.Stream{noticeboard.Events}, Pseudonym: true})
 	return transcriptOf(tool, mustRun(t, tool, func(who *Reader) []Field {
-		return []Field{{"Client-Pseudonym", sum([]byte(who.Client))[:20]}}
+		return []Field{{PseudonymHeader, who.Conceal(digest([]byte(who.Client))[:20])}}
 	}))
 }
 
-var (
-	seed   = bytes.Repeat([]byte{7}, ed25519.SeedSize)
-	key    = ed25519.NewKeyFromSeed(seed)
-	public = key.Public().(ed25519.PublicKey)
-)
-
-func mustSign(t testing.TB, transcript *Transcript) []byte {
+// keys makes a pair whose name is the transcripts'.
+func keys(t testing.TB) (note.Signer, note.Verifier) {
 	t.Helper()
-	data, err := Sign(transcript, key)
+	private, public, err := note.GenerateKey(rand.Reader, "wiki")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, verifier
+}
+
+func mustSign(t testing.TB, transcript *Transcript, key note.Signer) []byte {
+	t.Helper()
+	data, err := transcript.Sign(key)
 	if err != nil {
 		t.Fatal(err)
 	}
