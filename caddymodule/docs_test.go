@@ -9,9 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// docs/operations.md has every metric that exists, and no other.
+// docs/monitoring.md has every metric that exists, and no other.
 func TestMetricsAreInTheDocs(t *testing.T) {
-	page, err := os.ReadFile("../docs/operations.md")
+	page, err := os.ReadFile("../docs/monitoring.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestMetricsAreInTheDocs(t *testing.T) {
 			name, _, _ = strings.Cut(name, `"`)
 			exist[name] = true
 			if !strings.Contains(string(page), "`"+name+"`") {
-				t.Errorf("docs/operations.md lacks %s", name)
+				t.Errorf("docs/monitoring.md lacks %s", name)
 			}
 		}
 	}
@@ -38,7 +38,7 @@ func TestMetricsAreInTheDocs(t *testing.T) {
 	}
 	for _, name := range regexp.MustCompile("`(wikiveil_[a-z_]+)").FindAllStringSubmatch(string(page), -1) {
 		if !exist[name[1]] {
-			t.Errorf("docs/operations.md has %s, which doesn't exist", name[1])
+			t.Errorf("docs/monitoring.md has %s, which doesn't exist", name[1])
 		}
 	}
 }
