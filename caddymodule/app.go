@@ -16,6 +16,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -94,7 +95,7 @@ type App struct {
 	clock        *sharedClock
 	keys         *keyRing
 	blocks       *blocks.List
-	book         *recordBook // nil: nothing is remembered, or it's in use elsewhere
+	book         *recordBook // nil: nothing is remembered
 	desk         *desk       // nil: nobody asked for it
 	deskMu       sync.Mutex
 	held         pool.Held // but for what look-ups use
@@ -285,7 +286,7 @@ func (a *App) Start() error {
 	if err := a.keys.start(a.dataDir()); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
 	}
-	if err := a.starting.open(); inUse(err) {
+	if err := a.starting.open(); errors.Is(err, openbolt.ErrInUse) {
 		return fmt.Errorf("wikiveil: %w; is another edge running with the same data_dir?", err)
 	} else if err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 // they sign with, and which confirmations were used.
 type confirmations struct {
 	ring     *keyRing
-	nonces   confirm.Nonces
+	nonces   confirm.Nonces // nil before the start
 	current  atomic.Pointer[flowKeys]
 	renewing sync.Mutex
 }
@@ -33,19 +33,22 @@ type flowKeys struct {
 	grants *exempt.Keys
 }
 
-// openConfirmations returns the app's, opened by the first who needs them.
-func (a *App) openConfirmations() (*confirmations, error) {
+// confirmations returns the app's. Their nonces are opened when it starts.
+func (a *App) confirmations() *confirmations {
 	a.consents.mu.Lock()
 	defer a.consents.mu.Unlock()
 	if a.consents.confirming != nil {
-		return a.consents.confirming, nil
+		return a.consents.confirming
 	}
-	nonces, err := a.openNonces()
-	if err != nil {
-		return nil, fmt.Errorf("opening the record of confirmations: %w", err)
-	}
-	a.consents.confirming = &confirmations{ring: a.keys, nonces: nonces}
-	return a.consents.confirming, nil
+	c := &confirmations{ring: a.keys}
+	a.consents.confirming = c
+	a.onStart(func() (err error) {
+		if c.nonces, err = a.openNonces(); err != nil {
+			return fmt.Errorf("opening the record of confirmations: %w", err)
+		}
+		return nil
+	})
+	return c
 }
 
 // keys returns the keys to sign with now.

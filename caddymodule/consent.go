@@ -101,18 +101,14 @@ type keyedSite struct {
 
 // newConsentSite makes the pages. More is what the wiki's own site knows and the consent origin doesn't need.
 func (a *App) newConsentSite(origins ConsentOrigins, more exempt.Config) (*consentSite, error) {
-	confirming, err := a.openConfirmations()
-	if err != nil {
-		return nil, err
-	}
 	more.Declared = a.consentTools
 	more.HTTPS = isHTTPS
 	more.Count = func(outcome string) { a.metrics.consents.WithLabelValues(outcome).Inc() }
 	if origins.DeveloperConsent {
 		more.Localhost = exempt.LocalKinds()
 	}
-	s := &consentSite{origins: origins, confirming: confirming, config: more}
-	_, err = s.site()
+	s := &consentSite{origins: origins, confirming: a.confirmations(), config: more}
+	_, err := s.make(confirm.NewMemoryNonces(1)) // tells what is wrong; the app's own are opened when it starts
 	return s, err
 }
 
@@ -130,18 +126,28 @@ func (s *consentSite) site() (*keyedSite, error) {
 	if current := s.current.Load(); current != nil && current.keys == keys {
 		return current, nil
 	}
+	renewed, err := s.make(s.confirming.nonces)
+	if err == nil {
+		s.current.Store(renewed)
+	}
+	return renewed, err
+}
+
+func (s *consentSite) make(nonces confirm.Nonces) (*keyedSite, error) {
+	keys, err := s.confirming.keys()
+	if err != nil {
+		return nil, err
+	}
 	config := s.config
 	config.Browsers, config.Keys = keys.flows, keys.grants
-	if config.Flow, err = s.origins.flow(keys, s.confirming.nonces); err != nil {
+	if config.Flow, err = s.origins.flow(keys, nonces); err != nil {
 		return nil, err
 	}
 	made, err := exempt.New(config)
 	if err != nil {
 		return nil, err
 	}
-	renewed := &keyedSite{keys, made}
-	s.current.Store(renewed)
-	return renewed, nil
+	return &keyedSite{keys, made}, nil
 }
 
 // serve answers with one of the site's two sets of pages.

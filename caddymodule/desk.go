@@ -58,7 +58,7 @@ func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
 	if a.desk != nil {
 		return a.desk, nil
 	}
-	d := &desk{book: a.book, keys: a.keys}
+	d := &desk{book: a.book, keys: a.keys, confirming: a.consents.confirming}
 	if d.log, err = openAuditLog(ctx, &a.lookups, a); err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
@@ -67,9 +67,6 @@ func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
 		return nil, fmt.Errorf("opening the quotas: %w", err)
 	}
 	if d.quotas, err = access.NewQuotas(counts, d.log.keys.Quotas(), a.Quota.limits()); err != nil {
-		return nil, err
-	}
-	if d.confirming, err = a.openConfirmations(); err != nil {
 		return nil, err
 	}
 	a.desk = d

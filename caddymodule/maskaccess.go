@@ -172,6 +172,7 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 		}
 		users = access.Fixed{ID: authenticatedUser, Rights: rights}
 	}
+	c.app.confirmations() // opened before the desk
 	c.app.onStart(func() (err error) {
 		if c.desk, err = c.app.openDesk(ctx); err == nil && users != nil {
 			c.gate = &access.Gate{Users: users, Quotas: c.desk.quotas}

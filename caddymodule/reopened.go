@@ -10,6 +10,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/internal/health"
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/internal/reopen"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
@@ -21,7 +22,8 @@ import (
 func openFile[T io.Closer](name, effect string, open func() (T, error)) (*reopen.Store[T], *health.Part, error) {
 	part := health.Watch(name, effect, pooledLogger())
 	store, err := reopen.Open(reopen.Config[T]{
-		Open: open, Fatal: inUse, Health: part,
+		Open: open, Health: part,
+		Fatal:  func(err error) bool { return errors.Is(err, openbolt.ErrInUse) },
 		Broken: func(err error) bool { return errors.Is(err, boltfile.ErrDamaged) },
 	})
 	return store, part, err

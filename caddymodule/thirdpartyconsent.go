@@ -26,6 +26,7 @@ func init() {
 type ThirdPartyConsent struct {
 	ConsentOrigins
 
+	app  *App
 	site *consentSite
 }
 
@@ -43,6 +44,7 @@ func (h *ThirdPartyConsent) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	h.app = app
 	if err := app.consents.agree(h.ConsentOrigins); err != nil {
 		return fmt.Errorf("third_party_consent: %w", err)
 	}
@@ -54,6 +56,9 @@ func (h *ThirdPartyConsent) Provision(ctx caddy.Context) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it.
 func (h *ThirdPartyConsent) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if !h.app.started(r) {
+		return refusedStarting.answer(w)
+	}
 	return h.site.serve(w, r, (*exempt.Site).Consent)
 }
 

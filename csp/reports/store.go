@@ -3,11 +3,13 @@ package reports
 import (
 	"context"
 	"errors"
+
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 )
 
 // Errors of stores, for callers to test for.
 var (
-	ErrInUse       = errors.New("the reports' file is in use by another process")
+	ErrInUse       = openbolt.ErrInUse
 	ErrUnavailable = errors.New("the reports' store can't be reached")
 )
 

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
 )
 
@@ -20,7 +21,7 @@ const keepDays = 7
 // Errors of a file of counts, for callers to test for.
 var (
 	ErrDamaged = errors.New("file of the quotas is damaged")
-	ErrInUse   = errors.New("file of the quotas is in use by another process")
+	ErrInUse   = openbolt.ErrInUse
 )
 
 // daysBucket holds a bucket for each day, in it each key's count: u32, big-endian.

@@ -3,6 +3,8 @@ package audit
 import (
 	"errors"
 	"iter"
+
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 )
 
 // A Store holds one log: its records by their sequence, and a state. All bytes are
@@ -28,7 +30,7 @@ var (
 	// ErrDamaged: the file can't be read as what it should be. It is left as it is.
 	ErrDamaged = errors.New("audit log is damaged")
 	// ErrInUse: another process has the file open.
-	ErrInUse = errors.New("audit log is in use by another process")
+	ErrInUse = openbolt.ErrInUse
 	// ErrWrongKeys: the log was begun with other keys.
 	ErrWrongKeys = errors.New("the keys are not those the audit log was begun with")
 	// ErrPruned: what was asked for is older than what is kept.

@@ -34,7 +34,7 @@ const (
 )
 
 // ErrInUse: another process has the directory.
-var ErrInUse = errors.New("record store is in use by another process")
+var ErrInUse = openbolt.ErrInUse
 
 var errFileClosed = errors.New("file is closed")
 
