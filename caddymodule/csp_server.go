@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"reflect"
 	"slices"
 	"sync"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/caddyprivate"
 	"github.com/wikiveil/wikiveil/csp/bare"
 )
 
@@ -109,15 +109,13 @@ func (a *App) openServer(ctx caddy.Context) (limit int, err error) {
 
 // addListener puts a CSPListener behind the server's others, unless the config has one.
 func (s *cspServers) addListener(server *caddyhttp.Server) error {
-	// They are loaded before the routes that the handler is in. Caddy has no other way to see or add one.
-	field := reflect.ValueOf(server).Elem().FieldByName("listenerWrappers")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[[]caddy.ListenerWrapper]() {
+	wrappers := caddyprivate.ListenerWrappers(server)
+	if wrappers == nil {
 		if s.listeners[server] {
 			return nil
 		}
 		return errOtherCaddy
 	}
-	wrappers := (*[]caddy.ListenerWrapper)(field.Addr().UnsafePointer())
 	if own := slices.IndexFunc(*wrappers, isListener("caddy.listeners.csp")); own >= 0 {
 		if slices.ContainsFunc((*wrappers)[own:], isListener("caddy.listeners.tls")) {
 			return errBeforeTLS

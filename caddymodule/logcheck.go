@@ -5,25 +5,26 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"reflect"
 	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/caddyprivate"
 )
 
 // checkLogs refuses a config with a log that is neither masked nor said to be raw. It reports whether
 // Go's own log is one of them.
 func checkLogs(ctx caddy.Context) (hasSink bool, err error) {
-	logs, err := openLogs(ctx)
+	logs, err := caddyprivate.Logs(ctx)
 	if err != nil {
 		return false, fmt.Errorf("can't tell whether the logs are masked: %w", err)
 	}
 	var errs []error
 	for _, log := range logs {
-		hasSink = hasSink || log.name == sinkName
-		errs = append(errs, log.check())
+		hasSink = hasSink || log.Name == caddyprivate.Sink
+		errs = append(errs, checkLog(log))
 	}
 	if err := errors.Join(errs...); err != nil {
 		restoreLogs()
@@ -32,32 +33,32 @@ func checkLogs(ctx caddy.Context) (hasSink bool, err error) {
 	return hasSink, nil
 }
 
-func (l openLog) check() error {
+func checkLog(l caddyprivate.Log) error {
 	var problem string
 	switch {
-	case l.encoder == reflect.TypeFor[*RawEncoder]() || l.core == "zapcore.nopCore": // allowed, or thrown away
+	case caddyprivate.EncodedBy[*RawEncoder](l) || l.Core == "zapcore.nopCore": // allowed, or thrown away
 		return nil
-	case l.encoder != reflect.TypeFor[*MaskedEncoder]():
+	case !caddyprivate.EncodedBy[*MaskedEncoder](l):
 		problem = "is not masked"
-	case l.core == "*zapcore.ioCore" || l.core == "*zapcore.sampler":
+	case l.Core == "*zapcore.ioCore" || l.Core == "*zapcore.sampler":
 		return nil
 	default:
 		problem = "has a core of its own, which is not masked"
 	}
-	what := fmt.Sprintf("the log %q", l.name)
-	if l.file != "" {
-		what += " to " + l.file
+	what := fmt.Sprintf("the log %q", l.Name)
+	if l.File != "" {
+		what += " to " + l.File
 	}
-	return fmt.Errorf("%s %s and would hold addresses of clients; %s", what, problem, l.wayOut())
+	return fmt.Errorf("%s %s and would hold addresses of clients; %s", what, problem, wayOut(l.Name))
 }
 
 // wayOut says what to write, as the Caddyfile has it.
-func (l openLog) wayOut() string {
-	block := "log"
-	switch {
-	case l.name == caddy.DefaultLoggerName:
+func wayOut(log string) string {
+	var block string
+	switch log {
+	case caddy.DefaultLoggerName:
 		block = `the global option log { format masked }, in JSON "encoder": {"format": "masked"} in logging.logs.default,`
-	case l.name == sinkName:
+	case caddyprivate.Sink:
 		block = `"encoder": {"format": "masked"} in logging.sink`
 	default:
 		block = "format masked in its log block"

@@ -1,13 +1,15 @@
 package caddymodule
 
 import (
-	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/caddyprivate"
 )
 
 func init() {
@@ -23,7 +25,7 @@ func init() {
 //
 // It can't fail: where a newer Caddy doesn't let it, the config is refused when it's provisioned.
 func maskDefaultLog(h httpcaddyfile.Helper) {
-	options := helperOptions(&h)
+	options := caddyprivate.Options(&h)
 	logs, _ := h.Option("log").([]httpcaddyfile.ConfigValue)
 	if options == nil || hasDefaultLog(logs) {
 		return
@@ -41,23 +43,8 @@ func masksDefaultLog[T any](parse func(httpcaddyfile.Helper) (T, error)) func(ht
 	}
 }
 
-// helperOptions returns the global options, which a Helper lets directives read one by one, but not add to.
-func helperOptions(h *httpcaddyfile.Helper) map[string]any {
-	options := reflect.ValueOf(h).Elem().FieldByName("options")
-	if !options.IsValid() || options.Type() != reflect.TypeFor[map[string]any]() {
-		return nil
-	}
-	return *(*map[string]any)(options.Addr().UnsafePointer())
-}
-
 func hasDefaultLog(logs []httpcaddyfile.ConfigValue) bool {
-	for _, log := range logs {
-		if v := reflect.ValueOf(log.Value); v.Kind() == reflect.Struct && v.FieldByName("name").Kind() == reflect.String &&
-			v.FieldByName("name").String() == caddy.DefaultLoggerName {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(logs, func(log httpcaddyfile.ConfigValue) bool { return caddyprivate.LogName(log) == caddy.DefaultLoggerName })
 }
 
 // defaultLogDirective shows us what Caddy makes of the global option, whose type it keeps to itself. It stands

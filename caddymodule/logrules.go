@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/caddyprivate"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/masklog"
@@ -22,7 +23,7 @@ import (
 func logRules(ctx caddy.Context, label *string) *masklog.Rules {
 	servers := make(map[netip.Addr]struct{})
 	pages := privatePages{{prefix: "/.privacy/"}, {prefix: defaultMasksPath, whole: true}}
-	for _, raw := range configParts(ctx) {
+	for _, raw := range caddyprivate.Parts(ctx) {
 		var tree any
 		if json.Unmarshal(raw, &tree) == nil {
 			masklog.Servers(tree, servers)
