@@ -100,7 +100,7 @@ func startChromium(t *testing.T, a *authority) engine {
 
 func (c *chromium) open(t *testing.T, url string) {
 	t.Helper()
-	if _, err := chromedp.Run(c.ctx, chromedp.Evaluate[json.RawMessage](fmt.Sprintf("void location.assign(%q)", url))); err != nil {
+	if _, err := chromedp.Run(c.ctx, chromedp.Evaluate[json.RawMessage](fmt.Sprintf("void (window.left = true, location.assign(%q))", url))); err != nil {
 		t.Fatal(err)
 	}
 	c.settle(t, url)
@@ -110,7 +110,8 @@ func (c *chromium) open(t *testing.T, url string) {
 func (c *chromium) settle(t *testing.T, url string) {
 	t.Helper()
 	wait(t, url, func() bool {
-		raw, err := c.run("document.readyState === 'complete' && location.href !== 'about:blank'")
+		// The page before is complete, too, until the next one comes.
+		raw, err := c.run("document.readyState === 'complete' && location.href !== 'about:blank' && !window.left")
 		return err == nil && string(raw) == "true"
 	})
 }
