@@ -1,12 +1,17 @@
 export GOFLAGS += -buildvcs=false
 
-.PHONY: help build test bench fuzz demo
+.PHONY: help build quick test bench fuzz demo
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./wikiveil as xcaddy.json says
 	go run ./cmd/build
+
+quick: ## run formatting, vet and the tests that start no programs
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not as gofmt writes them'; exit 1; }
+	go vet -tags integration,evaluator ./...
+	go test -short ./...
 
 test: ## run all checks and tests, installing what they need (Debian, root)
 	@scripts/test

@@ -19,6 +19,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.etcd.io/bbolt"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -322,6 +323,7 @@ func copyFile(t *testing.T, from, to string) {
 // Each row is what somebody does who can write the disk but has no keys. The edge then
 // doesn't start, says what to do, and leaves the file as it is.
 func TestTamperedAuditIsRefused(t *testing.T) {
+	testutil.Slow(t)
 	const putBack = "it was left as it is: put the right file back."
 	const accept = "wikiveil audit accept-loss --config FILE --reason TEXT"
 	head := func(e *edge) string {

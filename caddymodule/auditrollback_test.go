@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -19,6 +20,7 @@ var receiptShown = regexp.MustCompile(`(?s)<label>Receipt <textarea [^>]*>(.*?)<
 // Case 29: a copy of audit.db from before a reveal is put back. The edge doesn't start; what its performer holds and
 // the head in the storage show it to `audit verify`, and the way out is written to the log.
 func TestCase29AuditPutBack(t *testing.T) {
+	testutil.Slow(t)
 	s := newRevealScene(t, revealOptions{seal: "local", gate: wikiGate, there: wikiGate})
 	mask := s.publish(s.wiki, writerAddr)
 	file := filepath.Join(filepath.Dir(runningLog(t).file), "audit.db")
@@ -133,6 +135,7 @@ func (f *follower) followShown(t *testing.T, saved publishedLogs) error {
 
 // Case 31: each reveal is written and counted, whatever was revealed that day.
 func TestCase31EachRevealCounts(t *testing.T) {
+	testutil.Slow(t)
 	s := newRevealScene(t, revealOptions{seal: "local", gate: wikiGate, there: wikiGate})
 	mask := s.publish(s.wiki, writerAddr)
 	checker := s.browser(checkerAddr, "checker")

@@ -10,10 +10,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 func TestToolsFileIsFollowed(t *testing.T) {
+	testutil.Slow(t)
 	maps, stats := jsonTool(t), jsonTool(t)
 	e := boardEdge(t, fileTool("maps", maps, ""))
 	e.wantAnswer(t, "maps/x", maps)

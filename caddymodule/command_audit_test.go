@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.etcd.io/bbolt"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -290,6 +291,7 @@ func TestAuditAdminRefusals(t *testing.T) {
 }
 
 func TestAuditFollowCommand(t *testing.T) {
+	testutil.Slow(t)
 	e := newEdge(t, auditSite(t, "127.0.0.1:1"))
 	site := "http://" + e.site
 	log := runningLog(t)

@@ -17,6 +17,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
@@ -343,6 +344,7 @@ func TestConsentRefusals(t *testing.T) {
 
 // Rotating keys, reloading and a declaration's change.
 func TestConsentLastsAndLapses(t *testing.T) {
+	testutil.Slow(t)
 	e := newConsentEdge(t, "{TOOL}", "revision 1")
 	b := e.reader()
 	b.grant("weather")
@@ -534,6 +536,7 @@ func TestConsentGivesBack(t *testing.T) {
 
 // The kill switch ends exemptions within seconds and without a reload.
 func TestConsentKillSwitch(t *testing.T) {
+	testutil.Slow(t)
 	e := newConsentEdge(t)
 	b := e.reader()
 	b.grant("weather")

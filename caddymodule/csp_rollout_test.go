@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/csp/rollout"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // rolloutCaddyfile is reportsSite with a rollout, as an operator has it.
@@ -81,6 +82,7 @@ func count(enforced map[string]bool) (n int) {
 }
 
 func TestRolloutGroups(t *testing.T) {
+	testutil.Slow(t)
 	wiki := newApp(t, nil)
 	clients := manyClients()
 	e := newEdge(t, rolloutCaddyfile("report", wiki))
@@ -200,6 +202,7 @@ func TestRolloutByCommand(t *testing.T) {
 
 // Another node changes the rollout in the storage that both share.
 func TestRolloutFollowsOtherNodes(t *testing.T) {
+	testutil.Slow(t)
 	wiki := newApp(t, nil)
 	e := newEdge(t, rolloutCaddyfile("enforce", wiki))
 	client := manyClients()[:1]

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/csp/bare"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 const ownAnswersSite = `{
@@ -53,6 +54,7 @@ func ownAnswersEdge(t *testing.T, servers string) (e *edge, a *app, plain string
 
 // Case 54: what the server answers by itself over HTTP/1.1 has a policy that lets nothing load.
 func TestCase54OwnAnswersOverHTTP1(t *testing.T) {
+	testutil.Slow(t)
 	for name, tt := range map[string]struct{ servers, before string }{
 		"no wrappers":      {"", ""},
 		"a wrapper before": {"listener_wrappers {\nproxy_protocol {\nallow 127.0.0.0/8\n}\ntls\n}", "PROXY TCP4 203.0.113.77 127.0.0.1 4711 443\r\n"},
@@ -103,6 +105,7 @@ func TestCase54OwnAnswersOverHTTP1(t *testing.T) {
 // Case 54: over HTTP/2 and HTTP/3, too, no address is too long for an answer with the policy, and one that is far too
 // long has no answer, or one without a body, which browsers replace by a page of their own.
 func TestCase54OwnAnswersOverTLS(t *testing.T) {
+	testutil.Slow(t)
 	e, a, _, roots := ownAnswersEdge(t, "")
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		config := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // damages are what can become of a file.
@@ -68,6 +70,7 @@ func rewrite(t *testing.T, path string, change func([]byte)) {
 // Case 48: a side file is damaged. What needs it answers 503, the rest goes on; the log and a metric say so, the file is left
 // as it is, and when it is moved away the part works again without a reload.
 func TestCase48DamagedSideFile(t *testing.T) {
+	testutil.Slow(t)
 	wiki := newApp(t, nil)
 	config := strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "csp strict", "csp {\nreports\nsite wiki.test\n}", 1)
 	get := func(t *testing.T, e *edge, method, path string) int {

@@ -6,10 +6,13 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // What one node stops, another forgets, even where the stop ends before it looks.
 func TestKillSwitchReachesNodes(t *testing.T) {
+	testutil.Slow(t)
 	maps, fresh, live, cdn := storedTool(t), storedTool(t), streamingTool(t), newCDN(t)
 	e := boardEdge(t, fileTool("maps", maps, ""), fileTool("fresh", fresh, `, "refresh": ["/r"]`), fileTool("live", live, `, "streams": ["events", "websocket"]`),
 		fileTool("lib", cdn, `, "kinds": ["script"], "executable": true, "mirror": [{"path": "/lib.js", "integrity": "`+pin(libScript)+`"}]`))

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 func TestKillSwitch(t *testing.T) {
+	testutil.Slow(t)
 	maps := jsonTool(t)
 	e := boardEdge(t, fileTool("maps", maps, ""))
 	e.wantAnswer(t, "maps/x", maps)
@@ -124,6 +126,7 @@ func TestKillSwitchOfAnAddress(t *testing.T) {
 // The kill switch acts though the storage fails, says so, survives a reload, and is stored
 // when the storage is back.
 func TestKillSwitchWithoutStorage(t *testing.T) {
+	testutil.Slow(t)
 	maps := jsonTool(t)
 	e := boardEdge(t, fileTool("maps", maps, ""))
 	stored := filepath.Join(e.dir, "storage", noticeboard.StateKey)

@@ -6,11 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // Chains of proxies, trusted and not, good and broken: whoever Caddy takes for the client is
 // masked, and no other hop's address passes either.
 func TestLeakOfProxyChains(t *testing.T) {
+	testutil.Slow(t)
 	const (
 		trusted = "trusted_proxies static " + leakRange + " 198.51.100.0/24"
 		strict  = "\ntrusted_proxies_strict"

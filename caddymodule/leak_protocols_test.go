@@ -6,10 +6,13 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // Clients of each protocol over TLS: a client has one mask in all of them, and no form leaks in any.
 func TestLeakByClientProtocol(t *testing.T) {
+	testutil.Slow(t)
 	e := newLeakEdge(t, leakConfig, "client_mask")
 	masks := make(map[netip.Addr]map[string]bool)
 	for _, protocol := range []string{"h1", "h2", "h3"} {

@@ -5,11 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // Every hostile form, of every kind of client, to an app behind every kind of upstream:
 // no byte of the address arrives, and the mask does.
 func TestLeakToUpstreams(t *testing.T) {
+	testutil.Slow(t)
 	e := newLeakEdge(t, leakConfig, "client_mask")
 	for _, u := range e.upstreams {
 		t.Run(u.name, func(t *testing.T) {
@@ -36,6 +39,7 @@ func TestLeakToUpstreams(t *testing.T) {
 }
 
 func TestLeakByNetworksMode(t *testing.T) {
+	testutil.Slow(t)
 	for _, mode := range []string{"xff", "off"} {
 		t.Run(mode, func(t *testing.T) {
 			e := newLeakEdge(t, leakConfig, "client_mask {\nnetworks "+mode+"\n}")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 )
 
@@ -32,6 +33,7 @@ var boxShown = regexp.MustCompile(`<textarea readonly[^>]*>([^<]*)</textarea>`)
 
 // The whole way: from the wiki's page to the address, sealed in each way, and with each way to know users.
 func TestReveal(t *testing.T) {
+	testutil.Slow(t)
 	files, recipients := newRecipients(t, 2)
 	sealed := strings.Join(recipients, " ")
 	for _, tt := range []struct {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // wikiveilCommand has this test binary be `wikiveil`, with the arguments that follow.
@@ -113,6 +115,7 @@ func (c *cluster) place() *edge {
 }
 
 func command(t *testing.T, e *edge, args ...string) *exec.Cmd {
+	testutil.Slow(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), wikiveilCommand+"=1", "XDG_CONFIG_HOME="+e.dir+"/xdg", "XDG_DATA_HOME="+e.dir+"/xdg")
 	return cmd

@@ -16,10 +16,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // Reloads that change what the proxy shares, some of which fail half-way, lose no request and leave nothing behind.
 func TestProxyReloadsUnderLoad(t *testing.T) {
+	testutil.Slow(t)
 	ignore := goleak.IgnoreCurrent()
 	tool, cdn := streamingTool(t), newCDN(t)
 	plain := newApp(t, func(w http.ResponseWriter, r *http.Request) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
@@ -91,6 +92,7 @@ func redisFrontConfig(f *redisFront, backend string) string {
 // Case 45: Redis is not there at the start, or hangs. The edge starts for reading at once, whatever the number of sites;
 // publishing waits, the log says why, once; and all works when Redis comes, without a reload.
 func TestCase45RedisAwayAtTheStart(t *testing.T) {
+	testutil.Slow(t)
 	server := redistest.Start(t, redistest.Durable...)
 	for _, mode := range []string{frontCloses, frontStalls} {
 		t.Run(mode, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 	"weak"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // descriptors counts the open files of this process.
@@ -21,6 +23,7 @@ func descriptors(t *testing.T) int {
 // Case 51: a config that was replaced goes, though its connections to the app were kept alive: nothing holds its App, and its
 // descriptors are closed.
 func TestCase51OldConfigsGo(t *testing.T) {
+	testutil.Slow(t)
 	const reloads = 20
 	wiki := newApp(t, nil)
 	site := func(host string) string {

@@ -13,11 +13,14 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // A hundred reloads under load, with two sites that share one app: no request fails, masks
 // stay, counters go on, and nothing is left behind.
 func TestReloadsUnderLoad(t *testing.T) {
+	testutil.Slow(t)
 	const reloads = 100
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() {

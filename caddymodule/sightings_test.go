@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
@@ -310,6 +311,7 @@ func TestDamagedSightings(t *testing.T) {
 
 // A config is validated beside a running edge, which has the files; a second edge with them does not start.
 func TestFilesInUse(t *testing.T) {
+	testutil.Slow(t)
 	wiki := newApp(t, nil)
 	config := strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "csp strict", `csp strict {
 		reports

@@ -11,11 +11,14 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // Case 49: the storage hangs, as a network file system does whose server is gone: every file of it that is read blocks whoever
 // opens it. Traffic goes on, it is logged and counted, a change and a reload that need the storage fail with the reason, and the edge ends.
 func TestCase49StorageHangs(t *testing.T) {
+	testutil.Slow(t)
 	wiki := newApp(t, nil)
 	config := `{
 		{GLOBAL}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // transcript asks for a tool's transcript until there is one.
@@ -134,6 +135,7 @@ func (e *edge) etag(t *testing.T) string {
 }
 
 func TestToolsVerifyCommand(t *testing.T) {
+	testutil.Slow(t)
 	tool := jsonTool(t)
 	e := boardEdge(t, fileTool("maps", tool, `, "kinds": ["data", "img"]`), fileTool("named", tool, `, "pseudonym": true, "personal": "some"`))
 	_, first := e.transcript(t, "maps")
@@ -307,6 +309,7 @@ func (e *edge) reloadSite(t *testing.T, caddyfile string) {
 // Two sites share a canary unless tools could tell them apart; a restart continues the
 // chain; many reloads leave nothing behind.
 func TestCanaryOverReloads(t *testing.T) {
+	testutil.Slow(t)
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, ignore,

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -35,6 +36,7 @@ func (e *edge) metrics(t *testing.T) string {
 // A client's limit is the mask's, and neither a reload nor a change of the noticeboard takes
 // back what was counted.
 func TestToolLimitsOverReloads(t *testing.T) {
+	testutil.Slow(t)
 	maps := jsonTool(t)
 	e := boardEdge(t, fileTool("maps", maps, ""))
 	e.load(t, limitedSite("client_limit 3/1h"))

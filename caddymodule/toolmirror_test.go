@@ -12,6 +12,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -183,6 +184,7 @@ func TestMirrorWholeEdge(t *testing.T) {
 
 // Files stay over reloads and restarts, whatever the service does.
 func TestMirrorOverRestarts(t *testing.T) {
+	testutil.Slow(t)
 	cdn := newCDN(t)
 	e := newEdge(t, mirrorSite(cdn, pin(libScript), "mirror_dir {DIR}/mirrors"))
 	e.waitForFile(t, "/.tools/lib/lib.js", "script", libScript)
@@ -229,6 +231,7 @@ func TestMirrorWithWrongPin(t *testing.T) {
 
 // A mirror that comes with the followed file is fetched without any request for it.
 func TestMirrorInToolsFile(t *testing.T) {
+	testutil.Slow(t)
 	cdn := newCDN(t)
 	e := boardEdge(t, fileTool("maps", cdn, ""))
 	writeTools(t, e.dir, fileTool("lib", cdn, fmt.Sprintf(`, "kinds": ["font"], "mirror": [{"path": "/a.woff2", "integrity": %q}]`, pin(libFont))))

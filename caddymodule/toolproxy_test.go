@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -147,6 +148,7 @@ func TestMirrorServedAfterCleanup(t *testing.T) {
 // The noticeboard changes with each of many reloads under load: a tool that stays answers each
 // request, and is held by the last config alone.
 func TestToolsOverReloadsUnderLoad(t *testing.T) {
+	testutil.Slow(t)
 	tool, wiki := jsonTool(t), newApp(t, nil)
 	config := func(n int) string {
 		limitless := strings.Replace(toolsConfig(tool, wiki, ""), "allow_loopback", "allow_loopback\nlimit 1000000/1s\nclient_limit 1000000/1s", 1)

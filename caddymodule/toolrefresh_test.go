@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // refreshedConfig has a tool of which the given paths are refreshed.
@@ -56,6 +58,7 @@ func (a *app) got(t *testing.T, n int) map[string]int {
 // What is declared is asked for without any reader, goes on over reloads without being asked
 // for anew, and after a stop of the kill switch, which forgets it, again.
 func TestToolRefresh(t *testing.T) {
+	testutil.Slow(t)
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
@@ -123,6 +126,7 @@ func TestToolRefresh(t *testing.T) {
 
 // A tool that the followed file brings is refreshed though no reader asks for anything.
 func TestToolRefreshFollowsTheNoticeboard(t *testing.T) {
+	testutil.Slow(t)
 	tool := storedTool(t)
 	e := boardEdge(t)
 	if n := len(tool.take()); n != 0 {

@@ -15,3 +15,11 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// Slow leaves a test out of `make quick` (go test -short): one that starts programs, or takes more than a second or two.
+func Slow(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out by -short")
+	}
+}

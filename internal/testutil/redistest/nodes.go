@@ -28,6 +28,7 @@ func (n *Node) URL() string { return "redis://" + n.Addr }
 // StartNode starts a server with a configuration file of these lines; {PORT} and {DIR} in them are its own.
 func StartNode(t testing.TB, lines ...string) *Node {
 	t.Helper()
+	testutil.Slow(t)
 	for range 10 {
 		n := &Node{Addr: freeAddr(t), t: t}
 		if n.start(lines) {

@@ -35,6 +35,7 @@ func init() { logging.Disable() } // a server that is killed on purpose would fi
 // Start starts a server, which ends with the test. One that can't be started fails the test.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	testutil.Slow(t)
 	dir, err := os.MkdirTemp("", "redis") // a socket's path must be short, unlike t.TempDir
 	if err != nil {
 		t.Fatal(err)
