@@ -11,8 +11,8 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
-	"github.com/wikiveil/wikiveil/csp/confirm/redisnonces"
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 )
 
@@ -20,7 +20,7 @@ import (
 // they sign with, and which confirmations were used.
 type confirmations struct {
 	ring     *keyRing
-	nonces   confirm.Nonces // nil before the start
+	nonces   kv.Store // nil before the start
 	current  atomic.Pointer[flowKeys]
 	renewing sync.Mutex
 }
@@ -118,33 +118,29 @@ func clientsOf(r *http.Request) []string {
 	return groups
 }
 
-// noncesPool keeps the nonces over config reloads.
-var noncesPool = pool.New[confirm.Nonces]("nonces")
-
-// maxNonces bears 800 confirmations a minute; they take some 26 MB then.
-const maxNonces = 1 << 16
+// maxNonces bears 800 confirmations a minute, in some 26 MB then.
+const maxNonces = 1 << 17
 
 // openNonces opens them where several nodes share their sightings, so in Redis, or in memory.
-func (a *App) openNonces() (confirm.Nonces, error) {
-	if a.Sightings != nil && a.Sightings.Redis != nil {
-		place := a.Sightings.Redis
-		return noncesPool.Acquire(&a.lookups, place.hash(), func(own *pool.Held) (confirm.Nonces, error) { return openRedisNonces(own, place) })
+func (a *App) openNonces() (kv.Store, error) {
+	if a.redis() == nil {
+		return stores.Acquire(&a.lookups, "memory", pool.Closing(func() (kv.Store, error) { return kv.NewMemory(maxNonces), nil }))
 	}
-	return noncesPool.Acquire(&a.lookups, "memory", func(*pool.Held) (confirm.Nonces, error) { return confirm.NewMemoryNonces(maxNonces), nil })
-}
-
-func openRedisNonces(own *pool.Held, place *RedisConfig) (confirm.Nonces, error) {
-	client, err := redisclient.Open(place.resolve())
+	key, open, err := a.store("nonces", "")
 	if err != nil {
 		return nil, err
 	}
-	own.Add(client.Close)
-	opened := redisnonces.New(client, "")
-	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
-	defer cancel()
-	// Where Redis is away it begins to remember with the first confirmation.
-	if err := opened.Start(ctx); redisclient.Unfit(err) {
-		return nil, err
-	}
-	return opened, nil
+	return stores.Acquire(&a.lookups, key, func(own *pool.Held) (kv.Store, error) {
+		nonces, err := pool.Closing(open)(own)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
+		defer cancel()
+		// Where Redis is away it begins to remember with the first confirmation.
+		if err := confirm.Begin(ctx, nonces); redisclient.Unfit(err) {
+			return nil, err
+		}
+		return nonces, nil
+	})
 }

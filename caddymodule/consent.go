@@ -12,6 +12,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 // ConsentOrigins are two origins, since scripts on the wiki's own can do and read all that its readers can.
@@ -30,11 +31,11 @@ type ConsentOrigins struct {
 
 // validate checks the origins.
 func (c *ConsentOrigins) validate() error {
-	_, err := c.flow(&flowKeys{flows: new(confirm.Keys)}, confirm.NewMemoryNonces(1))
+	_, err := c.flow(&flowKeys{flows: new(confirm.Keys)}, kv.NewMemory(1))
 	return err
 }
 
-func (c *ConsentOrigins) flow(keys *flowKeys, nonces confirm.Nonces) (*confirm.Flow, error) {
+func (c *ConsentOrigins) flow(keys *flowKeys, nonces kv.Store) (*confirm.Flow, error) {
 	return confirm.New(confirm.Config{Purpose: "exempt", Wiki: c.Wiki, Origin: c.Origin, Keys: keys.flows, Clients: clientsOf, Nonces: nonces})
 }
 
@@ -108,7 +109,7 @@ func (a *App) newConsentSite(origins ConsentOrigins, more exempt.Config) (*conse
 		more.Localhost = exempt.LocalKinds()
 	}
 	s := &consentSite{origins: origins, confirming: a.confirmations(), config: more}
-	_, err := s.make(confirm.NewMemoryNonces(1)) // tells what is wrong; the app's own are opened when it starts
+	_, err := s.make(kv.NewMemory(1)) // tells what is wrong; the app's own are opened when it starts
 	return s, err
 }
 
@@ -133,7 +134,7 @@ func (s *consentSite) site() (*keyedSite, error) {
 	return renewed, err
 }
 
-func (s *consentSite) make(nonces confirm.Nonces) (*keyedSite, error) {
+func (s *consentSite) make(nonces kv.Store) (*keyedSite, error) {
 	keys, err := s.confirming.keys()
 	if err != nil {
 		return nil, err

@@ -507,7 +507,7 @@ func TestConsentNoncesInRedis(t *testing.T) {
 	e := newConsentEdge(t, "{APPOPTIONS}", "sightings {\nredis "+redis.URL+"\n}")
 	time.Sleep(6 * time.Second) // Redis remembers from its first question on, by a clock that may be ahead
 	e.reader().grant("weather")
-	if got := redis.Command("EXISTS", "wikiveil:{nonces}:since"); got != "1" {
+	if got := redis.Command("EXISTS", "{wikiveil:nonces:}since"); got != "1" {
 		t.Errorf("Redis has no nonces: %s", got)
 	}
 	b := e.reader()

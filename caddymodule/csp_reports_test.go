@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -456,7 +455,7 @@ func TestReportsInRedis(t *testing.T) {
 	}
 	client := redis.NewClient(options)
 	defer client.Close()
-	keys, err := client.Keys(t.Context(), "wikiveil:csp-reports:*").Result()
+	keys, err := client.Keys(t.Context(), "{wikiveil:csp-reports/*").Result()
 	if err != nil || len(keys) != 2 {
 		t.Errorf("keys %q, %v", keys, err)
 	}
@@ -471,14 +470,12 @@ func TestReportsInRedis(t *testing.T) {
 func TestFailedReloadKeepsReports(t *testing.T) {
 	wiki := newApp(t, nil)
 	e := reportsEdge(t, "site wiki\nreports {\nkeep 90d\n}", wiki)
-	var store keptDays
 	app, err := runningApp()
 	if err != nil {
 		t.Fatal(err)
 	}
 	settled(t, app)
-	shared := app.cspSites.sites["wiki"].shared
-	store.Store, shared.store = shared.store, &store
+	kept := app.reportCollectors()["wiki"].Keep // the collector goes on over reloads
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -490,23 +487,12 @@ func TestFailedReloadKeepsReports(t *testing.T) {
 		if err := loadErr(t, e.expand(short+"http://"+taken.Addr().String()+" {\n bind 127.0.0.1\n}")); err == nil || !strings.Contains(err.Error(), "address already in use") {
 			t.Fatal(err)
 		}
-		if days := store.days.Load(); days != 0 {
+		if days := kept(); days != 90 {
 			t.Fatalf("reports are kept for %d days", days)
 		}
 	}
 	e.load(t, e.expand(short))
-	eventually(t, "2 days", func() bool { return store.days.Load() == 2 })
+	eventually(t, "2 days", func() bool { return kept() == 2 })
 	e.load(t, strings.Replace(short, "keep 2d", "keep 9d", 1))
-	eventually(t, "9 days", func() bool { return store.days.Load() == 9 })
-}
-
-// keptDays sees what a store is told to keep.
-type keptDays struct {
-	reports.Store
-	days atomic.Int64
-}
-
-func (s *keptDays) SetKeep(days int) {
-	s.days.Store(int64(days))
-	s.Store.(reports.Keeper).SetKeep(days)
+	eventually(t, "9 days", func() bool { return kept() == 9 })
 }

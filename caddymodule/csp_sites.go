@@ -31,8 +31,7 @@ type cspSite struct {
 	name       string
 	options    []byte // as JSON: directives of one name must agree
 	collector  *reports.Collector
-	shared     *reportCollector // which collector is of
-	keepDays   int              // that its reports are kept
+	keepDays   int // that its reports are kept
 	groups     *rollout.Groups
 	configured rollout.Share
 	book       *rollout.Book
@@ -80,10 +79,10 @@ func (a *App) startCSPSite(ctx caddy.Context, c *CSP, site *cspSite) (err error)
 		}
 	}
 	if c.Reports != nil {
-		if site.shared, err = a.openCollector(c, s.secret); err != nil {
+		if site.collector, err = a.openCollector(c, s.secret); err != nil {
 			return fmt.Errorf("opening the reports of %s: %w", c.Site, err)
 		}
-		site.collector, site.keepDays = site.shared.Collector, c.Reports.keepDays()
+		site.keepDays = c.Reports.keepDays()
 	}
 	if c.Rollout == "" {
 		return nil
@@ -130,8 +129,8 @@ func (s *cspSites) rollouts() []*cspSite {
 // won has reports kept as the config says that is in use now, and keeps the steps that it is.
 func (s *cspSites) won(logger *zap.Logger) {
 	for _, site := range s.sites {
-		if site.shared != nil {
-			site.shared.keep(site.keepDays)
+		if site.collector != nil {
+			site.collector.SetKeep(site.keepDays)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)

@@ -3,12 +3,10 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
-	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
@@ -46,9 +44,6 @@ type desk struct {
 	confirming *confirmations // the app's
 }
 
-// quotaCounts are in use over config reloads.
-var quotaCounts = pool.New[access.Counts]("quotas")
-
 var errNoSightings = errors.New("masks can't be looked up where nothing is recorded: set `sightings` in the wikiveil global option")
 
 // openDesk returns the app's desk, opened by the first site that needs it.
@@ -62,7 +57,11 @@ func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
 	if d.log, err = openAuditLog(ctx, &a.lookups, a); err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
-	counts, err := a.openCounts()
+	key, open, err := a.store("quotas", "look-ups and reveals get 503")
+	if err != nil {
+		return nil, err
+	}
+	counts, err := stores.Acquire(&a.lookups, key, pool.Closing(open))
 	if err != nil {
 		return nil, fmt.Errorf("opening the quotas: %w", err)
 	}
@@ -71,28 +70,4 @@ func (a *App) openDesk(ctx caddy.Context) (_ *desk, err error) {
 	}
 	a.desk = d
 	return d, nil
-}
-
-// openCounts opens the counts where the sightings are: in Redis, or in a file.
-func (a *App) openCounts() (access.Counts, error) {
-	var key string
-	var open func() (access.Counts, error)
-	if place := a.Sightings.Redis; place != nil {
-		key = place.hash()
-		open = func() (access.Counts, error) {
-			client, err := redisclient.Open(place.resolve())
-			if err != nil {
-				return nil, err
-			}
-			return access.NewRedisCounts(client), nil
-		}
-	} else {
-		file, err := filepath.Abs(filepath.Join(a.dataDir(), "quotas.db"))
-		if err != nil {
-			return nil, err
-		}
-		key = "bbolt " + file
-		open = func() (access.Counts, error) { return openFileCounts(file) }
-	}
-	return quotaCounts.Acquire(&a.lookups, key, pool.Closing(open))
 }

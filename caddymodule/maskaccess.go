@@ -15,6 +15,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
@@ -101,7 +102,7 @@ func (c *MaskAccess) validate(adapting bool) error {
 		return err
 	}
 	if c.Reveal != nil {
-		_, err := c.makeFlow(new(confirm.Keys), confirm.NewMemoryNonces(1))
+		_, err := c.makeFlow(new(confirm.Keys), kv.NewMemory(1))
 		return err
 	}
 	return nil
@@ -220,7 +221,7 @@ func (c *MaskAccess) flow() (*confirm.Flow, error) {
 	return c.makeFlow(keys.flows, c.desk.confirming.nonces)
 }
 
-func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces confirm.Nonces) (*confirm.Flow, error) {
+func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces kv.Store) (*confirm.Flow, error) {
 	return confirm.New(confirm.Config{
 		Purpose: "reveal", Wiki: c.Reveal.Wiki, Origin: c.Reveal.Origin, Keys: keys, Clients: clientsOf, Nonces: nonces,
 	})

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
@@ -85,7 +86,7 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 	}
 	h.logger = ctx.Logger()
 	// Pages need the flow's origins alone.
-	flow, err := h.makeFlow(new(confirm.Keys), confirm.NewMemoryNonces(1))
+	flow, err := h.makeFlow(new(confirm.Keys), kv.NewMemory(1))
 	if err != nil {
 		return fmt.Errorf("mask_reveal: %w", err)
 	}

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
-	"time"
 
-	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/internal/health"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/internal/reopen"
-	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
@@ -27,76 +23,6 @@ func openFile[T io.Closer](name, effect string, open func() (T, error)) (*reopen
 		Broken: func(err error) bool { return errors.Is(err, boltfile.ErrDamaged) },
 	})
 	return store, part, err
-}
-
-// fileCounts are the quotas in a file.
-type fileCounts struct{ *reopen.Store[access.Counts] }
-
-func openFileCounts(path string) (access.Counts, error) {
-	store, _, err := openFile("quotas", "look-ups and reveals get 503", func() (access.Counts, error) { return access.OpenBolt(path) })
-	if err != nil {
-		return nil, err
-	}
-	return fileCounts{store}, nil
-}
-
-// Take implements [access.Counts].
-func (c fileCounts) Take(ctx context.Context, day, key string, n, limit int) (count int, ok bool, err error) {
-	err = c.Use(func(counts access.Counts) error {
-		count, ok, err = counts.Take(ctx, day, key, n, limit)
-		return err
-	})
-	return count, ok, err
-}
-
-// fileReports are a site's reports in a file.
-type fileReports struct {
-	*reopen.Store[reports.Store]
-	keep *atomic.Int64
-}
-
-func openFileReports(name, path string, keep int, passed func() time.Time) (reports.Store, error) {
-	days := new(atomic.Int64)
-	days.Store(int64(keep))
-	store, _, err := openFile("csp-reports/"+name, "reports of this site are counted in memory; forecasts and the rollout's plot get 503", func() (reports.Store, error) {
-		return reports.OpenBolt(path, int(days.Load()), passed)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return fileReports{store, days}, nil
-}
-
-// use is Use with the error that a collector counts on in memory after.
-func (s fileReports) use(do func(reports.Store) error) error {
-	var result error
-	if err := s.Use(func(store reports.Store) error { result = do(store); return result }); err != nil && result == nil {
-		return fmt.Errorf("%w: %v", reports.ErrUnavailable, err) // not %w: that it is damaged is told already
-	}
-	return result
-}
-
-// Load implements [reports.Store].
-func (s fileReports) Load(ctx context.Context, first, last string) (days map[string][]byte, err error) {
-	err = s.use(func(store reports.Store) error {
-		days, err = store.Load(ctx, first, last)
-		return err
-	})
-	return days, err
-}
-
-// Update implements [reports.Store].
-func (s fileReports) Update(ctx context.Context, day string, change func([]byte) ([]byte, error)) error {
-	return s.use(func(store reports.Store) error { return store.Update(ctx, day, change) })
-}
-
-// SetKeep implements [reports.Keeper].
-func (s fileReports) SetKeep(days int) {
-	s.keep.Store(int64(days))
-	s.Use(func(store reports.Store) error {
-		store.(reports.Keeper).SetKeep(days)
-		return nil
-	})
 }
 
 // fileSightings are the records in files.
@@ -157,10 +83,5 @@ func (s fileSightings) Incarnation() (n uint64) {
 	return n
 }
 
-// Interface guards
-var (
-	_ access.Counts   = fileCounts{}
-	_ reports.Store   = fileReports{}
-	_ reports.Keeper  = fileReports{}
-	_ sightings.Store = fileSightings{}
-)
+// Interface guard
+var _ sightings.Store = fileSightings{}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/reports"
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 func main() {
@@ -66,7 +67,7 @@ func serve(ctx context.Context, listen, file string, out io.Writer) (err error) 
 	if addr, err := netip.ParseAddrPort(listen); err != nil || !addr.Addr().IsLoopback() {
 		return fmt.Errorf("%q is not a loopback address with a port", listen)
 	}
-	store, err := reports.OpenBolt(file, 0, nil)
+	store, err := kv.OpenBolt(file, time.Now)
 	if err != nil {
 		return err
 	}

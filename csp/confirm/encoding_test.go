@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 func TestBind(t *testing.T) {
@@ -89,7 +91,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func newFuzzFlow(t testing.TB) *Flow {
-	flow, err := New(Config{"exempt", testWiki, testPort, testKeys(t, 1), func(*http.Request) []string { return []string{"client"} }, NewMemoryNonces(10)})
+	flow, err := New(Config{"exempt", testWiki, testPort, testKeys(t, 1), func(*http.Request) []string { return []string{"client"} }, kv.NewMemory(10)})
 	if err != nil {
 		t.Fatal(err)
 	}

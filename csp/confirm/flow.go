@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 // Config says what a flow is for. All of it is needed.
@@ -21,8 +23,9 @@ type Config struct {
 	// Clients returns what no script can choose of where a request comes from: the client's address, then
 	// the networks around it, from narrow to wide. They are only kept as keyed hashes. None is refused.
 	Clients func(*http.Request) []string
-	// Nonces is shared by all flows and outlives a reload of the configuration.
-	Nonces Nonces
+	// Nonces remember what was used. All flows share them, on all nodes, and they outlive a reload of the configuration.
+	// See [Begin].
+	Nonces kv.Store
 }
 
 // Flow takes a person from a wiki to a page that the wiki's scripts can't reach,
@@ -33,7 +36,7 @@ type Flow struct {
 	shared  bool
 	keys    *Keys
 	clients func(*http.Request) []string
-	nonces  Nonces
+	nonces  kv.Store
 }
 
 // New returns a flow, or what is wrong with c.

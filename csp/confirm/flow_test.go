@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 func TestFlow(t *testing.T) {
@@ -154,7 +156,7 @@ func TestTooLongNames(t *testing.T) {
 	s.act.Action = strings.Repeat("y", maxText)
 	s.flow.purpose = strings.Repeat("z", maxText)
 	synctest.Test(t, func(t *testing.T) {
-		s.nonces = NewMemoryNonces(3)
+		s.nonces = kv.NewMemory(5) // three nonces, and the counts of the client and its network
 		s.flow.nonces = s.nonces
 		ticket, cookie := s.confirm(s.flow)
 		if _, err := s.flow.Commit(commitRequest(s.flow, ticket, cookie)); err != nil {
@@ -164,7 +166,7 @@ func TestTooLongNames(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	good := Config{"exempt", testWiki, testPort, testKeys(t, 1), func(*http.Request) []string { return nil }, NewMemoryNonces(1)}
+	good := Config{"exempt", testWiki, testPort, testKeys(t, 1), func(*http.Request) []string { return nil }, kv.NewMemory(1)}
 	if _, err := New(good); err != nil {
 		t.Fatal(err)
 	}

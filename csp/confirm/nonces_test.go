@@ -8,39 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
-
-func TestMemoryNonces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemoryNonces(2)
-		start := time.Now()
-		burn := func(n byte, issued, expires time.Duration, want *Refusal) {
-			t.Helper()
-			wantRefusal(t, m.Burn(t.Context(), Nonce{n}, []Group{{n}}, start.Add(issued), start.Add(expires)), want)
-		}
-		burn(1, 0, 10*time.Minute, nil)
-		burn(1, 0, 10*time.Minute, ErrUsed)
-		burn(2, 0, time.Minute, nil)
-		burn(3, 0, time.Minute, ErrFull) // and drops nothing to make room:
-		burn(1, 0, 10*time.Minute, ErrUsed)
-		burn(2, 0, time.Minute, ErrUsed)
-
-		time.Sleep(time.Minute)
-		burn(3, 0, 2*time.Minute, ErrFull) // the second counts until it expires
-		time.Sleep(time.Nanosecond)
-		burn(3, time.Minute, 2*time.Minute, nil)
-		burn(1, 0, 10*time.Minute, ErrUsed)
-
-		// As if the clock had been put back: what was dropped stays refused.
-		burn(2, 0, time.Minute, ErrExpired)
-
-		time.Sleep(time.Hour)
-		burn(4, 30*time.Minute, 2*time.Hour, nil)
-		if len(m.used) != 1 || len(m.next) != 1 || len(m.groups) != 1 {
-			t.Errorf("it holds %d and %d nonces of one, and %d groups", len(m.used), len(m.next), len(m.groups))
-		}
-	})
-}
 
 // After a restart nobody knows what was used before it.
 func TestARestartMakesNoTokenGoodAgain(t *testing.T) {
@@ -51,7 +21,7 @@ func TestARestartMakesNoTokenGoodAgain(t *testing.T) {
 		if _, err := s.answer(s.flow, c, cookie); err != nil {
 			t.Fatal(err)
 		}
-		s.nonces = NewMemoryNonces(100)
+		s.nonces = kv.NewMemory(100)
 		_, err := s.answer(s.newFlow("exempt", testWiki, testPort), c, cookie)
 		wantRefusal(t, err, ErrExpired)
 	})
@@ -60,7 +30,7 @@ func TestARestartMakesNoTokenGoodAgain(t *testing.T) {
 func TestAFullStoreFailsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
-		s.nonces = NewMemoryNonces(2) // the page and the answer
+		s.nonces = kv.NewMemory(4) // the page, the answer, and the counts of the client and its network
 		f := s.newFlow("exempt", testWiki, testPort)
 		ticket, cookie := s.confirm(f)
 		_, err := f.Commit(commitRequest(f, ticket, cookie))
@@ -69,17 +39,20 @@ func TestAFullStoreFailsClosed(t *testing.T) {
 }
 
 // brokenNonces is a store whose server is gone.
-type brokenNonces struct{ err error }
+type brokenNonces struct {
+	kv.Store
+	err error
+}
 
-func (b brokenNonces) Burn(context.Context, Nonce, []Group, time.Time, time.Time) error {
-	return b.err
+func (b brokenNonces) Add(context.Context, int, ...kv.Counter) ([]int, int, error) {
+	return nil, -1, b.err
 }
 
 func TestABrokenStoreFailsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := errors.New("connection refused")
 		s := newScene(t)
-		s.nonces = brokenNonces{gone}
+		s.nonces = brokenNonces{err: gone}
 		f := s.newFlow("exempt", testWiki, testPort)
 		handOff, cookie := s.start(f, "")
 		_, err := f.OpenPage(pageRequest(f, handOff, cookie), true)
@@ -95,17 +68,25 @@ func TestABrokenStoreFailsClosed(t *testing.T) {
 }
 
 // recordingNonces tells what the flow asks of a store.
-type recordingNonces struct{ issued, expires time.Time }
+type recordingNonces struct {
+	kv.Store
+	issued, expires time.Time
+	burnt           int
+}
 
-func (b *recordingNonces) Burn(_ context.Context, _ Nonce, _ []Group, issued, expires time.Time) error {
-	b.issued, b.expires = issued, expires
-	return nil
+func (b *recordingNonces) Add(ctx context.Context, n int, to ...kv.Counter) ([]int, int, error) {
+	b.issued, b.expires = to[0].Since, to[0].Expires
+	counts, over, err := b.Store.Add(ctx, n, to...)
+	if over < 0 && err == nil {
+		b.burnt += n
+	}
+	return counts, over, err
 }
 
 func TestNoncesAreRememberedLongerThanTheyCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
-		store := &recordingNonces{}
+		store := &recordingNonces{Store: kv.NewMemory(100)}
 		s.nonces = store
 		f := s.newFlow("exempt", testWiki, testPort)
 		begun := time.Now()
@@ -145,5 +126,43 @@ func TestAnswersAtOnce(t *testing.T) {
 		if taken.Load() != 1 || used.Load() != 19 {
 			t.Errorf("%d were taken, %d refused as used", taken.Load(), used.Load())
 		}
+	})
+}
+
+// Case 57.
+func TestSharesOfAClientAndItsNetworks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.nonces = kv.NewMemory(1 << 16)
+		f := s.newFlow("exempt", testWiki, testPort)
+		burn := func(nonce Nonce, want *Refusal, groups ...Group) {
+			t.Helper()
+			wantRefusal(t, f.burn(t.Context(), claims{nonce: nonce, issued: time.Now()}, groups, TokenLife), want)
+		}
+		next := uint32(0)
+		fresh := func() Nonce {
+			next++
+			return Nonce{1: byte(next >> 8), 2: byte(next)}
+		}
+		network := Group{0xff}
+		for range Share(0) {
+			burn(fresh(), nil, Group{1}, network)
+		}
+		burn(fresh(), ErrBusy, Group{1}, network)
+		burn(fresh(), ErrBusy, Group{1}, Group{0xfe})
+		burn(Nonce{2: 1}, ErrUsed, Group{1}, network)
+		for i := Share(0); i < Share(1); i++ {
+			burn(fresh(), nil, Group{2, byte(i), byte(i >> 8)}, network)
+		}
+		burn(fresh(), ErrBusy, Group{3}, network)
+		burn(fresh(), nil, Group{3}, Group{0xfe})
+		burn(fresh(), nil)
+		for i := range len(Nonce{}) { // all of a nonce counts
+			n := Nonce{0: 1}
+			n[i] ^= 0x80
+			burn(n, nil)
+		}
+		time.Sleep(TokenLife + clockSkew)
+		burn(fresh(), nil, Group{1}, network)
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 type scene struct {
 	t      *testing.T
 	keys   *Keys
-	nonces Nonces
+	nonces kv.Store
 	flow   *Flow
 	act    Act
 	client string // whom all requests come from
@@ -29,7 +31,7 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{t: t, keys: testKeys(t, 1), nonces: NewMemoryNonces(100), client: "203.0.113.9"}
+	s := &scene{t: t, keys: testKeys(t, 1), nonces: kv.NewMemory(100), client: "203.0.113.9"}
 	s.flow = s.newFlow("exempt", testWiki, testPort)
 	s.act = Act{"weather", "grant", Bind(`{"name":"weather"}`, "7")}
 	return s

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 // Case 57: who answers wrongly again and again, with one hand-off or many, stops only himself: neither a neighbour,
@@ -11,7 +13,8 @@ import (
 func TestCase57OneClientStopsNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
-		s.nonces = NewMemoryNonces(1 << 16)
+		store := &recordingNonces{Store: kv.NewMemory(1 << 16)}
+		s.nonces = store
 		f := s.newFlow("exempt", testWiki, testPort)
 		busy := 0
 		for range 1000 {
@@ -32,8 +35,8 @@ func TestCase57OneClientStopsNobodyElse(t *testing.T) {
 				t.Fatal("a wrong code was taken")
 			}
 		}
-		if used := len(s.nonces.(*MemoryNonces).used); used > Share(0) || busy == 0 {
-			t.Errorf("one client burnt %d nonces, and was stopped %d times", used, busy)
+		if store.burnt > Share(0) || busy == 0 {
+			t.Errorf("one client burnt %d nonces, and was stopped %d times", store.burnt, busy)
 		}
 		reveal := s.newFlow("reveal", testWiki, testPort)
 		c, cookie := s.ask(reveal)
@@ -57,20 +60,23 @@ func TestCase57OneClientStopsNobodyElse(t *testing.T) {
 // Case 57: a network of any number of clients stops only itself.
 func TestCase57OneNetworkStopsNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := NewMemoryNonces(1 << 16)
+		s := newScene(t)
+		store := &recordingNonces{Store: kv.NewMemory(1 << 16)}
+		s.nonces = store
+		f := s.newFlow("exempt", testWiki, testPort)
 		n := 0
 		burn := func(near, wide byte) error {
 			n++
 			groups := []Group{{1, byte(n), byte(n >> 8), byte(n >> 16)}, {2, near}, {3, wide}}
-			return m.Burn(t.Context(), Nonce{byte(n), byte(n >> 8), byte(n >> 16)}, groups, time.Now(), time.Now().Add(TokenLife))
+			return f.burn(t.Context(), claims{nonce: Nonce{byte(n), byte(n >> 8), byte(n >> 16)}, issued: time.Now()}, groups, TokenLife)
 		}
 		for i := range 1 << 15 {
 			if err := burn(byte(i%251), 1); err != nil {
 				wantRefusal(t, err, ErrBusy)
 			}
 		}
-		if len(m.used) != Share(2) {
-			t.Errorf("one network burnt %d nonces, want %d", len(m.used), Share(2))
+		if store.burnt != Share(2) {
+			t.Errorf("one network burnt %d nonces, want %d", store.burnt, Share(2))
 		}
 		wantRefusal(t, burn(252, 2), nil)
 	})

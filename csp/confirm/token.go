@@ -1,15 +1,12 @@
 package confirm
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
 	"strings"
-	"time"
 	"unicode"
 )
 
@@ -86,16 +83,6 @@ func (f *Flow) Redeem(r *http.Request, form Form, act Act) (Confirmation, error)
 		return Confirmation{}, ErrCode
 	}
 	return Confirmation{act, c.browser, groups[0]}, nil
-}
-
-// burn makes sure of one use, or returns why it can't.
-func (f *Flow) burn(ctx context.Context, c claims, groups []Group, life time.Duration) error {
-	// Remembered a little longer than it counts, for nodes whose clocks lag.
-	err := f.nonces.Burn(ctx, c.nonce, groups, c.issued, c.issued.Add(life+clockSkew))
-	if err == nil || errors.As(err, new(*Refusal)) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrStore, err)
 }
 
 // codeHash is keyed: who has a token alone can't try the 100,000 codes at home.

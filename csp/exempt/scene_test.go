@@ -15,6 +15,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 type scene struct {
 	t        testing.TB
 	confirm  *confirm.Keys
-	nonces   confirm.Nonces
+	nonces   kv.Store
 	declared []Tool
 	policies *Policies
 	config   Config
@@ -41,7 +42,7 @@ type scene struct {
 
 func newScene(t testing.TB, changes ...func(*Config)) *scene {
 	t.Helper()
-	s := &scene{t: t, nonces: confirm.NewMemoryNonces(1000), policies: mustPolicies(t, "mediawiki")}
+	s := &scene{t: t, nonces: kv.NewMemory(1000), policies: mustPolicies(t, "mediawiki")}
 	s.declared = []Tool{weather(), {Name: "maps", Origins: []string{"https://maps.example"}, Kinds: []Kind{Img}, Declaration: [32]byte{2}}}
 	var err error
 	if s.confirm, err = confirm.NewKeys(material(1)); err != nil {

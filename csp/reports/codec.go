@@ -1,23 +1,16 @@
 package reports
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"maps"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
-// ErrDamaged is returned for a store, or a day in it, that is not as it was written.
-var ErrDamaged = errors.New("the reports are damaged")
-
-// A day is stored as this line with the CRC-32C of what follows, and JSON.
-const header = "wikiveil csp-reports 1 %08x\n"
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
+// dayJSON is how a day is stored.
 type dayJSON struct {
 	Groups  summaryJSON        `json:"groups"`
 	Origins summaryJSON        `json:"origins"`
@@ -48,11 +41,7 @@ type entryJSON struct {
 }
 
 func (d *day) encode() ([]byte, error) {
-	body, err := json.Marshal(dayJSON{d.groups.encode(), d.origins.encode(), d.views, d.reports, d.counts, d.writers, d.enforced})
-	if err != nil {
-		return nil, err
-	}
-	return append(fmt.Appendf(nil, header, crc32.Checksum(body, castagnoli)), body...), nil
+	return json.Marshal(dayJSON{d.groups.encode(), d.origins.encode(), d.views, d.reports, d.counts, d.writers, d.enforced})
 }
 
 func (s *summary) encode() summaryJSON {
@@ -81,16 +70,12 @@ func decodeDay(data []byte, limit int, secret []byte) (*day, error) {
 	if data == nil {
 		return d, nil
 	}
-	line, body, _ := bytes.Cut(data, []byte("\n"))
-	if string(line)+"\n" != fmt.Sprintf(header, crc32.Checksum(body, castagnoli)) {
-		return nil, fmt.Errorf("%w: a day's checksum is wrong", ErrDamaged)
-	}
 	var j dayJSON
-	if err := json.Unmarshal(body, &j); err != nil {
-		return nil, fmt.Errorf("%w: reading a day: %w", ErrDamaged, err)
+	if err := json.Unmarshal(data, &j); err != nil {
+		return nil, fmt.Errorf("%w: reading a day of reports: %w", kv.ErrDamaged, err)
 	}
 	if err := cmp.Or(d.groups.decode(j.Groups), d.origins.decode(j.Origins)); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: a day of reports: %w", kv.ErrDamaged, err)
 	}
 	d.views, d.reports, d.enforced = j.Views, j.Reports, j.Enforced
 	d.counts.merge(j.Counts)

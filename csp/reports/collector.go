@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 // Defaults of a [Config].
@@ -25,8 +27,12 @@ const (
 
 // Config of a [Collector]. Store is needed.
 type Config struct {
-	// Store keeps the counts. The collector closes it.
-	Store Store
+	// Store keeps the counts, one value a day. All nodes that share it add up. The collector closes it.
+	Store kv.Store
+	// Keep is for how many days; 0 means [DefaultKeep]. See [Collector.SetKeep].
+	Keep int
+	// Passed is the latest time that has passed for sure, which old days are deleted by; nil is the machine's clock.
+	Passed func() time.Time
 	// Own tells whether an origin is the wiki's; reports of other pages and requests
 	// from them are not taken. Nil takes all, so give one.
 	Own func(origin string) bool
@@ -75,6 +81,9 @@ type Collector struct {
 	sequence uint64
 	failing  bool
 
+	keep   atomic.Int64
+	tidied atomic.Int64 // on this day
+
 	stop    context.CancelFunc
 	flusher sync.WaitGroup
 	closing sync.Once
@@ -94,7 +103,7 @@ func New(config Config) (*Collector, error) {
 	if config.Store == nil {
 		return nil, errors.New("starting the collector: it has no store")
 	}
-	if config.Flush < 0 || config.Groups < 0 || config.Clients < 0 ||
+	if config.Flush < 0 || config.Keep < 0 || config.Groups < 0 || config.Clients < 0 ||
 		config.Overall.PerSecond < 0 || config.Overall.Burst < 0 || config.PerClient.PerSecond < 0 || config.PerClient.Burst < 0 {
 		return nil, errors.New("starting the collector: a number is negative")
 	}
@@ -112,6 +121,9 @@ func New(config Config) (*Collector, error) {
 	if config.Observe == nil {
 		config.Observe = func(string, Reason, int) {}
 	}
+	if config.Passed == nil {
+		config.Passed = time.Now
+	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
@@ -119,6 +131,8 @@ func New(config Config) (*Collector, error) {
 		config: config, limits: limits,
 		writer: rand.Text(), current: make(map[string]*day),
 	}
+	c.SetKeep(config.Keep)
+	c.tidied.Store(dayNumber(config.Passed())) // whoever opens the store may yet come to nothing
 	ctx, stop := context.WithCancel(context.Background())
 	if err := c.inspect(ctx); err != nil {
 		stop()
@@ -133,8 +147,8 @@ func (c *Collector) inspect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	today := dayName(time.Now())
-	days, err := c.config.Store.Load(ctx, today, today)
-	if errors.Is(err, ErrDamaged) {
+	days, err := c.config.Store.Get(ctx, today)
+	if errors.Is(err, kv.ErrDamaged) {
 		return err
 	} else if err != nil {
 		c.config.Log.Debug("CSP reports can't be loaded, counting on", "error", err) // told of when they can't be written

@@ -16,26 +16,29 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
-// memory is a Store for tests of what is done with one; stores have their own.
+// memory is a store for tests of what is done with one; stores have their own.
 type memory struct {
+	kv.Store
 	mu       sync.Mutex
 	days     map[string][]byte
-	err      error // what Load and Update return
+	err      error // what Get and Update return
 	lateErr  error // what Update returns after it was done
 	rewrites int
 }
 
-func (m *memory) Load(_ context.Context, first, last string) (map[string][]byte, error) {
+func (m *memory) Get(_ context.Context, keys ...string) (map[string][]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	days := maps.Clone(m.days)
-	maps.DeleteFunc(days, func(day string, _ []byte) bool { return day < first || day > last })
+	maps.DeleteFunc(days, func(day string, _ []byte) bool { return !slices.Contains(keys, day) })
 	return days, m.err
 }
 
-func (m *memory) Update(_ context.Context, day string, change func([]byte) ([]byte, error)) error {
+func (m *memory) Update(_ context.Context, day string, _ time.Time, change func([]byte) ([]byte, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil {
@@ -58,6 +61,12 @@ func (m *memory) fail(err, lateErr error) {
 	m.err, m.lateErr = err, lateErr
 }
 
+func (m *memory) Delete(context.Context, ...string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.err // no test keeps so many days
+}
+
 func (m *memory) Close() error { return nil }
 
 func (m *memory) state(day string) (value []byte, rewrites int) {
@@ -65,6 +74,9 @@ func (m *memory) state(day string) (value []byte, rewrites int) {
 	defer m.mu.Unlock()
 	return m.days[day], m.rewrites
 }
+
+// errAway: a store that is down.
+var errAway = errors.New("the store is away")
 
 func newMemory() *memory { return &memory{days: make(map[string][]byte)} }
 
@@ -374,7 +386,7 @@ func TestFlushGoesByItself(t *testing.T) {
 			t.Error("nothing new was written")
 		}
 
-		store.fail(ErrUnavailable, nil)
+		store.fail(errAway, nil)
 		post(c, violationOf("https://cdn.example"))
 		wait(15 * time.Second)
 		post(c, violationOf("https://cdn.example"))
@@ -420,7 +432,7 @@ func TestStoreIsAwayForDays(t *testing.T) {
 		store := newMemory()
 		var log bytes.Buffer
 		c := collector(t, Config{Store: store, Flush: time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil))})
-		store.fail(ErrUnavailable, nil)
+		store.fail(errAway, nil)
 		start := time.Now()
 		for range 10 {
 			post(c, violationOf("https://cdn.example"))
@@ -450,6 +462,7 @@ func TestStoreIsAwayForDays(t *testing.T) {
 func TestConfigsThatAreRefused(t *testing.T) {
 	for name, c := range map[string]Config{
 		"no store":         {},
+		"negative keep":    {Store: newMemory(), Keep: -1},
 		"negative flush":   {Store: newMemory(), Flush: -1},
 		"negative groups":  {Store: newMemory(), Groups: -1},
 		"negative clients": {Store: newMemory(), Clients: -1},

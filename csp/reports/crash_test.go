@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 // countUntilKilled counts reports as fast as it can, and prints how many of this
@@ -21,7 +23,7 @@ func countUntilKilled(path string) {
 			os.Exit(1)
 		}
 	}
-	store, err := OpenBolt(path, 0, nil)
+	store, err := kv.OpenBolt(path, time.Now)
 	fail(err)
 	c, err := New(Config{Store: store, Secret: secret, Flush: time.Hour, Overall: unlimited})
 	fail(err)
@@ -72,7 +74,7 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("it ended by itself: %v", err)
 		}
 		least += written
-		store, err := OpenBolt(path, 0, nil)
+		store, err := kv.OpenBolt(path, time.Now)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}

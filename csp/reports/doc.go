@@ -1,7 +1,7 @@
 // Package reports collects what browsers report of a Content-Security-Policy's
 // violations, counts it in bounded memory and keeps nothing of who sent it.
 //
-//	store, err := reports.OpenBolt("/var/lib/wikiveil/csp-reports.db", 0, nil)
+//	store, err := kv.OpenBolt("/var/lib/wikiveil/csp-reports.db", clock.Passed)
 //	collector, err := reports.New(reports.Config{
 //		Store: store, Secret: secret,
 //		Own:    func(origin string) bool { return origin == "https://wiki.example" },
@@ -46,7 +46,7 @@
 //
 // # Where it is kept
 //
-// A [Store] has one value a day. Every 10 seconds a node merges into it what it has
+// A [kv.Store] has one value a day. Every 10 seconds a node merges into it what it has
 // counted, off the path of any request; several nodes add to one Redis. A process that is
 // killed loses what came since. A store that is away loses nothing for three days; a
 // damaged one is refused and left as it is.

@@ -66,9 +66,12 @@ func (c *Collector) cut(now time.Time) {
 }
 
 func (c *Collector) write(ctx context.Context) error {
+	if err := c.forget(ctx); err != nil {
+		return err
+	}
 	for len(c.pending) > 0 {
 		p := c.pending[0]
-		err := c.config.Store.Update(ctx, p.name, func(old []byte) ([]byte, error) {
+		err := c.config.Store.Update(ctx, p.name, c.expiry(p.name), func(old []byte) ([]byte, error) {
 			d, err := c.decode(p.name, old)
 			if err != nil || !d.mergeOnce(c.writer, p.sequence, time.Now(), p.day) {
 				return nil, err

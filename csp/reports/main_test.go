@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 // crashFile is where the process that a test kills keeps its reports.
@@ -33,7 +35,7 @@ var unlimited = Rate{PerSecond: 1e9, Burst: 1e9}
 func collector(t testing.TB, config Config) *Collector {
 	t.Helper()
 	if config.Store == nil {
-		store, err := OpenBolt(t.TempDir()+"/reports.db", 0, nil)
+		store, err := kv.OpenBolt(t.TempDir()+"/reports.db", time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func (g Group) Days() iter.Seq2[time.Time, uint64] { return g.hours.every(24) }
 // Snapshot returns what was counted on the days of first to last by all nodes, and
 // by this one up to now.
 //
-// Errors: those of [Store].Load.
+// Errors: those of [kv.Store].Get.
 func (c *Collector) Snapshot(ctx context.Context, first, last time.Time) (*Snapshot, error) {
 	from, to := dayName(first), dayName(last)
 	if from > to {
@@ -71,7 +71,7 @@ func (c *Collector) Snapshot(ctx context.Context, first, last time.Time) (*Snaps
 	}
 	c.flushing.Lock()
 	defer c.flushing.Unlock()
-	stored, err := c.config.Store.Load(ctx, from, to)
+	stored, err := c.load(ctx, first, last)
 	if err != nil {
 		return nil, err
 	}

@@ -1,22 +1,18 @@
 package reports
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.etcd.io/bbolt"
 
+	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
@@ -30,246 +26,76 @@ func redisClient(t testing.TB, server *redistest.Server) redis.UniversalClient {
 	return redis.NewClient(options)
 }
 
-func openRedis(t testing.TB, server *redistest.Server) Store {
+const prefix = "{reports}:"
+
+func openRedis(t testing.TB, server *redistest.Server) kv.Store {
 	t.Helper()
-	s, err := NewRedis(redisClient(t, server), "", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return kv.NewRedis(redisClient(t, server), prefix)
 }
 
-// aDay is a stored day with n reports of one host.
-func aDay(t testing.TB, n int) []byte {
-	t.Helper()
-	d := newDay(10, secret)
-	for range n {
-		d.add(host(1), 1_800_000_000)
-	}
-	data, err := d.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-// Every store passes this.
-func TestStores(t *testing.T) {
-	server := redistest.Start(t, redistest.Durable...)
-	path := filepath.Join(t.TempDir(), "new", "reports.db")
-	for name, open := range map[string]func() (Store, error){
-		"bolt":  func() (Store, error) { return OpenBolt(path, 0, nil) },
-		"redis": func() (Store, error) { return openRedis(t, server), nil },
-	} {
-		t.Run(name, func(t *testing.T) { testStore(t, open) })
-	}
-}
-
-func testStore(t *testing.T, open func() (Store, error)) {
-	ctx := context.Background()
-	s, err := open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, two := aDay(t, 1), aDay(t, 2)
-	put := func(day string, value []byte) {
-		t.Helper()
-		if err := s.Update(ctx, day, func([]byte) ([]byte, error) { return value, nil }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	load := func(first, last string, want map[string][]byte) {
-		t.Helper()
-		got, err := s.Load(ctx, first, last)
-		if err != nil || !maps.EqualFunc(got, want, bytes.Equal) {
-			t.Errorf("from %s to %s there are %d days, %v; want %d", first, last, len(got), err, len(want))
-		}
-	}
-	load("2026-11-01", "2026-11-30", nil)
-	put("2026-11-20", one)
-	put("2026-11-22", two)
-	load("2026-11-20", "2026-11-22", map[string][]byte{"2026-11-20": one, "2026-11-22": two})
-	load("2026-11-21", "2026-11-22", map[string][]byte{"2026-11-22": two})
-	load("2026-11-21", "2026-11-21", nil)
-
-	var seen []byte
-	refusal := errors.New("no")
-	if err := s.Update(ctx, "2026-11-22", func(old []byte) ([]byte, error) {
-		seen = bytes.Clone(old)
-		return one, refusal
-	}); !errors.Is(err, refusal) || !bytes.Equal(seen, two) {
-		t.Errorf("a change that fails: %v", err)
-	}
-	if err := s.Update(ctx, "2026-11-22", func([]byte) ([]byte, error) { return nil, nil }); err != nil {
-		t.Errorf("a change of nothing: %v", err)
-	}
-	load("2026-11-22", "2026-11-22", map[string][]byte{"2026-11-22": two})
-
-	// Of many at once, none loses what another wrote.
-	var writers sync.WaitGroup
-	for range 8 {
-		writers.Go(func() {
-			for range 5 {
-				if err := s.Update(ctx, "2026-11-21", func(old []byte) ([]byte, error) {
-					n := 0
-					if old != nil {
-						d, err := decodeDay(old, 10, secret)
-						if err != nil {
-							return nil, err
-						}
-						n = int(d.reports.sum())
-					}
-					return aDay(t, n+1), nil
-				}); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	writers.Wait()
-	load("2026-11-21", "2026-11-21", map[string][]byte{"2026-11-21": aDay(t, 40)})
-
-	ended, cancel := context.WithCancel(ctx)
-	cancel()
-	if _, err := s.Load(ended, "2026-11-22", "2026-11-22"); !errors.Is(err, context.Canceled) {
-		t.Errorf("loading for nobody: %v", err)
-	}
-	if err := s.Update(ended, "2026-11-22", func([]byte) ([]byte, error) { return one, nil }); !errors.Is(err, context.Canceled) {
-		t.Errorf("writing for nobody: %v", err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if s, err = open(); err != nil {
-		t.Fatal(err)
-	}
-	load("2026-11-22", "2026-11-22", map[string][]byte{"2026-11-22": two})
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
+// Old days go by themselves, also while how long they are kept changes.
 func TestOldDaysGo(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "reports.db")
-	s, err := OpenBolt(path, 7, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	first := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	for i := range 20 {
-		if err := s.Update(t.Context(), dayName(first.AddDate(0, 0, i)), func([]byte) ([]byte, error) { return aDay(t, 1), nil }); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := kv.OpenBolt(filepath.Join(t.TempDir(), "reports.db"), time.Now)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := s.Load(t.Context(), "2026-01-01", "2026-12-31")
-	if err != nil || len(got) != 7 || got["2026-11-14"] == nil || got["2026-11-20"] == nil {
-		t.Errorf("%d days are left, %v", len(got), err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v, want 600", info.Mode(), err)
-	}
-
-	server := redistest.Start(t)
-	kept, err := NewRedis(redisClient(t, server), "other:", 7)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
-	if err := kept.Update(t.Context(), "2026-11-22", func([]byte) ([]byte, error) { return aDay(t, 1), nil }); err != nil {
-		t.Fatal(err)
-	}
-	seconds, err := strconv.Atoi(server.Command("TTL", "other:2026-11-22"))
-	if ttl := time.Duration(seconds) * time.Second; err != nil || ttl < 7*24*time.Hour || ttl > 8*24*time.Hour {
-		t.Errorf("it is kept for %v, %v", ttl, err)
-	}
-}
-
-func TestDamagedFileIsRefusedAndLeft(t *testing.T) {
-	edit := func(path string, how func(*bbolt.Tx) error) error {
-		db, err := bbolt.Open(path, 0o600, nil)
-		if err != nil {
-			return err
+		c := collector(t, Config{Store: store, Keep: 10})
+		start := time.Now()
+		for i, step := range []struct{ keep, want int }{{10, 1}, {10, 2}, {10, 3}, {10, 4}, {2, 2}, {0, 3}, {0, 3}, {0, 4}, {3, 3}, {3, 3}} {
+			if step.keep != c.Keep() {
+				c.SetKeep(step.keep)
+			}
+			post(c, violationOf("https://cdn.example"))
+			if err := c.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			days, err := c.load(t.Context(), start, time.Now())
+			if err != nil || len(days) != step.want || days[dayName(time.Now())] == nil {
+				t.Errorf("day %d: %d are left, %v, want %d", i, len(days), err, step.want)
+			}
+			time.Sleep(24 * time.Hour)
 		}
-		return errors.Join(db.Update(how), db.Close())
-	}
-	day := dayName(time.Now())
-	for name, damage := range map[string]func(path string) error{
-		"emptied": func(path string) error { return os.Truncate(path, 0) },
-		"cut":     func(path string) error { return os.Truncate(path, int64(3*os.Getpagesize())) },
-		"another file": func(path string) error {
-			return edit(path, func(tx *bbolt.Tx) error { return tx.DeleteBucket(boltDays) })
-		},
-		"a day changed": func(path string) error {
-			return edit(path, func(tx *bbolt.Tx) error {
-				value := bytes.Clone(tx.Bucket(boltDays).Get([]byte(day)))
-				value[len(value)/2] ^= 1
-				return tx.Bucket(boltDays).Put([]byte(day), value)
-			})
-		},
-		"a day of another version": func(path string) error {
-			return edit(path, func(tx *bbolt.Tx) error { return tx.Bucket(boltDays).Put([]byte(day), []byte("{}")) })
-		},
-		"a foreign key": func(path string) error {
-			return edit(path, func(tx *bbolt.Tx) error { return tx.Bucket(boltDays).Put([]byte("x"), aDay(t, 1)) })
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "reports.db")
-			s, err := OpenBolt(path, 0, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Update(t.Context(), day, func([]byte) ([]byte, error) { return aDay(t, 1), nil }); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := OpenBolt(path, 0, nil); !errors.Is(err, ErrInUse) {
-				t.Errorf("opened twice: %v, want %v", err, ErrInUse)
-			}
-			if err := errors.Join(s.Close(), damage(path)); err != nil {
-				t.Fatal(err)
-			}
-			before, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 2 {
-				if _, err = OpenBolt(path, 0, nil); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "restore "+path) {
-					t.Errorf("got %v, want %v with what to do", err, ErrDamaged)
-				}
-			}
-			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
-				t.Errorf("the file was changed, %v", err)
-			}
-		})
-	}
+		// A clock that is ahead deletes nothing.
+		c.config.Passed = func() time.Time { return start }
+		c.SetKeep(1)
+		if err := c.forget(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if days, err := c.load(t.Context(), start, time.Now()); err != nil || len(days) != 3 {
+			t.Errorf("%d are left, %v", len(days), err)
+		}
+		if days, err := c.load(t.Context(), time.Time{}, start.AddDate(9000, 0, 0)); err != nil || len(days) != 3 {
+			t.Errorf("of all time %d are left, %v", len(days), err)
+		}
+	})
 }
 
 func TestDamagedDayInRedisIsRefusedAndLeft(t *testing.T) {
 	server := redistest.Start(t)
 	day := dayName(time.Now())
-	server.Command("SET", DefaultPrefix+day, "damaged")
+	server.Command("SET", prefix+day, "damaged")
 	store := openRedis(t, server)
 	defer store.Close()
-	if c, err := New(Config{Store: store}); !errors.Is(err, ErrDamaged) {
+	if c, err := New(Config{Store: store}); !errors.Is(err, kv.ErrDamaged) {
 		t.Errorf("a collector over a damaged day: %v, %v", c, err)
 	}
-	server.Command("DEL", DefaultPrefix+day)
+	server.Command("DEL", prefix+day)
 	c := collector(t, Config{Store: openRedis(t, server)})
-	server.Command("SET", DefaultPrefix+day, "damaged")
+	server.Command("SET", prefix+day, "damaged")
 	post(c, violationOf("https://cdn.example"))
 	for range 2 {
-		if err := c.Flush(t.Context()); !errors.Is(err, ErrDamaged) {
+		if err := c.Flush(t.Context()); !errors.Is(err, kv.ErrDamaged) {
 			t.Errorf("written over a damaged day: %v", err)
 		}
 	}
-	if got := server.Command("GET", DefaultPrefix+day); got != "damaged" {
+	if got := server.Command("GET", prefix+day); got != "damaged" {
 		t.Errorf("it was overwritten with %q", got)
 	}
-	if _, err := c.Snapshot(t.Context(), time.Now(), time.Now()); !errors.Is(err, ErrDamaged) {
+	if _, err := c.Snapshot(t.Context(), time.Now(), time.Now()); !errors.Is(err, kv.ErrDamaged) {
 		t.Errorf("a snapshot of a damaged day: %v", err)
 	}
-	server.Command("DEL", DefaultPrefix+day)
+	server.Command("DEL", prefix+day)
 	if s := today(t, c); s.Accepted != 1 {
 		t.Errorf("%d are left of what could not be written", s.Accepted)
 	}

@@ -1,9 +1,7 @@
 package reports
 
 import (
-	"context"
 	"net/http"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,24 +65,4 @@ func TestEnforcedPageViews(t *testing.T) {
 		}
 		check("written", collector(t, Config{Store: store}), 4, 3, 2)
 	})
-}
-
-// How long days are kept can change while a store is open.
-func TestSetKeep(t *testing.T) {
-	s, err := OpenBolt(filepath.Join(t.TempDir(), "reports.db"), 10, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	first := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	for i, c := range []struct{ keep, want int }{{10, 1}, {10, 2}, {10, 3}, {10, 4}, {2, 2}, {0, 3}, {0, 4}} {
-		s.(Keeper).SetKeep(c.keep)
-		if err := s.Update(context.Background(), dayName(first.AddDate(0, 0, i)), func([]byte) ([]byte, error) { return aDay(t, 1), nil }); err != nil {
-			t.Fatal(err)
-		}
-		days, err := s.Load(t.Context(), "2026-01-01", "2026-12-31")
-		if err != nil || len(days) != c.want {
-			t.Errorf("day %d: %d are left, %v, want %d", i, len(days), err, c.want)
-		}
-	}
 }

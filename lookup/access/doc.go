@@ -1,7 +1,7 @@
 // Package access says who may look masks up, and how often.
 //
 //	wiki, err := access.NewMediaWiki(access.MediaWikiConfig{API: "http://127.0.0.1:8081/w/api.php", Host: "wiki.example"})
-//	counts, err := access.OpenBolt("/var/lib/…/quotas.db")
+//	counts, err := kv.OpenBolt("/var/lib/…/quotas.db", clock.Passed)
 //	quotas, err := access.NewQuotas(counts, key, access.Limits{})
 //	gate := &access.Gate{Users: wiki, Quotas: quotas}
 //
@@ -19,8 +19,7 @@
 // each day (UTC). What is taken is on disk before it is granted, so a crash gives nothing
 // back, and nothing is given back for a question that found no answer.
 //
-// Two places can hold the counts. [OpenBolt]'s file is one node's: a user has his quota
-// at each node. [NewRedisCounts] is for several nodes with one count; with Redis's
-// "appendfsync everysec" a crash of Redis gives back what was taken in the last second.
-// Neither holds a user's id, but a keyed hash of it.
+// In a file the counts are one node's: users have their quota at each node. In Redis several nodes have one count;
+// with Redis's "appendfsync everysec" a crash of Redis gives back what was taken in the last second. The keys hold no
+// user's id, but a keyed hash of it.
 package access

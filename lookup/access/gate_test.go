@@ -1,21 +1,25 @@
 package access
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 var testKey = []byte("an example of a key of 32 bytes.")
 
 func quotas(t *testing.T, path string, limits Limits) *Quotas {
 	t.Helper()
-	counts, err := OpenBolt(path)
+	counts, err := kv.OpenBolt(path, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,6 +176,27 @@ func TestClockGoingBackwards(t *testing.T) {
 	run(4*day, "")
 }
 
+func TestQuotasTellNoUser(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "quotas.db")
+	q := quotas(t, path, Limits{})
+	if _, err := q.Take(t.Context(), "patroller-4711", Info, 1); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(data, []byte("4711")) {
+		t.Error("the file holds the user's id")
+	}
+	if q.keyOf("1", Info) == q.keyOf("1", Reveal) || q.keyOf("1", Info) == q.keyOf("2", Info) {
+		t.Error("the key does not tell users and rights apart")
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v, want 600", info.Mode(), err)
+	}
+}
+
 func TestQuotasAreChecked(t *testing.T) {
 	for name, c := range map[string]struct {
 		key    []byte
@@ -193,12 +218,11 @@ func TestQuotasAreChecked(t *testing.T) {
 	}
 }
 
-type failingCounts struct{}
+type failingCounts struct{ kv.Store }
 
-func (failingCounts) Take(context.Context, string, string, int, int) (int, bool, error) {
-	return 0, false, errors.New("disk on fire")
+func (failingCounts) Add(context.Context, int, ...kv.Counter) ([]int, int, error) {
+	return nil, -1, errors.New("disk on fire")
 }
-func (failingCounts) Close() error { return nil }
 
 func TestNoCountMeansNoAdmission(t *testing.T) {
 	q, err := NewQuotas(failingCounts{}, testKey, Limits{})

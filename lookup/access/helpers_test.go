@@ -13,16 +13,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// helperMode tells a process started by a test what to do instead of the tests.
-const helperMode = "WIKIVEIL_ACCESS_TEST_HELPER"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(helperMode) != "" {
-		takeUntilKilled(os.Args[1])
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // wiki is a server that answers as a MediaWiki did: what it is asked with the session
 // cookie wiki_session=NAME is answered from testdata's NAME.json.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
 // Limits are how much each user may do a day. 0 means the default.
@@ -26,29 +28,22 @@ const (
 	MaxLimit = 1_000_000
 )
 
-const day = 24 * time.Hour
-
-// Counts hold how much users have done, each day by itself.
-//
-// [OpenBolt] and [NewRedisCounts] make those there are.
-type Counts interface {
-	// Take adds n to the count of a key on a day (2006-01-02), unless it would be more
-	// than limit then. It returns the count after that, and whether n was added. What it
-	// adds is durable when it returns; n may be 0. Days past may be forgotten after a week.
-	Take(ctx context.Context, day, key string, n, limit int) (count int, ok bool, err error)
-	Close() error
-}
+const (
+	day = 24 * time.Hour
+	// keepDays is how long a day's counts are kept, so that a clock that goes backwards finds them again.
+	keepDays = 7
+)
 
 // Quotas bound what each user may do a day (UTC).
 type Quotas struct {
-	counts Counts
+	counts kv.Store
 	key    []byte
 	limits map[Right]int
 }
 
 // NewQuotas makes quotas with counts, which they do not close. Users are hashed with a
 // key of at least 32 bytes, which must stay the same; a new one is a fresh quota for all.
-func NewQuotas(counts Counts, key []byte, limits Limits) (*Quotas, error) {
+func NewQuotas(counts kv.Store, key []byte, limits Limits) (*Quotas, error) {
 	if len(key) < 32 {
 		return nil, fmt.Errorf("key of the quotas is shorter than 32 bytes: it has %d", len(key))
 	}
@@ -79,12 +74,14 @@ func (q *Quotas) Take(ctx context.Context, user string, right Right, n int) (lef
 		return 0, unavailable(fmt.Errorf("taking %d from a quota", n))
 	}
 	today := time.Now().UTC().Truncate(day)
-	count, ok, err := q.counts.Take(ctx, today.Format(time.DateOnly), q.keyOf(user, right), n, limit)
+	counts, over, err := q.counts.Add(ctx, n, kv.Counter{
+		Key: today.Format(time.DateOnly) + ":" + q.keyOf(user, right), Limit: limit, Expires: today.Add((keepDays + 1) * day),
+	})
 	if err != nil {
 		return 0, unavailable(fmt.Errorf("counting for the quota: %w", err))
 	}
-	left = max(0, limit-count)
-	if !ok {
+	left = max(0, limit-counts[0])
+	if over >= 0 {
 		return left, &Refusal{Reason: NoQuota, Right: right, Limit: limit, Left: left, Reset: today.Add(day)}
 	}
 	return left, nil

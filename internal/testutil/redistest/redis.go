@@ -45,7 +45,7 @@ func Start(t testing.TB, args ...string) *Server {
 	s.args = append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--rdbcompression", "no"}, args...)
 	t.Cleanup(func() {
 		s.Kill()
-		if t.Failed() {
+		if t.Failed() && s.output.Len() > 0 {
 			t.Logf("redis-server said:\n%s", s.output.String())
 		}
 		os.RemoveAll(dir)
