@@ -43,9 +43,6 @@ func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Read
 	}
 	shared, key := p.cfg.Cache, up.key(a)
 	answer, ok := shared.Lookup(r.Context(), key)
-	if !ok && r.Method == http.MethodHead {
-		answer, ok = shared.LookupDisk(r.Context(), key)
-	}
 	if ok {
 		defer answer.Close()
 		return p.reply(w, r, &answer, want)
@@ -69,7 +66,7 @@ func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Read
 }
 
 // reply puts an answer of the cache under the forced headers.
-func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, want cache.Ranges) (string, *refusal) {
+func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, want *cache.Range) (string, *refusal) {
 	reply := a.Reply(r.Method, r.Header, want)
 	if reply.Status == http.StatusRequestedRangeNotSatisfiable {
 		reply.PutHeader(w.Header()) // Content-Range tells the length

@@ -25,11 +25,7 @@ func newCache(t testing.TB, cfg cache.Config) *cache.Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(c.Close)
 	return c
 }
 
@@ -184,7 +180,7 @@ func TestRangesOverHTTP(t *testing.T) {
 		wantForced(t, a)
 	}
 	a := e.do(t, "GET", "/.tools/films/x", "video", with("Range", "bytes=0-1,5-6"))
-	if a.status != 206 || strings.Count(a.body, "Content-Range: bytes ") != 2 || a.header.Get("Content-Length") != fmt.Sprint(len(a.body)) {
+	if a.status != 200 || a.body != "0123456789" {
 		t.Errorf("two ranges: got %d %v %q", a.status, a.header, a.body)
 	}
 	wantForced(t, a)
@@ -192,8 +188,8 @@ func TestRangesOverHTTP(t *testing.T) {
 	if hits := b.hits.Load(); hits != 1 {
 		t.Errorf("%d fetches", hits)
 	}
-	for _, bad := range []string{"bytes=a", "bytes=5-1", "bytes=" + strings.Repeat("0-0,", 20)} {
-		wantRefusal(t, e.do(t, "GET", "/.tools/films/never", "video", with("Range", bad)), 416, "malformed or asks for too many parts")
+	for _, bad := range []string{"bytes=a", "bytes=5-1", "bytes=0-0,1"} {
+		wantRefusal(t, e.do(t, "GET", "/.tools/films/never", "video", with("Range", bad)), 416, "the range is malformed")
 	}
 	wantRefusal(t, e.do(t, "GET", "/.tools/films/never", "video", with("Range", "bytes=0-1", "Range", "bytes=0-1")), 416, "malformed")
 	if hits := b.hits.Load(); hits != 1 {

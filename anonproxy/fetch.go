@@ -26,7 +26,7 @@ type fetch struct {
 	cancel   context.CancelCauseFunc
 	watchdog *time.Timer
 	deadline time.Time
-	want     cache.Ranges // where no cache looks after them
+	want     *cache.Range // where no cache looks after them
 	hops     []cache.Hop  // redirects so far
 
 	// For the cache.

@@ -304,7 +304,7 @@ func TestBadRequests(t *testing.T) {
 		{"a bad range", "GET /.tools/maps/x" + host + "Range: bytes=b-a\r\n", 416, "malformed"},
 		{"a range backwards", "GET /.tools/maps/x" + host + "Range: bytes=9-1\r\n", 416, "malformed"},
 		{"a range without a unit", "GET /.tools/maps/x" + host + "Range: 0-1\r\n", 416, "malformed"},
-		{"many ranges", "GET /.tools/maps/x" + host + "Range: bytes=" + strings.Repeat("0-1,", 100) + "\r\n", 416, "too many parts"},
+		{"many ranges", "GET /.tools/maps/x" + host + "Range: bytes=" + strings.Repeat("0-1,", 100) + "b-a\r\n", 416, "malformed"},
 		{"an unheard-of transfer coding", "GET /.tools/maps/x" + host + "Transfer-Encoding: gzip\r\n", 501, ""},
 		{"chunks and a length", "GET /.tools/maps/x" + host + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n", 400, "must not have a body"},
 		{"two lengths", "GET /.tools/maps/x" + host + "Content-Length: 5\r\nContent-Length: 6\r\n", 400, ""},

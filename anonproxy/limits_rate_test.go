@@ -248,32 +248,6 @@ func TestOverTheLimitIsOnesOwn(t *testing.T) {
 	}
 }
 
-// An answer from disk is charged for until it is there, and then not.
-func TestDiskHitsAreFree(t *testing.T) {
-	b := newBackend(t, cacheable("text/plain", "x"))
-	c := newCache(t, cache.Config{Dir: t.TempDir(), MaxEntries: 1})
-	e := newEdge(t, Config{Cache: c, Reader: masksOf, ClientLimit: rate(t, "2/1h")}, tool("maps", b.URL))
-	ask := func(path, who string, want int) {
-		t.Helper()
-		if a := e.do(t, "GET", "/.tools/maps/"+path, "empty", asking(who)); a.status != want {
-			t.Errorf("%s of %s: %d, want %d", path, who, a.status, want)
-		}
-	}
-	ask("x", "alice", 200)
-	until(t, "the disk", func() bool { return c.Stats().DiskFiles == 1 })
-	ask("y", "bob", 200) // pushes x out of memory
-	until(t, "the disk", func() bool { return c.Stats().DiskFiles == 2 })
-	for range 3 {
-		ask("x", "alice", 200)
-		ask("y", "bob", 200)
-	}
-	if c.Stats().DiskHits == 0 || b.hits.Load() != 2 {
-		t.Fatalf("%+v, and the tool was asked %d times", c.Stats(), b.hits.Load())
-	}
-	ask("z", "alice", 200)
-	ask("w", "alice", 429)
-}
-
 func TestRedirectsCountForTheTool(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/r" {

@@ -11,7 +11,7 @@ import (
 // after that. The tool isn't told, as it would see how somebody watches a film: it
 // is asked for the whole, and the part is cut out on the way. An answer has no
 // validator, so If-Range asks for the whole.
-func wantedRange(r *http.Request) (cache.Ranges, *refusal) {
+func wantedRange(r *http.Request) (*cache.Range, *refusal) {
 	want, err := cache.ParseRange(r.Header["Range"])
 	switch {
 	case err != nil:
@@ -27,7 +27,7 @@ func (f *fetch) cut(w http.ResponseWriter, res *http.Response) *refusal {
 	if res.StatusCode != http.StatusOK {
 		return nil
 	}
-	part, ok := f.want.One(res.ContentLength)
+	part, ok := f.want.Within(res.ContentLength)
 	if !ok {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
@@ -56,7 +55,7 @@ func TestRangesWithoutACache(t *testing.T) {
 		{"within what comes", "/short", "bytes=2-4", nil, "GET", 206, "234", "bytes 2-4/20", ""},
 		{"malformed", "/never", "bytes=4-2", nil, "GET", 416, "", "", "malformed"},
 		{"words", "/never", "bytes=a-b", nil, "GET", 416, "", "", "malformed"},
-		{"too many", "/never", "bytes=" + strings.Repeat("0-0,", 20), nil, "GET", 416, "", "", "too many parts"},
+		{"malformed in a list", "/never", "bytes=0-1,4-2", nil, "GET", 416, "", "", "malformed"},
 		{"twice", "/never", "bytes=0-1", func(r *http.Request) { r.Header.Add("Range", "bytes=0-1") }, "GET", 416, "", "", "malformed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

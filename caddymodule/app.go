@@ -123,13 +123,11 @@ type App struct {
 
 	mirrors appMirrors
 
-	toolCache       *cache.Cache // nil: each request asks the tool
-	toolCacheGoesOn bool         // it is that of the config before
-	refreshes       toolRefreshes
+	toolCache *cache.Cache // nil: each request asks the tool
+	refreshes toolRefreshes
 
 	boardState    *noticeboard.State
-	stopped       []string // tools that were stopped, in part or whole, when the board was read
-	stopFollowing func()   // the noticeboard; nil: not started
+	stopFollowing func() // the noticeboard; nil: not started
 }
 
 // NetworkConfig is a named network.
@@ -291,7 +289,6 @@ func (a *App) Start() error {
 	} else if err != nil {
 		return err
 	}
-	a.forgetStopped()
 	a.clock.start()
 	a.starting.begin()
 	a.logs = &logMasker{keys: a.keys, config: a.siteConfig()}

@@ -44,11 +44,9 @@ func (a *App) openBoard(ctx caddy.Context) error {
 	}
 	a.boardState = state
 	a.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: func(tool string) {
-		if a.live == nil { // it is being made, and the config may only be validated
-			a.stopped = append(a.stopped, tool)
-			return
+		if a.live != nil { // nil: it is being made, and the config may only be validated
+			a.forgetTool(tool)
 		}
-		a.forgetTool(tool)
 	}})
 	if err != nil {
 		return err

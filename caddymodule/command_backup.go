@@ -163,9 +163,6 @@ func (a *App) keepsFilesAt(storage certmagic.Storage, key string) bool {
 	if a.MirrorDir != "" {
 		dirs = append(dirs, a.MirrorDir)
 	}
-	if a.ToolsCache != nil && a.ToolsCache.Dir != "" {
-		dirs = append(dirs, a.ToolsCache.Dir)
-	}
 	for _, dir := range dirs {
 		dir, _ = expand(dir)
 		dir, err := filepath.Abs(dir)

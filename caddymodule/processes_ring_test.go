@@ -140,7 +140,7 @@ func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
 func TestCase41ValidateChangesNothing(t *testing.T) {
 	c := newCluster(t)
 	e := c.place()
-	file := c.config(e, `tools_cache {; dir {DIR}/cache; }; mirror_dir {DIR}/mirrors; tool maps https://maps.example`)
+	file := c.config(e, `mirror_dir {DIR}/mirrors; tool maps https://maps.example`)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,6 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 			mirror_dir {DIR}/mirrors` + fmt.Sprint(n%3) + `
 			tools_cache {
 				memory ` + fmt.Sprint(1+n%2) + `MiB
-				dir {DIR}/cache
 			}
 			tool maps ` + plain.URL + ` {
 				allow_loopback
@@ -164,7 +163,7 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 			for _, bad := range [][2]string{
 				{`"path":"/.b/"`, `"path":"bad"`},
 				{`"canary":{"off":true}`, `"canary":{"every":1}`},
-				{`/cache"`, `/edge.log"`},
+				{`"tools_cache":{`, `"tools_cache":{"object":1000000000,`},
 				{`"mirror_dir"`, `"tools_file":"/nonexistent","mirror_dir"`},
 				{`"apps":{`, `"apps":{"pki":{"certificate_authorities":{"x":{"root":{"format":"no"}}}},`},
 				{`"listen":[":` + e.port() + `"]`, `"listen":[":` + e.port() + `","192.0.2.1:1"]`},

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -14,7 +12,6 @@ import (
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
-	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // ToolsCacheConfig is about the shared cache of the tools' answers (RFC 9111). All sites share
@@ -26,7 +23,7 @@ type ToolsCacheConfig struct {
 	// Memory bounds the memory of all answers in bytes. Default: 64 MiB.
 	Memory int64 `json:"memory,omitempty"`
 
-	// Entries bounds the number of answers in memory. Default: 16384.
+	// Entries bounds the number of answers. Default: 16384.
 	Entries int `json:"entries,omitempty"`
 
 	// Object bounds the body of one answer in bytes; larger ones aren't kept. Default: an
@@ -36,13 +33,6 @@ type ToolsCacheConfig struct {
 	// Heuristic bounds the lifetime of answers that have none of their own: a tenth of the time since
 	// they were last modified. Negative is none. Default: 10m.
 	Heuristic caddy.Duration `json:"heuristic,omitempty"`
-
-	// Dir is a directory of the cache's own that keeps answers over restarts. They aren't
-	// encrypted there. Default: none.
-	Dir string `json:"dir,omitempty"`
-
-	// DirSize bounds the files in Dir in bytes. Default: 1 GiB.
-	DirSize int64 `json:"dir_size,omitempty"`
 }
 
 // config is what the library is told.
@@ -50,10 +40,7 @@ func (c *ToolsCacheConfig) config() cache.Config {
 	if c == nil {
 		return cache.Config{}
 	}
-	return cache.Config{
-		MaxBytes: c.Memory, MaxEntries: c.Entries, MaxObject: c.Object, Heuristic: time.Duration(c.Heuristic),
-		Dir: caddy.NewReplacer().ReplaceAll(c.Dir, ""), DiskBytes: c.DirSize,
-	}
+	return cache.Config{MaxBytes: c.Memory, MaxEntries: c.Entries, MaxObject: c.Object, Heuristic: time.Duration(c.Heuristic)}
 }
 
 func (c *ToolsCacheConfig) validate() error {
@@ -62,8 +49,6 @@ func (c *ToolsCacheConfig) validate() error {
 		return nil
 	case c.Off && *c != (ToolsCacheConfig{Off: true}):
 		return errors.New("tools_cache is off, and has further options: leave one of them out")
-	case c.DirSize != 0 && c.Dir == "":
-		return errors.New("tools_cache has a dir_size and no dir: name the directory")
 	}
 	if err := c.config().Validate(); err != nil {
 		return fmt.Errorf("tools_cache: %w", err)
@@ -83,7 +68,8 @@ type toolCache struct {
 // Close ends both.
 func (c toolCache) Close() error {
 	c.refresher.Close()
-	return c.Cache.Close()
+	c.Cache.Close()
+	return nil
 }
 
 // openToolCache makes the app's cache, or takes the one before a reload that is configured the same way.
@@ -92,27 +78,18 @@ func (a *App) openToolCache(registry prometheus.Registerer) error {
 		return nil
 	}
 	config := a.ToolsCache.config()
-	if config.Dir == "" && a.ToolsCache != nil && a.ToolsCache.Dir != "" {
-		return fmt.Errorf("tools_cache: the dir %s is empty", a.ToolsCache.Dir)
-	}
-	if info, err := os.Stat(config.Dir); config.Dir != "" && (errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir()) {
-		return fmt.Errorf("tools_cache: the dir %s is not a directory", config.Dir)
-	}
 	form, err := json.Marshal(config)
 	if err != nil {
 		return err
 	}
-	a.toolCacheGoesOn = true
 	pooled, err := toolCaches.Acquire(&a.held, string(form), pool.Closing(func() (toolCache, error) {
-		a.toolCacheGoesOn = false
-		opened, err := cache.Prepare(config)
+		opened, err := cache.New(config)
 		return toolCache{opened, anonproxy.NewRefresher()}, err
 	}))
 	if err != nil {
 		return fmt.Errorf("opening the cache of tools: %w", err)
 	}
 	a.toolCache = pooled.Cache
-	a.onStart(a.toolCache.Open)
 	a.refreshes.refresher = pooled.refresher
 	return registry.Register(toolCacheCollector{a.toolCache})
 }
@@ -126,44 +103,25 @@ func (a *App) forgetTool(tool string) {
 	}
 }
 
-// forgetStopped drops from a cache that is new here what was stopped while nobody had it, now or for a time.
-func (a *App) forgetStopped() {
-	if a.toolCache == nil || a.toolCacheGoesOn { // the config before has forgotten it, see stopBoard
-		return
-	}
-	for _, tool := range a.stopped {
-		a.forgetTool(tool)
-	}
-	seen := make(map[string]bool)
-	for _, change := range a.boardState.Changes() { // the newest first
-		if change.Act == noticeboard.Enabled && !seen[change.Tool] {
-			seen[change.Tool] = true
-			a.toolCache.PurgeBefore(change.Tool, change.At.Add(time.Second)) // it is told in whole seconds
-		}
-	}
-}
-
 // toolCacheCollector reads a cache's numbers when metrics are asked for. Its counters start anew with a
 // cache, that is when its configuration changes.
 type toolCacheCollector struct{ cache *cache.Cache }
 
 var (
 	toolCacheDesc = prometheus.NewDesc("wikiveil_tool_cache_requests_total",
-		"Requests by what the shared cache made of them: hit, disk_hit, stale, miss, coalesced (followed another's), "+
+		"Requests by what the shared cache made of them: hit, stale, miss, coalesced (followed another's), "+
 			"revalidated (misses that the tool confirmed), passed (answers that could not be kept).", []string{"result"}, nil)
 	toolCacheGoneDesc = prometheus.NewDesc("wikiveil_tool_cache_removed_total",
-		"Answers that left the shared cache's memory: evicted for want of room, or purged.", []string{"reason"}, nil)
-	toolCacheErrorsDesc = prometheus.NewDesc("wikiveil_tool_cache_file_errors_total",
-		"Files of the shared cache that could not be written or read, damaged ones included.", nil, nil)
+		"Answers that left the shared cache: evicted for want of room, or purged.", []string{"reason"}, nil)
 	toolCacheEntriesDesc = prometheus.NewDesc("wikiveil_tool_cache_entries",
-		"Answers in the shared cache.", []string{"tier"}, nil)
+		"Answers in the shared cache.", nil, nil)
 	toolCacheBytesDesc = prometheus.NewDesc("wikiveil_tool_cache_bytes",
-		"Bytes of answers in the shared cache.", []string{"tier"}, nil)
+		"Bytes of answers in the shared cache.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (toolCacheCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{toolCacheDesc, toolCacheGoneDesc, toolCacheErrorsDesc, toolCacheEntriesDesc, toolCacheBytesDesc} {
+	for _, d := range []*prometheus.Desc{toolCacheDesc, toolCacheGoneDesc, toolCacheEntriesDesc, toolCacheBytesDesc} {
 		to <- d
 	}
 }
@@ -174,22 +132,16 @@ func (c toolCacheCollector) Collect(to chan<- prometheus.Metric) {
 	counter := func(desc *prometheus.Desc, n uint64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), labels...)
 	}
-	gauge := func(desc *prometheus.Desc, n float64, label string) {
-		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, n, label)
-	}
 	for result, n := range map[string]uint64{
-		"hit": s.Hits, "disk_hit": s.DiskHits, "stale": s.Stale, "miss": s.Misses, "coalesced": s.Coalesced,
+		"hit": s.Hits, "stale": s.Stale, "miss": s.Misses, "coalesced": s.Coalesced,
 		"revalidated": s.Revalidated, "passed": s.Passed,
 	} {
 		counter(toolCacheDesc, n, result)
 	}
 	counter(toolCacheGoneDesc, s.Evicted, "evicted")
 	counter(toolCacheGoneDesc, s.Purged, "purged")
-	counter(toolCacheErrorsDesc, s.DiskErrors)
-	gauge(toolCacheEntriesDesc, float64(s.Entries), "memory")
-	gauge(toolCacheEntriesDesc, float64(s.DiskFiles), "disk")
-	gauge(toolCacheBytesDesc, float64(s.Bytes), "memory")
-	gauge(toolCacheBytesDesc, float64(s.DiskBytes), "disk")
+	to <- prometheus.MustNewConstMetric(toolCacheEntriesDesc, prometheus.GaugeValue, float64(s.Entries))
+	to <- prometheus.MustNewConstMetric(toolCacheBytesDesc, prometheus.GaugeValue, float64(s.Bytes))
 }
 
 // Interface guard

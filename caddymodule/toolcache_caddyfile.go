@@ -13,8 +13,6 @@ import (
 //	    entries   <number>
 //	    object    <size>
 //	    heuristic <duration>|off
-//	    dir       <path>
-//	    dir_size  <size>
 //	}
 func (a *App) parseToolsCache(d *caddyfile.Dispenser) error {
 	if a.ToolsCache != nil {
@@ -60,12 +58,8 @@ func (c *ToolsCacheConfig) parseOption(d *caddyfile.Dispenser, option string) (e
 			return nil
 		}
 		c.Heuristic, err = oneDuration(d)
-	case "dir":
-		c.Dir, err = oneArg(d)
-	case "dir_size":
-		c.DirSize, err = oneSize(d)
 	default:
-		err = d.Errf("unknown tools_cache option %q (known: memory, entries, object, heuristic, dir, dir_size)", option)
+		err = d.Errf("unknown tools_cache option %q (known: memory, entries, object, heuristic)", option)
 	}
 	return err
 }

@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"reflect"
-
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +44,14 @@ func (e *edge) wantFetched(t *testing.T, tool *app, path, body string, requests 
 	}
 }
 
+// turn turns the kill switch.
+func (e *edge) turn(t *testing.T, path, url string) {
+	t.Helper()
+	if status, body := e.post(t, path, switchRequest{Tool: "maps", URL: url, By: "test"}); status != 200 {
+		t.Fatalf("%s: %d %s", path, status, body)
+	}
+}
+
 // Readers of all sites share the answers, over reloads too.
 func TestToolCacheIsShared(t *testing.T) {
 	tool := storedTool(t)
@@ -65,7 +70,7 @@ func TestToolCacheIsShared(t *testing.T) {
 	series := metricsOf(t, e)
 	for name, want := range map[string]float64{
 		`wikiveil_tool_cache_requests_total{result="hit"}`: 3, `wikiveil_tool_cache_requests_total{result="miss"}`: 1,
-		`wikiveil_tool_cache_entries{tier="memory"}`: 1, `wikiveil_tool_cache_entries{tier="disk"}`: 0,
+		`wikiveil_tool_cache_entries`: 1,
 	} {
 		if got, ok := series[name]; !ok || got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)
@@ -81,16 +86,10 @@ func TestToolCacheIsShared(t *testing.T) {
 func TestToolCacheAndKillSwitch(t *testing.T) {
 	tool := storedTool(t)
 	e := newEdge(t, toolsConfig(tool, newApp(t, nil), ""))
-	act := func(action, url string) {
-		t.Helper()
-		if status, body := e.post(t, "/wikiveil/tools/"+action, map[string]string{"tool": "maps", "url": url, "by": "test"}); status != 200 {
-			t.Fatalf("%s %s: %d %s", action, url, status, body)
-		}
-	}
 	e.wantFetched(t, tool, "/a", "/a", 1)
 	e.wantFetched(t, tool, "/moved", "/target", 2)
 	e.wantFetched(t, tool, "/moved", "/target", 0)
-	act("disable", "/target")
+	e.turn(t, adminDisableTools, "/target")
 	if status, body, n := e.fetched(t, tool, "/moved"); status != 403 || !strings.Contains(body, "redirects to what is refused") || n != 1 {
 		t.Errorf("what leads to the stopped path: %d %q by %d requests", status, body, n)
 	}
@@ -98,49 +97,37 @@ func TestToolCacheAndKillSwitch(t *testing.T) {
 		t.Errorf("the stopped path: %d by %d requests", status, n)
 	}
 	e.wantFetched(t, tool, "/a", "/a", 1) // the whole tool was forgotten, which is simpler and safe
-	act("disable", "")
+	e.turn(t, adminDisableTools, "")
 	if status, _, n := e.fetched(t, tool, "/a"); status != 403 || n != 0 {
 		t.Errorf("the stopped tool: %d by %d requests", status, n)
 	}
-	act("enable", "")
+	e.turn(t, adminEnableTools, "")
 	e.wantFetched(t, tool, "/a", "/a", 1)
-	act("enable", "/target")
+	e.turn(t, adminEnableTools, "/target")
 	e.wantFetched(t, tool, "/moved", "/target", 2)
 }
 
-func TestToolCacheOnDisk(t *testing.T) {
+// With a part of a tool stopped, neither a config that is only validated nor a reload makes the
+// edge forget the rest.
+func TestStoppedPathKeepsTheRest(t *testing.T) {
 	tool := storedTool(t)
-	config := toolsConfig(tool, newApp(t, nil), "tools_cache {\n dir {DIR}/cache\n }")
+	config := toolsConfig(tool, newApp(t, nil), "")
 	e := newEdge(t, config)
+	e.turn(t, adminDisableTools, "/private")
 	e.wantFetched(t, tool, "/a", "/a", 1)
-	if err := caddy.Stop(); err != nil {
+	next := strings.Replace(config, "csp\n", "csp {\n upstream drop\n }\n", 1)
+	var other caddy.Config
+	if err := json.Unmarshal(adapt(t, e.expand(next)), &other); err != nil {
 		t.Fatal(err)
 	}
-	files, err := os.ReadDir(filepath.Join(e.dir, "cache"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("%v, %v", files, err)
+	if err := validateConfig(&other); err != nil {
+		t.Fatal(err)
 	}
-	e.load(t, config)
 	e.wantFetched(t, tool, "/a", "/a", 0)
-	if got := metricsOf(t, e)[`wikiveil_tool_cache_requests_total{result="disk_hit"}`]; got != 1 {
-		t.Errorf("%v answers came from the disk", got)
-	}
-}
-
-// A stop that was made while the edge was down, or by another node, holds for what is on the disk.
-func TestToolCacheForgetsWhatIsStoppedAtTheStart(t *testing.T) {
-	tool := storedTool(t)
-	config := toolsConfig(tool, newApp(t, nil), "tools_cache {\n dir {DIR}/cache\n }")
-	e := newEdge(t, config)
-	e.wantFetched(t, tool, "/moved", "/target", 2)
-	without := toolsConfig(tool, newApp(t, nil), "tools_cache off")
-	e.load(t, without)
-	if status, body := e.post(t, "/wikiveil/tools/disable", map[string]string{"tool": "maps", "url": "/target", "by": "test"}); status != 200 {
-		t.Fatalf("%d %s", status, body)
-	}
-	e.load(t, config)
-	if status, body, n := e.fetched(t, tool, "/moved"); status != 403 || n != 1 {
-		t.Errorf("%d %q by %d requests", status, body, n)
+	e.load(t, next)
+	e.wantFetched(t, tool, "/a", "/a", 0)
+	if status, _, n := e.fetched(t, tool, "/private"); status != 403 || n != 0 {
+		t.Errorf("what is stopped: %d by %d requests", status, n)
 	}
 }
 
@@ -148,8 +135,8 @@ func TestToolsCacheCaddyfile(t *testing.T) {
 	for text, want := range map[string]ToolsCacheConfig{
 		"tools_cache off":                   {Off: true},
 		"tools_cache {\n heuristic off\n }": {Heuristic: -1},
-		"tools_cache {\n memory 128MiB\n entries 9\n object 1MiB\n heuristic 1m\n dir /var/cache/tools\n dir_size 2GiB\n }": {
-			Memory: 128 << 20, Entries: 9, Object: 1 << 20, Heuristic: caddy.Duration(time.Minute), Dir: "/var/cache/tools", DirSize: 2 << 30,
+		"tools_cache {\n memory 128MiB\n entries 9\n object 1MiB\n heuristic 1m\n }": {
+			Memory: 128 << 20, Entries: 9, Object: 1 << 20, Heuristic: caddy.Duration(time.Minute),
 		},
 	} {
 		app := new(App)
@@ -170,13 +157,13 @@ func TestToolsCacheCaddyfile(t *testing.T) {
 		"tools_cache on":                                "wrong argument count",
 		"tools_cache off {\n memory 1MiB\n }":           "tools_cache is off, and has further options: leave one of them out, at Testfile:",
 		"tools_cache {\n memory 1MiB\n object 2MiB\n }": "tools_cache: the cache's largest object of 2097152 bytes doesn't fit into its 1048576 bytes",
-		"tools_cache {\n dir_size 1GiB\n }":             "has a dir_size and no dir: name the directory",
+		"tools_cache {\n dir /tmp/x\n }":                `unknown tools_cache option "dir" (known: memory`,
 		"tools_cache {\n entries 0\n }":                 "entries must be at least 1; to keep nothing, use tools_cache off, at Testfile:3",
 		"tools_cache {\n memory 1MiB\n memory 1MiB\n }": "memory is given twice, at Testfile:4",
 		"tools_cache {\n heuristic soon\n }":            `parsing heuristic: "soon" is not a duration`,
 		"tools_cache {\n size 1MiB\n }":                 `unknown tools_cache option "size" (known: memory`,
 		"tools_cache {\n}\ntools_cache {\n}":            "tools_cache stands twice",
-		"tools_cache {\n dir /tmp/x /tmp/y\n }":         "wrong argument count",
+		"tools_cache {\n memory 1MiB 2MiB\n }":          "wrong argument count",
 	} {
 		err := new(App).UnmarshalCaddyfile(caddyfile.NewTestDispenser("wikiveil {\n" + text + "\n}"))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -185,7 +172,7 @@ func TestToolsCacheCaddyfile(t *testing.T) {
 	}
 	// JSON goes the same way.
 	for form, want := range map[string]string{
-		`{"off": true, "memory": 1}`: "tools_cache is off", `{"memory": -1}`: "must not be negative", `{"dir_size": 1}`: "no dir",
+		`{"off": true, "memory": 1}`: "tools_cache is off", `{"memory": -1}`: "must not be negative",
 	} {
 		err := validateConfig(config(t, fmt.Sprintf(`{"apps": {"wikiveil": {"tools_cache": %s}}}`, form)))
 		if err == nil || !strings.Contains(err.Error(), want) {

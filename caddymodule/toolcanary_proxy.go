@@ -34,11 +34,11 @@ func (h *AnonProxy) echoed(tool *noticeboard.Tool) func(string, *x509.CertPool, 
 		transport := anonproxy.NewEchoTransport(&own, echo, roots)
 		config.Transport = func(*noticeboard.Tool) *anonproxy.Transport { return transport }
 		closers := []func() error{func() error { transport.Close(); return nil }}
-		if config.Cache != nil { // one that has nothing yet, and no files
+		if config.Cache != nil { // one that has nothing yet
 			if config.Cache, err = cache.New(cache.Config{MaxBytes: 1 << 20}); err != nil {
 				return nil, nil, err
 			}
-			closers = append(closers, config.Cache.Close)
+			closers = append(closers, func() error { config.Cache.Close(); return nil })
 		}
 		proxy, err := anonproxy.New(board, config)
 		if err == nil {

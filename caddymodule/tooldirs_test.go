@@ -13,11 +13,9 @@ func TestBadToolDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	for options, reason := range map[string]string{
-		"mirror_dir " + file:                                "is not a directory",
-		"mirror_dir " + file + "/below":                     "is not a directory",
-		"mirror_dir {env.WIKIVEIL_TEST_UNSET}":              "mirror_dir {env.WIKIVEIL_TEST_UNSET} is empty",
-		"tools_cache {\ndir " + file + "\n}":                "is not a directory",
-		"tools_cache {\ndir {env.WIKIVEIL_TEST_UNSET}\n}\n": "the dir {env.WIKIVEIL_TEST_UNSET} is empty",
+		"mirror_dir " + file:                   "is not a directory",
+		"mirror_dir " + file + "/below":        "is not a directory",
+		"mirror_dir {env.WIKIVEIL_TEST_UNSET}": "mirror_dir {env.WIKIVEIL_TEST_UNSET} is empty",
 	} {
 		wantRefusedConfig(t, validate(t, "{\n{GLOBAL}\nwikiveil {\n"+options+"\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n"), reason)
 	}

@@ -13,8 +13,7 @@ type Result string
 
 // Results.
 const (
-	Hit         Result = "hit"         // fresh, in memory
-	DiskHit     Result = "disk_hit"    // fresh, on disk
+	Hit         Result = "hit"         // fresh
 	Stale       Result = "stale"       // while it is asked for, or as that failed
 	Revalidated Result = "revalidated" // the tool confirmed it
 	Miss        Result = "miss"        // fetched, to be stored
@@ -86,24 +85,24 @@ type Reply struct {
 	answer *Answer
 	etag   string
 	age    int64 // -1 for none
-	spans  []span
-	text   string // of Content-Range
-	ranges bool   // may be asked for
-	bare   bool   // no body
-	part   *Part  // of the tool's own body
-	multi  *multipartReply
+	part   Part  // empty: the whole
+	ranges bool  // may be asked for
+	bare   bool  // no body
 }
 
 // Reply evaluates a request's method, If-None-Match, Range and If-Range against
 // the answer, by the cache's own validator. If-Modified-Since, If-Match and
 // If-Unmodified-Since are not looked at: the answer has no date, and the other
 // two are for the tool (RFC 9111 section 4.3.2).
-func (a *Answer) Reply(method string, h http.Header, want Ranges) Reply {
+func (a *Answer) Reply(method string, h http.Header, want *Range) Reply {
 	o := a.object
 	r := Reply{Status: o.status, ContentType: o.contentType, CacheControl: o.control, Length: o.lengthSaid, answer: a, age: -1}
 	r.bare = method == http.MethodHead || o.status == http.StatusNoContent
 	if o.body == nil || a.Result == Pass {
-		r.cutDirect(method, h, want)
+		// Such an answer has no validator, so If-Range never applies.
+		if method == http.MethodGet && r.Status == http.StatusOK && a.direct != nil && len(h["If-Range"]) == 0 {
+			r.cut(want)
+		}
 		return r.withoutLength(o.status)
 	}
 	r.age = o.browserAge(time.Now())
@@ -116,8 +115,8 @@ func (a *Answer) Reply(method string, h http.Header, want Ranges) Reply {
 		r.Status, r.ContentType, r.Length, r.bare = http.StatusNotModified, "", -1, true
 		return r
 	}
-	if r.ranges && len(want) > 0 && method == http.MethodGet && rangeApplies(h["If-Range"], r.etag) {
-		r.cut(want, whole)
+	if r.ranges && method == http.MethodGet && rangeApplies(h["If-Range"], r.etag) {
+		r.cut(want)
 	}
 	return r.withoutLength(o.status)
 }
@@ -138,7 +137,7 @@ func rangeApplies(fields []string, etag string) bool {
 // PutHeader sets the fields that the cache answers for: Accept-Ranges, Age, ETag and
 // Content-Range. Those that a reply doesn't have are left alone.
 func (r *Reply) PutHeader(h http.Header) {
-	values := [...]string{"bytes", "", r.etag, r.text}
+	values := [...]string{"bytes", "", r.etag, r.part.Text}
 	if r.ranges {
 		h["Accept-Ranges"] = values[0:1:1]
 	}
@@ -149,7 +148,7 @@ func (r *Reply) PutHeader(h http.Header) {
 	if r.etag != "" {
 		h["Etag"] = values[2:3:3]
 	}
-	if r.text != "" {
+	if r.part.Text != "" {
 		h["Content-Range"] = values[3:4:4]
 	}
 }
@@ -162,10 +161,8 @@ func (r *Reply) WriteTo(w http.ResponseWriter) error {
 		return nil
 	case r.answer.direct != nil:
 		return r.stream(w)
-	case r.multi != nil:
-		return r.multi.write(w, r)
-	case len(r.spans) == 1:
-		return r.answer.copy(w, r.spans[0].start, r.spans[0].length)
+	case r.part.Length > 0:
+		return r.answer.copy(w, r.part.Start, r.part.Length)
 	}
 	return r.answer.copy(w, 0, -1)
 }

@@ -12,30 +12,17 @@ func (f *flight) run() {
 	if f.done != nil {
 		defer close(f.done)
 	}
-	old, where := f.lookup()
+	old, stored := f.c.store.get(f.key, (*object).acquire)
 	now := time.Now()
-	if old != nil && !f.scheduled && old.state(now) <= held {
+	if stored && !f.scheduled && old.state(now) <= held {
 		f.cancel(nil)
-		f.deliver(old, where)
+		f.deliver(old, Hit)
 		return
 	}
 	if !f.background {
 		f.c.stats.misses.Add(1)
 	}
 	f.ask(old)
-}
-
-// lookup finds an answer in memory or on disk, and becomes its user.
-func (f *flight) lookup() (*object, Result) {
-	if o, ok := f.c.store.get(f.key, (*object).acquire); ok {
-		return o, Hit
-	}
-	if f.c.disk.Load() != nil {
-		if o := f.c.fromDisk(f.key, f.generation); o != nil {
-			return o, DiskHit
-		}
-	}
-	return nil, Miss
 }
 
 // ask fetches, with the validators of what is stored.

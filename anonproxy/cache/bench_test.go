@@ -23,8 +23,8 @@ func BenchmarkHit(b *testing.B) {
 		for _, tc := range []struct {
 			name   string
 			header http.Header
-			want   Ranges
-		}{{"whole", nil, nil}, {"range", http.Header{"Range": {"bytes=1-9"}}, Ranges{{1, 9}}}} {
+			want   *Range
+		}{{"whole", nil, nil}, {"range", http.Header{"Range": {"bytes=1-9"}}, &Range{1, 9}}} {
 			b.Run(fmt.Sprintf("%dKiB/%s", size>>10, tc.name), func(b *testing.B) {
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
@@ -210,7 +210,7 @@ func TestSieveAgainstModel(t *testing.T) {
 
 // TestRace asks for a few things from many sides, while they are purged and evicted.
 func TestRace(t *testing.T) {
-	c := newCache(t, Config{MaxBytes: 300_000, MaxObject: 100_000, Hold: 5000, Dir: t.TempDir(), DiskBytes: 200_000})
+	c := newCache(t, Config{MaxBytes: 300_000, MaxObject: 100_000, Hold: 5000})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

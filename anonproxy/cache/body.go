@@ -48,18 +48,6 @@ func newBody(bound *budget, keep bool, cost int64) *body {
 	return b
 }
 
-// wholeBody returns a body of one user for which the bytes are already reserved.
-func wholeBody(bound *budget, content []byte, held int64) *body {
-	b := newBody(bound, false, 0)
-	b.keep, b.held, b.err = true, held, io.EOF
-	if b.size = int64(len(content)); b.size > 0 {
-		b.blocks, b.starts = [][]byte{content}, []int64{0}
-	}
-	b.hash.Write(content)
-	b.whole.Store(true)
-	return b
-}
-
 // reader is one reader's place in an arriving body.
 type reader struct{ offset int64 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -14,15 +13,13 @@ import (
 type Cache struct {
 	cfg   Config
 	store *sieve[Key, *object]
-	pool  pool                 // of bytes
-	disk  atomic.Pointer[disk] // nil if there is none, or Open wasn't called
+	pool  pool // of bytes
 	stats stats
 
 	ctx     context.Context // of all fetches
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	opening    sync.Mutex
 	mu         sync.Mutex
 	closed     bool
 	generation uint64 // counts purges
@@ -37,17 +34,8 @@ const (
 	retryTime   = 5 * time.Second // between attempts while a stale answer serves
 )
 
-// New returns a cache that is open. Close it when done.
+// New returns an empty cache. Close it when done.
 func New(cfg Config) (*Cache, error) {
-	c, err := Prepare(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return c, c.Open()
-}
-
-// Prepare returns a cache that doesn't touch its directory before Open. Close it when done.
-func Prepare(cfg Config) (*Cache, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -62,36 +50,13 @@ func Prepare(cfg Config) (*Cache, error) {
 	return c, nil
 }
 
-// Open takes over the configured directory, if there is one, unless that was done before.
-func (c *Cache) Open() error {
-	c.opening.Lock()
-	defer c.opening.Unlock()
-	if c.cfg.Dir == "" || c.disk.Load() != nil {
-		return nil
-	}
-	opened, err := openDisk(c.cfg)
-	if err != nil {
-		return err
-	}
-	c.disk.Store(opened)
-	return nil
-}
-
-// Close ends all fetches and waits for them. What is in the directory stays.
-func (c *Cache) Close() error {
+// Close ends all fetches and waits for them.
+func (c *Cache) Close() {
 	c.mu.Lock()
-	already := c.closed
 	c.closed = true
 	c.mu.Unlock()
-	if already {
-		return nil
-	}
 	c.cancel()
 	c.running.Wait()
-	if c.disk.Load() != nil {
-		return c.disk.Load().close()
-	}
-	return nil
 }
 
 // ErrClosed says that the cache is closed.
@@ -139,36 +104,14 @@ func (c *Cache) put(o *object) {
 	}
 }
 
-// Lookup returns the answer for a key if there is one in memory that serves without
+// Lookup returns the answer for a key if there is one that serves without
 // asking: a fresh one, or one that [Cache.Refresh] asks for. Close it.
 func (c *Cache) Lookup(ctx context.Context, key Key) (Answer, bool) {
 	o, ok := c.store.get(key, (*object).acquire)
 	if !ok {
 		return Answer{}, false
 	}
-	return c.serving(ctx, o, Hit)
-}
-
-// LookupDisk is Lookup where the answer isn't in memory but may be on disk.
-func (c *Cache) LookupDisk(ctx context.Context, key Key) (Answer, bool) {
-	if c.disk.Load() == nil {
-		return Answer{}, false
-	}
-	c.mu.Lock()
-	generation, closed := c.generation, c.closed
-	c.mu.Unlock()
-	if closed {
-		return Answer{}, false
-	}
-	o := c.fromDisk(key, generation)
-	if o == nil {
-		return Answer{}, false
-	}
-	return c.serving(ctx, o, DiskHit)
-}
-
-// serving makes an answer of an object in use, if it serves without asking.
-func (c *Cache) serving(ctx context.Context, o *object, r Result) (Answer, bool) {
+	r := Hit
 	switch o.state(time.Now()) {
 	case fresh:
 	case held:
@@ -194,12 +137,9 @@ func (c *Cache) evictOf(tool string) bool {
 	return ok
 }
 
-// drop takes one answer out of memory and off the disk.
+// drop takes one answer out.
 func (c *Cache) drop(o *object) {
 	if _, ok := c.store.removeIf(o.key, func(stored *object) bool { return stored == o }); ok {
 		o.body.release()
-	}
-	if c.disk.Load() != nil {
-		c.disk.Load().remove(o.key)
 	}
 }

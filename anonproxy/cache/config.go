@@ -12,8 +12,6 @@ const (
 	DefaultMaxEntries = 16 << 10
 	DefaultHold       = 256 << 10
 	DefaultHeuristic  = 10 * time.Minute
-	DefaultDiskBytes  = 1 << 30
-	DefaultDiskFiles  = 64 << 10
 )
 
 // Config says how much a [Cache] keeps. The zero value is ready to use.
@@ -22,7 +20,7 @@ type Config struct {
 	// being read included. Default: DefaultMaxBytes.
 	MaxBytes int64
 
-	// MaxEntries bounds the answers in memory. Default: DefaultMaxEntries.
+	// MaxEntries bounds the answers that are kept. Default: DefaultMaxEntries.
 	MaxEntries int
 
 	// MaxObject bounds the body of one answer in bytes; larger ones pass through.
@@ -36,24 +34,11 @@ type Config struct {
 	// Heuristic bounds the lifetime of answers that have none, which is a tenth of
 	// the time since their Last-Modified. Negative is none. Default: DefaultHeuristic.
 	Heuristic time.Duration
-
-	// KeepNothing has answers go to those who asked before they came, and to nobody
-	// later: equal requests at one time are one, and that is all.
-	KeepNothing bool
-
-	// Dir is a directory of the cache's own that keeps answers over restarts. It is
-	// made if need be. Default: none, answers are in memory only.
-	Dir string
-
-	// DiskBytes and DiskFiles bound what is in Dir. Defaults: DefaultDiskBytes and
-	// DefaultDiskFiles.
-	DiskBytes int64
-	DiskFiles int
 }
 
 // withDefaults checks a config and fills it in.
 func (c Config) withDefaults() (Config, error) {
-	if c.MaxBytes < 0 || c.MaxEntries < 0 || c.MaxObject < 0 || c.Hold < 0 || c.DiskBytes < 0 || c.DiskFiles < 0 {
+	if c.MaxBytes < 0 || c.MaxEntries < 0 || c.MaxObject < 0 || c.Hold < 0 {
 		return c, errors.New("the cache's bounds must not be negative")
 	}
 	setDefault(&c.MaxBytes, DefaultMaxBytes)
@@ -61,13 +46,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxObject, max(1, c.MaxBytes/8))
 	setDefault(&c.Hold, DefaultHold)
 	setDefault(&c.Heuristic, DefaultHeuristic)
-	setDefault(&c.DiskBytes, DefaultDiskBytes)
-	setDefault(&c.DiskFiles, DefaultDiskFiles)
 	if c.MaxObject > c.MaxBytes {
 		return c, fmt.Errorf("the cache's largest object of %d bytes doesn't fit into its %d bytes", c.MaxObject, c.MaxBytes)
-	}
-	if c.KeepNothing && c.Dir != "" {
-		return c, errors.New("a cache that keeps nothing needs no directory")
 	}
 	return c, nil
 }

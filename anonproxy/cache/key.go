@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"strings"
 	"unique"
 )
@@ -51,18 +49,3 @@ func (k Key) clone() Key {
 
 // size is what a stored key takes, in bytes, with its entry.
 func (k Key) size() int64 { return int64(len(k.Path)+len(k.Query)) + 1024 }
-
-// sum is the key's hash, which names its file. Lengths stand before the strings,
-// so that no two keys are one text.
-func (k Key) sum() [sha256.Size]byte {
-	s := k.Scope.Value()
-	var text []byte
-	for _, part := range []string{s.Tool, s.Declaration, s.Variant, k.Path, k.Query} {
-		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
-		text = append(text, part...)
-	}
-	if k.AnyQuery {
-		text = append(text, 1)
-	}
-	return sha256.Sum256(text)
-}

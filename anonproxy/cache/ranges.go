@@ -1,71 +1,61 @@
 package cache
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"mime/multipart"
+	"io"
 	"net/http"
-	"net/textproto"
 	"strconv"
 	"strings"
 )
 
-// maxRanges is how many ranges one request may ask for.
-const maxRanges = 16
+// ErrRange says that a Range header can't be read. The answer to it is 416 (RFC 9110 section
+// 15.5.17).
+var ErrRange = errors.New("the range is malformed")
 
-// ErrRange says that a Range header can't be read or asks for too many ranges.
-// The answer to it is 416 (RFC 9110 section 15.5.17).
-var ErrRange = errors.New("the range is malformed or asks for too many parts")
+// Range is the part of an answer that a request asks for, before the length is known: first-last,
+// first- (last is -1) or -suffix (first is -1).
+type Range struct{ first, last int64 }
 
-// Ranges are the byte ranges that a request asks for, before the length is known.
-type Ranges []byteRange
-
-// byteRange is first-last, first- (last is -1) or -suffix (first is -1).
-type byteRange struct{ first, last int64 }
-
-// span is a range of a body of known length.
-type span struct{ start, length int64 }
-
-// ParseRange reads a request's Range fields (RFC 9110 section 14.2). Units other
-// than bytes are none.
-func ParseRange(fields []string) (Ranges, error) {
+// ParseRange reads a request's Range fields (RFC 9110 section 14.2). It returns nil where the whole
+// is to be served: no part is asked for, or several are, or a unit other than bytes is used.
+func ParseRange(fields []string) (*Range, error) {
 	if len(fields) == 0 {
 		return nil, nil
 	}
-	if len(fields) > 1 {
-		return nil, ErrRange
-	}
 	unit, set, ok := strings.Cut(fields[0], "=")
 	switch {
-	case !ok || !isToken(unit):
+	case len(fields) > 1 || !ok || !isToken(unit):
 		return nil, ErrRange
 	case !strings.EqualFold(unit, "bytes"):
 		return nil, nil
 	}
-	var ranges Ranges
+	var last Range
+	n := 0
 	for spec := range strings.SplitSeq(set, ",") {
 		if spec = strings.Trim(spec, " \t"); spec == "" {
 			continue // empty list elements are allowed (section 5.6.1)
 		}
-		r, ok := parseSpec(spec)
-		if !ok || len(ranges) == maxRanges {
+		if last, ok = parseSpec(spec); !ok {
 			return nil, ErrRange
 		}
-		ranges = append(ranges, r)
+		n++
 	}
-	if len(ranges) == 0 {
+	switch n {
+	case 0:
 		return nil, ErrRange
+	case 1:
+		return &last, nil
 	}
-	return ranges, nil
+	return nil, nil
 }
 
-func parseSpec(spec string) (r byteRange, ok bool) {
+func parseSpec(spec string) (r Range, ok bool) {
 	first, last, ok := strings.Cut(spec, "-")
 	if !ok || first == "" && last == "" {
 		return r, false
 	}
-	r = byteRange{-1, -1}
+	r = Range{-1, -1}
 	if first != "" {
 		if r.first, ok = parsePosition(first); !ok {
 			return r, false
@@ -88,106 +78,80 @@ func parsePosition(s string) (int64, bool) {
 	return n, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// within returns the range's part of a body, if there is any.
-func (r byteRange) within(size int64) (span, bool) {
+// Part is a range of a body of known length.
+type Part struct {
+	// Start and Length are in bytes.
+	Start, Length int64
+
+	// Text is the Content-Range.
+	Text string
+}
+
+// Within returns the range's part of a body. It is not ok where the whole is to be served: the range
+// is nil, or the size is unknown (negative). A part of no length is past the end.
+func (r *Range) Within(size int64) (part Part, ok bool) {
+	if r == nil || size < 0 {
+		return Part{}, false
+	}
+	start, end := r.first, size
 	switch {
 	case r.first < 0: // the last bytes
-		n := min(r.last, size)
-		return span{size - n, n}, n > 0
-	case r.first >= size:
-		return span{}, false
-	case r.last < 0:
-		return span{r.first, size - r.first}, true
+		start = size - min(r.last, size)
+	case r.last >= 0:
+		end = min(r.last, size-1) + 1
 	}
-	return span{r.first, min(r.last, size-1) - r.first + 1}, true
+	if start >= end {
+		return Part{Text: fmt.Sprintf("bytes */%d", size)}, true
+	}
+	return Part{start, end - start, fmt.Sprintf("bytes %d-%d/%d", start, end-1, size)}, true
 }
 
-// cut turns a reply of known length into one of its parts. Parts that are more
-// than the whole together are answered by the whole, and so are several parts of
-// what is still arriving.
-func (r *Reply) cut(want Ranges, whole bool) {
-	size, total := r.Length, int64(0)
-	for _, one := range want {
-		if s, ok := one.within(size); ok {
-			r.spans = append(r.spans, s)
-			total += s.length
-		}
-	}
+// Of returns the part of a body that is read from its beginning. What comes before
+// the part is read and dropped: such reads return 0 bytes and no error, so that
+// whoever limits the time of each still can.
+func (p Part) Of(body io.Reader) io.Reader {
+	return &partReader{body: body, skip: p.Start, left: p.Length}
+}
+
+type partReader struct {
+	body       io.Reader
+	skip, left int64
+}
+
+// Read implements io.Reader.
+func (r *partReader) Read(p []byte) (int, error) {
 	switch {
-	case len(r.spans) == 0:
-		r.pastEnd(size)
-	case len(r.spans) == 1:
-		r.Status, r.Length, r.text = http.StatusPartialContent, total, r.spans[0].text(size)
-	case total > size || !whole:
-		r.spans = nil
+	case r.left == 0:
+		return 0, io.EOF
+	case r.skip > 0:
+		n, err := r.body.Read(p[:min(int64(len(p)), r.skip)])
+		r.skip -= int64(n)
+		return 0, short(err)
+	}
+	n, err := r.body.Read(p[:min(int64(len(p)), r.left)])
+	if r.left -= int64(n); r.left == 0 {
+		return n, io.EOF
+	}
+	return n, short(err)
+}
+
+// short is the error of a body that ends before its part does.
+func short(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// cut turns a reply of known length into the part that is asked for.
+func (r *Reply) cut(want *Range) {
+	part, ok := want.Within(r.Length)
+	switch {
+	case !ok:
+	case part.Length == 0:
+		r.Status, r.ContentType, r.Length, r.bare = http.StatusRequestedRangeNotSatisfiable, "", 0, true
+		r.CacheControl, r.etag, r.part = "no-store", "", part
 	default:
-		r.Status = http.StatusPartialContent
-		r.multi = newMultipart(r.spans, r.ContentType, size)
-		r.ContentType, r.Length = "multipart/byteranges; boundary="+r.multi.boundary, r.multi.length
+		r.Status, r.Length, r.ranges, r.part = http.StatusPartialContent, part.Length, true, part
 	}
-}
-
-func (r *Reply) pastEnd(size int64) {
-	r.Status, r.ContentType, r.Length, r.bare = http.StatusRequestedRangeNotSatisfiable, "", 0, true
-	r.CacheControl, r.etag, r.text = "no-store", "", pastEnd(size)
-}
-
-// pastEnd is the Content-Range of what has nothing of the range.
-func pastEnd(size int64) string { return fmt.Sprintf("bytes */%d", size) }
-
-func (s span) text(size int64) string {
-	return fmt.Sprintf("bytes %d-%d/%d", s.start, s.start+s.length-1, size)
-}
-
-// multipartReply is a multipart/byteranges body (RFC 9110 section 14.6).
-type multipartReply struct {
-	boundary string
-	heads    []textproto.MIMEHeader
-	length   int64
-}
-
-func newMultipart(spans []span, contentType string, size int64) *multipartReply {
-	m := &multipartReply{boundary: rand.Text()}
-	for _, s := range spans {
-		m.heads = append(m.heads, textproto.MIMEHeader{"Content-Type": {contentType}, "Content-Range": {s.text(size)}})
-		m.length += s.length
-	}
-	var frame counter
-	mw := m.writer(&frame)
-	for _, head := range m.heads {
-		_, _ = mw.CreatePart(head) // a counter takes all
-	}
-	_ = mw.Close()
-	m.length += int64(frame)
-	return m
-}
-
-func (m *multipartReply) writer(w interface{ Write([]byte) (int, error) }) *multipart.Writer {
-	mw := multipart.NewWriter(w)
-	_ = mw.SetBoundary(m.boundary) // it is a valid one
-	return mw
-}
-
-func (m *multipartReply) write(w http.ResponseWriter, r *Reply) error {
-	mw := m.writer(w)
-	for i, s := range r.spans {
-		if _, err := mw.CreatePart(m.heads[i]); err != nil {
-			return &WriteError{err}
-		}
-		if err := r.answer.copy(w, s.start, s.length); err != nil {
-			return err
-		}
-	}
-	if err := mw.Close(); err != nil {
-		return &WriteError{err}
-	}
-	return nil
-}
-
-// counter counts what is written to it.
-type counter int64
-
-func (c *counter) Write(p []byte) (int, error) {
-	*c += counter(len(p))
-	return len(p), nil
 }

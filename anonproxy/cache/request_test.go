@@ -1,10 +1,6 @@
 package cache
 
 import (
-	"fmt"
-	"io"
-	"mime"
-	"mime/multipart"
 	"strings"
 	"testing"
 )
@@ -21,7 +17,7 @@ func TestRequests(t *testing.T) {
 		name    string
 		request []string
 		status  int
-		body    string // parts are joined by |
+		body    string
 		text    string // Content-Range
 	}{
 		{"plain", nil, 200, "0123456789", ""},
@@ -55,15 +51,15 @@ func TestRequests(t *testing.T) {
 		{"long suffix", []string{"Range: bytes=-30"}, 206, "0123456789", "bytes 0-9/10"},
 		{"unit in capitals", []string{"Range: BYTES=0-1"}, 206, "01", "bytes 0-1/10"},
 		{"one of a list", []string{"Range: bytes=, 0-1 ,"}, 206, "01", "bytes 0-1/10"},
-		{"one within of two", []string{"Range: bytes=0-1,20-30"}, 206, "01", "bytes 0-1/10"},
-		{"two", []string{"Range: bytes=0-1,5-6"}, 206, "01|56", ""},
-		{"two backwards", []string{"Range: bytes=5-6, 0-1"}, 206, "56|01", ""},
-		{"three", []string{"Range: bytes=0-0,-1,4-5"}, 206, "0|9|45", ""},
-		{"overlapping", []string{"Range: bytes=0-3,2-5"}, 206, "0123|2345", ""},
+		{"one within of two", []string{"Range: bytes=0-1,20-30"}, 200, "0123456789", ""},
+		{"two", []string{"Range: bytes=0-1,5-6"}, 200, "0123456789", ""},
+		{"two backwards", []string{"Range: bytes=5-6, 0-1"}, 200, "0123456789", ""},
+		{"three", []string{"Range: bytes=0-0,-1,4-5"}, 200, "0123456789", ""},
+		{"overlapping", []string{"Range: bytes=0-3,2-5"}, 200, "0123456789", ""},
 		{"more than the whole", []string{"Range: bytes=0-7,2-9"}, 200, "0123456789", ""},
 		{"another unit", []string{"Range: lines=0-1"}, 200, "0123456789", ""},
 		{"past the end", []string{"Range: bytes=10-"}, 416, "", "bytes */10"},
-		{"both past the end", []string{"Range: bytes=10-,20-30"}, 416, "", "bytes */10"},
+		{"both past the end", []string{"Range: bytes=10-,20-30"}, 200, "0123456789", ""},
 		{"empty suffix", []string{"Range: bytes=-0"}, 416, "", "bytes */10"},
 
 		{"If-Range", []string{"Range: bytes=0-1", "If-Range: " + etag}, 206, "01", "bytes 0-1/10"},
@@ -77,9 +73,6 @@ func TestRequests(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := ask(t, c, key("/x"), o.fetch, tc.request...)
-			if tc.status == 206 && tc.text == "" {
-				g.body = strings.Join(parts(t, g), "|")
-			}
 			if g.status != tc.status || g.body != tc.body || g.err != nil || g.header.Get("Content-Range") != tc.text || o.count() != 1 {
 				t.Errorf("got %+v, want %d %q %q", g, tc.status, tc.body, tc.text)
 			}
@@ -93,36 +86,11 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// parts reads a multipart/byteranges body, checking its parts' fields and its length.
-func parts(t *testing.T, g got) (bodies []string) {
-	t.Helper()
-	mediaType, params, err := mime.ParseMediaType(g.header.Get("Content-Type"))
-	if err != nil || mediaType != "multipart/byteranges" || g.header.Get("Content-Length") != fmt.Sprint(len(g.body)) {
-		t.Fatalf("header %v of %d bytes: %v", g.header, len(g.body), err)
-	}
-	for r := multipart.NewReader(strings.NewReader(g.body), params["boundary"]); ; {
-		part, err := r.NextPart()
-		if err == io.EOF {
-			return bodies
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(part)
-		var first, last, size int
-		_, scan := fmt.Sscanf(part.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &size)
-		if err != nil || scan != nil || last-first+1 != len(body) || size != 10 || part.Header.Get("Content-Type") != "text/plain" {
-			t.Errorf("part %v of %d bytes: %v %v", part.Header, len(body), err, scan)
-		}
-		bodies = append(bodies, string(body))
-	}
-}
-
 func TestBadRanges(t *testing.T) {
 	for _, fields := range [][]string{
 		{""}, {"bytes"}, {"bytes="}, {"bytes=,"}, {"bytes=a-b"}, {"bytes=1"}, {"bytes=-"}, {"bytes=2-1"}, {"bytes=1-2-3"}, {"bytes=--1"},
 		{"bytes=+1-2"}, {"bytes=0x1-2"}, {"bytes=1 -2"}, {"bytes 0-1"}, {"=0-1"}, {"by tes=0-1"}, {"bytes=0-1", "bytes=0-1"},
-		{"bytes=0-1;2-3"}, {"bytes=" + strings.Repeat("0-0,", maxRanges+1)}, {"bytes=1-\u0664"},
+		{"bytes=0-1;2-3"}, {"bytes=0-1,3-2"}, {"bytes=0-0,-1,x"}, {"bytes=1-\u0664"},
 	} {
 		if r, err := ParseRange(fields); err != ErrRange {
 			t.Errorf("%q: got %v, %v", fields, r, err)
@@ -138,14 +106,12 @@ func FuzzParseRange(f *testing.F) {
 		if size < 0 {
 			return
 		}
-		ranges, err := ParseRange([]string{s})
-		if err != nil && len(ranges) > 0 || len(ranges) > maxRanges {
-			t.Fatalf("%d ranges, %v", len(ranges), err)
+		r, err := ParseRange([]string{s})
+		if err != nil && r != nil {
+			t.Fatalf("%v, %v", r, err)
 		}
-		for _, r := range ranges {
-			if sp, ok := r.within(size); ok && (sp.start < 0 || sp.length <= 0 || sp.start+sp.length > size) {
-				t.Fatalf("%v of %d is %v", r, size, sp)
-			}
+		if part, ok := r.Within(size); ok && part.Length != 0 && (part.Start < 0 || part.Length < 0 || part.Start+part.Length > size) {
+			t.Fatalf("%v of %d is %v", r, size, part)
 		}
 	})
 }

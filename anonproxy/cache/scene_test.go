@@ -89,11 +89,7 @@ func newCache(t testing.TB, cfg Config) *Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(c.Close)
 	return c
 }
 
@@ -137,7 +133,7 @@ func askAs(t testing.TB, c *Cache, method string, k Key, fetch Fetch, header ...
 	return reply(&a, method, h, want)
 }
 
-func reply(a *Answer, method string, h http.Header, want Ranges) got {
+func reply(a *Answer, method string, h http.Header, want *Range) got {
 	w := httptest.NewRecorder()
 	r := a.Reply(method, h, want)
 	if r.ContentType != "" {

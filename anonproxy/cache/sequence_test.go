@@ -254,7 +254,7 @@ func TestNothingOfTheToolsHeaderPasses(t *testing.T) {
 
 // TestKeysAreApart stores an answer under each of some keys that are alike.
 func TestKeysAreApart(t *testing.T) {
-	c := newCache(t, Config{Dir: t.TempDir()})
+	c := newCache(t, Config{})
 	keys := []Key{
 		key("/x"), key("/x?"), key("/x?a"), key("/x?a=b"), key("/X"), key("/x/"), key("/%78"), key("/x%3Fa"), key("//x"), key("/x?a&b"), key("/x?b&a"),
 		toolKey("maps2", "/x"), toolKey("map", "s/x"),
@@ -270,7 +270,6 @@ func TestKeysAreApart(t *testing.T) {
 		k.Scope = makeScope(s)
 		keys = append(keys, k)
 	}
-	names := map[string]int{}
 	for round := range 2 {
 		for i, k := range keys {
 			o := &origin{answer: func(int, *Validators) (*Response, error) {
@@ -279,11 +278,7 @@ func TestKeysAreApart(t *testing.T) {
 			if g := ask(t, c, k, o.fetch); g.body != fmt.Sprint("answer ", i) || g.result != []Result{Miss, Hit}[round] {
 				t.Errorf("round %d, key %d: got %s %q", round, i, g.result, g.body)
 			}
-			names[nameOf(k)]++
 		}
-	}
-	if len(names) != len(keys) {
-		t.Errorf("%d file names for %d keys", len(names), len(keys))
 	}
 }
 
@@ -299,7 +294,7 @@ func TestHeadFromGet(t *testing.T) {
 		t.Fatal("not found")
 	}
 	defer a.Close()
-	head := reply(&a, http.MethodHead, http.Header{"Range": {"bytes=0-1"}}, Ranges{{0, 1}})
+	head := reply(&a, http.MethodHead, http.Header{"Range": {"bytes=0-1"}}, &Range{0, 1})
 	if head.body != "" || head.status != 200 || fmt.Sprint(head.header) != fmt.Sprint(get.header) || o.count() != 1 {
 		t.Errorf("HEAD got %+v, GET %v", head, get.header)
 	}

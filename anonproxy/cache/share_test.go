@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 // left counts a tool's answers that are still in memory.
@@ -91,44 +90,4 @@ func TestSlowReadersOfOneTool(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
-}
-
-// TestToolsShareTheDisk: the same for files.
-func TestToolsShareTheDisk(t *testing.T) {
-	for name, cfg := range map[string]Config{"files": {DiskFiles: 20}, "bytes": {DiskBytes: 20 * 10_500}} {
-		t.Run(name, func(t *testing.T) {
-			cfg.Dir, cfg.MaxEntries = t.TempDir(), 1
-			c := newCache(t, cfg)
-			written := 0
-			fill := func(tool string, n int) {
-				for i := range n {
-					ask(t, c, toolKey(tool, fmt.Sprint("/", i)), sized(10_000).fetch)
-					written = min(written+1, 19)
-					for deadline := time.Now().Add(10 * time.Second); c.Stats().DiskFiles < written || len(c.disk.Load().queue) > 0; time.Sleep(time.Millisecond) {
-						if time.Now().After(deadline) {
-							t.Fatalf("%+v", c.Stats())
-						}
-					}
-				}
-			}
-			fill("small", 3)
-			fill("hog", 60)
-			for i := range 3 {
-				if _, _, ok := c.disk.Load().find(toolKey("small", fmt.Sprint("/", i))); !ok {
-					t.Errorf("file %d of the tool that has few is gone", i)
-				}
-			}
-			if s := c.Stats(); s.DiskFiles < 18 || s.DiskFiles > 20 || s.DiskBytes > 20*10_900 {
-				t.Errorf("%+v", s)
-			}
-			c.Purge("hog", "")
-			if s := c.Stats(); s.DiskFiles != 3 {
-				t.Errorf("after the purge %+v", s)
-			}
-			c.Purge("", "")
-			if s := c.Stats(); s.DiskFiles != 0 || s.DiskBytes != 0 {
-				t.Errorf("after the purge of all %+v", s)
-			}
-		})
-	}
 }

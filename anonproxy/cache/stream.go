@@ -14,7 +14,7 @@ func (r *Reply) stream(w http.ResponseWriter) error {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	var body io.Reader = r.answer.direct
-	if r.part != nil {
+	if r.part.Length > 0 {
 		body = r.part.Of(body)
 	}
 	var flusher *http.ResponseController

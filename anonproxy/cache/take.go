@@ -13,7 +13,7 @@ func (f *flight) answered(old *object, res *Response, requested time.Time) {
 	}
 	o.policy = f.c.assess(f.key, o.status, o.header, res.Hops, requested, o.received)
 	f.hold(o)
-	if o.policy.reuse == storable && (f.c.cfg.KeepNothing || res.Unframed || res.Length > f.c.cfg.MaxObject) {
+	if o.policy.reuse == storable && (res.Unframed || res.Length > f.c.cfg.MaxObject) {
 		o.policy.reuse = shareable
 	}
 	if old != nil && o.policy.reuse != storable {
@@ -210,7 +210,7 @@ func (f *flight) tooMuch(begin func()) (kept bool) {
 	return false
 }
 
-// keep stores an answer, in memory and on disk, unless something was purged meanwhile,
+// keep stores an answer, unless something was purged meanwhile,
 // which might have been this.
 func (f *flight) keep(o *object) {
 	f.c.mu.Lock()
@@ -221,7 +221,4 @@ func (f *flight) keep(o *object) {
 	f.c.passing.Remove(f.key)
 	f.c.put(o)
 	f.told.Kept, f.told.Fresh = true, o.fresh(time.Now())
-	if f.c.disk.Load() != nil {
-		f.c.disk.Load().enqueue(o)
-	}
 }
