@@ -311,7 +311,7 @@ func TestPostDeadlineEndsWithTheBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	up, _ := p.upstreams["maps"]
+	up, _ := p.upstreams()["maps"]
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := &requestBody{memory: &p.bodies, limit: 100}
 		defer body.done()

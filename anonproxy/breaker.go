@@ -193,13 +193,15 @@ func (b *breaker) blame(client *failures) {
 
 // Breaker tells whether the tool is asked at present. It is half open where one request at a time is, to see whether
 // the tool answers again.
-func (g *Gate) Breaker() gobreaker.State {
-	g.breaker.mu.Lock()
-	defer g.breaker.mu.Unlock()
-	if time.Now().Before(g.breaker.until) {
+func (t *Transport) Breaker() gobreaker.State { return t.gate.breaker.state() }
+
+func (b *breaker) state() gobreaker.State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Now().Before(b.until) {
 		return gobreaker.StateOpen
 	}
-	return g.breaker.circuit.State()
+	return b.circuit.State()
 }
 
 // pauseAsked reads the Retry-After of a 429 or a 503 (RFC 9110 section 10.2.3): a number

@@ -109,7 +109,7 @@ func TestBreaker(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := NewGate()
+				g := newGate()
 				clients := []*failures{nil, {}, {}, {}, {}}
 				for i, a := range tc.attempts {
 					time.Sleep(a.at)
@@ -124,7 +124,7 @@ func TestBreaker(t *testing.T) {
 						t.Fatalf("attempt %d: event %d, want %d", i, event, a.event)
 					}
 				}
-				if got := g.Breaker(); got != tc.want {
+				if got := g.breaker.state(); got != tc.want {
 					t.Errorf("state %d, want %d", got, tc.want)
 				}
 			})
@@ -135,7 +135,7 @@ func TestBreaker(t *testing.T) {
 // What was sent before the breaker opened neither closes it nor makes the pause longer.
 func TestBreakerLateAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := NewGate()
+		g := newGate()
 		var late []func(error)
 		for range 4 {
 			done, _ := g.breaker.begin(time.Now(), nil)
@@ -223,7 +223,7 @@ func moody(w http.ResponseWriter, r *http.Request) {
 
 // wake lets time pass for a tool's breaker.
 func wake(e *edge, tool string) {
-	b := e.proxy.upstreams[tool].gate.breaker
+	b := e.proxy.upstreams()[tool].gate.breaker
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.until = time.Now().Add(-time.Hour)
@@ -274,7 +274,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 					parallel(t, e, 2*failureRun, func(i int) string {
 						return fmt.Sprintf("/.tools/maps/%s%sn=%d", tc.path, map[bool]string{true: "&", false: "?"}[strings.Contains(tc.path, "?")], i)
 					}, by.who)
-					if got := e.proxy.upstreams["maps"].gate.Breaker(); got != by.want {
+					if got := e.proxy.upstreams()["maps"].transport.Breaker(); got != by.want {
 						t.Errorf("%s: state %d, want %d", by.name, got, by.want)
 					}
 				}
@@ -323,7 +323,7 @@ func TestBreakerOfADeadTool(t *testing.T) {
 		if !strings.Contains(e.logs.String(), "a tool answers again") {
 			t.Errorf("not logged: %s", e.logs)
 		}
-		if got := e.proxy.upstreams["maps"].gate.Breaker(); got != gobreaker.StateClosed {
+		if got := e.proxy.upstreams()["maps"].transport.Breaker(); got != gobreaker.StateClosed {
 			t.Errorf("state %d", got)
 		}
 	})
@@ -386,7 +386,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	cancel() // its reader leaves: another's turn
 	left.Wait()
 	until(t, "the probe to end", func() bool {
-		return e.proxy.upstreams["maps"].gate.breaker.circuit.Counts().TotalExclusions == 1
+		return e.proxy.upstreams()["maps"].gate.breaker.circuit.Counts().TotalExclusions == 1
 	})
 	close(proceed)
 	if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.status != 200 {
@@ -402,7 +402,7 @@ func TestOpenBreakerComesBeforeWaiting(t *testing.T) {
 	first.Go(func() { e.do(t, "GET", "/.tools/maps/x", "empty") })
 	until(t, "the first", func() bool { return b.hits.Load() == 1 })
 	for range failureRun {
-		fail(t, e.proxy.upstreams["maps"].gate.breaker, dead)
+		fail(t, e.proxy.upstreams()["maps"].gate.breaker, dead)
 	}
 	wantRefusal(t, e.do(t, "GET", "/.tools/maps/x", "empty"), 503, "the tool doesn't answer at present")
 	release()
@@ -459,7 +459,7 @@ func TestBreakerIgnoresReaders(t *testing.T) {
 		}
 	}
 	e.observed(t, 6*failureRun)
-	if got := e.proxy.upstreams["maps"].gate.breaker.circuit.Counts().TotalFailures; got != 0 {
+	if got := e.proxy.upstreams()["maps"].gate.breaker.circuit.Counts().TotalFailures; got != 0 {
 		t.Errorf("%d failures are counted", got)
 	}
 }

@@ -60,9 +60,9 @@ type Config struct {
 	// HTTP too, as over TLS. Set it where TLS ends before the proxy.
 	RequireFetchMetadata bool
 
-	// Transport gives the transport for a tool, which stays the caller's to
-	// close. Default: the proxy makes its own.
-	Transport func(*noticeboard.Tool) *Transport
+	// Transport gives the transport for a tool, to keep connections and limits over a change of
+	// configuration, and what is to be called when the proxy no longer uses it. Default: the proxy makes its own.
+	Transport func(*noticeboard.Tool) (*Transport, func())
 
 	// Resolver looks the names of tools up, for the transports that the proxy makes
 	// itself. Default: the system's.
@@ -101,10 +101,6 @@ type Config struct {
 	// Concurrent bounds the requests to one tool at one time; one client may have a
 	// quarter of them. As many again wait for some seconds. Default: DefaultConcurrent.
 	Concurrent int
-
-	// Gate gives what is remembered about a tool, to keep it over a change of
-	// configuration. Default: the proxy makes its own.
-	Gate func(*noticeboard.Tool) *Gate
 
 	// Pseudonym gives the reader's name toward a tool that declares one, such as
 	// [Pseudonym] makes: 16 to 64 letters, digits, - and _. Where it gives none the

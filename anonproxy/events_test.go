@@ -224,32 +224,25 @@ func TestRefusedWhileOpen(t *testing.T) {
 
 func TestEndStreams(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) { speak(w, r, "data: 1\n\n") })
-	stays, goes := streaming("stays", b.URL, noticeboard.Events), streaming("goes", b.URL, noticeboard.Events)
-	e := newEdge(t, Config{}, stays, goes)
-	changed := streaming("goes", b.URL, noticeboard.Events)
-	changed.Purpose = "Something else"
-	next := newEdge(t, Config{}, stays, changed)
+	e := newEdge(t, Config{}, streaming("live", b.URL, noticeboard.Events))
+	body := e.firstEvent(t, "/.tools/live/x")
+	e.proxy.EndStreams()
+	if rest, err := io.ReadAll(body); string(rest) != "\n" || err != nil {
+		t.Errorf("the stream went on with %q, %v", rest, err)
+	}
+	wantRefusal(t, e.do(t, "GET", "/.tools/live/x", "empty", asEventSource), 503, "restarting")
+	e.setBoard(t, streaming("live", b.URL, noticeboard.Events), streaming("new", b.URL, noticeboard.Events))
+	wantRefusal(t, e.do(t, "GET", "/.tools/new/x", "empty", asEventSource), 503, "restarting")
+}
 
-	bodies := make(map[string]*bufio.Reader)
-	for _, name := range []string{"stays", "goes"} {
-		bodies[name] = bufio.NewReader(e.eventSource(t, t.Context(), "/.tools/"+name+"/x").Body)
-		if line, err := bodies[name].ReadString('\n'); line != "data: 1\n" {
-			t.Fatalf("got %q, %v", line, err)
-		}
+// firstEvent opens a stream and reads its first event.
+func (e *edge) firstEvent(t *testing.T, path string) *bufio.Reader {
+	t.Helper()
+	body := bufio.NewReader(e.eventSource(t, t.Context(), path).Body)
+	if line, err := body.ReadString('\n'); line != "data: 1\n" {
+		t.Fatalf("got %q, %v", line, err)
 	}
-	e.proxy.EndStreams(next.proxy)
-	if rest, err := io.ReadAll(bodies["goes"]); string(rest) != "\n" || err != nil {
-		t.Errorf("the changed tool's stream went on with %q, %v", rest, err)
-	}
-	wantRefusal(t, e.do(t, "GET", "/.tools/goes/x", "empty", asEventSource), 503, "restarting")
-	res := e.eventSource(t, t.Context(), "/.tools/stays/x")
-	if res.StatusCode != 200 {
-		t.Errorf("got %d for the tool that stays", res.StatusCode)
-	}
-	e.proxy.EndStreams(nil)
-	if rest, err := io.ReadAll(bodies["stays"]); string(rest) != "\n" || err != nil {
-		t.Errorf("the other stream went on with %q, %v", rest, err)
-	}
+	return body
 }
 
 func TestOpenStreamsAreBounded(t *testing.T) {
@@ -302,31 +295,5 @@ func TestStreamsOfOneClient(t *testing.T) {
 	e.observed(t, maxClientStreams+1) // with the one that was refused
 	if res := e.eventSource(t, other, "/.tools/live/x", as("one")); res.StatusCode != 200 {
 		t.Errorf("places aren't given back: got %d", res.StatusCode)
-	}
-}
-
-// Streams that outlived changes of the noticeboard end with the proxy that is in place then, which is all that
-// a reload or a shutdown knows of; one between that had none ends nothing.
-func TestEndStreamsOfEarlierProxies(t *testing.T) {
-	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) { speak(w, r, "data: 1\n\n") })
-	stays := streaming("stays", b.URL, noticeboard.Events)
-	first, second, third := newEdge(t, Config{}, stays), newEdge(t, Config{}, stays), newEdge(t, Config{}, stays)
-	ctx, leave := context.WithTimeout(t.Context(), 5*time.Second) // the test's end else
-	defer leave()
-	body := bufio.NewReader(first.eventSource(t, ctx, "/.tools/stays/x").Body)
-	if line, err := body.ReadString('\n'); line != "data: 1\n" {
-		t.Fatalf("got %q, %v", line, err)
-	}
-	first.proxy.EndStreams(second.proxy)
-	second.proxy.EndStreams(third.proxy)
-	if err := second.proxy.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := first.proxy.upstreams["stays"].serving.Err(); err != nil {
-		t.Errorf("the stream ended with a proxy that was not in place any more: %v", err)
-	}
-	third.proxy.EndStreams(nil)
-	if rest, err := io.ReadAll(body); string(rest) != "\n" || err != nil {
-		t.Errorf("the stream went on with %q, %v", rest, err)
 	}
 }

@@ -95,7 +95,7 @@ func TestReaderWhoTakesNothing(t *testing.T) {
 
 // Sites that share a tool and allow it different numbers don't forget what a client has under way.
 func TestClientsSlotsAtTwoSites(t *testing.T) {
-	g := NewGate()
+	g := newGate()
 	_, one := g.client("alice", 2)
 	one.free.TryAcquire(2)
 	if _, other := g.client("alice", 3); other.size != 3 {
@@ -145,7 +145,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		}
 		work.Wait()
 		defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-		up := e.proxy.upstreams["maps"]
+		up := e.proxy.upstreams()["maps"]
 		free := func(s *slots) {
 			until(t, "places that are free", func() bool { return s.free.TryAcquire(int64(s.size)) })
 			if s.free.TryAcquire(1) {

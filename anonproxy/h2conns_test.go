@@ -57,7 +57,7 @@ func transportTo(t testing.TB, url string) *Transport {
 // trust has an edge's tool, too, trust it.
 func (e *edge) trust(t testing.TB, tool string) {
 	t.Helper()
-	e.proxy.upstreams[tool].transport.http.TLSClientConfig.RootCAs = testRoots(t)
+	e.proxy.upstreams()[tool].transport.http.TLSClientConfig.RootCAs = testRoots(t)
 }
 
 // until polls for what must come to be.

@@ -247,7 +247,7 @@ func TestLeakGuardRefuses(t *testing.T) {
 		}
 		b.hits.Store(0)
 		b.conns.Store(0)
-		e.proxy.upstreams["maps"].transport.Close()
+		e.proxy.upstreams()["maps"].transport.Close()
 	}
 }
 

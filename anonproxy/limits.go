@@ -23,11 +23,8 @@ const DefaultConcurrent = 256
 // get round: he needs as many masks, and with a few of them he reaches the tool's own.
 const knownClients = 8 << 10
 
-// Gate is what the edge must remember about one tool to be fair to it: how often it
-// was asked, by whom, and whether it answers. How often it may be asked isn't part of
-// that, so a gate may outlive the [Proxy] that uses it and serve several; see
-// [Config.Gate]. It is safe for concurrent use and runs nothing by itself.
-type Gate struct {
+// gate is what a [Transport] remembers to be fair to its tool.
+type gate struct {
 	breaker *breaker
 	seed    maphash.Seed
 
@@ -44,14 +41,14 @@ type gateClient struct {
 	slots    []*slots // its part of the tool's, for each share; none where it is no single client
 }
 
-// NewGate returns the gate of a tool that was never asked.
-func NewGate() *Gate {
+// newGate returns the gate of a tool that was never asked.
+func newGate() *gate {
 	clients, _ := simplelru.NewLRU[uint64, *gateClient](knownClients, nil) // fails for no size above 0
-	return &Gate{breaker: newBreaker(), seed: maphash.MakeSeed(), clients: clients, slots: make(map[int]*slots)}
+	return &gate{breaker: newBreaker(), seed: maphash.MakeSeed(), clients: clients, slots: make(map[int]*slots)}
 }
 
 // slotsOf returns the slots of a number.
-func (g *Gate) slotsOf(size int) *slots {
+func (g *gate) slotsOf(size int) *slots {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.slots[size] == nil {
@@ -61,7 +58,7 @@ func (g *Gate) slotsOf(size int) *slots {
 }
 
 // client returns what is known of a client, and its slots, a share of the tool's.
-func (g *Gate) client(key string, share int) (*gateClient, *slots) {
+func (g *gate) client(key string, share int) (*gateClient, *slots) {
 	id := uint64(0)
 	if key != "" {
 		id = max(1, maphash.String(g.seed, key))
@@ -88,21 +85,16 @@ func (g *Gate) client(key string, share int) (*gateClient, *slots) {
 
 // fairness is what an upstream is allowed, and its gate.
 type fairness struct {
-	gate               *Gate
+	gate               *gate
 	limit, clientLimit noticeboard.Rate
 	slots              *slots
 	share              int // of one client
 }
 
-func (p *Proxy) fairness(tool *noticeboard.Tool) fairness {
-	f := fairness{limit: tool.Limit, clientLimit: tool.ClientLimit, share: max(1, p.cfg.Concurrent/4)}
+func (p *Proxy) fairness(tool *noticeboard.Tool, transport *Transport) fairness {
+	f := fairness{gate: transport.gate, limit: tool.Limit, clientLimit: tool.ClientLimit, share: max(1, p.cfg.Concurrent/4)}
 	setDefault(&f.limit, p.cfg.Limit)
 	setDefault(&f.clientLimit, p.cfg.ClientLimit)
-	if p.cfg.Gate != nil {
-		f.gate = p.cfg.Gate(tool)
-	} else {
-		f.gate = NewGate()
-	}
 	f.slots = f.gate.slotsOf(p.cfg.Concurrent)
 	return f
 }

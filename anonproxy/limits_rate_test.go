@@ -180,7 +180,7 @@ func TestThousandMasks(t *testing.T) {
 	for i := range 2 * knownClients {
 		ask(1000 + i)
 	}
-	g := e.proxy.upstreams["maps"].gate
+	g := e.proxy.upstreams()["maps"].gate
 	hits := b.hits.Load() // one more a minute may pass
 	if n := g.clients.Len(); n > knownClients || hits < 1500 || hits > 1520 {
 		t.Errorf("%d clients are remembered, and the tool was asked %d times", n, hits)
@@ -318,7 +318,7 @@ func TestConcurrentRequestsToATool(t *testing.T) {
 	b, release := stalled(t)
 	quick := newBackend(t, answers("text/plain", "x"))
 	e := newEdge(t, Config{Concurrent: 4}, tool("slow", b.URL), tool("quick", quick.URL))
-	up := e.proxy.upstreams["slow"]
+	up := e.proxy.upstreams()["slow"]
 	var ok atomic.Int32
 	var wg sync.WaitGroup
 	for range 8 {
@@ -374,7 +374,7 @@ func TestOneClientsShare(t *testing.T) {
 		for range 4 {
 			wg.Go(func() { ask("mallory") })
 		}
-		g := e.proxy.upstreams["slow"].gate
+		g := e.proxy.upstreams()["slow"].gate
 		until(t, "two to wait", func() bool {
 			_, slots := g.client("mallory", 2)
 			return b.hits.Load() == 2 && slots.waiting.Load() == 2
@@ -449,7 +449,7 @@ func TestSlotsAreGivenBack(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		up := e.proxy.upstreams["maps"]
+		up := e.proxy.upstreams()["maps"]
 		_, own := up.gate.client("alice", up.share)
 		for _, s := range []*slots{up.slots, own} {
 			until(t, "all slots to be free", func() bool {
@@ -465,13 +465,12 @@ func TestSlotsAreGivenBack(t *testing.T) {
 
 // A new proxy, as for a reload, goes on with what the one before has counted; a new rate
 // refills at once.
-func TestGateOutlivesTheProxy(t *testing.T) {
+func TestLimitsOutliveTheProxy(t *testing.T) {
 	b := newBackend(t, answers("text/plain", "x"))
-	gate := NewGate()
+	transport := NewTransport(tool("maps", b.URL))
+	defer transport.Close()
 	proxy := func(limit string) *edge {
-		return newEdge(t, Config{
-			Reader: masksOf, ClientLimit: rate(t, limit), Gate: func(*noticeboard.Tool) *Gate { return gate },
-		}, tool("maps", b.URL))
+		return newEdge(t, Config{Reader: masksOf, ClientLimit: rate(t, limit), Transport: lent(transport)}, tool("maps", b.URL))
 	}
 	ask := func(e *edge, want int) {
 		t.Helper()
@@ -501,7 +500,7 @@ func TestBadLimits(t *testing.T) {
 
 func BenchmarkVisit(b *testing.B) {
 	e := &Proxy{cfg: Config{Reader: masksOf, Concurrent: DefaultConcurrent, Limit: rate(b, "1000000/1s"), ClientLimit: rate(b, "1000000/1s")}}
-	up := &upstream{fairness: e.fairness(&noticeboard.Tool{})}
+	up := &upstream{fairness: e.fairness(&noticeboard.Tool{}, &Transport{gate: newGate()})}
 	b.ReportAllocs()
 	for b.Loop() {
 		v, _ := e.visit(context.Background(), "2001:2f:1:2:3:4:5:6", up)

@@ -151,7 +151,7 @@ func newMemoryEdge(t *testing.T, m *memoryTool, c *cache.Cache, change func(*Con
 	}
 	e := &memoryEdge{t: t, logs: new(lockedBuffer)}
 	cfg := Config{Cache: c, Logger: slog.New(slog.NewTextHandler(e.logs, nil))}
-	cfg.Transport = func(tool *noticeboard.Tool) *Transport { return m.transport(t, tool) }
+	cfg.Transport = func(tool *noticeboard.Tool) (*Transport, func()) { return m.transport(t, tool), func() {} }
 	if change != nil {
 		change(&cfg)
 	}

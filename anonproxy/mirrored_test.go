@@ -84,7 +84,7 @@ func TestMirror(t *testing.T) {
 	e := newMirrorEdge(t, Config{}, declared)
 	fetched := c.hits.Load()
 	host := strings.TrimPrefix(c.URL, "http://")
-	for _, a := range e.proxy.upstreams["lib"].tool.MirrorAddresses("/.tools/") {
+	for _, a := range e.proxy.upstreams()["lib"].tool.MirrorAddresses("/.tools/") {
 		if len(a.Version) != 16 || a.Versioned != "/.tools/lib/~"+a.Version+"/"+host+a.Path {
 			t.Errorf("version %q, versioned address %q", a.Version, a.Versioned)
 		}
@@ -157,7 +157,7 @@ func TestMirrorLifetimes(t *testing.T) {
 	c := newCDN(t)
 	declared := c.declare("/lib.js", "/css2?family=A:wght", "/f/a.woff2")
 	e := newMirrorEdge(t, Config{}, declared)
-	addresses := e.proxy.upstreams["lib"].tool.MirrorAddresses("/.tools/")
+	addresses := e.proxy.upstreams()["lib"].tool.MirrorAddresses("/.tools/")
 	script, sheet, font := addresses[0], addresses[1], addresses[2]
 	const forGood = "public, max-age=31536000, immutable"
 
@@ -217,7 +217,7 @@ func TestMirrorOfTwoHosts(t *testing.T) {
 		Path: files.URL + "/f/a.woff2", Integrity: mirror.Integrity([]byte("wOF2, of the other host")),
 	})
 	e := newMirrorEdge(t, Config{}, declared)
-	font := e.proxy.upstreams["lib"].tool.MirrorAddresses("/.tools/")[1]
+	font := e.proxy.upstreams()["lib"].tool.MirrorAddresses("/.tools/")[1]
 	want := fmt.Sprintf(`a{src:url("%s#iefix");b:url("%s");c:url("");d:url("")}`, font.Versioned, font.Versioned)
 	if got := e.do(t, "GET", "/.tools/lib/css2?family=A:wght", "style"); got.body != want {
 		t.Errorf("got  %d %s\nwant %s", got.status, got.body, want)
@@ -357,7 +357,7 @@ func TestMirrorFollowsRedirects(t *testing.T) {
 		{Path: c.URL + "/v2/f/a.woff2", Integrity: mirror.Integrity([]byte("wOF2"))},
 	}
 	e := newMirrorEdge(t, Config{}, declared)
-	font := e.proxy.upstreams["lib"].tool.MirrorAddresses("/.tools/")[1]
+	font := e.proxy.upstreams()["lib"].tool.MirrorAddresses("/.tools/")[1]
 	if got := e.do(t, "GET", "/.tools/lib/sheet.css", "style"); got.body != `a{b:url("`+font.Versioned+`")}` {
 		t.Errorf("got %d %q", got.status, got.body)
 	}
@@ -378,7 +378,7 @@ func TestMirrorStops(t *testing.T) {
 	if n := c.hits.Load(); n != 1 {
 		t.Errorf("%d files were fetched, want the one that isn't stopped", n)
 	}
-	script := e.proxy.upstreams["lib"].tool.MirrorAddresses("/.tools/")[0]
+	script := e.proxy.upstreams()["lib"].tool.MirrorAddresses("/.tools/")[0]
 	addresses := []string{script.Address, script.Versioned, "/.tools/lib/~" + c.Listener.Addr().String() + "/lib.js"}
 	check := func(status int) {
 		t.Helper()

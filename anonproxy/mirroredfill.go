@@ -33,7 +33,7 @@ func (p *Proxy) FillMirrors(ctx context.Context) (again time.Duration) {
 	var mu sync.Mutex
 	var fetches errgroup.Group
 	fetches.SetLimit(mirrorFetches)
-	for _, up := range p.upstreams {
+	for _, up := range p.upstreams() {
 		if up.mirror == nil {
 			continue
 		}

@@ -31,7 +31,7 @@ func FetchUnpinned(ctx context.Context, tool *noticeboard.Tool, address *url.URL
 		return nil, err
 	}
 	defer p.Close()
-	up := p.upstreams[tool.Name]
+	up := p.upstreams()[tool.Name]
 	whole := *up.tool
 	whole.Kinds = append(noticeboard.Kinds(), noticeboard.Script)
 	f := &mirroredFile{of: &mirrored{tool: &whole}, url: address, from: up.at(address)}

@@ -1,11 +1,12 @@
 package anonproxy
 
 import (
-	"errors"
+	"context"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -14,12 +15,23 @@ import (
 // Proxy serves a board's tools and, at its prefix, the board itself. It is safe
 // for concurrent use.
 type Proxy struct {
-	cfg       Config
+	cfg    Config
+	bodies atomic.Int64 // bytes of the bodies that are being read
+	shares bodyShares   // of these
+
+	serving    context.Context // done when all streams must end
+	endServing context.CancelFunc
+
+	now       atomic.Pointer[served]
+	changing  sync.Mutex
+	followers map[*func()]struct{} // see follow
+}
+
+// served is a board with what serves it. It doesn't change.
+type served struct {
+	board     *noticeboard.Board
 	page      *noticeboard.Page
 	upstreams map[string]*upstream
-	own       []*Transport
-	bodies    atomic.Int64 // bytes of the bodies that are being read
-	shares    bodyShares   // of these
 }
 
 // New returns a proxy for the board's tools. Close it when done.
@@ -28,40 +40,85 @@ func New(board *noticeboard.Board, cfg Config) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := noticeboard.NewPage(board, cfg.Prefix)
-	if err != nil {
+	p := &Proxy{cfg: cfg, followers: make(map[*func()]struct{})}
+	p.serving, p.endServing = context.WithCancel(context.Background())
+	p.now.Store(new(served))
+	if err := p.SetBoard(board); err != nil {
+		p.endServing()
 		return nil, err
-	}
-	p := &Proxy{cfg: cfg, page: page, upstreams: make(map[string]*upstream)}
-	for tool := range board.All() {
-		if !tool.Proxied() {
-			continue // readers reach it by consent alone
-		}
-		up, err := p.newUpstream(tool)
-		if err != nil {
-			return nil, errors.Join(err, p.Close())
-		}
-		p.upstreams[tool.Name] = up
-		if tool.AllowLoopback {
-			cfg.Logger.Warn("INSECURE: a tool may be on this machine, which is for tests only; remove allow_loopback in production",
-				"tool", tool.Name, "origin", tool.Origin)
-		}
 	}
 	return p, nil
 }
 
-// Close ends the streams, closes the connections of the transports that the proxy made
-// itself, and lets go of mirrored files.
-func (p *Proxy) Close() error {
-	p.EndStreams(nil)
-	for _, up := range p.upstreams {
-		if up.mirror != nil {
-			up.mirror.release()
+// SetBoard has the proxy serve another board. A tool whose declaration is the same goes on as if nothing had happened,
+// and one that changed keeps its connections and limits unless it is elsewhere now. Streams to tools that changed
+// or are gone end; other requests to them end as they began.
+func (p *Proxy) SetBoard(board *noticeboard.Board) error {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	before := p.now.Load()
+	if before.board == board {
+		return nil
+	}
+	page, err := noticeboard.NewPage(board, p.cfg.Prefix)
+	if err != nil {
+		return err
+	}
+	next := &served{board: board, page: page, upstreams: make(map[string]*upstream)}
+	for tool := range board.All() {
+		if !tool.Proxied() {
+			continue // readers reach it by consent alone
+		}
+		up, err := p.upstreamFor(tool, before.upstreams[tool.Name])
+		if err != nil {
+			next.closeAllBut(before)
+			return err
+		}
+		next.upstreams[tool.Name] = up
+	}
+	p.now.Store(next)
+	before.closeAllBut(next)
+	for f := range p.followers {
+		(*f)()
+	}
+	return nil
+}
+
+// closeAllBut closes what serves a board and no other one.
+func (s *served) closeAllBut(other *served) {
+	for name, up := range s.upstreams {
+		if others := other.upstreams[name]; others != up {
+			up.close(others)
 		}
 	}
-	for _, t := range p.own {
-		t.Close()
+}
+
+// Board is the board that is served.
+func (p *Proxy) Board() *noticeboard.Board { return p.now.Load().board }
+
+// upstreams are the tools, by name.
+func (p *Proxy) upstreams() map[string]*upstream { return p.now.Load().upstreams }
+
+// follow calls f, and again after each change of the board, until stop is called.
+func (p *Proxy) follow(f func()) (stop func()) {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	p.followers[&f] = struct{}{}
+	f()
+	return func() {
+		p.changing.Lock()
+		defer p.changing.Unlock()
+		delete(p.followers, &f)
 	}
+}
+
+// Close ends the streams, closes the connections of the transports that the proxy made
+// itself, and lets go of mirrored files and of other transports.
+func (p *Proxy) Close() error {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	p.EndStreams()
+	p.now.Load().closeAllBut(new(served))
 	return nil
 }
 
@@ -74,16 +131,17 @@ func (p *Proxy) Handles(r *http.Request) bool {
 // panics with [http.ErrAbortHandler], as that is the one way to let a client
 // know; net/http and Caddy take it as such.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := p.now.Load()
 	switch {
-	case p.page.Handles(r.URL.Path):
-		p.page.ServeHTTP(w, r)
+	case now.page.Handles(r.URL.Path):
+		now.page.ServeHTTP(w, r)
 		return
 	case r.URL.Path == strings.TrimSuffix(p.cfg.Prefix, "/"):
 		http.Redirect(w, r, p.cfg.Prefix, http.StatusPermanentRedirect)
 		return
 	}
 	t, refused := splitTarget(p.cfg.Prefix, r.URL)
-	up, known := p.upstreams[t.name]
+	up, known := now.upstreams[t.name]
 	if !known {
 		p.refuseUnknown(t, refused).write(w, r)
 		return

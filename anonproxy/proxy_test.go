@@ -61,6 +61,11 @@ func TestOwnPrefix(t *testing.T) {
 	}
 }
 
+// lent gives a transport to proxies that don't close it.
+func lent(transport *Transport) func(*noticeboard.Tool) (*Transport, func()) {
+	return func(*noticeboard.Tool) (*Transport, func()) { return transport, func() {} }
+}
+
 func TestGivenTransportStaysOpen(t *testing.T) {
 	b := newBackend(t, answers("application/json", "{}"))
 	declared := tool("maps", b.URL)
@@ -71,7 +76,7 @@ func TestGivenTransportStaysOpen(t *testing.T) {
 	one, _ := board.Lookup("maps")
 	transport := NewTransport(one)
 	defer transport.Close()
-	cfg := Config{Transport: func(*noticeboard.Tool) *Transport { return transport }}
+	cfg := Config{Transport: lent(transport)}
 	for range 2 { // as a reload makes a new proxy and closes the old
 		e := newEdge(t, cfg, declared)
 		if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.status != 200 {

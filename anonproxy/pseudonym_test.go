@@ -117,7 +117,7 @@ func TestPseudonymIsSent(t *testing.T) {
 		declared.Pseudonym = true
 		e := newEdge(t, named(cfg), declared, plain)
 		t.Cleanup(func() { // before the tool's, which waits for its connections
-			for _, up := range e.proxy.upstreams {
+			for _, up := range e.proxy.upstreams() {
 				up.transport.Close()
 			}
 		})

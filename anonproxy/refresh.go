@@ -55,47 +55,62 @@ func (r *Refresher) Close() {
 	r.running.Wait()
 }
 
-// Attach has a proxy's tools refreshed until detach is called, which waits for
+// Attach has a proxy's tools refreshed, those of its present board, until detach is called, which waits for
 // nothing: a request under way may still end. A proxy without a cache has nothing to
 // be refreshed.
 func (r *Refresher) Attach(p *Proxy) (detach func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p.cfg.Cache == nil || r.ctx.Err() != nil {
+	if p.cfg.Cache == nil {
 		return func() {}
 	}
-	var keys []rotaKey
-	for _, up := range p.upstreams {
-		if !up.tool.Refreshes() {
-			continue
-		}
-		key := rotaKey{p.cfg.Cache, up.scopes[anyKind]}
-		keys = append(keys, key)
-		r.join(key, p, up)
+	leave := func() {}
+	stop := p.follow(func() {
+		before := leave
+		leave = r.attach(p)
+		before()
+	})
+	return func() {
+		stop()
+		leave()
 	}
-	return sync.OnceFunc(func() { r.detach(keys, p) })
+}
+
+func (r *Refresher) attach(p *Proxy) (detach func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return func() {}
+	}
+	joined := make(map[rotaKey]*rotaUser)
+	for _, up := range p.upstreams() {
+		if up.tool.Refreshes() {
+			key := rotaKey{p.cfg.Cache, up.scopes[anyKind]}
+			joined[key] = &rotaUser{p, up}
+			r.join(key, joined[key])
+		}
+	}
+	return sync.OnceFunc(func() { r.detach(joined) })
 }
 
 // join makes a proxy the one that a schedule asks through. mu is held.
-func (r *Refresher) join(key rotaKey, p *Proxy, up *upstream) {
+func (r *Refresher) join(key rotaKey, u *rotaUser) {
 	o := r.rotas[key]
-	if o == nil {
-		o = newRota(up.tool.Name)
-		r.rotas[key] = o
-		ctx, stop := context.WithCancel(r.ctx)
-		o.stop = stop
-		o.use(rotaUser{p, up})
-		r.running.Go(func() { o.run(ctx) })
+	if o != nil {
+		o.use(u)
 		return
 	}
-	o.use(rotaUser{p, up})
+	o = newRota(u.up.tool.Name)
+	r.rotas[key] = o
+	ctx, stop := context.WithCancel(r.ctx)
+	o.stop = stop
+	o.use(u)
+	r.running.Go(func() { o.run(ctx) })
 }
 
-func (r *Refresher) detach(keys []rotaKey, p *Proxy) {
+func (r *Refresher) detach(joined map[rotaKey]*rotaUser) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, key := range keys {
-		if o := r.rotas[key]; o != nil && o.leave(p) {
+	for key, u := range joined {
+		if o := r.rotas[key]; o != nil && o.leave(u) {
 			o.stop()
 			delete(r.rotas, key)
 		}
@@ -129,7 +144,7 @@ type rotaUser struct {
 	up *upstream
 }
 
-func (o *rota) use(u rotaUser) {
+func (o *rota) use(u *rotaUser) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.users = append(o.users, u)
@@ -138,9 +153,9 @@ func (o *rota) use(u rotaUser) {
 }
 
 // leave tells whether nobody is left.
-func (o *rota) leave(p *Proxy) (last bool) {
+func (o *rota) leave(u *rotaUser) (last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.users = slices.DeleteFunc(o.users, func(u rotaUser) bool { return u.p == p })
+	o.users = slices.DeleteFunc(o.users, func(other *rotaUser) bool { return other == u })
 	return len(o.users) == 0
 }

@@ -30,7 +30,7 @@ type rota struct {
 	news chan struct{} // holds one where something changed
 
 	mu       sync.Mutex
-	users    []rotaUser // of which the last is asked through
+	users    []*rotaUser // of which the last is asked through
 	reread   bool
 	queue    turns
 	underWay map[*turn]struct{}
@@ -114,7 +114,7 @@ func (o *rota) user() rotaUser {
 	if len(o.users) == 0 {
 		return rotaUser{}
 	}
-	return o.users[len(o.users)-1]
+	return *o.users[len(o.users)-1]
 }
 
 // gap is the time between two requests to the tool: half of what it may be asked, or as

@@ -142,7 +142,7 @@ func TestRequestOverHTTP2(t *testing.T) {
 func trust(e *edge, name string, certificate *x509.Certificate) {
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate)
-	e.proxy.upstreams[name].transport.http.TLSClientConfig.RootCAs = pool
+	e.proxy.upstreams()[name].transport.http.TLSClientConfig.RootCAs = pool
 }
 
 func TestReadersShareConnections(t *testing.T) {

@@ -32,9 +32,9 @@ func echoed(t testing.TB, board *noticeboard.Board, cfg Config, change func(*Pro
 	return func(echo string, roots *x509.CertPool, who *selfcheck.Reader) (http.Handler, func(), error) {
 		var transports []*Transport
 		cfg := cfg
-		cfg.Transport = func(tool *noticeboard.Tool) *Transport {
+		cfg.Transport = func(tool *noticeboard.Tool) (*Transport, func()) {
 			transports = append(transports, NewEchoTransport(tool, echo, roots))
-			return transports[0]
+			return transports[0], func() {}
 		}
 		cfg.Reader = func(*http.Request) Reader { return Reader{Client: who.Client} }
 		if pseudonym := cfg.Pseudonym; pseudonym != nil {
@@ -170,7 +170,7 @@ func TestCanaryOverTLS(t *testing.T) {
 func TestCanaryFindsLeaks(t *testing.T) {
 	header := func(name string, value func(*http.Request) string) func(*Proxy, http.ResponseWriter, *http.Request) {
 		return func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
-			up := p.upstreams["maps"]
+			up := p.upstreams()["maps"]
 			for kind, h := range up.headers {
 				h = maps.Clone(h)
 				if v := value(r); v != "" {
@@ -195,12 +195,12 @@ func TestCanaryFindsLeaks(t *testing.T) {
 		"the query":    {func(_ *Proxy, _ http.ResponseWriter, r *http.Request) { r.URL.RawQuery += r.Header.Get("Dnt") }, "differ in the "},
 		"the ClientHello": {func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.UserAgent(), "Mobile") {
-				p.upstreams["maps"].transport.http.TLSClientConfig.MaxVersion = 0x0303
+				p.upstreams()["maps"].transport.http.TLSClientConfig.MaxVersion = 0x0303
 			}
 		}, "the ClientHello is another"},
 		"a refusal": {func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.UserAgent(), "Mobile") {
-				clear(p.upstreams)
+				clear(p.upstreams())
 			}
 		}, "the edge refuses one reader and not the other: 404"},
 	} {
@@ -223,7 +223,7 @@ func TestCanaryFindsLeaks(t *testing.T) {
 // What is the same for all readers and yet no constant that is known doesn't pass either.
 func TestCanaryFindsStrangeFields(t *testing.T) {
 	tool, result := runCanary(t, canaryTool("http://127.0.0.1:1"), Config{}, func(p *Proxy, _ http.ResponseWriter, _ *http.Request) {
-		for _, h := range p.upstreams["maps"].headers {
+		for _, h := range p.upstreams()["maps"].headers {
 			h.Set("X-Wiki", "example")
 		}
 	})

@@ -86,7 +86,7 @@ func newAttack(t *testing.T, hosts ...string) *attack {
 	s.edge = newEdge(t, Config{Resolver: s.names.resolver()}, &noticeboard.Tool{
 		Name: "maps", Origin: "https://maps.example.org:" + s.port, Hosts: hosts, Methods: []string{"GET", "HEAD", "POST"},
 	})
-	s.behind(t, s.proxy.upstreams["maps"].transport)
+	s.behind(t, s.proxy.upstreams()["maps"].transport)
 	return s
 }
 
@@ -94,7 +94,7 @@ func newAttack(t *testing.T, hosts ...string) *attack {
 // answer in place of what is tried here.
 func (s *attack) do(t testing.TB, method, path, dest string, change ...func(*http.Request)) answer {
 	t.Helper()
-	s.proxy.upstreams["maps"].gate = NewGate()
+	s.proxy.upstreams()["maps"].gate = newGate()
 	return s.edge.do(t, method, path, dest, change...)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"reflect"
 	"sync"
 	"time"
 )
@@ -136,55 +135,6 @@ func (s *stream) ended() *refusal {
 	return nil
 }
 
-// EndStreams ends what is open through this proxy, and opens nothing more, except
-// to tools whose declarations are the same in the proxy that takes its place, if
-// any. Readers' browsers connect anew by themselves, or see their websockets close.
-func (p *Proxy) EndStreams(next *Proxy) {
-	for name, up := range p.upstreams {
-		if next != nil {
-			if same, ok := next.upstreams[name]; ok && reflect.DeepEqual(up.tool, same.tool) {
-				same.succeed(up)
-				continue
-			}
-		}
-		up.end()
-	}
-}
-
-// predecessors are the upstreams of earlier proxies whose streams go on, as the tool's
-// declaration is the same. Those who come to an end in time are forgotten.
-type predecessors struct {
-	mu   sync.Mutex
-	list []*upstream
-}
-
-// succeed has the streams of an earlier proxy, and of those before it, end with this one's:
-// nobody else knows of them.
-func (up *upstream) succeed(old *upstream) {
-	old.older.mu.Lock()
-	list := append(old.older.list, old)
-	old.older.list = nil
-	old.older.mu.Unlock()
-	up.older.mu.Lock()
-	for _, o := range list {
-		if o.serving.Err() == nil {
-			up.older.list = append(up.older.list, o)
-		}
-	}
-	up.older.mu.Unlock()
-	if up.serving.Err() != nil { // already
-		up.end()
-	}
-}
-
-// end ends all streams to the tool, and opens none.
-func (up *upstream) end() {
-	up.endServing()
-	up.older.mu.Lock()
-	list := up.older.list
-	up.older.list = nil
-	up.older.mu.Unlock()
-	for _, o := range list {
-		o.end()
-	}
-}
+// EndStreams ends what is open through this proxy, and opens nothing more. Readers' browsers connect anew by
+// themselves, or see their websockets close.
+func (p *Proxy) EndStreams() { p.endServing() }

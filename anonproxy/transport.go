@@ -26,8 +26,10 @@ const (
 
 // Transport connects to one tool: to its declared hosts and ports, to public
 // addresses, straight and never through a proxy of the environment. All readers
-// share its connections, so a connection tells nothing about one of them. It is
-// safe for concurrent use and may outlive the [Proxy] that uses it.
+// share its connections, so a connection tells nothing about one of them. It also
+// remembers what the edge must know to be fair to the tool: how often it was asked, by
+// whom, and whether it answers. How often it may be asked isn't part of that. It is
+// safe for concurrent use and may outlive the [Proxy] that uses it, and serve several.
 type Transport struct {
 	http   *http.Transport
 	h2     *h2Conns
@@ -36,6 +38,7 @@ type Transport struct {
 
 	upgrades *http.Transport // for websockets
 	streams  openStreams
+	gate     *gate
 
 	// loopback turns the address check round: nothing but loopback may be dialled.
 	loopback bool
@@ -63,7 +66,7 @@ func WithResolver(r *net.Resolver) TransportOption {
 
 // NewTransport returns a transport for a tool of a board. Close it when done.
 func NewTransport(tool *noticeboard.Tool, options ...TransportOption) *Transport {
-	t := &Transport{hosts: make(map[string]bool), loopback: tool.AllowLoopback}
+	t := &Transport{hosts: make(map[string]bool), gate: newGate(), loopback: tool.AllowLoopback}
 	for _, origin := range tool.Origins() {
 		if u, err := url.Parse(origin); err == nil {
 			t.hosts[hostPort(u)] = true

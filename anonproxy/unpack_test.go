@@ -200,7 +200,7 @@ func TestErrorsThatAreCompressed(t *testing.T) {
 			for i := range failureRun {
 				e.do(t, "GET", fmt.Sprint("/.tools/maps/", i), "empty")
 			}
-			if got := e.proxy.upstreams["maps"].gate.Breaker(); got != gobreaker.StateOpen {
+			if got := e.proxy.upstreams()["maps"].transport.Breaker(); got != gobreaker.StateOpen {
 				t.Errorf("the breaker took it for well: state %d", got)
 			}
 		})

@@ -2,6 +2,7 @@ package anonproxy
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 // upstream is a tool, ready to be asked.
 type upstream struct {
 	tool      *noticeboard.Tool
+	declared  string     // the declaration as JSON, to see a change
 	names     *toolNames // for the leak guard
 	origin    *url.URL
 	origins   map[string]bool // where redirects may lead
@@ -24,6 +26,7 @@ type upstream struct {
 	headers   map[noticeboard.Kind]http.Header
 	scopes    map[noticeboard.Kind]unique.Handle[cache.Scope]
 	transport *Transport
+	release   func()    // ends the use of the transport
 	mirror    *mirrored // nil: no mirror
 	maxSize   int64
 	bodyLimit int64 // of a POST
@@ -32,17 +35,24 @@ type upstream struct {
 
 	serving    context.Context // done when streams must end
 	endServing context.CancelFunc
-	older      *predecessors
 }
 
-func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
+// upstreamFor returns what serves a tool: what did before, if the declaration is the same.
+func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream, error) {
+	declared, err := json.Marshal(tool)
+	if err != nil {
+		return nil, fmt.Errorf("comparing declarations of tool %q: %w", tool.Name, err)
+	}
+	if before != nil && before.declared == string(declared) {
+		return before, nil
+	}
 	origin, err := url.Parse(tool.Origin)
 	if err != nil {
 		return nil, fmt.Errorf("parsing origin of tool %q: %w", tool.Name, err)
 	}
 	up := &upstream{
 		names: namesOf(tool),
-		tool:  tool, origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
+		tool:  tool, declared: string(declared), origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
 		headers: requestHeaders(p.cfg.Contact), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
 	}
 	for _, o := range tool.Origins() {
@@ -52,17 +62,35 @@ func (p *Proxy) newUpstream(tool *noticeboard.Tool) (*upstream, error) {
 	up.bodyLimit = tool.MaxRequestSize
 	setDefault(&up.bodyLimit, p.cfg.MaxRequestSize)
 	setDefault(&up.timeout, p.cfg.Timeout)
-	up.scopes, up.fairness = scopes(up), p.fairness(tool)
-	up.serving, up.endServing = context.WithCancel(context.Background())
-	up.older = new(predecessors)
-	if p.cfg.Transport != nil {
-		up.transport = p.cfg.Transport(tool)
-	} else {
+	switch {
+	case before != nil && TransportKey(before.tool) == TransportKey(tool):
+		up.transport, up.release = before.transport, before.release
+	case p.cfg.Transport != nil:
+		up.transport, up.release = p.cfg.Transport(tool)
+	default:
 		up.transport = NewTransport(tool, WithResolver(p.cfg.Resolver))
-		p.own = append(p.own, up.transport)
+		up.release = up.transport.Close
 	}
+	up.scopes, up.fairness = scopes(up), p.fairness(tool, up.transport)
+	up.serving, up.endServing = context.WithCancel(p.serving)
 	up.mirror = p.newMirrored(up)
+	if tool.AllowLoopback {
+		p.cfg.Logger.Warn("INSECURE: a tool may be on this machine, which is for tests only; remove allow_loopback in production",
+			"tool", tool.Name, "origin", tool.Origin)
+	}
 	return up, nil
+}
+
+// close ends what serves a tool no longer, but for the transport if what does now has the same. Requests under way don't
+// notice.
+func (up *upstream) close(now *upstream) {
+	up.endServing()
+	if up.mirror != nil {
+		up.mirror.release()
+	}
+	if now == nil || now.transport != up.transport {
+		up.release()
+	}
 }
 
 // header returns the request header of an ask for an address. Only the tool's own origin

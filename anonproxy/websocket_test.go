@@ -130,7 +130,7 @@ func TestWebSocketOverTLS(t *testing.T) {
 	defer b.Close()
 	e := newEdge(t, Config{}, streaming("chat", b.URL, noticeboard.WebSocket))
 	trust(e, "chat", b.Certificate())
-	up := e.proxy.upstreams["chat"].transport
+	up := e.proxy.upstreams()["chat"].transport
 	up.upgrades.TLSClientConfig.RootCAs = up.http.TLSClientConfig.RootCAs
 	conn := e.dial(t, "/.tools/chat/x")
 	if err := conn.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
@@ -410,7 +410,7 @@ func TestToolsThatOpenNoWebSocket(t *testing.T) {
 	t.Run("an address that isn't allowed", func(t *testing.T) {
 		b := socketBackend(t, echo)
 		e := newEdge(t, Config{}, streaming("chat", b.URL, noticeboard.WebSocket))
-		e.proxy.upstreams["chat"].transport.loopback = false
+		e.proxy.upstreams()["chat"].transport.loopback = false
 		_, res, err := websocket.Dial(t.Context(), e.URL+"/.tools/chat/x", &websocket.DialOptions{
 			HTTPHeader: http.Header{"Origin": {e.URL}}, HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		})
@@ -521,7 +521,7 @@ func TestWebSocketsEndWithTheProxy(t *testing.T) {
 	b := socketBackend(t, echo)
 	e := newEdge(t, Config{}, streaming("chat", b.URL, noticeboard.WebSocket))
 	conn := e.dial(t, "/.tools/chat/x")
-	e.proxy.EndStreams(nil)
+	e.proxy.EndStreams()
 	wantClosed(t, conn, websocket.StatusServiceRestart, "restarting")
 }
 

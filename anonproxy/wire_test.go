@@ -46,7 +46,7 @@ func TestToolGetsTheSameBytes(t *testing.T) {
 				for i := range 30 {
 					e.do(t, "GET", fmt.Sprintf("/.tools/maps/other/%d", i*i), dest, as(readers[i%len(readers)]))
 					if i%3 == 2 {
-						e.proxy.upstreams["maps"].transport.Close() // so that some are the first of their connection
+						e.proxy.upstreams()["maps"].transport.Close() // so that some are the first of their connection
 					}
 					_, more := server.Take()
 					connections = append(connections, more...)
@@ -98,7 +98,7 @@ func TestClientHelloIsTheSame(t *testing.T) {
 				if a := e.do(t, "GET", "/.tools/maps/x", "empty", as(readers[i%len(readers)])); a.status/100 != 2 { // one wants a range
 					t.Fatalf("got %d %s", a.status, a.body)
 				}
-				e.proxy.upstreams["maps"].transport.Close()
+				e.proxy.upstreams()["maps"].transport.Close()
 			}
 			_, connections := server.Take()
 			if len(connections) != 6 {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -91,10 +90,9 @@ type AnonProxy struct {
 	app      *App
 	canaries *canaryBook // nil: they are off
 	page     *noticeboard.Page
-	told     anonproxy.Config          // what each new proxy is told
-	current  atomic.Pointer[toolProxy] // nil until it is made
+	told     anonproxy.Config // what a proxy is told
+	proxy    *toolProxy       // nil until it is made
 	renewing sync.Mutex
-	ended    bool // by Cleanup; the mutex is around it
 	refresh  siteRefresh
 }
 
@@ -170,10 +168,7 @@ func (h *AnonProxy) open() (err error) {
 	if h.page, err = h.app.live.Page(h.pageOptions()); err != nil {
 		return err
 	}
-	first, err := newToolProxy(h.app.live.Board(), h.told)
-	if err == nil {
-		h.current.Store(first)
-	}
+	h.proxy, err = newToolProxy(h.app.live.Board(), h.told)
 	return err
 }
 
@@ -200,23 +195,19 @@ func (h *AnonProxy) config() anonproxy.Config {
 
 // Cleanup lets go of the proxy. The requests that it still serves end with it in place.
 func (h *AnonProxy) Cleanup() error {
-	h.renewing.Lock()
-	defer h.renewing.Unlock()
-	last := h.current.Load()
-	if last == nil || h.ended {
+	if h.proxy == nil {
 		return nil
 	}
-	h.ended = true
 	h.refresh.leave()
-	last.EndStreams(nil)
-	return last.release()
+	h.proxy.EndStreams()
+	return h.proxy.held.Release()
 }
 
 // endStreams lets a server that shuts down do so: it waits for its requests, and
 // streams don't end by themselves.
 func (h *AnonProxy) endStreams() {
-	if last := h.current.Load(); last != nil {
-		last.EndStreams(nil)
+	if h.proxy != nil {
+		h.proxy.EndStreams()
 	}
 }
 
@@ -225,7 +216,7 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if h.serveCanary(w, r) {
 		return nil
 	}
-	if !h.current.Load().Handles(r) {
+	if !h.proxy.Handles(r) {
 		return next.ServeHTTP(w, r)
 	}
 	keepPolicies(r)
@@ -236,11 +227,11 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if !h.app.started(r) {
 		return refusedStarting.answer(w)
 	}
-	proxy, err := h.present()
+	proxy, done, err := h.present()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = proxy.release() }() // closing transports gives no error
+	defer done()
 	proxy.ServeHTTP(w, r)
 	return nil
 }

@@ -186,7 +186,7 @@ func (a *App) provision(ctx caddy.Context) error {
 	if a.blocks, err = openBlockList(ctx, &a.held, a.clock); err != nil {
 		return fmt.Errorf("opening the block list: %w", err)
 	}
-	for _, c := range []prometheus.Collector{boardCollector{a.live}, gateCollector{}, storeCollector{}, canaryCollector{&a.canaries}, clockCollector{a.clock}, ringCollector{a.keys}} {
+	for _, c := range []prometheus.Collector{boardCollector{a.live}, breakerCollector{}, storeCollector{}, canaryCollector{&a.canaries}, clockCollector{a.clock}, ringCollector{a.keys}} {
 		if err := ctx.GetMetricsRegistry().Register(c); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (h *AnonProxy) echoed(tool *noticeboard.Tool) func(string, *x509.CertPool, 
 			return who.Conceal(h.told.Pseudonym(tool, reader, now))
 		}
 		transport := anonproxy.NewEchoTransport(&own, echo, roots)
-		config.Transport = func(*noticeboard.Tool) *anonproxy.Transport { return transport }
+		config.Transport = func(*noticeboard.Tool) (*anonproxy.Transport, func()) { return transport, func() {} }
 		closers := []func() error{func() error { transport.Close(); return nil }}
 		if config.Cache != nil { // one that has nothing yet
 			if config.Cache, err = cache.New(cache.Config{MaxBytes: 1 << 20}); err != nil {

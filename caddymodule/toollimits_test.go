@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -165,21 +164,14 @@ func TestDefaultToolLimits(t *testing.T) {
 	}
 }
 
-// A tool that moves has two gates for a moment; one value is shown, the worse.
+// A tool that moves has two transports for a moment; one value is shown, the worse.
 func TestBreakerMetricOfAToolThatMoves(t *testing.T) {
-	p := new(toolProxy)
-	p.users.Store(1)
 	for _, origin := range []string{"https://a.example.org", "https://b.example.org"} {
-		p.gate(&noticeboard.Tool{Name: "moving", Origin: origin})
+		_, release := transportOf(&noticeboard.Tool{Name: "moving", Origin: origin})
+		defer release()
 	}
 	e := newEdge(t, "{\n{GLOBAL}\nmetrics\nwikiveil {\ntool moving https://a.example.org\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n")
 	if n := strings.Count(e.metrics(t), `wikiveil_tool_breaker_state{tool="moving"}`); n != 1 {
 		t.Errorf("%d values", n)
 	}
-	if err := p.release(); err != nil {
-		t.Error(err)
-	}
 }
-
-// Interface guard: gates are what the proxy's config takes.
-var _ = anonproxy.Config{Gate: new(toolProxy).gate}

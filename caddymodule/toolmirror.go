@@ -94,9 +94,9 @@ func (h *AnonProxy) fillMirrors(ctx context.Context) {
 		case <-timer.C:
 		}
 		wait := mirrorPoll
-		if proxy, err := h.present(); err == nil { // it is an error for requests too
+		if proxy, done, err := h.present(); err == nil { // it is an error for requests too
 			wait = min(wait, proxy.FillMirrors(ctx))
-			_ = proxy.release() // closing transports gives no error
+			done()
 		}
 		timer.Reset(wait)
 	}

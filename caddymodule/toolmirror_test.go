@@ -272,7 +272,7 @@ func TestToolProxyLetsGoOfMirrors(t *testing.T) {
 		if p.FillMirrors(t.Context()); !kept {
 			t.Error("there is no room for the file")
 		}
-		if err := p.release(); err != nil {
+		if err := p.held.Release(); err != nil {
 			t.Fatal(err)
 		}
 	}

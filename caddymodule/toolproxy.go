@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
@@ -11,42 +10,48 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// toolTransports keep the connections to tools over config reloads and changes of the
-// noticeboard, shared by all sites.
-var toolTransports = pool.New[*anonproxy.Transport]("tool transports")
+// toolTransports keep the connections to tools, how often they were asked and whether they answer over config reloads
+// and changes of the noticeboard, shared by all sites. A tool that moves is another.
+var toolTransports = pool.New[toolTransport]("tool transports")
 
-// toolProxy is a proxy for the noticeboard as it is at one time.
-type toolProxy struct {
-	*anonproxy.Proxy
-	board *noticeboard.Board
-	held  pool.Held    // transports, gates, cache and mirrors
-	users atomic.Int64 // the requests that it serves, and the handler that has it in place
+// toolTransport is a transport with the name of its tool.
+type toolTransport struct {
+	*anonproxy.Transport
+	tool string
 }
 
-func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy, error) {
-	p := &toolProxy{board: board}
-	p.users.Store(1)
-	config.Transport, config.Gate = p.transport, p.gate
-	p.holdCache(&config)
-	p.holdMirrors(&config)
-	var err error
-	if p.Proxy, err = anonproxy.New(board, config); err != nil {
-		return nil, errors.Join(err, p.release())
-	}
-	return p, nil
-}
-
-// transport takes a tool's transport from the pool, until the proxy's last user has gone.
-func (p *toolProxy) transport(tool *noticeboard.Tool) *anonproxy.Transport {
-	transport, _ := toolTransports.Acquire(&p.held, anonproxy.TransportKey(tool), func(own *pool.Held) (*anonproxy.Transport, error) { // never an error
-		made := anonproxy.NewTransport(tool)
+// transportOf takes a tool's transport from the pool, and returns how to give it back.
+func transportOf(tool *noticeboard.Tool) (*anonproxy.Transport, func()) {
+	held := new(pool.Held)
+	pooled, _ := toolTransports.Acquire(held, anonproxy.TransportKey(tool), func(own *pool.Held) (toolTransport, error) { // never an error
+		made := toolTransport{anonproxy.NewTransport(tool), tool.Name}
 		own.Add(func() error {
 			made.Close()
 			return nil
 		})
 		return made, nil
 	})
-	return transport
+	return pooled.Transport, func() { _ = held.Release() } // closing transports gives no error
+}
+
+// toolProxy is a site's proxy for the noticeboard. It is held by the handler that has it in place and by the requests
+// that it serves, and with it the cache and the mirrors.
+type toolProxy struct {
+	*anonproxy.Proxy
+	held pool.Held
+}
+
+func newToolProxy(board *noticeboard.Board, config anonproxy.Config) (*toolProxy, error) {
+	p := new(toolProxy)
+	config.Transport = transportOf
+	p.holdCache(&config)
+	p.holdMirrors(&config)
+	var err error
+	if p.Proxy, err = anonproxy.New(board, config); err != nil {
+		return nil, errors.Join(err, p.held.Release())
+	}
+	p.held.Add(p.Proxy.Close)
+	return p, nil
 }
 
 // holdCache keeps the cache open until the proxy's last user has gone: closing it breaks off what is being
@@ -78,67 +83,32 @@ func (p *toolProxy) holdMirrors(config *anonproxy.Config) {
 	config.Mirrors = holdMirrorStore(&p.held, config.Mirrors.Dir())
 }
 
-// use takes the proxy into use, unless its last user has gone.
-func (p *toolProxy) use() bool {
-	for {
-		n := p.users.Load()
-		if n == 0 {
-			return false
+// present returns the proxy with the noticeboard as it is now, and how to end the use of it. Requests that come after
+// Cleanup, as they do in reloads, have a proxy each.
+func (h *AnonProxy) present() (*anonproxy.Proxy, func(), error) {
+	if done, ok := h.proxy.held.Use(); ok {
+		if err := h.renew(); err != nil {
+			done()
+			return nil, nil, err
 		}
-		if p.users.CompareAndSwap(n, n+1) {
-			return true
-		}
+		return h.proxy.Proxy, done, nil
 	}
+	late, err := newToolProxy(h.app.live.Board(), h.told)
+	if err != nil {
+		return nil, nil, err
+	}
+	late.EndStreams() // nothing would end them later
+	return late.Proxy, func() { _ = late.held.Release() }, nil
 }
 
-// release ends a use. After the last, transports that nobody else uses close.
-func (p *toolProxy) release() error {
-	if p.users.Add(-1) > 0 {
+// renew tells the proxy of the noticeboard if that has changed.
+func (h *AnonProxy) renew() error {
+	if h.proxy.Board() == h.app.live.Board() {
 		return nil
 	}
-	var err error
-	if p.Proxy != nil {
-		err = p.Proxy.Close()
-	}
-	return errors.Join(err, p.held.Release())
-}
-
-// present returns the proxy for the noticeboard as it is now, for the caller to release.
-func (h *AnonProxy) present() (*toolProxy, error) {
-	for {
-		if p := h.current.Load(); p.board == h.app.live.Board() && p.use() {
-			return p, nil
-		}
-		if ended, err := h.renew(); err != nil {
-			return nil, err
-		} else if ended {
-			late, err := newToolProxy(h.app.live.Board(), h.told)
-			if err == nil {
-				late.EndStreams(nil) // nothing would end them later
-			}
-			return late, err
-		}
-	}
-}
-
-// renew makes a new proxy if the noticeboard has changed. Tools that haven't keep their
-// connections, as both proxies hold them for a moment. After Cleanup none is made: requests
-// that come so late, as they do in reloads, have a proxy each.
-func (h *AnonProxy) renew() (ended bool, err error) {
 	h.renewing.Lock()
-	defer h.renewing.Unlock()
-	old, board := h.current.Load(), h.app.live.Board()
-	if h.ended || old.board == board {
-		return h.ended, nil
-	}
-	next, err := newToolProxy(board, h.told)
-	if err != nil { // no board makes it so
-		return false, err
-	}
-	h.current.Store(next)
-	h.refresh.join(next)
-	old.EndStreams(next.Proxy)
-	return false, old.release()
+	defer h.renewing.Unlock() // else an earlier board could come last
+	return h.proxy.SetBoard(h.app.live.Board())
 }
 
 // refuse tells the proxy why the noticeboard lets no path of a tool, or not this one, be

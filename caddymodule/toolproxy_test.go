@@ -32,15 +32,17 @@ func TestToolProxyEndsWithItsLastUser(t *testing.T) {
 	held := func() bool {
 		return toolTransports.Users(anonproxy.TransportKey(tool)) > 0
 	}
-	if !p.use() || !held() {
+	done, ok := p.held.Use()
+	if !ok || !held() {
 		t.Fatal("a new proxy can't be used")
 	}
-	for i, want := range []bool{true, false} {
-		if err := p.release(); err != nil || held() != want {
-			t.Errorf("release %d: %v, held %v", i+1, err, held())
-		}
+	if err := p.held.Release(); err != nil || !held() {
+		t.Errorf("released while in use: %v, held %v", err, held())
 	}
-	if p.use() {
+	if done(); held() {
+		t.Error("held after the last use")
+	}
+	if _, ok := p.held.Use(); ok {
 		t.Error("an ended proxy can be used")
 	}
 }
@@ -92,9 +94,6 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 	for key := range toolTransports.All() {
 		t.Errorf("a transport stays: %s", key)
 	}
-	for key := range toolGates.All() {
-		t.Errorf("a gate stays: %s", key)
-	}
 }
 
 // A reload that changes mirror_dir closes the store of the config before; its last requests get their files still.
@@ -123,7 +122,7 @@ func TestMirrorServedAfterCleanup(t *testing.T) {
 	if err := h.open(); err != nil {
 		t.Fatal(err)
 	}
-	h.current.Load().FillMirrors(t.Context())
+	h.proxy.FillMirrors(t.Context())
 	for _, ended := range []bool{false, true} {
 		if ended {
 			if err := errors.Join(h.Cleanup(), app.held.Release()); err != nil {
@@ -188,9 +187,6 @@ func TestToolsOverReloadsUnderLoad(t *testing.T) {
 		for key := range toolTransports.All() {
 			users += toolTransports.Users(key)
 		}
-		for key := range toolGates.All() {
-			users += toolGates.Users(key)
-		}
-		return users == 4 // maps and other20, once each in both
+		return users == 2 // maps and other20, once each
 	})
 }

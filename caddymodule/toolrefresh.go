@@ -56,7 +56,7 @@ func (r *toolRefreshes) start(a *App) {
 			case <-ticker.C:
 			}
 			for _, site := range sites {
-				_, _ = site.renew() // no board makes an error, and requests would show it
+				_ = site.renew() // no board makes an error, and requests would show it
 			}
 		}
 	})
@@ -72,48 +72,28 @@ func (r *toolRefreshes) stop() {
 	r.end()
 	r.end = nil
 	for _, site := range r.sites {
-		site.stopRefresh()
+		site.refresh.leave()
 	}
 }
 
-// siteRefresh is a site's part in it. AnonProxy.renewing is around it.
+// siteRefresh is a site's part in it.
 type siteRefresh struct {
-	refresher *anonproxy.Refresher // nil: not started
-	detach    func()
+	mu     sync.Mutex
+	detach func() // nil: not started
 }
 
 func (h *AnonProxy) startRefresh(r *anonproxy.Refresher) {
-	_, _ = h.renew() // what the start has published
-	h.renewing.Lock()
-	defer h.renewing.Unlock()
-	if h.ended {
-		return
-	}
-	h.refresh.refresher = r
-	h.refresh.join(h.current.Load())
-}
-
-func (h *AnonProxy) stopRefresh() {
-	h.renewing.Lock()
-	defer h.renewing.Unlock()
-	h.refresh.leave()
-}
-
-// join has the schedules go on through a proxy, in place of the one before.
-func (s *siteRefresh) join(p *toolProxy) {
-	if s.refresher == nil {
-		return
-	}
-	before := s.detach
-	s.detach = s.refresher.Attach(p.Proxy)
-	if before != nil {
-		before()
-	}
+	_ = h.renew() // what the start has published
+	h.refresh.mu.Lock()
+	defer h.refresh.mu.Unlock()
+	h.refresh.detach = r.Attach(h.proxy.Proxy)
 }
 
 func (s *siteRefresh) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.detach != nil {
 		s.detach()
 	}
-	s.refresher, s.detach = nil, nil
+	s.detach = nil
 }
