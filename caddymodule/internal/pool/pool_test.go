@@ -84,7 +84,7 @@ func TestReleaseWaitsForUsers(t *testing.T) {
 		t.Error("it can be used after Release")
 	}
 	second()
-	if !slices.Equal(late, []error{bad}) {
+	if len(late) != 1 || !errors.Is(late[0], bad) {
 		t.Errorf("after the last user: %v", late)
 	}
 }
