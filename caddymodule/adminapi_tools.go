@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -161,14 +162,14 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 }
 
 func (a *App) switchError(err error) error {
-	if refusal, ok := errors.AsType[*noticeboard.Refusal](err); ok && refusal.Reason == noticeboard.ReasonUnknown {
+	if refusal, ok := refusal.Of(err); ok && refusal.Reason == noticeboard.ReasonUnknown {
 		var names []string
 		for tool := range a.live.Board().All() {
 			names = append(names, tool.Name)
 		}
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%w (there are: %s)", err, strings.Join(names, ", "))}
 	}
-	if _, refused := errors.AsType[*noticeboard.Refusal](err); refused || errors.Is(err, noticeboard.ErrNotStopped) {
+	if _, refused := refusal.Of(err); refused || errors.Is(err, noticeboard.ErrNotStopped) {
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
 	}
 	for _, mistake := range []error{

@@ -225,7 +225,7 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		return nil
 	}
 	if !h.app.started(r) {
-		return refusedStarting.answer(w)
+		return refusedStarting.Answer(w)
 	}
 	proxy, done, err := h.present()
 	if err != nil {

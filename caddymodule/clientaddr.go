@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/forwarded"
 )
@@ -16,7 +17,7 @@ import (
 // peer for the client where a trusted proxy's header can't be read; all readers behind that proxy would
 // be one client then, so such a request is refused here. Named is false where a trusted proxy names
 // no client at all, as in health checks: the address is the proxy's own.
-func clientAddr(r *http.Request) (addr netip.Addr, named bool, refused *refusal) {
+func clientAddr(r *http.Request) (addr netip.Addr, named bool, refused *refusal.Refusal) {
 	vars := varsOf(r)
 	text, _ := vars[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(text)
@@ -24,7 +25,7 @@ func clientAddr(r *http.Request) (addr netip.Addr, named bool, refused *refusal)
 	if trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool); trusted {
 		server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 		if !ok || server == nil { // another Caddy: the header can't be checked
-			return netip.Addr{}, false, &refusedNoAddress
+			return netip.Addr{}, false, refusedNoAddress
 		}
 		addr, named, refused = toldAddr(r, server, addr)
 	}
@@ -32,16 +33,16 @@ func clientAddr(r *http.Request) (addr netip.Addr, named bool, refused *refusal)
 	case refused != nil:
 		return netip.Addr{}, false, refused
 	case !addr.IsValid() || err != nil && !named:
-		return netip.Addr{}, false, &refusedNoAddress
+		return netip.Addr{}, false, refusedNoAddress
 	case masking.Is(addr):
-		return netip.Addr{}, false, &refusedMaskedTwice
+		return netip.Addr{}, false, refusedMaskedTwice
 	}
 	return addr, named, nil
 }
 
 // toldAddr reads the headers in which a trusted proxy tells the client's address. Caddys is the address
 // that Caddy itself takes for the client's.
-func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (addr netip.Addr, named bool, refused *refusal) {
+func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (addr netip.Addr, named bool, refused *refusal.Refusal) {
 	blank := false
 	for _, name := range server.ClientIPHeaders {
 		lines := r.Header.Values(name)
@@ -52,7 +53,7 @@ func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (add
 		}
 		if server.TrustedProxiesStrict <= 0 || len(list) == 1 && len(server.ClientIPHeaders) == 1 {
 			if addr = list.First(); !addr.IsValid() {
-				return addr, false, &refusedUnreadable
+				return addr, false, refusedUnreadable
 			}
 			return addr, true, nil
 		}
@@ -61,7 +62,7 @@ func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (add
 		case last.IsValid():
 			return last, true, nil
 		case !readable:
-			return addr, false, &refusedUnreadable
+			return addr, false, refusedUnreadable
 		case !addr.IsValid():
 			addr = list.First() // all are trusted proxies: one of them asks for itself
 		}
@@ -70,7 +71,7 @@ func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (add
 	case addr.IsValid():
 		return addr, true, nil
 	case blank:
-		return addr, false, &refusedUnreadable
+		return addr, false, refusedUnreadable
 	}
 	// A handler before us may have removed the header that Caddy has read.
 	return caddys, caddys.IsValid() && caddys != peerAddr(r), nil

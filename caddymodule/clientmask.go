@@ -16,6 +16,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
@@ -180,8 +181,8 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !h.app.started(r) {
-		h.app.metrics.refused.WithLabelValues(refusedStarting.reason).Inc()
-		return refusedStarting.answer(w)
+		h.app.metrics.refused.WithLabelValues(refusedStarting.Reason).Inc()
+		return refusedStarting.Answer(w)
 	}
 	state, vars := reqstate.Of(r), varsOf(r)
 	again := state.Masked() != nil // an error route, after the request itself
@@ -200,9 +201,9 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		refused = h.record(r, request.client)
 	}
 	if refused != nil {
-		h.app.metrics.refused.WithLabelValues(refused.reason).Inc()
-		h.logger.Warn("request refused", zap.String("reason", refused.reason), zap.String("why", refused.text))
-		return refused.answer(w)
+		h.app.metrics.refused.WithLabelValues(refused.Reason).Inc()
+		h.logger.Warn("request refused", zap.String("reason", refused.Reason), zap.String("why", refused.Text))
+		return refused.Answer(w)
 	}
 	for _, name := range h.clientIPHeaders(r) {
 		delete(r.Header, name)
@@ -234,7 +235,7 @@ func (h *ClientMask) observe(r *http.Request, state *reqstate.State, request *ma
 
 // record files that a client was seen. What can publish waits until that is durable: no
 // mask is to be shown that can't be looked up.
-func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal {
+func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal.Refusal {
 	if h.app.book == nil {
 		return nil
 	}
@@ -245,10 +246,10 @@ func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal {
 	done, ok := h.app.lookups.Use() // or a reload closes the book meanwhile
 	defer done()
 	if !ok {
-		return &refusedNotRecorded
+		return refusedNotRecorded
 	}
 	if err := h.app.book.SeeDurably(r.Context(), c.Sighting()); err != nil {
-		return &refusedNotRecorded // the book itself logs why, once
+		return refusedNotRecorded // the book itself logs why, once
 	}
 	return nil
 }
@@ -275,7 +276,7 @@ func (h *ClientMask) clientIPHeaders(r *http.Request) []string {
 }
 
 // request finds out whose request it is.
-func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars map[string]any) (*maskedRequest, *refusal) {
+func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars map[string]any) (*maskedRequest, *refusal.Refusal) {
 	if client := state.Masked(); client != nil {
 		// An error route: Caddy has put the peer's address back, we still know the client.
 		return &maskedRequest{client: client, own: state.Own}, nil
@@ -285,29 +286,29 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars map[st
 		return nil, refused
 	}
 	if !originalIsKnown(r) {
-		return nil, &refusedNoMask
+		return nil, refusedNoMask
 	}
 	h.warnOfTrust(r, vars)
 	if !named && !onlyReads(r) { // nobody is to publish under the mask of the proxy
-		return nil, &refusedUnnamed
+		return nil, refusedUnnamed
 	}
 	// In 0-RTT data a QUIC client's address is not proven yet: nobody is to publish
 	// something under a mask that isn't his.
 	if r.TLS != nil && !r.TLS.HandshakeComplete && !isSafe(r.Method) {
-		return nil, &refusedUnproven
+		return nil, refusedUnproven
 	}
 	request := h.requestFrom(addr)
 	if request == nil {
-		return nil, &refusedNoMask
+		return nil, refusedNoMask
 	}
 	if request.client.Finder.FindsHost(r.Host) {
 		var ok bool
 		if request.own, ok = ownAddr(r, request.client); !ok {
-			return nil, &refusedHost
+			return nil, refusedHost
 		}
 	}
 	if request.client.Finder.Finds(r.Method) {
-		return nil, &refusedMethod
+		return nil, refusedMethod
 	}
 	return request, nil
 }

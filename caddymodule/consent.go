@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
 	"github.com/wikiveil/wikiveil/internal/kv"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // ConsentOrigins are two origins, since scripts on the wiki's own can do and read all that its readers can.
@@ -163,12 +163,8 @@ func (s *consentSite) serve(w http.ResponseWriter, r *http.Request, pages func(*
 
 // reasonOf is the fixed word for why exemptions don't count.
 func reasonOf(err error) string {
-	var why interface {
-		error
-		Reason() string
+	if why, ok := refusal.Of(err); ok {
+		return why.Reason
 	}
-	if errors.As(err, &why) {
-		return why.Reason()
-	}
-	return exempt.ErrFailed.Reason()
+	return exempt.ErrFailed.Reason
 }

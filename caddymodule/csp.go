@@ -132,7 +132,7 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	c.sent[cspEnforced] = app.metrics.policies.WithLabelValues(cspEnforce)
 	c.sent[cspReportOnly] = app.metrics.policies.WithLabelValues(cspReport)
 	c.refused = app.metrics.refused.WithLabelValues("service_worker")
-	c.tooLarge = app.metrics.refused.WithLabelValues(refusedHeader.reason)
+	c.tooLarge = app.metrics.refused.WithLabelValues(refusedHeader.Reason)
 	if c.maxHeader, err = app.openServer(ctx); err != nil {
 		return err
 	}
@@ -226,11 +226,11 @@ func (c *CSP) overhead() (bytes int) {
 // ServeHTTP sends the policies with whatever next answers.
 func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !c.app.started(r) {
-		return refusedStarting.answer(w)
+		return refusedStarting.Answer(w)
 	}
 	if headerSize(r) > c.maxHeader {
 		c.tooLarge.Inc()
-		return refusedHeader.answer(w)
+		return refusedHeader.Answer(w)
 	}
 	if c.isReport(r) {
 		return c.takeReport(w, r)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/caddyprivate"
 	"github.com/wikiveil/wikiveil/csp/bare"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 func init() {
@@ -146,8 +147,8 @@ func isListener(id caddy.ModuleID) func(caddy.ListenerWrapper) bool {
 }
 
 // refusedHeader is the server's own 431, which would have no policy.
-var refusedHeader = refusal{http.StatusRequestHeaderFieldsTooLarge, "header_too_large",
-	"The address and the other headers of this request are too long."}
+var refusedHeader = refusal.New(http.StatusRequestHeaderFieldsTooLarge, "header_too_large",
+	"The address and the other headers of this request are too long.")
 
 // headerSize returns about how many bytes the request's header takes over HTTP/1.
 func headerSize(r *http.Request) int {

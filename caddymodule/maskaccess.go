@@ -16,6 +16,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/kv"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
@@ -276,10 +277,10 @@ func originalPath(r *http.Request) string {
 
 // statusOf is the HTTP status that goes with an error of a look-up.
 func statusOf(err error) int {
-	var refusal *access.Refusal
+	if refused, ok := refusal.Of(err); ok {
+		return refused.Status
+	}
 	switch {
-	case errors.As(err, &refusal):
-		return refusal.Status()
 	case errors.Is(err, sightings.ErrUnknown):
 		return http.StatusNotFound
 	case errors.Is(err, sightings.ErrEpochDestroyed):

@@ -131,7 +131,7 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	done, ok := h.app.lookups.Use()
 	defer done()
 	if !ok || !h.app.started(r) {
-		return refusedStarting.answer(w)
+		return refusedStarting.Answer(w)
 	}
 	if public {
 		return h.serveCheckpoint(w, r, asked)

@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
@@ -139,18 +139,18 @@ type failure struct {
 // fail answers with what went wrong. What is the operator's to know goes to the log.
 func (h *MaskInfo) fail(w http.ResponseWriter, r *http.Request, action string, page maskPage, err error) error {
 	status, text, reason := statusOf(err), err.Error(), ""
-	var refusal *access.Refusal
+	refused, ok := refusal.Of(err)
 	switch {
-	case errors.As(err, &refusal):
-		reason = string(refusal.Reason)
-		if refusal.Reason == access.Anonymous {
+	case ok:
+		reason = refused.Reason
+		if reason == access.Anonymous {
 			page.Login = h.loginLink()
 		}
-		if refusal.Cause != nil {
-			h.logger.Error("look-up refused", zap.String("reason", reason), zap.Error(refusal.Cause))
+		if refused.Cause != nil {
+			h.logger.Error("look-up refused", zap.String("reason", reason), zap.Error(refused.Cause))
 		}
-		if !refusal.Reset.IsZero() {
-			w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(refusal.Reset).Seconds())+1))
+		if !refused.Reset.IsZero() {
+			w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(refused.Reset).Seconds())+1))
 		}
 	case status >= 500:
 		h.logger.Error("look-up failed", zap.Error(err))

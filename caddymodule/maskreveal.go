@@ -100,7 +100,7 @@ func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 	done, ok := h.app.lookups.Use()
 	defer done()
 	if !ok || !h.app.started(r) {
-		return refusedStarting.answer(w)
+		return refusedStarting.Answer(w)
 	}
 	flow, err := h.flow()
 	if err != nil {
@@ -139,19 +139,19 @@ func (h *MaskReveal) count(outcome string) {
 // refuse says why nothing is revealed. A form that can be sent again is shown again.
 func (h *MaskReveal) refuse(w http.ResponseWriter, err error, again *revealForm) error {
 	why := explainReveal(err)
-	h.count(why.reason)
-	if why.operators != nil {
-		h.logger.Error("reveal refused", zap.String("reason", why.reason), zap.Error(why.operators))
+	h.count(why.Reason)
+	if why.Cause != nil {
+		h.logger.Error("reveal refused", zap.String("reason", why.Reason), zap.Error(why.Cause))
 	}
-	if !why.reset.IsZero() {
-		w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(why.reset).Seconds())+1))
+	if !why.Reset.IsZero() {
+		w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(why.Reset).Seconds())+1))
 	}
-	view := revealView{Error: capital(why.text)}
+	view := revealView{Error: capital(why.Text)}
 	if again == nil {
-		return h.write(w, why.status, "Nothing was revealed", confirm.Dialog{}, view)
+		return h.write(w, why.Status, "Nothing was revealed", confirm.Dialog{}, view)
 	}
 	view.Form = again
-	return h.write(w, why.status, askTitle, again.dialog, view)
+	return h.write(w, why.Status, askTitle, again.dialog, view)
 }
 
 // Interface guards

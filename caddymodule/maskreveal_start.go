@@ -102,15 +102,15 @@ func revealedMask(w http.ResponseWriter, r *http.Request) (netip.Addr, error) {
 
 func (h *MaskInfo) refuseReveal(w http.ResponseWriter, r *http.Request, user access.User, err error) error {
 	why := explainReveal(err)
-	h.app.metrics.lookups.WithLabelValues(access.Reveal.String(), why.reason).Inc()
-	if why.operators != nil {
-		h.logger.Error("reveal refused", zap.String("reason", why.reason), zap.Error(why.operators))
+	h.app.metrics.lookups.WithLabelValues(access.Reveal.String(), why.Reason).Inc()
+	if why.Cause != nil {
+		h.logger.Error("reveal refused", zap.String("reason", why.Reason), zap.Error(why.Cause))
 	}
 	page := h.newPage("Masks", user)
-	page.Error = capital(why.text)
+	page.Error = capital(why.Text)
 	told := failure{Error: page.Error}
 	if !errors.Is(err, errMistake) {
-		told.Reason = why.reason
+		told.Reason = why.Reason
 	}
-	return h.write(w, r, why.status, "ask", page, told)
+	return h.write(w, r, why.Status, "ask", page, told)
 }

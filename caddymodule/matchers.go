@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -96,10 +97,10 @@ func (m *MatchOriginalClientIP) MatchWithError(r *http.Request) (bool, error) {
 	if client := state.Masked(); client != nil {
 		addr = client.Addr
 	} else {
-		var refused *refusal
+		var refused *refusal.Refusal
 		if addr, _, refused = clientAddr(r); refused != nil {
 			// Silence would let in whom the operator blocks.
-			return false, caddyhttp.Error(refused.status, errors.New("original_client_ip: "+refused.text))
+			return false, caddyhttp.Error(refused.Status, errors.New("original_client_ip: "+refused.Text))
 		}
 	}
 	return slices.ContainsFunc(m.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) }), nil

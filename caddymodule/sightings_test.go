@@ -160,7 +160,7 @@ func TestNothingIsPublishedUnrecorded(t *testing.T) {
 		if resp.StatusCode != tt.status || len(got) > 0 != (tt.status == 200) {
 			t.Errorf("%s %v: %d %s, the app got %d requests", tt.method, tt.header, resp.StatusCode, body, len(got))
 		}
-		if tt.status == 503 && !strings.Contains(body, refusedNotRecorded.text) {
+		if tt.status == 503 && !strings.Contains(body, refusedNotRecorded.Text) {
 			t.Errorf("%s: the reason is %q", tt.method, body)
 		}
 	}

@@ -57,7 +57,7 @@ func (h *ThirdPartyConsent) Provision(ctx caddy.Context) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it.
 func (h *ThirdPartyConsent) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if !h.app.started(r) {
-		return refusedStarting.answer(w)
+		return refusedStarting.Answer(w)
 	}
 	return h.site.serve(w, r, (*exempt.Site).Consent)
 }

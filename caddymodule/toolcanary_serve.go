@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -104,7 +104,7 @@ func (h *AnonProxy) serveTranscript(w http.ResponseWriter, r *http.Request, name
 	default:
 		shown := h.canaries.standing(name).shown
 		_, err := h.app.live.ForProxy(name, canaryPath)
-		if refused, ok := errors.AsType[*noticeboard.Refusal](err); ok && refused.Reason != noticeboard.ReasonPending && shown == nil {
+		if refused, ok := refusal.Of(err); ok && refused.Reason != noticeboard.ReasonPending && shown == nil {
 			refuseTranscript(w, http.StatusNotFound, "there is no transcript: "+refused.Text)
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -118,16 +119,9 @@ func (h *AnonProxy) refuse(tool, path string) (status int, reason string) {
 	if err == nil {
 		return h.failing(tool)
 	}
-	refused, ok := errors.AsType[*noticeboard.Refusal](err)
+	refused, ok := refusal.Of(err)
 	if !ok {
 		return http.StatusServiceUnavailable, "the tool can't be looked up"
 	}
-	switch refused.Reason {
-	case noticeboard.ReasonUnknown:
-		return http.StatusNotFound, refused.Text
-	case noticeboard.ReasonPending:
-		return http.StatusServiceUnavailable, refused.Text
-	default:
-		return http.StatusForbidden, refused.Text
-	}
+	return refused.Status, refused.Text
 }

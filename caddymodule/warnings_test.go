@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // Cases 5, 6, 16, 17, 18: each golden file is a Caddyfile, a line of hyphens, and either the warnings it gives, with file and line, or
@@ -319,11 +320,11 @@ func TestAnotherCaddyIsRefused(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		r    *http.Request
-		want *refusal
+		want *refusal.Refusal
 	}{
-		"the original request": {request(false, caddyhttp.OriginalRequestCtxKey, new(http.Request)), &refusedNoMask},
-		"the server":           {request(true, caddyhttp.ServerCtxKey, caddyhttp.App{}), &refusedNoAddress},
-		"the variables":        {httptest.NewRequest("GET", "http://wiki.example/", nil), &refusedNoAddress},
+		"the original request": {request(false, caddyhttp.OriginalRequestCtxKey, new(http.Request)), refusedNoMask},
+		"the server":           {request(true, caddyhttp.ServerCtxKey, caddyhttp.App{}), refusedNoAddress},
+		"the variables":        {httptest.NewRequest("GET", "http://wiki.example/", nil), refusedNoAddress},
 	} {
 		if _, refused := new(ClientMask).request(c.r, new(reqstate.State), varsOf(c.r)); refused != c.want {
 			t.Errorf("%s: got %v", name, refused)

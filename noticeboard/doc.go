@@ -10,7 +10,7 @@
 //	live, err := noticeboard.NewLive(noticeboard.LiveConfig{Tools: tools, File: "tools.json", State: state})
 //	err = live.Publish(ctx)                        // counts revisions, logs changes
 //	go live.Follow(ctx, 0, logger)                 // file, kill switch, expiry
-//	entry, err := live.ForProxy(name, path)        // a *Refusal says why not
+//	entry, err := live.ForProxy(name, path)        // a *refusal.Refusal says why not
 //	entry, err = live.ForConsent(name)             // consent is bound to entry.Hash
 //	err = live.Disable(ctx, noticeboard.Kill{Tool: name, By: who, Why: why})
 //

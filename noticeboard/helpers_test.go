@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/goleak"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 func TestMain(m *testing.M) {
@@ -93,9 +95,9 @@ func lookUp(t testing.TB, l *Live, name string) Entry {
 }
 
 // wantRefusal asserts why a look-up failed.
-func wantRefusal(t testing.TB, err error, reason Reason, text string) {
+func wantRefusal(t testing.TB, err error, reason, text string) {
 	t.Helper()
-	refused, ok := errors.AsType[*Refusal](err)
+	refused, ok := errors.AsType[*refusal.Refusal](err)
 	if !ok || refused.Reason != reason || !strings.Contains(refused.Text, text) {
 		t.Errorf("got %v, want %s: %s", err, reason, text)
 	}

@@ -237,7 +237,7 @@ func (l *Live) Publish(ctx context.Context) error {
 }
 
 // Disable stops a tool or a path of it, as [State.Disable] does. k.Prefix may be
-// an address at the tool too. The error is a [*Refusal] for an unknown tool.
+// an address at the tool too. The error is a [*refusal.Refusal] for an unknown tool.
 func (l *Live) Disable(ctx context.Context, k Kill) error {
 	tool, known := l.Board().Lookup(k.Tool)
 	if !known {

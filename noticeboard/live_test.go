@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 func date(t testing.TB, at time.Time) Date {
@@ -32,7 +34,7 @@ func TestLookup(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		ask    func(name string) error
-		reason Reason
+		reason string
 		text   string
 	}{
 		{"nothing", nil, ReasonUnknown, "no tool of that name is declared"},
@@ -454,7 +456,7 @@ func TestConcurrentUse(t *testing.T) {
 				default:
 				}
 				_, err := l.ForProxy("maps", "/a")
-				if refused, ok := errors.AsType[*Refusal](err); err != nil && (!ok || refused.Reason == ReasonUnknown) {
+				if refused, ok := errors.AsType[*refusal.Refusal](err); err != nil && (!ok || refused.Reason == ReasonUnknown) {
 					t.Error(err)
 					return
 				}

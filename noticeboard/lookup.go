@@ -1,9 +1,14 @@
 package noticeboard
 
-import "time"
+import (
+	"net/http"
+	"time"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
+)
 
 // Lookup returns the tool of that name if it may be used now. Ask it, or one of
-// the others, at each use. The error is a [*Refusal].
+// the others, at each use. The error is a [*refusal.Refusal].
 func (l *Live) Lookup(name string) (Entry, error) {
 	e, refused := l.lookup(name)
 	if refused != nil {
@@ -14,7 +19,7 @@ func (l *Live) Lookup(name string) (Entry, error) {
 
 // ForProxy returns the tool if the proxy may ask it for the path now; the path
 // is decoded and begins with a slash. Ask it for the path of each redirect to
-// the tool's origin too. The error is a [*Refusal].
+// the tool's origin too. The error is a [*refusal.Refusal].
 func (l *Live) ForProxy(name, path string) (Entry, error) {
 	e, refused := l.lookup(name)
 	if refused != nil {
@@ -34,7 +39,7 @@ func (l *Live) ForProxy(name, path string) (Entry, error) {
 // ForConsent returns the tool if readers who have consented to its Hash may load
 // from it now. A browser's policy can't leave out one path of an origin, so a
 // tool of which a path is disabled can't be used this way at all. The error is a
-// [*Refusal].
+// [*refusal.Refusal].
 func (l *Live) ForConsent(name string) (Entry, error) {
 	e, refused := l.lookup(name)
 	switch {
@@ -48,7 +53,7 @@ func (l *Live) ForConsent(name string) (Entry, error) {
 	return e.Entry, nil
 }
 
-func (l *Live) lookup(name string) (*liveEntry, *Refusal) {
+func (l *Live) lookup(name string) (*liveEntry, *refusal.Refusal) {
 	v := l.view()
 	e := v.entries[name]
 	if e == nil {
@@ -61,7 +66,7 @@ func (l *Live) lookup(name string) (*liveEntry, *Refusal) {
 }
 
 // refusal tells why the whole tool can't be used, if so.
-func (e *liveEntry) refusal(now time.Time) *Refusal {
+func (e *liveEntry) refusal(now time.Time) *refusal.Refusal {
 	for _, k := range e.kills {
 		if k.Prefix == "" {
 			return stopped("the tool is disabled", k)
@@ -77,19 +82,19 @@ func (e *liveEntry) refusal(now time.Time) *Refusal {
 }
 
 // refusal tells why the declaration itself doesn't let the tool be used.
-func (t *Tool) refusal(now time.Time) *Refusal {
+func (t *Tool) refusal(now time.Time) *refusal.Refusal {
 	switch {
 	case t.Disabled:
 		return errDeclared
 	case t.expired(now):
-		return &Refusal{ReasonExpired, "the tool's declaration expired: " + t.Expires.String()}
+		return refusal.New(http.StatusForbidden, ReasonExpired, "the tool's declaration expired: "+t.Expires.String())
 	}
 	return nil
 }
 
 // Usable tells why the declaration doesn't let the tool be used at this time: it
 // is disabled or has expired. A live board has more reasons; ask it instead. The
-// error is a [*Refusal].
+// error is a [*refusal.Refusal].
 func (t *Tool) Usable(now time.Time) error {
 	if refused := t.refusal(now); refused != nil {
 		return refused
@@ -104,9 +109,9 @@ func (t *Tool) expired(now time.Time) bool {
 // Listing is a tool as the noticeboard shows it.
 type Listing struct {
 	Tool    *Tool
-	Hash    string   // "" for one that is only listed
-	Refusal *Refusal // nil if it may be used
-	Kills   []Kill   // of the whole tool and of paths
+	Hash    string           // "" for one that is only listed
+	Refusal *refusal.Refusal // nil if it may be used
+	Kills   []Kill           // of the whole tool and of paths
 }
 
 // Listings returns all tools as they stand at a time, in the order of their

@@ -102,7 +102,7 @@ func newToolView(l Listing, now time.Time) toolView {
 	public.RefreshFile = "" // where the operator keeps his files is nobody's business
 	v := toolView{Tool: &public, Standing: "usable", Declared: l.Hash}
 	if l.Refusal != nil {
-		v.Standing, v.Refused = string(l.Refusal.Reason), l.Refusal.Text
+		v.Standing, v.Refused = l.Refusal.Reason, l.Refusal.Text
 	} else {
 		v.Grade, v.Unmet = l.Tool.Label(now)
 		for _, c := range v.Unmet {

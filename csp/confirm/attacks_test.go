@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // attempt is a genuine answer to a genuine page, five seconds after it was
@@ -33,7 +35,7 @@ func TestTokenAttacks(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		attack func(*attempt)
-		want   *Refusal
+		want   *refusal.Refusal
 	}{
 		{"none: the baseline", func(*attempt) {}, nil},
 		{"none: the code typed with spaces", func(a *attempt) { a.form.Code = " " + a.form.Code[:2] + " " + a.form.Code[2:] + "\t" }, nil},
@@ -177,7 +179,7 @@ func TestHandOffAttacks(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		attack func(s *scene, handOff, cookie string) *http.Request
-		want   *Refusal
+		want   *refusal.Refusal
 	}{
 		{"none: the baseline", func(s *scene, handOff, cookie string) *http.Request {
 			return pageRequest(s.flow, handOff, cookie)
@@ -251,7 +253,7 @@ func TestTicketAttacks(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		attack func(s *scene, ticket, cookie string) *http.Request
-		want   *Refusal
+		want   *refusal.Refusal
 	}{
 		{"none: the baseline", func(s *scene, ticket, cookie string) *http.Request {
 			return commitRequest(s.flow, ticket, cookie)

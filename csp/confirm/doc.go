@@ -48,7 +48,7 @@
 //	http.Redirect(w, r, flow.Wiki()+"/.privacy/commit?"+confirm.TicketParam+"="+flow.Ticket(confirmed), http.StatusSeeOther)
 //	confirmed, err := flow.Commit(r)
 //
-// Every refusal is a [Refusal] that names its reason.
+// Every refusal is a [refusal.Refusal] that names its reason.
 //
 // All five steps are for one client, too. A client, and each network around it, has a share of what
 // can be confirmed at a time ([Share]), and a hand-off opens a few pages: nobody stops the others by wrong codes.

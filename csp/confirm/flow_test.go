@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/internal/kv"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 func TestFlow(t *testing.T) {
@@ -63,7 +64,7 @@ func TestAges(t *testing.T) {
 		name string
 		use  use
 		age  time.Duration
-		want *Refusal
+		want *refusal.Refusal
 	}{
 		{"a token of 10 minutes", useToken, TokenLife, ErrExpired},
 		{"a token just below 10 minutes", useToken, TokenLife - time.Millisecond, nil},

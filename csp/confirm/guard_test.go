@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // headerChange is what an attack does to a genuine request's headers.
@@ -34,7 +36,7 @@ func fetched(site, mode, dest string) headerChange {
 var neverGenuine = []struct {
 	name   string
 	change headerChange
-	want   *Refusal
+	want   *refusal.Refusal
 }{
 	{"speculation rules: prefetch", set("Sec-Purpose", "prefetch"), ErrSpeculative},
 	{"speculation rules: prerender", set("Sec-Purpose", "prefetch;prerender"), ErrSpeculative},
@@ -59,9 +61,9 @@ func TestPageGuard(t *testing.T) {
 		name   string
 		change func(*http.Request)
 		http   bool
-		want   *Refusal
+		want   *refusal.Refusal
 	}
-	headers := func(name string, change headerChange, want *Refusal) request {
+	headers := func(name string, change headerChange, want *refusal.Refusal) request {
 		return request{name: name, change: func(r *http.Request) { change(r.Header) }, want: want}
 	}
 	tests := []request{
@@ -116,12 +118,12 @@ func TestFormGuard(t *testing.T) {
 		body   string // good if empty
 		change func(*http.Request)
 		http   bool
-		want   *Refusal
+		want   *refusal.Refusal
 	}
-	headers := func(name string, change headerChange, want *Refusal) request {
+	headers := func(name string, change headerChange, want *refusal.Refusal) request {
 		return request{name: name, change: func(r *http.Request) { change(r.Header) }, want: want}
 	}
-	body := func(name, body string, want *Refusal) request {
+	body := func(name, body string, want *refusal.Refusal) request {
 		return request{name: name, body: body, want: want}
 	}
 	tests := []request{
@@ -213,16 +215,16 @@ func TestTheAddressFillsNoField(t *testing.T) {
 
 func TestRefusalsAreTold(t *testing.T) {
 	seen := map[string]bool{}
-	for _, e := range []*Refusal{
+	for _, e := range []*refusal.Refusal{
 		ErrMalformed, ErrSignature, ErrExpired, ErrFuture, ErrTooFast, ErrUsed, ErrCode, ErrTooLong, ErrNoBrowser, ErrOtherBrowser,
 		ErrPurpose, ErrWiki, ErrSubject, ErrAction, ErrBinding, ErrOtherClient, ErrPages, ErrBusy, ErrNoClient, ErrFull, ErrStore, ErrMethod, ErrInsecure, ErrHost, ErrFetchMissing,
 		ErrFetchRepeated, ErrNotNavigation, ErrSpeculative, ErrOrigin, ErrFetchSite, ErrContentType, ErrTooLarge, ErrForm,
 		ErrRepeatedField, ErrUnknownField,
 	} {
 		outage := e == ErrFull || e == ErrStore || e == ErrNoClient
-		if e.Error() == "" || seen[e.Reason()] || (e.Status() >= 500) != outage || e.Status() < 400 {
-			t.Errorf("%q: status %d, text %q", e.Reason(), e.Status(), e)
+		if e.Error() == "" || seen[e.Reason] || (e.Status >= 500) != outage || e.Status < 400 {
+			t.Errorf("%q: status %d, text %q", e.Reason, e.Status, e)
 		}
-		seen[e.Reason()] = true
+		seen[e.Reason] = true
 	}
 }

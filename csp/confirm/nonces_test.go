@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/internal/kv"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // After a restart nobody knows what was used before it.
@@ -135,7 +136,7 @@ func TestSharesOfAClientAndItsNetworks(t *testing.T) {
 		s := newScene(t)
 		s.nonces = kv.NewMemory(1 << 16)
 		f := s.newFlow("exempt", testWiki, testPort)
-		burn := func(nonce Nonce, want *Refusal, groups ...Group) {
+		burn := func(nonce Nonce, want *refusal.Refusal, groups ...Group) {
 			t.Helper()
 			wantRefusal(t, f.burn(t.Context(), claims{nonce: nonce, issued: time.Now()}, groups, TokenLife), want)
 		}

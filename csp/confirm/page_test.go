@@ -74,7 +74,7 @@ func TestPageThatTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	if err := pages.Write(w, ErrCode.Status(), Page{Title: "Done"}); err != nil {
+	if err := pages.Write(w, ErrCode.Status, Page{Title: "Done"}); err != nil {
 		t.Fatal(err)
 	}
 	if html := w.Body.String(); w.Code != http.StatusForbidden || strings.Contains(html, "<form") || !strings.Contains(html, `<html lang="en">`) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/internal/kv"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 const (
@@ -167,13 +168,13 @@ func (s *scene) confirm(f *Flow) (ticket, cookie string) {
 }
 
 // wantRefusal fails unless err is the refusal wanted; nil wants none.
-func wantRefusal(t *testing.T, err error, want *Refusal) {
+func wantRefusal(t *testing.T, err error, want *refusal.Refusal) {
 	t.Helper()
 	switch {
 	case want == nil && err != nil:
 		t.Errorf("refused: %v, want no refusal", err)
 	case want != nil && !errors.Is(err, want):
-		t.Errorf("got %v, want the refusal %q", err, want.Reason())
+		t.Errorf("got %v, want the refusal %q", err, want.Reason)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
+
 )
 
 // Act is what a person confirms.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // Attacks on the way to a grant: the reader, a victim, is on the page that asks for
@@ -19,7 +20,7 @@ import (
 func TestAttacksOnTheFlow(t *testing.T) {
 	for name, tt := range map[string]struct {
 		attack func(victim, attacker *browser, q question) *httptest.ResponseRecorder
-		want   refusal
+		want   *refusal.Refusal
 	}{
 		"a wrong code": {func(v, _ *browser, q question) *httptest.ResponseRecorder {
 			q.code = "x" + q.code[1:]
@@ -299,7 +300,7 @@ func TestWithdrawalAttacks(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*http.Request)
 		body   string
-		want   refusal
+		want   *refusal.Refusal
 	}{
 		"another site":                 {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, "tool=weather", ErrCrossOrigin},
 		"another port":                 {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }, "tool=weather", ErrCrossOrigin},

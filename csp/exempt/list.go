@@ -38,7 +38,7 @@ func (s *Site) list(w http.ResponseWriter, r *http.Request) error {
 	// Whoever sends no browser cookie, or a wrong one, has no grants.
 	reader := s.readerOrNone(r)
 	if err := s.c.Fits(s.active(reader.grants)); err != nil {
-		_, view.Problem = refusalOf(err)
+		view.Problem = refusalOf(err).Text
 	}
 	for _, grant := range reader.grants.list {
 		view.Grants = append(view.Grants, s.grantView(grant))

@@ -227,7 +227,7 @@ func TestTranslation(t *testing.T) {
 	if page := b.get(wiki + GoPath + "?tool=x").Body.String(); !strings.Contains(page, "<p>نیست</p>") || !strings.Contains(page, "نشد") || !strings.Contains(page, `lang="fa"`) {
 		t.Errorf("the refusal is\n%s", page)
 	}
-	if page := b.get(port + "/").Body.String(); !strings.Contains(page, ErrNotFound.text) {
+	if page := b.get(port + "/").Body.String(); !strings.Contains(page, ErrNotFound.Text) {
 		t.Errorf("the refusal is\n%s", page)
 	}
 	if page := b.get(wiki + ListPath).Body.String(); !strings.Contains(page, "فهرست") {

@@ -121,12 +121,16 @@ func (p *Policies) size(templates []csp.Template) int {
 	return total
 }
 
+// tooLarge is an [ErrTooLarge] that names the tools.
 func tooLarge(tools []*Tool) error {
-	e := &TooLarge{}
-	for _, t := range tools {
-		e.Tools = append(e.Tools, t.Name)
+	names := make([]string, len(tools))
+	for i, t := range tools {
+		names[i] = t.Name
 	}
-	return e
+	named := *ErrTooLarge
+	named.Text += ": " + strings.Join(names, ", ")
+	named.Cause = errors.Join(ErrTooLarge, csp.ErrTooLarge)
+	return &named
 }
 
 // widen returns policy with the tool's kinds from its origins.

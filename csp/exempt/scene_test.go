@@ -16,6 +16,7 @@ import (
 	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/kv"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 const (
@@ -313,13 +314,13 @@ func (b *browser) wantThrough(want string) {
 }
 
 // wantRefusal fails unless w is the refusal, says so, and grants nothing.
-func (s *scene) wantRefusal(w *httptest.ResponseRecorder, want refusal) {
+func (s *scene) wantRefusal(w *httptest.ResponseRecorder, want *refusal.Refusal) {
 	s.t.Helper()
-	if w.Code != want.Status() || !strings.Contains(html.UnescapeString(w.Body.String()), want.Error()) {
-		s.t.Errorf("got %d, want %d with %q\n%s", w.Code, want.Status(), want.Error(), w.Body)
+	if w.Code != want.Status || !strings.Contains(html.UnescapeString(w.Body.String()), want.Error()) {
+		s.t.Errorf("got %d, want %d with %q\n%s", w.Code, want.Status, want.Error(), w.Body)
 	}
-	if last := s.outcomes[len(s.outcomes)-1]; last != want.Reason() {
-		s.t.Errorf("counted %q, want %q", last, want.Reason())
+	if last := s.outcomes[len(s.outcomes)-1]; last != want.Reason {
+		s.t.Errorf("counted %q, want %q", last, want.Reason)
 	}
 	for _, c := range w.Result().Cookies() {
 		if c.Name == GrantsCookie && c.MaxAge > 0 {

@@ -149,16 +149,16 @@ func redirect(w http.ResponseWriter, target string) {
 
 // refuse answers with a page that says why.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, page pageWriter, err error) {
-	why, text := refusalOf(err)
-	s.c.Count(why.Reason())
-	if why.Status() == http.StatusMethodNotAllowed {
+	why := refusalOf(err)
+	s.c.Count(why.Reason)
+	if why.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", "GET, POST")
 	}
-	view := RefusalView{Reason: why.Reason(), Text: text, Exemptions: s.c.Flow.Wiki() + ListPath}
+	view := RefusalView{Reason: why.Reason, Text: why.Text, Exemptions: s.c.Flow.Wiki() + ListPath}
 	if t, err := s.named(r); err == nil {
 		view.Again = s.c.Flow.Wiki() + GoPath + "?" + ToolParam + "=" + url.QueryEscape(t.Name)
 	}
-	s.show(w, page, why.Status(), s.pages.texts.RefusalTitle, view, nil)
+	s.show(w, page, why.Status, s.pages.texts.RefusalTitle, view, nil)
 }
 
 // show writes a page. One that a translated template spoils is told in plain text.

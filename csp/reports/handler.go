@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 var contentTypes = map[string]bool{
@@ -29,17 +31,17 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (c *Collector) ServeOwn(w http.ResponseWriter, r *http.Request, own func(origin string) bool) {
 	w.Header().Set("Cache-Control", "no-store")
 	if refused := c.serve(w, r, own); refused != nil {
-		c.count(time.Now(), nil, counts{classRefused: {refused.reason: 1}})
+		c.count(time.Now(), nil, counts{classRefused: {Reason(refused.Reason): 1}})
 		if refused == errMethod {
 			w.Header().Set("Allow", "POST, OPTIONS")
 		}
-		http.Error(w, refused.text, refused.status)
+		http.Error(w, refused.Text, refused.Status)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (c *Collector) serve(w http.ResponseWriter, r *http.Request, own func(string) bool) *refusal {
+func (c *Collector) serve(w http.ResponseWriter, r *http.Request, own func(string) bool) *refusal.Refusal {
 	if r.Method != http.MethodPost && r.Method != http.MethodOptions {
 		return errMethod
 	}
@@ -96,7 +98,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // take reads and counts the reports. The first one's token is taken before the body
 // is read, so a flood costs little.
-func (c *Collector) take(w http.ResponseWriter, r *http.Request, parser Parser) *refusal {
+func (c *Collector) take(w http.ResponseWriter, r *http.Request, parser Parser) *refusal.Refusal {
 	now := time.Now()
 	key := ""
 	if c.config.Client != nil {

@@ -1,13 +1,10 @@
 package reports
 
-import "net/http"
+import (
+	"net/http"
 
-// A refusal is why a request is not read.
-type refusal struct {
-	reason Reason
-	status int
-	text   string
-}
+	"github.com/wikiveil/wikiveil/internal/refusal"
+)
 
 // Reasons for which a whole request is refused.
 const (
@@ -20,19 +17,19 @@ const (
 )
 
 var (
-	errMethod   = &refusal{RefusedMethod, http.StatusMethodNotAllowed, "reports are sent with POST"}
-	errOrigin   = &refusal{RefusedOrigin, http.StatusForbidden, "this address takes reports of this wiki's pages only"}
-	errType     = &refusal{RefusedType, http.StatusUnsupportedMediaType, "a report is application/csp-report, application/reports+json or application/json"}
-	errEncoding = &refusal{RefusedEncoding, http.StatusUnsupportedMediaType, "a report has no Content-Encoding"}
-	errSize     = &refusal{RefusedSize, http.StatusRequestEntityTooLarge, "reports have at most 64 KB in one request"}
-	errBody     = &refusal{RefusedBody, http.StatusBadRequest, "the body ended early"}
+	errMethod   = refusal.New(http.StatusMethodNotAllowed, string(RefusedMethod), "reports are sent with POST")
+	errOrigin   = refusal.New(http.StatusForbidden, string(RefusedOrigin), "this address takes reports of this wiki's pages only")
+	errType     = refusal.New(http.StatusUnsupportedMediaType, string(RefusedType), "a report is application/csp-report, application/reports+json or application/json")
+	errEncoding = refusal.New(http.StatusUnsupportedMediaType, string(RefusedEncoding), "a report has no Content-Encoding")
+	errSize     = refusal.New(http.StatusRequestEntityTooLarge, string(RefusedSize), "reports have at most 64 KB in one request")
+	errBody     = refusal.New(http.StatusBadRequest, string(RefusedBody), "the body ended early")
 )
 
 // malformedBodies are the refusals of [Batch].Refused.
-var malformedBodies = map[Reason]*refusal{
-	BadJSON:   {BadJSON, http.StatusBadRequest, "the body is not JSON"},
-	BadObject: {BadObject, http.StatusBadRequest, "the body has no report: a report is a JSON object"},
-	BadForm:   {BadForm, http.StatusBadRequest, "the body has no report of a policy's violation"},
-	BadDepth:  {BadDepth, http.StatusBadRequest, "the report is nested too deeply"},
-	BadSize:   {BadSize, http.StatusRequestEntityTooLarge, "a report has at most 8 KB"},
+var malformedBodies = map[Reason]*refusal.Refusal{
+	BadJSON:   refusal.New(http.StatusBadRequest, string(BadJSON), "the body is not JSON"),
+	BadObject: refusal.New(http.StatusBadRequest, string(BadObject), "the body has no report: a report is a JSON object"),
+	BadForm:   refusal.New(http.StatusBadRequest, string(BadForm), "the body has no report of a policy's violation"),
+	BadDepth:  refusal.New(http.StatusBadRequest, string(BadDepth), "the report is nested too deeply"),
+	BadSize:   refusal.New(http.StatusRequestEntityTooLarge, string(BadSize), "a report has at most 8 KB"),
 }

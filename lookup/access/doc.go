@@ -10,7 +10,7 @@
 // A [Resolver] tells who makes a request: [MediaWiki] asks the wiki with the visitor's
 // own session, [Fixed] takes the user from an authentication in front and his rights from
 // the configuration. Whatever goes wrong, nobody is admitted: each error of a [Gate] is
-// a [*Refusal] with its reason.
+// a [*refusal.Refusal] with its reason.
 //
 // # Quotas
 //

@@ -1,8 +1,9 @@
 package access
 
 import (
-	"errors"
 	"net/http"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // A Gate admits those who have a right and quota left.
@@ -15,31 +16,28 @@ type Gate struct {
 // his quota of it: one for each mask looked up, compared or revealed. Call it before
 // anything is looked up, and write the audit after it.
 //
-// The error is always a [*Refusal].
+// The error is always a [*refusal.Refusal].
 func (g *Gate) Admit(r *http.Request, right Right, units int) (User, error) {
 	user, err := g.Users.User(r)
 	if err == nil && user.ID == "" {
-		err = &Refusal{Reason: Anonymous}
+		err = anonymous(nil)
 	}
 	if err != nil {
-		return User{}, asRefusal(err, right)
+		return User{}, asRefusal(err)
 	}
 	if !user.Rights.Has(right) {
-		return User{}, &Refusal{Reason: NoRight, Right: right}
+		return User{}, noRight(right)
 	}
 	if _, err := g.Quotas.Take(r.Context(), user.ID, right, units); err != nil {
-		return User{}, asRefusal(err, right)
+		return User{}, asRefusal(err)
 	}
 	return user, nil
 }
 
-// asRefusal makes a refusal of any error, and tells the right that was asked for.
-func asRefusal(err error, right Right) *Refusal {
-	var refusal *Refusal
-	if !errors.As(err, &refusal) {
-		refusal = unavailable(err)
+// asRefusal makes a refusal of any error.
+func asRefusal(err error) *refusal.Refusal {
+	if refused, ok := refusal.Of(err); ok {
+		return refused
 	}
-	told := *refusal
-	told.Right = right
-	return &told
+	return unavailable(err)
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -81,16 +83,16 @@ func visitor(session string) *http.Request {
 }
 
 // refusalOf returns the refusal in an error, which must be one.
-func refusalOf(t *testing.T, err error) *Refusal {
+func refusalOf(t *testing.T, err error) *refusal.Refusal {
 	t.Helper()
-	var refusal *Refusal
-	if !errors.As(err, &refusal) {
+	refused, ok := refusal.Of(err)
+	if !ok {
 		t.Fatalf("got %v, want a refusal", err)
 	}
-	return refusal
+	return refused
 }
 
-func reasonOf(t *testing.T, err error) Reason {
+func reasonOf(t *testing.T, err error) string {
 	t.Helper()
 	if err == nil {
 		return ""

@@ -49,7 +49,7 @@ type sessionKey [sha256.Size]byte
 // cached is an answer: a user, or why there is none.
 type cached struct {
 	user    User
-	refused Reason // "" for a user
+	refused string // Anonymous, Blocked, or "" for a user
 	until   time.Time
 }
 
@@ -99,10 +99,10 @@ func (m *MediaWiki) begin() error {
 func (m *MediaWiki) User(r *http.Request) (User, error) {
 	cookies, err := m.sessionCookies(r)
 	if err != nil {
-		return User{}, &Refusal{Reason: Anonymous, Cause: err}
+		return User{}, anonymous(err)
 	}
 	if cookies == "" {
-		return User{}, &Refusal{Reason: Anonymous}
+		return User{}, anonymous(nil)
 	}
 	key := m.keyOf(cookies)
 	if c, ok := m.remembered(key); ok {
@@ -127,7 +127,7 @@ func (m *MediaWiki) User(r *http.Request) (User, error) {
 	select {
 	case result := <-flight:
 		if errors.Is(result.Err, errBusy) {
-			return User{}, &Refusal{Reason: Busy, Reset: time.Now().Add(time.Second)}
+			return User{}, busy()
 		}
 		if result.Err != nil {
 			return User{}, unavailable(result.Err)
@@ -157,10 +157,13 @@ func (m *MediaWiki) remember(key sessionKey, c cached) {
 }
 
 func (c cached) answer() (User, error) {
-	if c.refused != "" {
-		return User{}, &Refusal{Reason: c.refused}
+	switch c.refused {
+	case "":
+		return c.user, nil
+	case Anonymous:
+		return User{}, anonymous(nil)
 	}
-	return c.user, nil
+	return User{}, blocked()
 }
 
 func (m *MediaWiki) keyOf(cookies string) (key sessionKey) {

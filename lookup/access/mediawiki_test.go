@@ -22,7 +22,7 @@ func TestRightsOfARealWikisUsers(t *testing.T) {
 	for session, c := range map[string]struct {
 		config MediaWikiConfig
 		want   User
-		reason Reason
+		reason string
 	}{
 		"admin":             {want: User{"wiki:1", "Admin", RightsOf(Info)}},
 		"patroller":         {want: User{"wiki:3", "Patroller", RightsOf(Info)}},
@@ -301,7 +301,7 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 }
 
 func TestAnswersAreKeptForAMinute(t *testing.T) {
-	for session, want := range map[string]Reason{"patroller": "", "plain": "", "blocked-sitewide": Blocked, "anonymous": Anonymous} {
+	for session, want := range map[string]string{"patroller": "", "plain": "", "blocked-sitewide": Blocked, "anonymous": Anonymous} {
 		t.Run(session, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked := 0

@@ -64,7 +64,7 @@ func NewQuotas(counts kv.Store, key []byte, limits Limits) (*Quotas, error) {
 // Take takes n units of a right from a user's quota of today, all or none, and returns how
 // many are left. With n 0 it takes nothing. Audit has no quota.
 //
-// The error is a [*Refusal], of reason [NoQuota] or [Unavailable].
+// The error is a [*refusal.Refusal], of reason [NoQuota] or [Unavailable].
 func (q *Quotas) Take(ctx context.Context, user string, right Right, n int) (left int, err error) {
 	limit, limited := q.limits[right]
 	if !limited {
@@ -82,7 +82,7 @@ func (q *Quotas) Take(ctx context.Context, user string, right Right, n int) (lef
 	}
 	left = max(0, limit-counts[0])
 	if over >= 0 {
-		return left, &Refusal{Reason: NoQuota, Right: right, Limit: limit, Left: left, Reset: today.Add(day)}
+		return left, noQuota(right, limit, left, today.Add(day))
 	}
 	return left, nil
 }

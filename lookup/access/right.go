@@ -78,7 +78,7 @@ type User struct {
 
 // A Resolver tells who makes a request and what he may do.
 type Resolver interface {
-	// User returns the user of a request, or a [*Refusal] if there is none or it can't
+	// User returns the user of a request, or a [*refusal.Refusal] if there is none or it can't
 	// be told. It is called for each request and must bound its own time.
 	User(r *http.Request) (User, error)
 }
@@ -95,7 +95,7 @@ type Fixed struct {
 func (f Fixed) User(r *http.Request) (User, error) {
 	id, name := f.ID(r)
 	if id == "" {
-		return User{}, &Refusal{Reason: Anonymous}
+		return User{}, anonymous(nil)
 	}
 	return User{ID: FixedUsers + id, Name: name, Rights: f.Rights[id]}, nil
 }
