@@ -9,7 +9,6 @@ import (
 	"github.com/wikiveil/wikiveil/internal/health"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/internal/reopen"
-	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
 
@@ -20,7 +19,7 @@ func openFile[T io.Closer](name, effect string, open func() (T, error)) (*reopen
 	store, err := reopen.Open(reopen.Config[T]{
 		Open: open, Health: part,
 		Fatal:  func(err error) bool { return errors.Is(err, openbolt.ErrInUse) },
-		Broken: func(err error) bool { return errors.Is(err, boltfile.ErrDamaged) },
+		Broken: func(err error) bool { return errors.Is(err, openbolt.ErrDamaged) },
 	})
 	return store, part, err
 }

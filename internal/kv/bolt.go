@@ -11,11 +11,11 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 )
 
 // ErrInUse: another process has the file.
-var ErrInUse = boltfile.ErrInUse
+var ErrInUse = openbolt.ErrInUse
 
 // dropEvery is how seldom a file is looked through for what has ended.
 const dropEvery = time.Hour
@@ -33,7 +33,7 @@ const entryHead = 8 + crc32.Size
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 type bolt struct {
-	file    *boltfile.File
+	file    *openbolt.File
 	path    string
 	passed  func() time.Time
 	began   time.Time
@@ -47,7 +47,7 @@ type bolt struct {
 // Errors: [ErrDamaged], [ErrInUse].
 func OpenBolt(path string, passed func() time.Time) (Store, error) {
 	s := &bolt{path: path, passed: passed}
-	file, err := boltfile.Open(path, func(tx *bbolt.Tx) error {
+	file, err := openbolt.Open(path, func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucket(entriesBucket)
 		if err != nil {
 			return err
@@ -85,7 +85,7 @@ func (s *bolt) inspect(b *bbolt.Bucket) error {
 }
 
 func (s *bolt) explain(err error) error {
-	if errors.Is(err, boltfile.ErrDamaged) || errors.Is(err, ErrDamaged) {
+	if errors.Is(err, openbolt.ErrDamaged) || errors.Is(err, ErrDamaged) {
 		return fmt.Errorf("%w: %w; it was left as it is: restore %s from a backup, or move it away to begin anew", ErrDamaged, err, s.path)
 	}
 	return err

@@ -8,7 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/lookup/audit/boltfile"
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 )
 
 // The file's buckets: one entry of state, and the records by big-endian sequence.
@@ -19,14 +19,14 @@ var (
 )
 
 type boltStore struct {
-	file *boltfile.File
+	file *openbolt.File
 	path string
 }
 
 // OpenBolt opens the bbolt file at path, made with mode 0600 if there is none. A
 // damaged file is refused with what to do and never overwritten.
 func OpenBolt(path string) (Store, error) {
-	file, err := boltfile.Open(path, func(tx *bbolt.Tx) error {
+	file, err := openbolt.Open(path, func(tx *bbolt.Tx) error {
 		_, err1 := tx.CreateBucket(stateBucket)
 		_, err2 := tx.CreateBucket(recordBucket)
 		return errors.Join(err1, err2)
@@ -36,11 +36,11 @@ func OpenBolt(path string) (Store, error) {
 
 // OpenBoltReadOnly opens an existing file for [Verify], which must not be in use by a running edge.
 func OpenBoltReadOnly(path string) (Store, error) {
-	file, err := boltfile.OpenReadOnly(path)
+	file, err := openbolt.OpenReadOnly(path)
 	return newBoltStore(path, file, err)
 }
 
-func newBoltStore(path string, file *boltfile.File, err error) (Store, error) {
+func newBoltStore(path string, file *openbolt.File, err error) (Store, error) {
 	s := &boltStore{file: file, path: path}
 	if err == nil {
 		err = s.view(func(_, _ *bbolt.Bucket) error { return nil }) // are there both buckets?
@@ -57,9 +57,9 @@ func newBoltStore(path string, file *boltfile.File, err error) (Store, error) {
 // explain says what to do about a file that can't be used.
 func (s *boltStore) explain(err error) error {
 	switch {
-	case errors.Is(err, boltfile.ErrInUse):
+	case errors.Is(err, openbolt.ErrInUse):
 		return fmt.Errorf("%w: %s", ErrInUse, s.path)
-	case errors.Is(err, boltfile.ErrDamaged), errors.Is(err, ErrDamaged):
+	case errors.Is(err, openbolt.ErrDamaged), errors.Is(err, ErrDamaged):
 		return fmt.Errorf("%w: %w; it was left as it is: restore %s from a backup, or move it away to begin a new log"+
 			" (anyone who follows the checkpoints will see that)", ErrDamaged, err, s.path)
 	}
@@ -132,7 +132,7 @@ func (s *boltStore) View(from uint64, fn func([]byte, iter.Seq2[uint64, []byte])
 		}
 		return err
 	})
-	if errors.Is(err, boltfile.ErrDamaged) {
+	if errors.Is(err, openbolt.ErrDamaged) {
 		return s.explain(err)
 	}
 	return err

@@ -1,4 +1,4 @@
-package boltfile
+package openbolt
 
 import (
 	"os"
@@ -9,7 +9,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/internal/testutil/bolttest"
 )
 
@@ -56,7 +55,7 @@ func TestCase50CopyOfAnOpenFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := openbolt.Copy(path, to); err != nil {
+		if err := Copy(path, to); err != nil {
 			t.Fatal(err)
 		}
 		if err := to.Close(); err != nil {
@@ -92,7 +91,7 @@ func TestCase50CopyOfAnOpenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer to.Close()
-	if err := openbolt.Copy(path, to); err != nil {
+	if err := Copy(path, to); err != nil {
 		t.Errorf("a closed one: %v", err)
 	}
 }

@@ -5,29 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
 
-// guard calls f and turns into an error what bbolt does with damaged pages: it panics, or
-// reads where the memory map has nothing.
-func guard(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			// The panic's own text can hold bytes of the file.
-			err = fmt.Errorf("%w: its structure makes no sense", sightings.ErrDamaged)
-		}
-	}()
-	err = f()
-	for _, bad := range []error{berrors.ErrInvalid, berrors.ErrVersionMismatch, berrors.ErrChecksum, berrors.ErrInvalidMapping} {
-		if errors.Is(err, bad) {
-			return fmt.Errorf("%w: %w", sightings.ErrDamaged, err)
-		}
+// guard has what bbolt does with damaged pages be an error.
+func guard(f func() error) error {
+	err := openbolt.Guard(f)
+	if errors.Is(err, openbolt.ErrDamaged) {
+		err = fmt.Errorf("%w: %w", sightings.ErrDamaged, err)
 	}
 	return err
 }
