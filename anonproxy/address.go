@@ -64,11 +64,11 @@ var specialRanges = []struct {
 // the dependency is updated, and all IPv6 outside of 2000::/3.
 var registry = ssrf.New()
 
-// Special returns why no tool may be reached at the address, or "" where it may.
+// special returns why no tool may be reached at the address, or "" where it may.
 //
 // An operator's own NAT64 prefix (RFC 6052) can't be known here: a network that
 // uses one must keep its translator from private addresses.
-func Special(addr netip.Addr) string {
+func special(addr netip.Addr) string {
 	switch {
 	case !addr.IsValid():
 		return "not an address"

@@ -64,7 +64,7 @@ func TestSpecialRanges(t *testing.T) {
 		t.Run(tc.reason+" "+tc.first, func(t *testing.T) {
 			first, last := netip.MustParseAddr(tc.first), netip.MustParseAddr(tc.last)
 			for _, inside := range []netip.Addr{first, last} {
-				if got := Special(inside); !strings.HasPrefix(got, tc.reason) {
+				if got := special(inside); !strings.HasPrefix(got, tc.reason) {
 					t.Errorf("%s is special for %q, want %q", inside, got, tc.reason)
 				}
 			}
@@ -80,7 +80,7 @@ func TestSpecialRanges(t *testing.T) {
 				if addr != outside.want {
 					t.Errorf("the table says %s, but %s is just outside", addr, outside.want)
 				}
-				if got := Special(addr); reason == "" && got != "" || !strings.HasPrefix(got, reason) {
+				if got := special(addr); reason == "" && got != "" || !strings.HasPrefix(got, reason) {
 					t.Errorf("%s is special for %q, want %q", addr, got, reason)
 				}
 			}
@@ -111,7 +111,7 @@ func TestSpecialForms(t *testing.T) {
 		{"public IPv6", netip.MustParseAddr("2606:4700::1111"), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := Special(tc.addr); tc.reason == "" && got != "" || !strings.HasPrefix(got, tc.reason) {
+			if got := special(tc.addr); tc.reason == "" && got != "" || !strings.HasPrefix(got, tc.reason) {
 				t.Errorf("special for %q, want %q", got, tc.reason)
 			}
 		})
@@ -121,7 +121,7 @@ func TestSpecialForms(t *testing.T) {
 // The library's ranges must all have a reason of their own here.
 func TestSpecialCoversLibrary(t *testing.T) {
 	for _, prefix := range slices.Concat(ssrf.IPv4DeniedPrefixes, ssrf.IPv6DeniedPrefixes) {
-		if got := Special(prefix.Addr()); got == "" || got == "not global unicast" {
+		if got := special(prefix.Addr()); got == "" || got == "not global unicast" {
 			t.Errorf("%s has no reason of its own", prefix)
 		}
 	}
@@ -133,7 +133,7 @@ func FuzzSpecial(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		addr, err := netip.ParseAddr(s)
-		if err != nil || Special(addr) != "" {
+		if err != nil || special(addr) != "" {
 			return
 		}
 		// An independent view: whatever the standard library calls special is.
@@ -148,7 +148,7 @@ func BenchmarkSpecial(b *testing.B) {
 		b.Run(addr.String(), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if Special(addr) != "" {
+				if special(addr) != "" {
 					b.Fatal("special")
 				}
 			}

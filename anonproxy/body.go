@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// DefaultMaxRequestSize bounds the body of a POST where nothing else does, in bytes.
-const DefaultMaxRequestSize = 64 << 10
+// defaultMaxRequestSize bounds the body of a POST where nothing else does, in bytes.
+const defaultMaxRequestSize = 64 << 10
 
 // maxRequestSize is the largest bound that a tool may be given, in bytes.
 const maxRequestSize = 64 << 20
@@ -45,10 +45,10 @@ var requestTypes = map[string]string{
 	"text/plain":                        "text/plain; charset=utf-8",
 }
 
-// takeBody reads the body of a POST into the ask. What can be refused without the body is, and
+// takeBody reads the body of a POST into the request. What can be refused without the body is, and
 // the tool is not asked before all of it is here: how it arrives is the reader's.
-func (p *Proxy) takeBody(w http.ResponseWriter, r *http.Request, up *upstream, reader *Reader, a *ask) *refusal {
-	if refused := p.checkPost(r, up, a); refused != nil {
+func (p *Proxy) takeBody(w http.ResponseWriter, r *http.Request, up *upstream, reader *Reader, req *request) *refusal {
+	if refused := p.checkPost(r, up, req); refused != nil {
 		return refused
 	}
 	body := &requestBody{memory: &p.bodies, shares: &p.shares, client: reader.Client, limit: up.bodyLimit}
@@ -61,17 +61,17 @@ func (p *Proxy) takeBody(w http.ResponseWriter, r *http.Request, up *upstream, r
 		body.done()
 		return refused
 	}
-	a.body = body
+	req.body = body
 	return nil
 }
 
 // putBody gives a request its body, whose length is told. The transport takes it from GetBody again
 // only where nothing of the request was sent, as a POST must not be made twice.
-func (a *ask) putBody(r *http.Request) {
-	if a.body == nil {
+func (req *request) putBody(r *http.Request) {
+	if req.body == nil {
 		return
 	}
-	data := a.body.data
+	data := req.body.data
 	r.ContentLength, r.Body = int64(len(data)), http.NoBody
 	if len(data) > 0 {
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
@@ -79,29 +79,29 @@ func (a *ask) putBody(r *http.Request) {
 	}
 }
 
-// redirect makes the ask what a redirect with the status asks for: as browsers do, 307 and 308 send
+// redirect makes the request what a redirect with the status asks for: as browsers do, 307 and 308 send
 // a body again, and the others turn a POST into a GET.
-func (a *ask) redirect(up *upstream, status int) *refusal {
-	if a.method != http.MethodPost || status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect {
+func (req *request) redirect(up *upstream, status int) *refusal {
+	if req.method != http.MethodPost || status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect {
 		return nil
 	}
-	a.method, a.body, a.contentType = http.MethodGet, nil, ""
-	if !slices.Contains(up.tool.Methods, a.method) {
+	req.method, req.body, req.contentType = http.MethodGet, nil, ""
+	if !slices.Contains(up.tool.Methods, req.method) {
 		return badResponse("the tool redirects a POST to a GET, which it isn't declared for")
 	}
 	return nil
 }
 
 // checkPost refuses a POST by its head alone.
-func (p *Proxy) checkPost(r *http.Request, up *upstream, a *ask) *refusal {
-	if a.kind == anyKind && !fromOwnPage(r) { // without Fetch metadata
+func (p *Proxy) checkPost(r *http.Request, up *upstream, req *request) *refusal {
+	if req.kind == anyKind && !fromOwnPage(r) { // without Fetch metadata
 		return badRequest(http.StatusForbidden, "only pages of this wiki may send to tools: the Origin header is missing or another's")
 	}
 	if len(r.Header["Content-Encoding"]) > 0 {
 		return badRequest(http.StatusUnsupportedMediaType, "the request's body must not be compressed: it can't be checked then")
 	}
 	var reason string
-	if a.contentType, reason = requestType(r.Header["Content-Type"]); reason != "" && (r.ContentLength != 0 || len(r.Header["Content-Type"]) > 0) {
+	if req.contentType, reason = requestType(r.Header["Content-Type"]); reason != "" && (r.ContentLength != 0 || len(r.Header["Content-Type"]) > 0) {
 		return badRequest(http.StatusUnsupportedMediaType, reason)
 	}
 	if r.ContentLength > up.bodyLimit {

@@ -318,8 +318,8 @@ func TestPostDeadlineEndsWithTheBody(t *testing.T) {
 		if refused := body.readFrom(w, r, 100*time.Millisecond); refused != nil {
 			t.Errorf("refused: %v", refused)
 		}
-		a := ask{target: target{path: "/x", escaped: "/x"}, method: "POST", kind: noticeboard.Data, contentType: "text/plain", body: body}
-		if outcome, refused := p.serveUncached(w, r, new(Reader), up, a); refused != nil || outcome != OutcomeOK {
+		req := request{target: target{path: "/x", escaped: "/x"}, method: "POST", kind: noticeboard.Data, contentType: "text/plain", body: body}
+		if outcome, refused := p.serveUncached(w, r, new(Reader), up, req); refused != nil || outcome != OutcomeOK {
 			t.Errorf("got %s %v", outcome, refused)
 		}
 	}))

@@ -67,7 +67,7 @@ func newBreaker() *breaker {
 	return b
 }
 
-// begin tells whether a request of a client may be sent, or how long to wait. If it may, settle must follow.
+// begin reports whether a request of a client may be sent, or how long to wait. If it may, settle must follow.
 func (b *breaker) begin(now time.Time, client *failures) (done func(error), wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,7 +121,7 @@ type outcome struct {
 	ofOne  bool          // which may be due to what this client asked for
 }
 
-// settle takes how a request went that begin let through. It tells whether the tool is left alone from now on, and for how
+// settle takes how a request went that begin let through. It reports whether the tool is left alone from now on, and for how
 // long, or is asked again.
 func (b *breaker) settle(done func(error), o outcome, now time.Time) (opened time.Duration, closed bool) {
 	b.mu.Lock()
@@ -191,7 +191,7 @@ func (b *breaker) blame(client *failures) {
 	}
 }
 
-// Breaker tells whether the tool is asked at present. It is half open where one request at a time is, to see whether
+// Breaker reports whether the tool is asked at present. It is half open where one request at a time is, to see whether
 // the tool answers again.
 func (t *Transport) Breaker() gobreaker.State { return t.gate.breaker.state() }
 

@@ -36,26 +36,26 @@ func scopes(up *upstream) map[noticeboard.Kind]unique.Handle[cache.Scope] {
 // serveCached answers from the cache, which asks the tool where it must. Of the
 // reader's headers If-None-Match, Range and If-Range are evaluated here, and none
 // is sent on: the tool is always asked for the whole.
-func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (string, *refusal) {
+func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal) {
 	want, err := cache.ParseRange(r.Header["Range"])
 	if err != nil {
 		return "", badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
 	}
-	shared, key := p.cfg.Cache, up.key(a)
+	shared, key := p.cfg.Cache, up.key(req)
 	answer, ok := shared.Lookup(r.Context(), key)
 	if ok {
 		defer answer.Close()
 		return p.reply(w, r, &answer, want)
 	}
 	if r.Method == http.MethodHead { // the same for all readers too, and small
-		return p.serveUncached(w, r, reader, up, a)
+		return p.serveUncached(w, r, reader, up, req)
 	}
 	v, refused := p.visit(r.Context(), reader.Client, up)
 	if refused != nil {
 		return "", refused
 	}
 	defer v.end()
-	answer, err = shared.GetAdmitted(r.Context(), key, p.fetcher(v, up, a), v.admit)
+	answer, err = shared.GetAdmitted(r.Context(), key, p.fetcher(v, up, req), v.admit)
 	if err != nil {
 		refused = fetchRefusal(r.Context(), err, http.StatusBadGateway)
 		v.putRetryAfter(w.Header(), refused)
@@ -112,25 +112,25 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal {
 // fetcher asks the tool for the cache. It may run on when the reader for whom it
 // was made has left, so it holds nothing of his but a copy of what he asked for, and
 // the visit that is charged for it.
-func (p *Proxy) fetcher(v *visit, up *upstream, a ask) cache.Fetch {
-	a.path, a.escaped, a.rawQuery = strings.Clone(a.path), strings.Clone(a.escaped), strings.Clone(a.rawQuery)
-	a.method = http.MethodGet
+func (p *Proxy) fetcher(v *visit, up *upstream, req request) cache.Fetch {
+	req.path, req.escaped, req.rawQuery = strings.Clone(req.path), strings.Clone(req.escaped), strings.Clone(req.rawQuery)
+	req.method = http.MethodGet
 	return func(ctx context.Context, validators *cache.Validators) (*cache.Response, error) {
-		return p.fetchShared(ctx, v, up, a, validators, false)
+		return p.fetchShared(ctx, v, up, req, validators, false)
 	}
 }
 
 // fetchShared asks the tool for an answer that goes to all; without a visit it is the
 // edge itself that asks.
-func (p *Proxy) fetchShared(ctx context.Context, v *visit, up *upstream, a ask, validators *cache.Validators, quiet bool) (*cache.Response, error) {
+func (p *Proxy) fetchShared(ctx context.Context, v *visit, up *upstream, req request, validators *cache.Validators, quiet bool) (*cache.Response, error) {
 	f := newFetch(ctx, p, up)
 	f.validators, f.visit, f.shared, f.quiet = validators, v, true, quiet
-	res, refused := f.get(a)
+	res, refused := f.get(req)
 	if refused != nil {
 		f.cancel(nil)
 		return nil, f.told(refused).forCache()
 	}
-	answer, refused := f.forCache(res, a.kind)
+	answer, refused := f.forCache(res, req.kind)
 	if refused != nil {
 		res.Body.Close()
 		f.cancel(nil)
@@ -149,14 +149,14 @@ func (f *fetch) told(refused *refusal) *refusal {
 }
 
 // key names a request's answer in the cache.
-func (up *upstream) key(a ask) cache.Key {
-	return cache.Key{Scope: up.scopes[a.kind], Path: a.escaped, Query: a.rawQuery, AnyQuery: a.anyQuery}
+func (up *upstream) key(req request) cache.Key {
+	return cache.Key{Scope: up.scopes[req.kind], Path: req.escaped, Query: req.rawQuery, AnyQuery: req.anyQuery}
 }
 
 // keys are those of what is asked for, for all uses.
-func (up *upstream) keys(a ask) (keys []cache.Key) {
-	for a.kind = range up.scopes {
-		keys = append(keys, up.key(a))
+func (up *upstream) keys(req request) (keys []cache.Key) {
+	for req.kind = range up.scopes {
+		keys = append(keys, up.key(req))
 	}
 	return keys
 }

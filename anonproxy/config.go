@@ -17,10 +17,10 @@ import (
 // Defaults of [Config].
 const (
 	DefaultPrefix        = "/.tools/"
-	DefaultMaxSize       = 32 << 20 // bytes
-	DefaultTimeout       = time.Minute
-	DefaultHeaderTimeout = 15 * time.Second
-	DefaultIdleTimeout   = 20 * time.Second
+	defaultMaxSize       = 32 << 20 // bytes
+	defaultTimeout       = time.Minute
+	defaultHeaderTimeout = 15 * time.Second
+	defaultIdleTimeout   = 20 * time.Second
 )
 
 // product names the proxy to tools, the same for every wiki that names no contact.
@@ -37,23 +37,23 @@ type Config struct {
 	Contact string
 
 	// MaxSize bounds a response body in bytes where the tool sets no bound.
-	// Default: DefaultMaxSize.
+	// Default: 32 MiB.
 	MaxSize int64
 
 	// MaxRequestSize bounds the body of a POST in bytes where the tool sets no bound.
-	// Default: DefaultMaxRequestSize.
+	// Default: 64 KiB.
 	MaxRequestSize int64
 
 	// Timeout bounds a request, redirects and body included, where the tool sets
-	// no bound. Default: DefaultTimeout.
+	// no bound. Default: a minute.
 	Timeout time.Duration
 
 	// HeaderTimeout bounds the wait for each response header, connecting
-	// included. Default: DefaultHeaderTimeout.
+	// included. Default: 15 s.
 	HeaderTimeout time.Duration
 
 	// IdleTimeout bounds the wait for each further piece of a body.
-	// Default: DefaultIdleTimeout.
+	// Default: 20 s.
 	IdleTimeout time.Duration
 
 	// RequireFetchMetadata refuses requests without Sec-Fetch headers over plain
@@ -65,7 +65,7 @@ type Config struct {
 	Transport func(*noticeboard.Tool) (*Transport, func())
 
 	// Resolver looks the names of tools up, for the transports that the proxy makes
-	// itself. Default: the system's.
+	// itself. Addresses that aren't allowed are not connected to whatever it says. Default: the system's.
 	Resolver *net.Resolver
 
 	// Refuse tells whether a tool must not be asked for a path now: a status other
@@ -99,7 +99,7 @@ type Config struct {
 	Limit, ClientLimit noticeboard.Rate
 
 	// Concurrent bounds the requests to one tool at one time; one client may have a
-	// quarter of them. As many again wait for some seconds. Default: DefaultConcurrent.
+	// quarter of them. As many again wait for some seconds. Default: 256.
 	Concurrent int
 
 	// Pseudonym gives the reader's name toward a tool that declares one, such as
@@ -127,12 +127,12 @@ var (
 // withDefaults checks a config and fills it in.
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Prefix, DefaultPrefix)
-	setDefault(&c.MaxSize, DefaultMaxSize)
-	setDefault(&c.MaxRequestSize, DefaultMaxRequestSize)
-	setDefault(&c.Timeout, DefaultTimeout)
-	setDefault(&c.HeaderTimeout, DefaultHeaderTimeout)
-	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
-	setDefault(&c.Concurrent, DefaultConcurrent)
+	setDefault(&c.MaxSize, defaultMaxSize)
+	setDefault(&c.MaxRequestSize, defaultMaxRequestSize)
+	setDefault(&c.Timeout, defaultTimeout)
+	setDefault(&c.HeaderTimeout, defaultHeaderTimeout)
+	setDefault(&c.IdleTimeout, defaultIdleTimeout)
+	setDefault(&c.Concurrent, defaultConcurrent)
 	if c.Mirrors == nil {
 		c.Mirrors = mirror.New(mirror.Config{})
 	}

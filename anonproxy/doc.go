@@ -8,7 +8,7 @@
 // lifetime, under headers that keep it from running as a script, a worker, a
 // frame or a page. What can't be passed on safely is refused with a reason.
 //
-// Make a [Proxy] with [New]; it is an [http.Handler]. To keep connections over
+// Make a [Proxy] with [New]; it is an [http.Handler]. [Proxy.SetBoard] gives it another board. To keep connections over
 // a change of configuration, give it transports by [Config.Transport]. A path
 // and query can still say who asks, if a gadget puts that there.
 package anonproxy

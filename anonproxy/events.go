@@ -27,19 +27,19 @@ func wantsEvents(r *http.Request, kind noticeboard.Kind) bool {
 
 // serveEvents passes on a stream of events (HTML, section "Server-sent events")
 // for as long as it lasts. Last-Event-ID is not sent: the tool chose it for this
-// reader, so it would be his cookie.
-func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (string, *refusal) {
+// reader, so it would be their cookie.
+func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal) {
 	if !up.tool.Opens(noticeboard.Events) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for event streams")
 	}
-	s, f, refused := p.beginStream(w, r, reader, up, a)
+	s, f, refused := p.beginStream(w, r, reader, up, req)
 	if refused != nil {
 		return "", refused
 	}
 	defer s.close()
 	defer f.cancel(nil)
-	a.kind = eventsKind
-	res, refused := f.get(a)
+	req.kind = eventsKind
+	res, refused := f.get(req)
 	f.freeSlots()
 	if refused != nil {
 		return "", cmp.Or(s.ended(), refused)

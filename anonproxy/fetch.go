@@ -33,7 +33,7 @@ type fetch struct {
 	validators *cache.Validators // to send
 	sent       bool              // they were, with the last request
 	shared     bool              // the answer goes through a cache
-	quiet      bool              // whoever asks tells of errors himself
+	quiet      bool              // whoever asks tells of errors
 	url        string            // of the last request
 
 	// For fairness.
@@ -67,21 +67,21 @@ func (f *fetch) watch(limit time.Duration) {
 func (f *fetch) rest() { f.watchdog.Reset(time.Until(f.deadline)) }
 
 // send asks the tool and follows its redirects.
-func (f *fetch) send(a ask) (*http.Response, *refusal) {
-	u := spelledURL(f.up.origin.Scheme, f.up.origin.Host, a.target)
+func (f *fetch) send(req request) (*http.Response, *refusal) {
+	u := spelledURL(f.up.origin.Scheme, f.up.origin.Host, req.target)
 	for range maxRedirects + 1 {
-		req := &http.Request{Method: a.method, URL: u, Host: u.Host, Header: f.withValidators(f.up.header(a, u), u)}
-		a.putBody(req)
+		out := &http.Request{Method: req.method, URL: u, Host: u.Host, Header: f.withValidators(f.up.header(req, u), u)}
+		req.putBody(out)
 		f.count()
 		f.watch(f.p.cfg.HeaderTimeout)
-		res, err := f.up.transport.http.RoundTrip(req.WithContext(f.ctx))
+		res, err := f.up.transport.http.RoundTrip(out.WithContext(f.ctx))
 		f.watchdog.Stop()
 		if err != nil {
 			f.err = err
 			return nil, f.failure(err)
 		}
 		if !isRedirect(res.StatusCode) {
-			refused := f.unpack(res, a.method)
+			refused := f.unpack(res, req.method)
 			switch {
 			case refused == nil:
 			case res.StatusCode >= 400 && refused.outcome == OutcomeRefusedResponse:
@@ -100,7 +100,7 @@ func (f *fetch) send(a ask) (*http.Response, *refusal) {
 			refused = f.p.refuseHop(f.up, u)
 		}
 		if refused == nil {
-			refused = a.redirect(f.up, res.StatusCode)
+			refused = req.redirect(f.up, res.StatusCode)
 		}
 		if refused != nil {
 			return nil, refused
@@ -127,7 +127,7 @@ func (f *fetch) withValidators(header http.Header, u *url.URL) http.Header {
 // failure says in plain words why a request failed. Errors of the transport may
 // quote what the tool sent, and so what the reader asked: they go nowhere.
 func (f *fetch) failure(err error) *refusal {
-	var blocked *BlockedError
+	var blocked *blockedError
 	var notFound *net.DNSError
 	var dial *net.OpError
 	var certificate *tls.CertificateVerificationError

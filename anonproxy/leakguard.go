@@ -207,7 +207,7 @@ func (n *needle) sameAt(text string, i int) int {
 	return same
 }
 
-// stands tells whether a needle that is at a place stands there by no accident.
+// stands reports whether a needle that is at a place stands there by no accident.
 func (n *needle) stands(text string, i int) bool {
 	end := i + len(n.text)
 	if n.piece {

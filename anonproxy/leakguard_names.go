@@ -41,7 +41,7 @@ func mayBeWord(name string) bool {
 	return len(name) <= 32 && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) })
 }
 
-// means tells whether a needle that stands at a place means the reader. A name that may be a word does after what says
+// means reports whether a needle that stands at a place means the reader. A name that may be a word does after what says
 // "user", or as a whole value that nothing explains.
 func (g *guard) means(n *needle, view spelling.View, from int) bool {
 	name := n.secret.Value

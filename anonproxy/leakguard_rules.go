@@ -40,7 +40,7 @@ const (
 func IsKey(value string) bool { return randomness(value) >= minKey }
 
 // search tells how a text that belongs to the secret is to be looked for. The reader's
-// innocent requests must pass: a word that a thousand others may send says nothing of him.
+// innocent requests must pass: a word that a thousand others may send says nothing of them.
 func (s *Secret) search(text string) search {
 	switch {
 	case s.Field == FieldCookie:

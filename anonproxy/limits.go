@@ -15,12 +15,12 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// DefaultConcurrent is how many requests one tool gets at one time.
-const DefaultConcurrent = 256
+// defaultConcurrent is how many requests one tool gets at one time.
+const defaultConcurrent = 256
 
 // knownClients is how many clients of a tool are told apart; the one that asked for
 // nothing for longest is forgotten for a new one. That makes nobody's limit easy to
-// get round: he needs as many masks, and with a few of them he reaches the tool's own.
+// get round: it takes as many masks, and a few of them reach the tool's own.
 const knownClients = 8 << 10
 
 // gate is what a [Transport] remembers to be fair to its tool.
@@ -107,7 +107,7 @@ type visit struct {
 	slots  *slots       // the client's, of which one is taken
 	users  atomic.Int32 // the request and its fetches under way, of which the last gives the slot back
 	owed   atomic.Int32 // charged for fetches that haven't begun
-	wait   atomic.Int64 // a time span, where the client is over its limit, or the tool has asked him for a pause
+	wait   atomic.Int64 // a time span, where the client is over its limit, or the tool has asked them for a pause
 }
 
 // visit begins one. It waits for its turn where the client has many under way.
@@ -145,7 +145,7 @@ func (p *Proxy) admitted(w http.ResponseWriter, r *http.Request, reader *Reader,
 	return v, nil
 }
 
-// admit charges the client for a fetch that is to begin for him.
+// admit charges the client for a fetch that is to begin for them.
 func (v *visit) admit() error {
 	if v.client == nil {
 		return nil
@@ -168,7 +168,7 @@ func (v *visit) admit() error {
 }
 
 // begin is called by a fetch that begins. Its client may have gone by then, with the
-// charge given back. It tells whether the fetch keeps the client's slot, to be left.
+// charge given back. It reports whether the fetch keeps the client's slot, to be left.
 func (v *visit) begin() (keeps bool) {
 	if v == nil || v.client == nil {
 		return false
@@ -187,7 +187,7 @@ func (v *visit) begin() (keeps bool) {
 }
 
 // leave ends one of the slot's uses. A fetch may go on when the client has left, for others
-// or to be kept: it is still one of his, or he could have any number under way.
+// or to be kept: it is still one of theirs, or one client could have any number under way.
 func (v *visit) leave() {
 	if v.users.Add(-1) == 0 {
 		v.slots.leave()
@@ -217,7 +217,7 @@ func (v *visit) failures() *failures {
 	return &v.client.failures
 }
 
-// putRetryAfter says when the client may ask again, where that is why he is refused.
+// putRetryAfter says when the client may ask again, where that is why they are refused.
 func (v *visit) putRetryAfter(h http.Header, e *refusal) {
 	if wait := time.Duration(v.wait.Load()); wait > 0 && (e.outcome == OutcomeLimitedClient || e.outcome == OutcomeBreakerOpen) {
 		h.Set("Retry-After", strconv.Itoa(seconds(wait)))

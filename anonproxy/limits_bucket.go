@@ -49,7 +49,7 @@ func (b *bucket) owe(r noticeboard.Rate, now time.Time) {
 // giveBack undoes a take.
 func (b *bucket) giveBack(r noticeboard.Rate) { b.full = b.full.Add(-step(r)) }
 
-// isRate tells whether a rate is one that could be read, or none.
+// isRate reports whether a rate is one that could be read, or none.
 func isRate(r noticeboard.Rate) bool {
 	if r == (noticeboard.Rate{}) {
 		return true

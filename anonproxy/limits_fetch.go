@@ -11,13 +11,13 @@ import (
 
 // get asks the tool, if it may be asked now, and follows its redirects. The response
 // is one whose body may be looked at.
-func (f *fetch) get(a ask) (res *http.Response, refused *refusal) {
+func (f *fetch) get(req request) (res *http.Response, refused *refusal) {
 	done, refused := f.enter()
 	if refused != nil {
 		return nil, refused
 	}
 	defer func() { f.settle(done, res, refused) }() // also if it panics: a probe that doesn't end would keep the tool shut
-	return f.send(a)
+	return f.send(req)
 }
 
 // enter finds out whether the tool may be asked now. A slot is held until the fetch
@@ -118,7 +118,7 @@ func (f *fetch) judge(res *http.Response, refused *refusal) health {
 
 // unreached tells errors that come whatever is asked for.
 func unreached(err error) bool {
-	var blocked *BlockedError
+	var blocked *blockedError
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var dial *net.OpError

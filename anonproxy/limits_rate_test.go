@@ -499,7 +499,7 @@ func TestBadLimits(t *testing.T) {
 }
 
 func BenchmarkVisit(b *testing.B) {
-	e := &Proxy{cfg: Config{Reader: masksOf, Concurrent: DefaultConcurrent, Limit: rate(b, "1000000/1s"), ClientLimit: rate(b, "1000000/1s")}}
+	e := &Proxy{cfg: Config{Reader: masksOf, Concurrent: defaultConcurrent, Limit: rate(b, "1000000/1s"), ClientLimit: rate(b, "1000000/1s")}}
 	up := &upstream{fairness: e.fairness(&noticeboard.Tool{}, &Transport{gate: newGate()})}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -95,7 +95,7 @@ func (p *Proxy) mirrorFetch(up *upstream, file *mirroredFile) mirror.Fetch {
 	return func(ctx context.Context) (*mirror.Response, error) {
 		u := file.url
 		f := newFetch(ctx, p, file.from)
-		res, refused := f.get(ask{
+		res, refused := f.get(request{
 			target: target{name: up.tool.Name, path: u.Path, escaped: u.EscapedPath(), rawQuery: u.RawQuery, anyQuery: u.ForceQuery},
 			method: http.MethodGet, kind: anyKind,
 		})

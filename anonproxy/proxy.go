@@ -122,7 +122,7 @@ func (p *Proxy) Close() error {
 	return nil
 }
 
-// Handles tells whether a request is the proxy's.
+// Handles reports whether a request is the proxy's.
 func (p *Proxy) Handles(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, p.cfg.Prefix) || r.URL.Path == strings.TrimSuffix(p.cfg.Prefix, "/")
 }
@@ -192,18 +192,18 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	if kind != anyKind && !up.tool.Has(kind) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
 	}
-	a := ask{target: t, method: r.Method, kind: kind}
+	req := request{target: t, method: r.Method, kind: kind}
 	reader := p.reader(r)
-	if refused := reader.leaksURL(&a.target, up.names); refused != nil { // also for answers that are kept
+	if refused := reader.leaksURL(&req.target, up.names); refused != nil { // also for answers that are kept
 		return "", refused
 	}
 	if r.Method == http.MethodPost {
-		if refused := p.takeBody(w, r, up, &reader, &a); refused != nil {
+		if refused := p.takeBody(w, r, up, &reader, &req); refused != nil {
 			return "", refused
 		}
-		defer a.body.done()
+		defer req.body.done()
 	}
-	if refused := p.name(&a, up, reader); refused != nil {
+	if refused := p.name(&req, up, reader); refused != nil {
 		return "", refused
 	}
 	serve, shared := p.serveUncached, false
@@ -212,17 +212,17 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 		serve = p.serveWebSocket
 	case wantsEvents(r, kind):
 		serve = p.serveEvents
-	case p.cfg.Cache != nil && a.shareable():
-		serve, shared = p.serveCached, a.method == http.MethodGet
+	case p.cfg.Cache != nil && req.shareable():
+		serve, shared = p.serveCached, req.method == http.MethodGet
 	}
-	outcome, refused := serve(w, r, &reader, up, a)
+	outcome, refused := serve(w, r, &reader, up, req)
 	if refused != nil && !shared { // a fetch that many share tells once
 		p.logRefusal(up.tool.Name, refused)
 	}
 	return outcome, refused
 }
 
-func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (string, *refusal) {
+func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal) {
 	want, refused := wantedRange(r)
 	if refused != nil {
 		return "", refused
@@ -236,7 +236,7 @@ func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Re
 	f.visit = v
 	defer f.cancel(nil)
 	f.want = want
-	return f.serve(w, a)
+	return f.serve(w, req)
 }
 
 // logRefusal tells the operator what is wrong with a tool. What a reader asked

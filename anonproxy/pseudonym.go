@@ -38,14 +38,14 @@ func Pseudonym(key []byte, now time.Time, tool *noticeboard.Tool, client string)
 }
 
 // name puts the reader's pseudonym into what is asked of a tool that declares one.
-func (p *Proxy) name(a *ask, up *upstream, reader Reader) *refusal {
+func (p *Proxy) name(req *request, up *upstream, reader Reader) *refusal {
 	if !up.tool.Pseudonym {
 		return nil
 	}
 	if p.cfg.Pseudonym != nil {
-		a.pseudonym = p.cfg.Pseudonym(up.tool, reader, time.Now())
+		req.pseudonym = p.cfg.Pseudonym(up.tool, reader, time.Now())
 	}
-	if !pseudonymForm.MatchString(a.pseudonym) { // without it the tool is never asked
+	if !pseudonymForm.MatchString(req.pseudonym) { // without it the tool is never asked
 		return badRequest(http.StatusServiceUnavailable, "the pseudonym that the tool is declared to get can't be made")
 	}
 	return nil

@@ -80,24 +80,24 @@ var endings = map[string]noticeboard.Kind{
 	".csv": noticeboard.Data, ".geojson": noticeboard.Data, ".json": noticeboard.Data, ".tsv": noticeboard.Data, ".txt": noticeboard.Data,
 }
 
-// refreshAsk makes an entry the ask that a reader's browser makes of it.
-func refreshAsk(tool *noticeboard.Tool, entry string) (ask, *refusal) {
+// refreshAsk makes an entry the request that a reader's browser makes of it.
+func refreshAsk(tool *noticeboard.Tool, entry string) (request, *refusal) {
 	kind, rest, err := noticeboard.ParseRefresh(entry)
 	if err != nil {
-		return ask{}, badRequest(400, err.Error())
+		return request{}, badRequest(400, err.Error())
 	}
 	u, err := url.ParseRequestURI("/" + tool.Name + rest)
 	if err != nil {
-		return ask{}, badRequest(400, "the path can't be read")
+		return request{}, badRequest(400, "the path can't be read")
 	}
 	t, refused := splitTarget("/", u)
 	if refused != nil {
-		return ask{}, refused
+		return request{}, refused
 	}
 	if kind == "" {
 		kind = likelyKind(tool, t.path)
 	}
-	return ask{target: t, method: "GET", kind: kind}, nil
+	return request{target: t, method: "GET", kind: kind}, nil
 }
 
 // likelyKind is the use of a path by its ending, or data, or the first kind that the

@@ -316,7 +316,7 @@ func TestEchoTransportReachesNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = e.http.RoundTrip(r) //nolint:bodyclose // there is none
-			var blocked *BlockedError
+			var blocked *blockedError
 			if !errors.As(err, &blocked) || blocked.Reason != tc.reason {
 				t.Errorf("got %v", err)
 			}

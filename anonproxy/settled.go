@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// settledConn tells whether all that a tool sent has been read. net/http offers a connection for
+// settledConn reports whether all that a tool sent has been read. net/http offers a connection for
 // the next request before it looks for bytes behind the last answer; a request that takes
 // the connection in that moment is given those bytes for its answer. So a tool that can be brought to send
 // two answers for one request would answer another reader's request with the second.

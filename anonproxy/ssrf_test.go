@@ -317,7 +317,7 @@ func TestRebinding(t *testing.T) {
 			return nameAnswer{addrs: ofFamily(v6, "127.0.0.1", "::1")} // to whoever connects then
 		})
 		first, err := s.names.resolver().LookupNetIP(t.Context(), "ip", "maps.example.org")
-		if err != nil || len(first) != 1 || Special(first[0].Unmap()) != "" {
+		if err != nil || len(first) != 1 || special(first[0].Unmap()) != "" {
 			t.Fatalf("the bait resolves to %v, %v", first, err)
 		}
 		wantRefusal(t, s.do(t, "GET", "/.tools/maps/x", "empty"), 502, "an address that isn't allowed: loopback")

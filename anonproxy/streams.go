@@ -89,8 +89,8 @@ func (p *Proxy) openStream(ctx context.Context, client string, up *upstream, t t
 
 // beginStream opens a stream for a reader, and the fetch that it begins with. Close the one and cancel the
 // other when done.
-func (p *Proxy) beginStream(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (*stream, *fetch, *refusal) {
-	s, refused := p.openStream(r.Context(), reader.Client, up, a.target)
+func (p *Proxy) beginStream(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (*stream, *fetch, *refusal) {
+	s, refused := p.openStream(r.Context(), reader.Client, up, req.target)
 	if refused != nil {
 		return nil, nil, refused
 	}

@@ -148,7 +148,7 @@ func TestSlowClients(t *testing.T) {
 }
 
 func TestToolThatStalls(t *testing.T) {
-	const clients = DefaultConcurrent // all that one tool gets at one time
+	const clients = defaultConcurrent // all that one tool gets at one time
 	release := make(chan struct{})
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/body") {
@@ -217,10 +217,10 @@ func TestTenGigabytes(t *testing.T) {
 			e := newEdge(t, cfg, tool("large", b.URL), tool("other", other.URL))
 			before := sent.Load()
 			n, err := e.drain(t, "/.tools/large/x")
-			if n > DefaultMaxSize || err == nil {
+			if n > defaultMaxSize || err == nil {
 				t.Errorf("got %d bytes, %v", n, err)
 			}
-			if got := sent.Load() - before; got > DefaultMaxSize+64<<20 { // what was on the way
+			if got := sent.Load() - before; got > defaultMaxSize+64<<20 { // what was on the way
 				t.Errorf("the tool got rid of %d bytes", got)
 			}
 			if got := e.observed(t, 1); got[0] != "large "+OutcomeTooLarge {

@@ -47,25 +47,16 @@ type Transport struct {
 	echo string
 }
 
-// BlockedError tells why a connection was not made.
-type BlockedError struct {
+// blockedError tells why a connection was not made.
+type blockedError struct {
 	// Reason is a plain phrase without any address.
 	Reason string
 }
 
-func (e *BlockedError) Error() string { return "blocked: " + e.Reason }
-
-// TransportOption changes how a [Transport] works.
-type TransportOption func(*Transport)
-
-// WithResolver has names looked up by r. Default, or nil: the system's resolver.
-// Whatever it says, addresses that aren't allowed are not connected to.
-func WithResolver(r *net.Resolver) TransportOption {
-	return func(t *Transport) { t.dialer.Resolver = r }
-}
+func (e *blockedError) Error() string { return "blocked: " + e.Reason }
 
 // NewTransport returns a transport for a tool of a board. Close it when done.
-func NewTransport(tool *noticeboard.Tool, options ...TransportOption) *Transport {
+func NewTransport(tool *noticeboard.Tool) *Transport {
 	t := &Transport{hosts: make(map[string]bool), gate: newGate(), loopback: tool.AllowLoopback}
 	for _, origin := range tool.Origins() {
 		if u, err := url.Parse(origin); err == nil {
@@ -86,9 +77,6 @@ func NewTransport(tool *noticeboard.Tool, options ...TransportOption) *Transport
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 	t.http.RegisterProtocol("https", t.h2)
-	for _, option := range options {
-		option(t)
-	}
 	t.upgrades = t.newUpgrades()
 	return t
 }
@@ -109,7 +97,7 @@ func (t *Transport) Close() {
 // this holds even if that check should be wrong.
 func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !t.hosts[address] {
-		return nil, &BlockedError{"the host isn't declared"}
+		return nil, &blockedError{"the host isn't declared"}
 	}
 	if t.echo != "" {
 		address = t.echo
@@ -130,16 +118,16 @@ func (t *Transport) dialSettled(ctx context.Context, network, address string) (n
 func (t *Transport) control(_, address string, _ syscall.RawConn) error {
 	endpoint, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return &BlockedError{"not an address"}
+		return &blockedError{"not an address"}
 	}
 	if t.loopback {
 		if !endpoint.Addr().IsLoopback() {
-			return &BlockedError{"the tool may only be on loopback"}
+			return &blockedError{"the tool may only be on loopback"}
 		}
 		return nil
 	}
-	if reason := Special(endpoint.Addr()); reason != "" {
-		return &BlockedError{reason}
+	if reason := special(endpoint.Addr()); reason != "" {
+		return &blockedError{reason}
 	}
 	return nil
 }

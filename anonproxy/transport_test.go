@@ -36,7 +36,7 @@ func TestOnlyDeclaredHostsAreDialled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var blocked *BlockedError
+	var blocked *blockedError
 	if res, err := transport.http.RoundTrip(r); !errors.As(err, &blocked) || blocked.Reason != "the host isn't declared" {
 		t.Errorf("got %v, %v", res, err)
 	}

@@ -68,7 +68,8 @@ func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream
 	case p.cfg.Transport != nil:
 		up.transport, up.release = p.cfg.Transport(tool)
 	default:
-		up.transport = NewTransport(tool, WithResolver(p.cfg.Resolver))
+		up.transport = NewTransport(tool)
+		up.transport.dialer.Resolver = p.cfg.Resolver
 		up.release = up.transport.Close
 	}
 	up.scopes, up.fairness = scopes(up), p.fairness(tool, up.transport)
@@ -93,20 +94,20 @@ func (up *upstream) close(now *upstream) {
 	}
 }
 
-// header returns the request header of an ask for an address. Only the tool's own origin
+// header returns the header of a request for an address. Only the tool's own origin
 // gets a pseudonym: its other hosts may be other people's.
-func (up *upstream) header(a ask, u *url.URL) http.Header {
-	header := up.headers[a.kind]
-	named := a.pseudonym != "" && u.Host == up.origin.Host
-	if !named && a.contentType == "" {
+func (up *upstream) header(req request, u *url.URL) http.Header {
+	header := up.headers[req.kind]
+	named := req.pseudonym != "" && u.Host == up.origin.Host
+	if !named && req.contentType == "" {
 		return header
 	}
 	header = maps.Clone(header)
 	if named {
-		header[PseudonymHeader] = []string{a.pseudonym}
+		header[PseudonymHeader] = []string{req.pseudonym}
 	}
-	if a.contentType != "" {
-		header["Content-Type"] = []string{a.contentType}
+	if req.contentType != "" {
+		header["Content-Type"] = []string{req.contentType}
 	}
 	return header
 }

@@ -35,17 +35,17 @@ func wantsWebSocket(r *http.Request) bool {
 
 // serveWebSocket opens a websocket to the tool and one to the reader, and passes
 // messages between them. No frame of the one appears on the other.
-func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, a ask) (string, *refusal) {
+func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal) {
 	if !up.tool.Opens(noticeboard.WebSocket) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for websockets")
 	}
-	s, f, refused := p.beginStream(w, r, reader, up, a)
+	s, f, refused := p.beginStream(w, r, reader, up, req)
 	if refused != nil {
 		return "", refused
 	}
 	defer s.close()
 	defer f.cancel(nil)
-	tool, refused := f.dialWebSocket(a)
+	tool, refused := f.dialWebSocket(req)
 	f.freeSlots()
 	if refused != nil {
 		return "", cmp.Or(s.ended(), refused)
@@ -98,7 +98,7 @@ func (p *Proxy) checkWebSocket(r *http.Request) *refusal {
 	return nil
 }
 
-// isOwnOrigin tells whether an Origin is the wiki's. Where TLS ends before the
+// isOwnOrigin reports whether an Origin is the wiki's. Where TLS ends before the
 // proxy, it may be either scheme.
 func (p *Proxy) isOwnOrigin(r *http.Request, origin string) bool {
 	u, err := url.Parse(origin)
@@ -108,7 +108,7 @@ func (p *Proxy) isOwnOrigin(r *http.Request, origin string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && r.TLS == nil && !p.cfg.RequireFetchMetadata
 }
 
-// hasToken tells whether a comma-separated list has a token, in any case.
+// hasToken reports whether a comma-separated list has a token, in any case.
 func hasToken(list, token string) bool {
 	for element := range strings.SplitSeq(list, ",") {
 		if strings.EqualFold(strings.TrimSpace(element), token) {

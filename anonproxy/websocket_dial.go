@@ -25,7 +25,7 @@ func (t *Transport) newUpgrades() *http.Transport {
 }
 
 // dialWebSocket opens a websocket to the tool, if it may be asked now.
-func (f *fetch) dialWebSocket(a ask) (conn *websocket.Conn, refused *refusal) {
+func (f *fetch) dialWebSocket(req request) (conn *websocket.Conn, refused *refusal) {
 	done, refused := f.enter()
 	if refused != nil {
 		return nil, refused
@@ -33,24 +33,24 @@ func (f *fetch) dialWebSocket(a ask) (conn *websocket.Conn, refused *refusal) {
 	var res *http.Response
 	defer func() { f.settle(done, res, refused) }()
 	f.count()
-	conn, res, refused = f.upgrade(a)
+	conn, res, refused = f.upgrade(req)
 	return conn, refused
 }
 
 // upgrade asks for a websocket. The handshake is built from
 // constants, but for its key, which is random: no Origin, no subprotocol, no
 // extension. Redirects are not followed, as browsers follow none.
-func (f *fetch) upgrade(a ask) (*websocket.Conn, *http.Response, *refusal) {
+func (f *fetch) upgrade(req request) (*websocket.Conn, *http.Response, *refusal) {
 	client := &http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) { // Dial spells a path anew
-			r.URL = spelledURL(f.up.origin.Scheme, f.up.origin.Host, a.target)
+			r.URL = spelledURL(f.up.origin.Scheme, f.up.origin.Host, req.target)
 			return f.up.transport.upgrades.RoundTrip(r)
 		}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	header := http.Header{"User-Agent": f.up.headers[anyKind]["User-Agent"]}
-	if a.pseudonym != "" {
-		header[PseudonymHeader] = []string{a.pseudonym}
+	if req.pseudonym != "" {
+		header[PseudonymHeader] = []string{req.pseudonym}
 	}
 	f.watch(f.p.cfg.HeaderTimeout)
 	conn, res, err := websocket.Dial(f.ctx, f.up.origin.String(), &websocket.DialOptions{

@@ -17,24 +17,24 @@ import (
 const maxAge = time.Hour
 
 // serve asks the tool and passes its answer on.
-func (f *fetch) serve(w http.ResponseWriter, a ask) (string, *refusal) {
-	res, refused := f.get(a)
-	a.body.done() // a reader who takes the answer slowly must not hold it
+func (f *fetch) serve(w http.ResponseWriter, req request) (string, *refusal) {
+	res, refused := f.get(req)
+	req.body.done() // a reader who takes the answer slowly must not hold it
 	if refused != nil {
 		return "", refused
 	}
 	defer res.Body.Close()
-	contentType, refused := f.check(res, a.kind)
+	contentType, refused := f.check(res, req.kind)
 	if refused == nil {
-		contentType, refused = f.tameSheet(res, a.method, contentType)
+		contentType, refused = f.tameSheet(res, req.method, contentType)
 	}
 	if refused != nil {
 		return "", refused
 	}
-	if a.method == http.MethodPost && res.StatusCode < 400 && f.p.cfg.Cache != nil {
-		f.p.cfg.Cache.Invalidate(f.up.keys(a)...)
+	if req.method == http.MethodPost && res.StatusCode < 400 && f.p.cfg.Cache != nil {
+		f.p.cfg.Cache.Invalidate(f.up.keys(req)...)
 	}
-	return f.pass(w, a.method, res, contentType)
+	return f.pass(w, req.method, res, contentType)
 }
 
 // pass hands on the tool's answer, built anew: status, type, length, lifetime

@@ -6,9 +6,9 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// ask is what is asked of a tool: all that the tool gets is made from it and from
-// constants, so the asks of two readers that are equal can't be told apart.
-type ask struct {
+// request is what is asked of a tool: all that the tool gets is made from it and from
+// constants, so equal requests of two readers can't be told apart.
+type request struct {
 	target
 	method string
 	kind   noticeboard.Kind
@@ -21,9 +21,9 @@ type ask struct {
 	body        *requestBody
 }
 
-// shareable tells whether one answer may serve all who ask this. With a pseudonym it is each
+// shareable reports whether one answer may serve all who ask this. With a pseudonym it is each
 // reader's own, and a POST may do something.
-func (a *ask) shareable() bool { return a.pseudonym == "" && a.method != http.MethodPost }
+func (req *request) shareable() bool { return req.pseudonym == "" && req.method != http.MethodPost }
 
 // Reader is what the proxy may know of who asks. No tool gets any of it.
 type Reader struct {
