@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
 )
@@ -16,7 +17,7 @@ import (
 //go:embed blockpage.html
 var blockPageText string
 
-var defaultBlockPage = template.Must(template.New("block page").Parse(blockPageText))
+var defaultBlockPage = page.Must(blockPageText, nil)
 
 // blockPageData is what a block page is made of.
 type blockPageData struct {
@@ -28,8 +29,8 @@ type blockPageData struct {
 	Reason string
 	// Expires is when the block ends; zero is never.
 	Expires time.Time
-	// Nonce is what a style element needs to be applied.
-	Nonce string
+	// Frame's Nonce is what a style element needs to be applied.
+	page.Frame
 }
 
 // maxBlockPage is the longest block page, in bytes.
@@ -42,35 +43,22 @@ func readBlockPage(file string) (*template.Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading block_page: %w", err)
 	}
-	page, err := template.New("block page").Parse(string(text))
+	own, err := template.New("block page").Parse(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("parsing block_page %s: %w", file, err)
 	}
-	if err := page.Execute(new(bytes.Buffer), blockPageData{}); err != nil {
+	if err := own.Execute(new(bytes.Buffer), blockPageData{}); err != nil {
 		return nil, fmt.Errorf("trying block_page %s: %w", file, err)
 	}
-	return page, nil
+	return own, nil
 }
 
 // serveBlockPage answers for a blocked client.
-func serveBlockPage(w http.ResponseWriter, r *http.Request, page *template.Template, block blocks.Block) error {
-	data := blockPageData{
-		Mask: block.Mask.String(), Network: masking.IsNetwork(block.Mask),
-		Reason: block.Reason, Expires: block.Expires, Nonce: rand.Text(),
-	}
-	var body bytes.Buffer
-	if err := page.Execute(&body, data); err != nil {
-		return fmt.Errorf("making the block page: %w", err)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+data.Nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusForbidden)
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	_, err := w.Write(body.Bytes())
-	return err
+func serveBlockPage(w http.ResponseWriter, shown *template.Template, block blocks.Block) error {
+	nonce := rand.Text()
+	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))
+	return page.Write(w, http.StatusForbidden, shown, blockPageData{
+		Mask: block.Mask.String(), Network: masking.IsNetwork(block.Mask), Reason: block.Reason, Expires: block.Expires,
+		Frame: page.Frame{Title: "You can’t use this site right now", Nonce: nonce},
+	})
 }

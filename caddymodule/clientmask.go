@@ -190,7 +190,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
 			h.app.metrics.refused.WithLabelValues("blocked").Inc()
-			return serveBlockPage(w, r, h.page, block)
+			return serveBlockPage(w, h.page, block)
 		}
 	}
 	if h.Mode == modeObserve {

@@ -15,7 +15,6 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/forecast"
 )
 
@@ -102,7 +101,7 @@ func printForecast(fl caddycmd.Flags) error {
 		out.SetIndent("", "  ")
 		return out.Encode(made)
 	case fl.Bool("page"):
-		return writeForecastPage(os.Stdout, collected, made, csp.NewNonce().String())
+		return writeForecastPage(os.Stdout, collected, made)
 	}
 	return made.WriteText(os.Stdout)
 }

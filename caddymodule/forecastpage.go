@@ -1,27 +1,24 @@
 package caddymodule
 
 import (
-	"bytes"
+	"crypto/rand"
 	_ "embed"
-	"fmt"
 	"html/template"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/forecast"
+	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 var (
 	//go:embed forecastpage.html
 	forecastPageHTML string
-	//go:embed forecastpage.css
-	forecastPageCSS string
 
-	forecastPage = template.Must(template.New("forecast").Funcs(template.FuncMap{
+	forecastPage = page.Must(forecastPageHTML, template.FuncMap{
 		"day":       func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"join":      func(list []string) string { return strings.Join(list, ", ") },
 		"kinds":     joinKinds,
@@ -29,7 +26,7 @@ var (
 		"changes": func(title string, list []forecast.Change) changesView {
 			return changesView{title, len(list), list[:min(len(list), maxForecastRows)]}
 		},
-	}).Parse(forecastPageHTML))
+	})
 )
 
 // maxForecastRows is how long the page's tables are; JSON has all.
@@ -44,8 +41,7 @@ type changesView struct {
 
 // forecastPageView is what the template sees.
 type forecastPageView struct {
-	Style    template.CSS
-	Nonce    string
+	page.Frame
 	Site     string
 	Mode     string
 	Forecast *forecast.Forecast
@@ -64,31 +60,21 @@ func joinKinds(list []noticeboard.Kind) string {
 }
 
 func serveForecastPage(w http.ResponseWriter, collected *siteReports, made *forecast.Forecast) error {
-	nonce := csp.NewNonce().String()
-	var body bytes.Buffer
-	if err := writeForecastPage(&body, collected, made, nonce); err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
-	_, err := body.WriteTo(w)
-	return err
+	nonce := rand.Text()
+	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))
+	return page.Write(w, http.StatusOK, forecastPage, newForecastView(collected, made, nonce))
 }
 
-// writeForecastPage writes the page, for the admin API and the command.
-func writeForecastPage(w io.Writer, collected *siteReports, made *forecast.Forecast, nonce string) error {
-	err := forecastPage.Execute(w, forecastPageView{
-		Style: template.CSS(forecastPageCSS), Nonce: nonce, Site: collected.Site, Mode: collected.Mode, Forecast: made,
+// writeForecastPage writes the page for the command.
+func writeForecastPage(w io.Writer, collected *siteReports, made *forecast.Forecast) error {
+	return forecastPage.Execute(w, newForecastView(collected, made, ""))
+}
+
+func newForecastView(collected *siteReports, made *forecast.Forecast, nonce string) forecastPageView {
+	return forecastPageView{
+		Frame: page.Frame{Title: "What enforcing the policy would break", Nonce: nonce}, Site: collected.Site, Mode: collected.Mode, Forecast: made,
 		Gadgets: made.Gadgets[:min(len(made.Gadgets), maxForecastRows)],
 		Tools:   made.Tools[:min(len(made.Tools), maxForecastRows)],
 		Code:    made.Code[:min(len(made.Code), maxForecastRows)],
-	})
-	if err != nil {
-		return fmt.Errorf("rendering the page: %w", err)
 	}
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
@@ -138,7 +139,8 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	}
 	switch below {
 	case "style.css":
-		return serveMaskStyle(w, r)
+		page.ServeSheet(w, r)
+		return nil
 	case "reveal":
 		return h.startReveal(w, edgeRequest(r))
 	case "audit":

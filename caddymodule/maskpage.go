@@ -2,9 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -16,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
@@ -23,36 +22,30 @@ import (
 var (
 	//go:embed maskpage.html
 	maskPageHTML string
-	//go:embed maskpage.css
-	maskPageCSS string
 
-	maskPages = template.Must(template.New("page").Funcs(template.FuncMap{
+	maskPages = page.Must(maskPageHTML, template.FuncMap{
 		"turn": func(page maskPage, view *auditView, name string, at uint64, label string) auditTurn {
 			return auditTurn{page, view, name, at, label}
 		},
 		"pair":    func(page maskPage, n *networkView) networkLine { return networkLine{page, n} },
 		"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
 		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	}).Parse(maskPageHTML))
+	})
 )
-
-// maskPagePolicy stands in place of the site's own, which would stop the form that begins a reveal where it is
-// redirected to the other origin.
-const maskPagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'%s; frame-ancestors 'none'; base-uri 'none'"
 
 // maskPage is what the templates see.
 type maskPage struct {
-	Path, Style string
-	Title       string
-	User        access.User
-	BlockLink   string
-	CanReveal   bool
-	CanAudit    bool
-	Login       string // where to log in; "" for who is, or where that isn't known
-	Asked       string // what stands in the field
-	Reason      string
-	Error       string
-	Data        any
+	page.Frame
+	Path      string
+	User      access.User
+	BlockLink string
+	CanReveal bool
+	CanAudit  bool
+	Login     string // where to log in; "" for who is, or where that isn't known
+	Asked     string // what stands in the field
+	Reason    string
+	Error     string
+	Data      any
 }
 
 // networkLine is what shows a network on a page.
@@ -72,9 +65,9 @@ type auditTurn struct {
 
 // newPage begins a page for a user, who may be nobody.
 func (h *MaskInfo) newPage(title string, user access.User) maskPage {
-	sum := sha256.Sum256([]byte(maskPageCSS))
 	return maskPage{
-		Path: h.Path, Style: h.Path + "style.css?" + hex.EncodeToString(sum[:6]), Title: title, User: user, BlockLink: h.BlockLink,
+		Frame: page.Frame{Title: title, Sheet: page.SheetAddress(h.Path + "style.css")},
+		Path:  h.Path, User: user, BlockLink: h.BlockLink,
 		CanReveal: h.Reveal != nil && user.Rights.Has(access.Reveal),
 		CanAudit:  user.Rights.Has(access.Audit),
 	}
@@ -114,19 +107,14 @@ func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, nam
 }
 
 func (h *MaskInfo) setHeaders(w http.ResponseWriter, r *http.Request) {
-	also := ""
+	forms := "'self'"
 	if h.Reveal != nil {
-		also = " " + h.Reveal.Origin // the form that begins a reveal is redirected there
+		forms += " " + h.Reveal.Origin // the form that begins a reveal is redirected there
 	}
-	ownPolicy(w, r, fmt.Sprintf(maskPagePolicy, also))
-	to := w.Header()
-	to.Set("X-Content-Type-Options", "nosniff")
-	to.Set("X-Frame-Options", "DENY")
-	to.Set("Referrer-Policy", "same-origin") // no-referrer would make the Origin of the form that reveals null
-	to.Set("Cross-Origin-Opener-Policy", "same-origin")
-	to.Set("Cross-Origin-Resource-Policy", "same-origin")
-	to.Set("Cache-Control", "no-store")
-	to.Add("Vary", "Accept")
+	page.Protect(w.Header(), "")
+	// In place of the site's own, which would stop that form.
+	ownPolicy(w, r, page.Policy("'self'", forms))
+	w.Header().Add("Vary", "Accept")
 }
 
 // failure is what programs get.
@@ -187,13 +175,4 @@ func wantsJSON(r *http.Request) bool {
 	}
 	accept := r.Header.Get("Accept")
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
-}
-
-// serveMaskStyle serves the pages' style sheet, which is nobody's secret.
-func serveMaskStyle(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	http.ServeContent(w, r, "style.css", time.Time{}, strings.NewReader(maskPageCSS))
-	return nil
 }

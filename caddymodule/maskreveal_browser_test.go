@@ -128,8 +128,8 @@ func (b *surfer) start(mask string) answered {
 	return b.navigate(b.wiki, "POST", b.wiki+"/.privacy/masks/reveal", url.Values{"mask": {mask}}, nil)
 }
 
-// page is a page that asks.
-type page struct {
+// askPage is a page that asks.
+type askPage struct {
 	*surfer
 	action, token, code, subject string
 	text                         string
@@ -150,7 +150,7 @@ func field(t *testing.T, text, name string) string {
 }
 
 // open goes from the wiki to the page that asks.
-func (b *surfer) open(mask string) *page {
+func (b *surfer) open(mask string) *askPage {
 	b.t.Helper()
 	started := b.start(mask)
 	location := started.Header.Get("Location")
@@ -165,21 +165,21 @@ func (b *surfer) open(mask string) *page {
 }
 
 // read takes a page's form.
-func (b *surfer) read(text string) *page {
+func (b *surfer) read(text string) *askPage {
 	b.t.Helper()
 	action, code := formAction.FindStringSubmatch(text), codeShown.FindStringSubmatch(text)
 	if action == nil || code == nil {
 		b.t.Fatalf("the page asks nothing:\n%s", text)
 	}
-	return &page{b, action[1], field(b.t, text, "token"), code[1], field(b.t, text, "subject"), text}
+	return &askPage{b, action[1], field(b.t, text, "token"), code[1], field(b.t, text, "subject"), text}
 }
 
-func (p *page) form(reason string) url.Values {
+func (p *askPage) form(reason string) url.Values {
 	return url.Values{"token": {p.token}, "code": {p.code}, "subject": {p.subject}, "reason": {reason}}
 }
 
 // send sends the page's form, with what is changed in it.
-func (p *page) send(form url.Values, change func(*http.Request)) answered {
+func (p *askPage) send(form url.Values, change func(*http.Request)) answered {
 	p.t.Helper()
 	return p.navigate(p.origin, "POST", p.origin+p.action, form, change)
 }

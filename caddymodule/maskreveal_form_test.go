@@ -25,38 +25,38 @@ func TestRevealFormAttacks(t *testing.T) {
 	header := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
-	reason := func(text string) func(*page, url.Values) {
-		return func(_ *page, form url.Values) { form.Set("reason", text) }
+	reason := func(text string) func(*askPage, url.Values) {
+		return func(_ *askPage, form url.Values) { form.Set("reason", text) }
 	}
 	attacks := []*formAttack{
 		{name: "no reason", form: reason(""), status: 400, reason: "mistake", text: "A reason is needed."},
 		{name: "a reason of spaces", form: reason(" \u00a0 "), status: 400, reason: "mistake", text: "A reason is needed."},
-		{name: "no field for it", form: func(_ *page, f url.Values) { f.Del("reason") }, status: 400, reason: "mistake", text: "A reason is needed."},
+		{name: "no field for it", form: func(_ *askPage, f url.Values) { f.Del("reason") }, status: 400, reason: "mistake", text: "A reason is needed."},
 		{name: "a reason that is too long", form: reason(strings.Repeat("x", audit.MaxReason+1)), status: 400, reason: "mistake", text: "Reason is not up to 1000 bytes"},
 		{name: "a reason of two lines", form: reason("a\nb"), status: 400, reason: "mistake", text: "printable text"},
-		{name: "a reason twice", form: func(_ *page, f url.Values) { f.Add("reason", "x") }, status: 400, reason: "repeated_field", text: "field twice"},
+		{name: "a reason twice", form: func(_ *askPage, f url.Values) { f.Add("reason", "x") }, status: 400, reason: "repeated_field", text: "field twice"},
 		{name: "a reason not in UTF-8", form: reason("\xff"), status: 400, reason: "form", text: "malformed"},
-		{name: "another field", form: func(_ *page, f url.Values) { f.Set("mask", second) }, status: 400, reason: "unknown_field", text: "should not have"},
+		{name: "another field", form: func(_ *askPage, f url.Values) { f.Set("mask", second) }, status: 400, reason: "unknown_field", text: "should not have"},
 		{name: "a huge form", form: reason(strings.Repeat("x", confirm.MaxForm)), status: 413, reason: "too_large", text: "too large"},
 
-		{name: "a click without the code", form: func(_ *page, f url.Values) { f.Set("code", "") }, status: 403, reason: "wrong_code", text: "code is wrong"},
-		{name: "a guessed code", form: func(p *page, f url.Values) { f.Set("code", flipDigit(p.code)) }, status: 403, reason: "wrong_code", text: "code is wrong"},
-		{name: "a second guess", first: func(p *page) {
+		{name: "a click without the code", form: func(_ *askPage, f url.Values) { f.Set("code", "") }, status: 403, reason: "wrong_code", text: "code is wrong"},
+		{name: "a guessed code", form: func(p *askPage, f url.Values) { f.Set("code", flipDigit(p.code)) }, status: 403, reason: "wrong_code", text: "code is wrong"},
+		{name: "a second guess", first: func(p *askPage) {
 			form := p.form("why")
 			form.Set("code", flipDigit(p.code))
 			p.send(form, nil)
 		}, status: 403, reason: "used", text: "answered before"},
-		{name: "no token", form: func(_ *page, f url.Values) { f.Del("token") }, status: 400, reason: "malformed", text: "not ours"},
-		{name: "a forged token", form: func(p *page, f url.Values) { f.Set("token", p.token[:60]+flip(p.token[60:61])+p.token[61:]) }, status: 403, reason: "signature", text: "signature is wrong"},
-		{name: "the hand-off as token", form: func(p *page, f url.Values) {
+		{name: "no token", form: func(_ *askPage, f url.Values) { f.Del("token") }, status: 400, reason: "malformed", text: "not ours"},
+		{name: "a forged token", form: func(p *askPage, f url.Values) { f.Set("token", p.token[:60]+flip(p.token[60:61])+p.token[61:]) }, status: 403, reason: "signature", text: "signature is wrong"},
+		{name: "the hand-off as token", form: func(p *askPage, f url.Values) {
 			location, _ := url.Parse(p.start(mask).Header.Get("Location"))
 			f.Set("token", location.Query().Get(confirm.HandOffParam))
 		}, status: 400, reason: "malformed", text: "not ours"},
-		{name: "a token for another mask", form: func(p *page, f url.Values) { f.Set("subject", s.browser(checkerAddr, "checker").open(second).subject) },
+		{name: "a token for another mask", form: func(p *askPage, f url.Values) { f.Set("subject", s.browser(checkerAddr, "checker").open(second).subject) },
 			status: 403, reason: "other_subject", text: "something else"},
-		{name: "a token for another user", form: func(p *page, f url.Values) { f.Set("subject", s.browser(checkerAddr, "second").open(mask).subject) },
+		{name: "a token for another user", form: func(p *askPage, f url.Values) { f.Set("subject", s.browser(checkerAddr, "second").open(mask).subject) },
 			status: 403, reason: "other_subject", text: "something else"},
-		{name: "no subject", form: func(_ *page, f url.Values) { f.Del("subject") }, status: 403, reason: "other_subject", text: "something else"},
+		{name: "no subject", form: func(_ *askPage, f url.Values) { f.Del("subject") }, status: 403, reason: "other_subject", text: "something else"},
 
 		{name: "the wiki's script", request: header("Origin", s.wiki), status: 403, reason: "other_origin", text: "another site&#39;s page"},
 		{name: "a sandboxed frame", request: header("Origin", "null"), status: 403, reason: "other_origin", text: "another site&#39;s page"},
@@ -65,13 +65,13 @@ func TestRevealFormAttacks(t *testing.T) {
 		{name: "a fetch", request: header("Sec-Fetch-Mode", "cors"), status: 403, reason: "not_a_navigation", text: "tab of its own"},
 		{name: "as JSON", request: header("Content-Type", "application/json"), status: 415, reason: "content_type", text: "not a form"},
 
-		{name: "another user's session", before: func(p *page) { p.login("second") }, status: 403, reason: "other_user", text: "another user"},
-		{name: "logged out", before: func(p *page) { p.login("") }, status: 403, reason: "anonymous", text: "not logged in"},
-		{name: "the right withdrawn since", session: "withdrawn", before: func(*page) { s.grant("withdrawn", "block") },
+		{name: "another user's session", before: func(p *askPage) { p.login("second") }, status: 403, reason: "other_user", text: "another user"},
+		{name: "logged out", before: func(p *askPage) { p.login("") }, status: 403, reason: "anonymous", text: "not logged in"},
+		{name: "the right withdrawn since", session: "withdrawn", before: func(*askPage) { s.grant("withdrawn", "block") },
 			status: 403, reason: "right", text: `the right &#34;reveal&#34;`},
-		{name: "another browser with the session", before: func(p *page) { p.surfer = s.browser(checkerAddr, "checker") },
+		{name: "another browser with the session", before: func(p *askPage) { p.surfer = s.browser(checkerAddr, "checker") },
 			status: 403, reason: "no_browser_cookie", text: "allow cookies"},
-		{name: "the quota used up", session: "exhausted", before: func(*page) {
+		{name: "the quota used up", session: "exhausted", before: func(*askPage) {
 			if _, err := app.desk.quotas.Take(context.Background(), "wiki:8", access.Reveal, access.DefaultReveal); err != nil {
 				t.Fatal(err)
 			}
@@ -121,14 +121,14 @@ type formAttack struct {
 	name    string
 	session string // "checker" by default
 	// before is done when the page is open, first right before the form is sent.
-	before, first func(p *page)
+	before, first func(p *askPage)
 	// form changes the genuine form, request the genuine request.
-	form         func(p *page, form url.Values)
+	form         func(p *askPage, form url.Values)
 	request      func(r *http.Request)
 	status       int
 	reason, text string
 
-	page *page
+	page *askPage
 }
 
 func (a *formAttack) run(t *testing.T, s *revealScene) {
@@ -191,7 +191,7 @@ func TestRevealTellsStrangersNothing(t *testing.T) {
 	s := newRevealScene(t, revealOptions{seal: "local", gate: wikiGate, subdomain: true})
 	known := s.publish(s.wiki, writerAddr)
 	p := s.browser(checkerAddr, "checker").open(known)
-	stranger := &page{surfer: s.browser("127.9.9.8", ""), action: revealPath}
+	stranger := &askPage{surfer: s.browser("127.9.9.8", ""), action: revealPath}
 	var bodies []string
 	for _, subject := range []string{p.subject, flip(p.subject[:1]) + p.subject[1:]} {
 		form := url.Values{"token": {p.token[:60] + flip(p.token[60:61]) + p.token[61:]}, "code": {p.code},

@@ -1,28 +1,26 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"net/http"
 	"time"
 
-	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/csp/rollout"
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 var (
 	//go:embed rolloutpage.html
 	rolloutPageHTML string
-	//go:embed rolloutpage.css
-	rolloutPageCSS string
 
-	rolloutPage = template.Must(template.New("rollout").Funcs(template.FuncMap{
+	rolloutPage = page.Must(rolloutPageHTML, template.FuncMap{
 		"minute": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
-	}).Parse(rolloutPageHTML))
+	})
 )
 
 // rolloutDays is how far back the page looks.
@@ -30,8 +28,7 @@ const rolloutDays = 14
 
 // rolloutPageView is what the template sees.
 type rolloutPageView struct {
-	Style template.CSS
-	Nonce string
+	page.Frame
 	Sites []rolloutSiteView
 }
 
@@ -69,24 +66,14 @@ type hourCounts struct {
 }
 
 func serveRolloutPage(w http.ResponseWriter, r *http.Request, app *App) error {
-	nonce := csp.NewNonce()
-	page := rolloutPageView{Style: template.CSS(rolloutPageCSS), Nonce: nonce.String()}
+	nonce := rand.Text()
+	view := rolloutPageView{Frame: page.Frame{Title: "Rollout of the third-party policy", Nonce: nonce}}
 	now := time.Now().UTC()
 	for _, site := range app.cspSites.rollouts() {
-		page.Sites = append(page.Sites, site.pageView(r.Context(), now))
+		view.Sites = append(view.Sites, site.pageView(r.Context(), now))
 	}
-	var body bytes.Buffer
-	if err := rolloutPage.Execute(&body, page); err != nil {
-		return fmt.Errorf("rendering the page: %w", err)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce.String()+"'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
-	_, err := w.Write(body.Bytes())
-	return err
+	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))
+	return page.Write(w, http.StatusOK, rolloutPage, view)
 }
 
 func (s *cspSite) pageView(ctx context.Context, now time.Time) rolloutSiteView {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
+	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -62,11 +63,7 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	// Added and not set: a site-wide policy may stand there, and both hold.
 	header.Add("Content-Security-Policy", selfcheck.PagePolicy)
 	header.Add("Vary", "Accept")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Frame-Options", "DENY")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cross-Origin-Opener-Policy", "same-origin")
-	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	page.Protect(header, "")
 	switch format := r.URL.Query().Get("format"); {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		header.Set("Allow", "GET, HEAD")

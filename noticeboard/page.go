@@ -11,10 +11,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-)
 
-//go:embed page.css
-var pageCSS string
+	"github.com/wikiveil/wikiveil/internal/page"
+)
 
 // stylePath is the style sheet's place below the prefix. A tool can't take it,
 // as no tool's name has a dot.
@@ -23,7 +22,7 @@ const stylePath = "style.css"
 // pagePolicy stands beside the site's own. The style sheet is a file of its own,
 // because a policy without 'unsafe-inline' would stop a style element even if
 // its hash stood here: two policies intersect.
-const pagePolicy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+var pagePolicy = page.Policy("'self'", "")
 
 // Page shows a board: a page for people, without scripts, and JSON for programs
 // that send `Accept: application/json` or ask for `?format=json`:
@@ -143,11 +142,7 @@ func (p *Page) Handles(path string) bool {
 }
 
 // StyleSheet is the address of the style sheet, which other pages of the prefix may use.
-func (p *Page) StyleSheet() string { return styleAddress(p.prefix) }
-
-func styleAddress(prefix string) string {
-	return prefix + stylePath + "?" + strings.Trim(styleSheet.etag, `"`)[:12]
-}
+func (p *Page) StyleSheet() string { return page.SheetAddress(p.prefix + stylePath) }
 
 // ServeHTTP answers GET and HEAD.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -155,18 +150,14 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Added and not set: a site-wide policy may stand there, and both hold.
 	h.Add("Content-Security-Policy", pagePolicy)
 	h.Add("Vary", "Accept")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	page.Protect(h, "")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
 		http.Error(w, "the noticeboard is only read: use GET or HEAD", http.StatusMethodNotAllowed)
 		return
 	}
 	if strings.HasSuffix(r.URL.Path, stylePath) {
-		serve(w, r, styleSheet, "text/css; charset=utf-8", "public, max-age=31536000, immutable")
+		page.ServeSheet(w, r)
 		return
 	}
 	format := r.URL.Query().Get("format")
@@ -174,14 +165,14 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `unknown format: use "html" or "json"`, http.StatusBadRequest)
 		return
 	}
-	page, err := p.render(time.Now())
+	shown, err := p.render(time.Now())
 	switch {
 	case err != nil: // no board makes it so, see renderPage
 		http.Error(w, "the noticeboard can't be shown", http.StatusInternalServerError)
 	case format == "json", format == "" && wantsJSON(r.Header.Get("Accept")):
-		serve(w, r, page.json, "application/json", "no-cache")
+		serve(w, r, shown.json, "application/json", "no-cache")
 	default:
-		serve(w, r, page.html, "text/html; charset=utf-8", "no-cache")
+		serve(w, r, shown.html, "text/html; charset=utf-8", "no-cache")
 	}
 }
 

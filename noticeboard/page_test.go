@@ -268,7 +268,7 @@ func TestPageRevalidation(t *testing.T) {
 func TestPageLoadsItsStyleOnly(t *testing.T) {
 	page := testPage(t)
 	w := get(page, "GET", "/.tools/", browserAccept)
-	const want = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+	const want = "default-src 'none'; style-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 	if got := w.Header().Get("Content-Security-Policy"); got != want {
 		t.Errorf("policy %q, want %q", got, want)
 	}

@@ -11,19 +11,19 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 var (
 	//go:embed page.html
 	pageHTML string
 
-	pageTemplate = template.Must(template.New("noticeboard").Funcs(template.FuncMap{
+	pageTemplate = page.Must(pageHTML, template.FuncMap{
 		"kinds": kindWords, "link": contactLink, "join": strings.Join, "day": day, "moment": moment, "act": actWords,
 		"posts":    func(methods []string) bool { return slices.Contains(methods, http.MethodPost) },
 		"messages": func(streams []Stream) bool { return slices.Contains(streams, WebSocket) },
-	}).Parse(pageHTML))
-
-	styleSheet = newDocument([]byte(pageCSS))
+	})
 )
 
 // shownChanges is how many entries of the log stand on the page; JSON has all.
@@ -31,12 +31,13 @@ const shownChanges = 100
 
 // pageView is what the template shows.
 type pageView struct {
-	Style, Prefix, Withdraw string
-	Tools, Pending          []toolView
-	Changes                 []Change
-	More                    int // changes that aren't shown
-	Criteria                []Criterion
-	Direct                  bool // some tool is reached by consent
+	page.Frame
+	Prefix, Withdraw string
+	Tools, Pending   []toolView
+	Changes          []Change
+	More             int // changes that aren't shown
+	Criteria         []Criterion
+	Direct           bool // some tool is reached by consent
 }
 
 // toolView is a tool in JSON and for the template.
@@ -65,7 +66,8 @@ type stopView struct {
 func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.Time) (*rendered, error) {
 	prefix, withdraw := opt.Prefix, opt.Withdraw
 	view := pageView{
-		Style: styleAddress(prefix), Prefix: prefix, Withdraw: withdraw,
+		Frame:  page.Frame{Title: "Third-party tools of this wiki", Sheet: page.SheetAddress(prefix + stylePath)},
+		Prefix: prefix, Withdraw: withdraw,
 		Tools: []toolView{}, Pending: []toolView{}, Changes: publicChanges(changes), Criteria: Criteria(),
 	}
 	for _, l := range listings {

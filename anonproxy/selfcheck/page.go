@@ -8,19 +8,20 @@ import (
 	"html/template"
 	"strings"
 
+	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // PagePolicy is the Content-Security-Policy of the page.
-const PagePolicy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+var PagePolicy = page.Policy("'self'", "")
 
 var (
 	//go:embed page.html
 	pageHTML     string
-	pageTemplate = template.Must(template.New("transcript").Funcs(template.FuncMap{
+	pageTemplate = page.Must(pageHTML, template.FuncMap{
 		"purpose": purpose, "text": Text, "frames": frames, "offers": offers, "digest": digest,
 		"header": func() string { return PseudonymHeader },
-	}).Parse(pageHTML))
+	})
 )
 
 // purpose says what a request is for.
@@ -70,9 +71,10 @@ func frames(q Request) string {
 func Page(t *Transcript, key, style string) ([]byte, error) {
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, struct {
+		page.Frame
 		*Transcript
-		Key, Style string
-	}{t, key, style})
+		Key string
+	}{page.Frame{Title: "What " + t.Tool + " gets", Sheet: style}, t, key})
 	if err != nil {
 		return nil, fmt.Errorf("rendering the transcript: %w", err)
 	}

@@ -1,16 +1,15 @@
 package confirm
 
 import (
-	"bytes"
 	_ "embed"
-	"fmt"
 	"html/template"
 	"net/http"
-	"strconv"
+
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
-//go:embed page.html
-var pageHTML string
+//go:embed form.html
+var formHTML string
 
 // Page is what [Pages] shows. Templates see it as their dot.
 type Page struct {
@@ -47,34 +46,20 @@ type Pages struct {
 // says. With {{template "form" .}} there, it asks; what the text defines as
 // "fields" stands in that form, above the code.
 func (f *Flow) Pages(text string) (*Pages, error) {
-	t, err := template.New("page").Parse(pageHTML)
-	if err == nil {
-		_, err = t.New("own").Parse(text)
-	}
+	t, err := page.Parse(formHTML+text, nil)
 	if err != nil {
-		return nil, fmt.Errorf("parsing page: %w", err)
+		return nil, err
 	}
 	return &Pages{f, t}, nil
 }
 
 // Write answers with the page and [Flow.SetHeaders]. Nothing is sent if the
 // template fails.
-func (p *Pages) Write(w http.ResponseWriter, status int, page Page) error {
-	if page.Lang == "" {
-		page.Lang = "en"
-	}
-	h := w.Header()
-	nonce := p.flow.SetHeaders(h)
-	var html bytes.Buffer
-	if err := p.template.Execute(&html, struct {
-		Page
-		Nonce string
-	}{page, nonce}); err != nil {
-		return fmt.Errorf("rendering page: %w", err)
-	}
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(html.Len()))
-	w.WriteHeader(status)
-	_, err := w.Write(html.Bytes())
-	return err
+func (p *Pages) Write(w http.ResponseWriter, status int, shown Page) error {
+	nonce := p.flow.SetHeaders(w.Header())
+	return page.Write(w, status, p.template, struct {
+		page.Frame
+		Form Dialog
+		Data any
+	}{page.Frame{Lang: shown.Lang, Dir: shown.Dir, Title: shown.Title, ID: "question", Nonce: nonce}, shown.Form, shown.Data})
 }

@@ -3,18 +3,15 @@ package exempt
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"html/template"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 //go:embed pages/ask.html
@@ -25,12 +22,6 @@ var listHTML string
 
 //go:embed pages/refusal.html
 var refusalHTML string
-
-//go:embed pages/layout.html
-var layoutHTML string
-
-//go:embed pages/style.css
-var styleCSS string
 
 // Texts replaces the pages' texts. What is empty is English.
 type Texts struct {
@@ -205,46 +196,23 @@ func (*rehearsal) WriteHeader(int)     {}
 type wikiPage struct{ template *template.Template }
 
 func newWikiPage(text string) (pageWriter, error) {
-	t, err := template.New("layout").Parse(layoutHTML)
-	if err == nil {
-		_, err = t.New("own").Parse(text)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("parsing page: %w", err)
-	}
-	return wikiPage{t}, nil
+	t, err := page.Parse(text, nil)
+	return wikiPage{t}, err
 }
 
-var styleAddress = func() string {
-	sum := sha256.Sum256([]byte(styleCSS))
-	return StylePath + "?" + hex.EncodeToString(sum[:6])
-}()
-
 // Write answers with the page. Nothing is sent if the template fails.
-func (p wikiPage) Write(w http.ResponseWriter, status int, page confirm.Page) error {
-	var html bytes.Buffer
-	if err := p.template.Execute(&html, struct {
-		confirm.Page
-		Style string
-	}{page, styleAddress}); err != nil {
-		return fmt.Errorf("rendering page: %w", err)
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(html.Len()))
-	w.WriteHeader(status)
-	_, err := w.Write(html.Bytes())
-	return err
+func (p wikiPage) Write(w http.ResponseWriter, status int, shown confirm.Page) error {
+	return page.Write(w, status, p.template, struct {
+		page.Frame
+		Data any
+	}{page.Frame{Lang: shown.Lang, Dir: shown.Dir, Title: shown.Title, Sheet: page.SheetAddress(StylePath)}, shown.Data})
 }
 
 func serveStyle(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return ErrMethod
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/css; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(styleCSS)))
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write([]byte(styleCSS)) // a reader who has left needs no style
+	page.ServeSheet(w, r)
 	return nil
 }
 

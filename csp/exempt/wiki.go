@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 // The pages' paths, on the wiki and on the consent origin.
@@ -56,13 +57,8 @@ func (s *Site) Wiki() http.Handler {
 
 // setWikiHeaders adds to a policy that stands there already; both hold.
 func setWikiHeaders(h http.Header) {
-	h.Add("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
+	page.Protect(h, "")
+	h.Add("Content-Security-Policy", page.Policy("'self'", "'self'"))
 }
 
 // start sends the reader to the consent origin, unless it is clear already that
