@@ -26,10 +26,10 @@ const knownClients = 8 << 10
 // gate is what a [Transport] remembers to be fair to its tool.
 type gate struct {
 	breaker *breaker
+	all     bucket
 	seed    maphash.Seed
 
 	mu      sync.Mutex
-	all     bucket
 	clients *simplelru.LRU[uint64, *gateClient]
 	slots   map[int]*slots // by their number, which sites may set apart
 }
@@ -150,15 +150,11 @@ func (v *visit) admit() error {
 	if v.client == nil {
 		return nil
 	}
-	g := v.up.gate
-	if wait := g.breaker.paused(v.failures(), time.Now()); wait > 0 {
+	if wait := v.up.gate.breaker.paused(v.failures(), time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
 		return &refusal{http.StatusServiceUnavailable, OutcomeBreakerOpen, "the tool has asked for a pause; it is asked again in " + inSeconds(wait)}
 	}
-	g.mu.Lock()
-	wait := v.client.asked.take(v.up.clientLimit, time.Now())
-	g.mu.Unlock()
-	if wait > 0 {
+	if wait := v.client.asked.take(v.up.clientLimit, time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
 		return &refusal{http.StatusTooManyRequests, OutcomeLimitedClient,
 			fmt.Sprintf("you have made this wiki ask the tool too often; try again in %s", inSeconds(wait))}
@@ -179,9 +175,6 @@ func (v *visit) begin() (keeps bool) {
 	if n := v.owed.Load(); n > 0 && v.owed.CompareAndSwap(n, n-1) {
 		return keeps
 	}
-	g := v.up.gate
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	v.client.asked.owe(v.up.clientLimit, time.Now())
 	return keeps
 }
@@ -200,12 +193,7 @@ func (v *visit) end() {
 		v.leave()
 	}
 	if n := v.owed.Swap(0); n > 0 {
-		g := v.up.gate
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		for range n {
-			v.client.asked.giveBack(v.up.clientLimit)
-		}
+		v.client.asked.giveBack(v.up.clientLimit, int(n))
 	}
 }
 
@@ -230,9 +218,7 @@ func (f *fairness) putRetryAfter(h http.Header, e *refusal) {
 	now, wait := time.Now(), time.Duration(0)
 	switch {
 	case e.outcome == OutcomeLimitedTool:
-		f.gate.mu.Lock()
 		wait = f.gate.all.wait(f.limit, now)
-		f.gate.mu.Unlock()
 	case e.outcome == OutcomeBreakerOpen, e.outcome == OutcomeToolError && (e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable):
 		wait = f.gate.breaker.wait(now)
 	}

@@ -41,13 +41,13 @@ func TestBucket(t *testing.T) {
 	t.Run("given back", func(t *testing.T) {
 		var b bucket
 		taken(&b, rate, 0)
-		b.giveBack(rate)
+		b.giveBack(rate, 1)
 		if n := taken(&b, rate, 0); n != 1 {
 			t.Errorf("%d are taken of one given back", n)
 		}
 		var fresh bucket
 		fresh.take(rate, start)
-		fresh.giveBack(rate)
+		fresh.giveBack(rate, 1)
 		if n := taken(&fresh, rate, time.Hour); n != 6 {
 			t.Errorf("%d are taken, want no more than the count", n)
 		}

@@ -35,17 +35,13 @@ func (f *fetch) enter() (done func(error), refused *refusal) {
 	}
 	f.slot.Store(up.slots)
 	now := time.Now()
-	up.gate.mu.Lock()
 	wait := up.gate.all.take(up.limit, now)
-	up.gate.mu.Unlock()
 	if wait > 0 {
 		return nil, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool,
 			"the tool gets no more requests of this wiki for now; try again in " + inSeconds(wait)}
 	}
 	if done, wait = up.gate.breaker.begin(now, f.visit.failures()); wait > 0 {
-		up.gate.mu.Lock()
-		up.gate.all.giveBack(up.limit)
-		up.gate.mu.Unlock()
+		up.gate.all.giveBack(up.limit, 1)
 		return nil, up.gate.breaker.refusal(wait)
 	}
 	f.keeps.Store(f.visit.begin())
@@ -73,8 +69,6 @@ func (f *fetch) freeSlots() {
 // limit and never refused, as the first would have been for nothing.
 func (f *fetch) count() {
 	if f.requests++; f.requests > 1 {
-		f.up.gate.mu.Lock()
-		defer f.up.gate.mu.Unlock()
 		f.up.gate.all.owe(f.up.limit, time.Now())
 	}
 }
