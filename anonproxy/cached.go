@@ -55,7 +55,7 @@ func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Read
 		return "", refused
 	}
 	defer v.end()
-	answer, err = shared.GetAdmitted(r.Context(), key, p.fetcher(v, up, req), v.admit)
+	answer, err = shared.Get(r.Context(), key, p.fetcher(v, up, req), v.admit)
 	if err != nil {
 		refused = fetchRefusal(r.Context(), err, http.StatusBadGateway)
 		v.putRetryAfter(w.Header(), refused)

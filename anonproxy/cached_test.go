@@ -67,7 +67,7 @@ func TestHitsAndMissesHaveOneHeader(t *testing.T) {
 	miss := e.do(t, "GET", "/.tools/maps/x?y", "empty")
 	hit := e.do(t, "GET", "/.tools/maps/x?y", "empty", hostileHeaders("other"), noConditions)
 	head := e.do(t, "HEAD", "/.tools/maps/x?y", "empty")
-	if b.hits.Load() != 1 || c.Stats().Hits != 2 || miss.body != `{"a":1}` || hit.body != miss.body || head.body != "" {
+	if b.hits.Load() != 1 || c.Stats().Requests[cache.Hit] != 2 || miss.body != `{"a":1}` || hit.body != miss.body || head.body != "" {
 		t.Fatalf("%d fetches, %+v, %q, %q", b.hits.Load(), c.Stats(), miss.body, hit.body)
 	}
 	for _, a := range []answer{miss, hit, head} {
@@ -278,7 +278,7 @@ func TestRevalidationOverHTTP(t *testing.T) {
 			t.Errorf("got %d %q %v", a.status, a.body, a.header)
 		}
 	}
-	if conditional.Load() != 2 || c.Stats().Revalidated != 2 {
+	if conditional.Load() != 2 || c.Stats().Requests[cache.Revalidated] != 2 {
 		t.Errorf("%d conditional requests, %+v", conditional.Load(), c.Stats())
 	}
 	moved.Store(true) // the same ETag elsewhere is about something else
@@ -330,7 +330,7 @@ func TestStaleWhileTheToolIsDown(t *testing.T) {
 			t.Errorf("got %d %q", a.status, a.body)
 		}
 	}
-	if s := c.Stats(); s.Stale != 2 {
+	if s := c.Stats(); s.Requests[cache.Stale] != 2 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -383,7 +383,7 @@ func TestManyReadersOneFetch(t *testing.T) {
 	if a := e.do(t, "GET", "/.tools/maps/x", ""); a.body != body || b.hits.Load() != 1 {
 		t.Errorf("then %d bytes, %d fetches", len(a.body), b.hits.Load())
 	}
-	if s := c.Stats(); s.Misses != 1 || s.Coalesced+s.Hits < 40 {
+	if s := c.Stats(); s.Requests[cache.Miss] != 1 || s.Requests[cache.Coalesced]+s.Requests[cache.Hit] < 40 {
 		t.Errorf("%+v", s)
 	}
 }

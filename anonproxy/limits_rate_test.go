@@ -219,7 +219,7 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 	if got := parallel(t, e, 30, same, func(i int) string { return fmt.Sprint("reader", i%2) }); got[200] != 30 || b.hits.Load() != 1 {
 		t.Fatalf("%v, and the tool was asked %d times", got, b.hits.Load())
 	}
-	if c.Stats().Coalesced == 0 {
+	if c.Stats().Requests[cache.Coalesced] == 0 {
 		t.Fatal("nobody followed")
 	}
 	got := parallel(t, e, 2, func(i int) string { return "/.tools/maps/y" + strconv.Itoa(i) }, func(i int) string { return fmt.Sprint("reader", i) })

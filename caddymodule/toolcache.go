@@ -110,7 +110,7 @@ type toolCacheCollector struct{ cache *cache.Cache }
 var (
 	toolCacheDesc = prometheus.NewDesc("wikiveil_tool_cache_requests_total",
 		"Requests by what the shared cache made of them: hit, stale, miss, coalesced (followed another's), "+
-			"revalidated (misses that the tool confirmed), passed (answers that could not be kept).", []string{"result"}, nil)
+			"revalidated (the tool confirmed it), passed (answers that could not be kept).", []string{"result"}, nil)
 	toolCacheGoneDesc = prometheus.NewDesc("wikiveil_tool_cache_removed_total",
 		"Answers that left the shared cache: evicted for want of room, or purged.", []string{"reason"}, nil)
 	toolCacheEntriesDesc = prometheus.NewDesc("wikiveil_tool_cache_entries",
@@ -129,14 +129,11 @@ func (toolCacheCollector) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c toolCacheCollector) Collect(to chan<- prometheus.Metric) {
 	s := c.cache.Stats()
-	counter := func(desc *prometheus.Desc, n uint64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), labels...)
+	counter := func(desc *prometheus.Desc, n uint64, label string) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), label)
 	}
-	for result, n := range map[string]uint64{
-		"hit": s.Hits, "stale": s.Stale, "miss": s.Misses, "coalesced": s.Coalesced,
-		"revalidated": s.Revalidated, "passed": s.Passed,
-	} {
-		counter(toolCacheDesc, n, result)
+	for result, n := range s.Requests {
+		counter(toolCacheDesc, n, string(result))
 	}
 	counter(toolCacheGoneDesc, s.Evicted, "evicted")
 	counter(toolCacheGoneDesc, s.Purged, "purged")

@@ -32,7 +32,7 @@ func (a *counted) admit() error {
 
 func (a *counted) ask(t testing.TB, c *Cache, k Key, fetch Fetch) got {
 	t.Helper()
-	answer, err := c.GetAdmitted(context.Background(), k, fetch, a.admit)
+	answer, err := c.Get(context.Background(), k, fetch, a.admit)
 	if err != nil {
 		return got{err: err}
 	}
@@ -158,7 +158,7 @@ func TestLeavingKeepsWhatIsStored(t *testing.T) {
 				answer, err := c.Get(ctx, key("/x"), func(ctx context.Context, _ *Validators) (*Response, error) {
 					<-ctx.Done()
 					return nil, &FinalError{Err: ctx.Err()}
-				})
+				}, nil)
 				if err == nil {
 					answer.Close()
 					t.Error("answered")

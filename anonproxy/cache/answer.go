@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -13,13 +14,15 @@ type Result string
 
 // Results.
 const (
-	Hit         Result = "hit"         // fresh
+	Hit         Result = "hit"         // fresh, stored
 	Stale       Result = "stale"       // while it is asked for, or as that failed
 	Revalidated Result = "revalidated" // the tool confirmed it
 	Miss        Result = "miss"        // fetched, to be stored
 	Coalesced   Result = "coalesced"   // fetched for another reader at the same time
-	Pass        Result = "pass"        // fetched, not to be stored
+	Pass        Result = "passed"      // fetched, not to be stored
 )
+
+var results = [...]Result{Hit, Stale, Revalidated, Miss, Coalesced, Pass}
 
 // Answer is an answer for one reader. Close it.
 type Answer struct {
@@ -28,48 +31,20 @@ type Answer struct {
 
 	ctx    context.Context
 	object *object
-	reader *reader       // in a body that was arriving
-	direct io.ReadCloser // the tool's own body, for this reader alone
-	flight *flight
-	detach func() bool
+	reader *reader // in a body that was arriving; nil for a whole one
+	flight *flight // the same
 }
 
 // Close lets go of the answer. What is being fetched for this reader alone ends.
 func (a *Answer) Close() {
-	if a.flight == nil {
-		a.close()
+	if a.object == nil {
 		return
 	}
-	a.flight.c.mu.Lock() // orders it with readers who join
-	direct := a.close()
-	a.flight.c.mu.Unlock()
-	if direct != nil {
-		direct.Close()
-	}
-}
-
-// close is Close where Cache.mu is held, if it has to be. It returns a body to be closed
-// without that: net/http may wait for the tool to take what is written to it, and nobody who
-// asks another tool shall wait with it.
-func (a *Answer) close() (direct io.Closer) {
-	switch {
-	case a.object == nil:
-	case a.direct != nil:
-		if a.detach != nil {
-			a.detach()
-		}
+	if a.reader != nil && a.object.body.leave(a.reader) {
 		a.flight.cancel(errNobody)
-		direct = a.direct
-	case a.reader != nil:
-		if a.object.body.leave(a.reader) {
-			a.flight.cancel(errNobody)
-		}
-		a.object.body.release()
-	default:
-		a.object.body.release()
 	}
+	a.object.body.release()
 	a.object = nil
-	return direct
 }
 
 // Reply is how an answer is put to one request.
@@ -98,31 +73,22 @@ func (a *Answer) Reply(method string, h http.Header, want *Range) Reply {
 	o := a.object
 	r := Reply{Status: o.status, ContentType: o.contentType, CacheControl: o.control, Length: o.lengthSaid, answer: a, age: -1}
 	r.bare = method == http.MethodHead || o.status == http.StatusNoContent
-	if o.body == nil || a.Result == Pass {
-		// Such an answer has no validator, so If-Range never applies.
-		if method == http.MethodGet && r.Status == http.StatusOK && a.direct != nil && len(h["If-Range"]) == 0 {
-			r.cut(want)
-		}
-		return r.withoutLength(o.status)
-	}
-	r.age = o.browserAge(time.Now())
 	whole := o.body.whole.Load()
 	if whole {
 		r.Length, r.etag = o.size, o.etag
 	}
-	r.ranges = o.status == http.StatusOK && r.Length >= 0
+	if a.Result != Pass {
+		r.age = o.browserAge(time.Now())
+		r.ranges = o.status == http.StatusOK && r.Length >= 0
+	}
 	if fields := h["If-None-Match"]; len(fields) > 0 && o.status == http.StatusOK && whole && !noneMatch(fields, o.etag) {
 		r.Status, r.ContentType, r.Length, r.bare = http.StatusNotModified, "", -1, true
 		return r
 	}
-	if r.ranges && method == http.MethodGet && rangeApplies(h["If-Range"], r.etag) {
+	if method == http.MethodGet && o.status == http.StatusOK && rangeApplies(h["If-Range"], r.etag) {
 		r.cut(want)
 	}
-	return r.withoutLength(o.status)
-}
-
-func (r Reply) withoutLength(status int) Reply {
-	if status == http.StatusNoContent {
+	if o.status == http.StatusNoContent {
 		r.Length = -1
 	}
 	return r
@@ -156,15 +122,27 @@ func (r *Reply) PutHeader(h http.Header) {
 // WriteTo writes the body. An error of the writer is a *WriteError, others are
 // the fetch's, or the context's. What arrives piece by piece is flushed.
 func (r *Reply) WriteTo(w http.ResponseWriter) error {
-	switch {
-	case r.bare:
+	if r.bare {
 		return nil
-	case r.answer.direct != nil:
-		return r.stream(w)
-	case r.part.Length > 0:
-		return r.answer.copy(w, r.part.Start, r.part.Length)
 	}
-	return r.answer.copy(w, 0, -1)
+	offset, length := int64(0), int64(-1)
+	if r.part.Length > 0 {
+		offset, length = r.part.Start, r.part.Length
+	}
+	b := r.answer.object.body
+	if !b.whole.Load() {
+		return r.answer.copy(w, offset, length)
+	}
+	content := b.bytes[offset:]
+	if length >= 0 {
+		content = content[:length]
+	}
+	if len(content) > 0 {
+		if _, err := w.Write(content); err != nil {
+			return &WriteError{err}
+		}
+	}
+	return nil
 }
 
 // WriteError says that the reader left.
@@ -175,34 +153,36 @@ func (e *WriteError) Error() string { return "writing an answer: " + e.Err.Error
 // Unwrap returns the writer's own error.
 func (e *WriteError) Unwrap() error { return e.Err }
 
-// copy writes length bytes from an offset on, or all with -1.
+// blocks are reused between readers of what arrives.
+var blocks = sync.Pool{New: func() any { return new([windowBlock]byte) }}
+
+// copy writes length bytes from an offset on as they arrive, or all with -1.
 func (a *Answer) copy(w http.ResponseWriter, offset, length int64) error {
 	b := a.object.body
-	if a.reader != nil && offset > 0 {
-		b.move(a.reader, offset) // what comes before isn't kept for him, where nothing is
-	}
+	defer context.AfterFunc(a.ctx, b.wake)()
+	block := blocks.Get().(*[windowBlock]byte)
+	defer blocks.Put(block)
+	b.skip(a.reader, offset)
 	for length != 0 {
-		arriving := a.reader != nil && !b.whole.Load()
-		part, err := b.at(a.ctx, offset)
-		if len(part) == 0 {
-			if err == io.EOF && length < 0 {
-				return nil
-			}
+		p := block[:]
+		if length > 0 {
+			p = p[:min(int64(len(p)), length)]
+		}
+		n, more, err := b.read(a.ctx, a.reader, p)
+		if err == io.EOF && length < 0 {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		if length > 0 {
-			part = part[:min(int64(len(part)), length)]
-			length -= int64(len(part))
-		}
-		if _, err := w.Write(part); err != nil {
+		if _, err := w.Write(p[:n]); err != nil {
 			return &WriteError{err}
 		}
-		offset += int64(len(part))
-		if arriving {
-			b.move(a.reader, offset)
-			if b.drained(offset) {
-				_ = http.NewResponseController(w).Flush() // a writer that can't flush still delivers in the end
-			}
+		if length > 0 {
+			length -= int64(n)
+		}
+		if !more {
+			_ = http.NewResponseController(w).Flush() // a writer that can't flush still delivers in the end
 		}
 	}
 	return nil

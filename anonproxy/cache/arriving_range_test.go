@@ -17,14 +17,14 @@ func TestRangeOfArrivingAnswerThatIsNotKept(t *testing.T) {
 	serve := func(int, *Validators) (*Response, error) {
 		return says("Cache-Control: max-age=60", strings.Repeat("x", size-3)+"end"), nil
 	}
-	slow, err := c.Get(t.Context(), key("/held"), (&origin{answer: serve}).fetch)
+	slow, err := c.Get(t.Context(), key("/held"), (&origin{answer: serve}).fetch, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer slow.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	a, err := c.Get(ctx, key("/film"), (&origin{answer: serve}).fetch)
+	a, err := c.Get(ctx, key("/film"), (&origin{answer: serve}).fetch, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

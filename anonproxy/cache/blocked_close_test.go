@@ -25,7 +25,7 @@ func TestBodyThatIsSlowToClose(t *testing.T) {
 	for name, leave := range map[string]func(c *Cache, fetch Fetch, begun chan struct{}){
 		"closed by its reader": func(c *Cache, fetch Fetch, begun chan struct{}) {
 			close(begun)
-			if a, err := c.Get(context.Background(), key("/stuck"), fetch); err == nil {
+			if a, err := c.Get(context.Background(), key("/stuck"), fetch, nil); err == nil {
 				a.Close()
 			}
 		},
@@ -39,7 +39,7 @@ func TestBodyThatIsSlowToClose(t *testing.T) {
 					<-left
 					close(begun)
 					return fetch(ctx, v)
-				})
+				}, nil)
 			}()
 		},
 	} {
@@ -61,7 +61,7 @@ func TestBodyThatIsSlowToClose(t *testing.T) {
 				for range 200 { // while the other comes to its end
 					a, err := c.Get(context.Background(), toolKey("other", "/x"), func(context.Context, *Validators) (*Response, error) {
 						return says("Cache-Control: no-store", "x"), nil
-					})
+					}, nil)
 					if err == nil {
 						a.Close()
 					}

@@ -2,163 +2,206 @@ package cache
 
 import (
 	"context"
-	"crypto/sha256"
-	"hash"
+	"errors"
 	"io"
-	"sort"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// Sizes of a body's blocks, in bytes.
+// Sizes in bytes of what a body's memory grows by.
 const (
 	firstBlock = 4 << 10
-	maxBlock   = 256 << 10
+	maxBlock   = 256 << 10 // of a body of known length, at once: it may never come
+
+	// window bounds what is held of a body that isn't kept, and windowBlock is what readers take of it
+	// at once. Both are outside of the store's bound.
+	window      = 64 << 10
+	windowBlock = 32 << 10
+
+	// patience is how long one reader may hold up others who are ahead of him.
+	patience = 10 * time.Second
 )
 
-// body is a response body, arriving or whole, in blocks that never move. Of a
-// body that isn't to be stored only a window is kept: what its slowest reader
-// hasn't got yet, and the tool waits for him.
+var (
+	errNobody = errors.New("nobody waits for the answer any more")
+	errSlow   = errors.New("the reader was too slow for the others")
+)
+
+// body is a response body, arriving or whole. Of one that isn't kept only a window is held: what its
+// slowest reader hasn't got yet, and the tool waits for him.
+//
+// One goroutine fills it, by grow or slide, and put, and in the end finish.
 type body struct {
-	budget *budget
-	whole  atomic.Bool  // nothing changes any more
-	refs   atomic.Int64 // users, see acquire
+	store *store
+	share *share
+	whole atomic.Bool  // it is kept, and nothing changes any more
+	uses  atomic.Int64 // by the fetch, the store and each reader; see store.release
 
 	mu      sync.Mutex
-	blocks  [][]byte
-	starts  []int64 // of the blocks
-	size    int64   // that has arrived
-	held    int64   // bytes counted in the budget
-	err     error   // how it ended, io.EOF if well
-	hash    hash.Hash
-	keep    bool // to be stored
+	changed sync.Cond // bytes have come, or a reader has moved or left
+	kept    bool
+	bytes   []byte
+	start   int64  // of the bytes in the body
+	window  []byte // holds the bytes of a body that isn't kept
+	held    int64  // counted in the store
+	err     error  // how it ended, io.EOF if well
 	readers map[*reader]struct{}
-	arrived chan struct{} // closed at each change that readers wait for
-	moved   chan struct{} // closed when a reader moves or leaves; nil if nobody waits for it
 }
 
-// newBody returns an empty body with one user. Where it is to be stored, it counts
-// the cost of its entry too.
-func newBody(bound *budget, keep bool, cost int64) *body {
-	b := &body{budget: bound, hash: sha256.New(), readers: make(map[*reader]struct{}), arrived: make(chan struct{})}
-	if b.keep = keep && bound.reserve(cost); b.keep {
-		b.held = cost
-	}
+// reader is one who reads a body from its start on while it arrives, or waits for it.
+type reader struct {
+	offset int64
+	behind bool
+	alone  chan struct{} // closed where the answer was another's
+}
+
+// newBody returns an empty body that isn't kept, with one user.
+func newBody(s *store, sh *share) *body {
+	b := &body{store: s, share: sh, readers: make(map[*reader]struct{})}
+	b.changed.L = &b.mu
 	b.acquire()
 	return b
 }
 
-// reader is one reader's place in an arriving body.
-type reader struct{ offset int64 }
+func (b *body) acquire() { b.uses.Add(1) }
 
-// room is what is left of the last block.
-func (b *body) room() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n := len(b.blocks); n > 0 {
-		last := b.blocks[n-1]
-		return last[len(last):cap(last)]
-	}
-	return nil
-}
-
-// nextBlock is the size of the next block, of a body of which so much is left to
-// come, or -1 where nobody knows.
-func nextBlock(size, left int64) int64 {
-	switch {
-	case left >= 0:
-		return max(1, min(left, maxBlock)) // one byte, to see the end
-	case size > 0:
-		return min(max(size, firstBlock), maxBlock)
-	}
-	return firstBlock
-}
-
-// reserve takes a block's bytes from the budget. Where they aren't to be had, the
-// body is no longer to be stored.
-func (b *body) reserve(n int64) bool {
-	ok := b.budget.reserve(n)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if ok {
-		b.held += n
-	} else {
-		b.keep = false
-	}
-	return ok
-}
-
-// extend adds a block.
-func (b *body) extend(n int64) []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.blocks, b.starts = append(b.blocks, make([]byte, 0, n)), append(b.starts, b.size)
-	return b.blocks[len(b.blocks)-1][:n]
-}
-
-// put takes the n bytes that were read into what grow returned.
-func (b *body) put(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	last := b.blocks[len(b.blocks)-1]
-	grown := last[:len(last)+n]
-	b.hash.Write(grown[len(last):])
-	b.blocks[len(b.blocks)-1] = grown
-	b.size += int64(n)
-	b.wake()
-}
+func (b *body) release() { b.store.release(b) }
 
 func (b *body) wake() {
-	close(b.arrived)
-	b.arrived = make(chan struct{})
-}
-
-// end says that nothing more comes. A body to be stored that came whole is trimmed
-// to its size, and complete is called before anybody can see that it is whole.
-func (b *body) end(err error, complete func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.err = err
-	if b.keep && err == io.EOF {
-		b.trim()
-		complete()
-		b.whole.Store(true)
-	}
-	b.wake()
+	b.changed.Broadcast()
 }
 
-// trim gives back the unused end of the last block, where that is much.
-func (b *body) trim() {
-	n := len(b.blocks)
-	if n == 0 {
-		return
+// keep has the body kept, if there is room for the cost of its entry.
+func (b *body) keep(cost int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kept = b.store.reserve(b.share, cost); b.kept {
+		b.held = cost
 	}
-	last := b.blocks[n-1]
-	if len(last) == 0 {
-		b.blocks, b.starts = b.blocks[:n-1], b.starts[:n-1]
-	}
-	if spare := int64(cap(last) - len(last)); len(last) > 0 && spare > firstBlock/4 {
-		b.blocks[n-1] = append(make([]byte, 0, len(last)), last...)
-		spare = min(spare, b.held)
-		b.held -= spare
-		b.budget.release(spare)
-	}
+	return b.kept
 }
 
-// stop says that the body is not to be stored after all.
+// stop says that the body is not to be kept after all.
 func (b *body) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.keep = false
+	b.kept = false
 }
 
-func (b *body) kept() bool {
+// room is where the next bytes go. Nobody else touches it until they are put. mu is held.
+func (b *body) room() []byte { return b.bytes[len(b.bytes):cap(b.bytes)] }
+
+// grow makes room in a body that is kept, of which so much is left to come, or -1 where nobody knows. There
+// is none where the store has none, or the body is larger than it may be.
+func (b *body) grow(left, most int64) (room []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.keep
+	if len(b.bytes) < cap(b.bytes) {
+		return b.room()
+	}
+	n := max(firstBlock, 2*int64(cap(b.bytes)))
+	if left >= 0 { // and a byte, to see the end
+		n = min(max(n, maxBlock), int64(len(b.bytes))+left+1)
+	}
+	n = min(n, most+1)
+	if n <= int64(len(b.bytes)) || !b.store.reserve(b.share, n-int64(cap(b.bytes))) {
+		return nil
+	}
+	b.held += n - int64(cap(b.bytes))
+	b.bytes = append(make([]byte, 0, n), b.bytes...)
+	return b.room()
 }
 
-// join adds a reader and user, while nothing has been forgotten yet.
+// slide makes room in a body that isn't kept: it forgets what every reader has got, and waits until little
+// is left. Who keeps others waiting for too long is left behind. Left is as for grow.
+func (b *body) slide(ctx context.Context, left int64) (room []byte, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.bytes) < cap(b.bytes) {
+		return b.room(), nil
+	}
+	defer context.AfterFunc(ctx, b.wake)()
+	limit := time.Now().Add(patience)
+	defer time.AfterFunc(patience, b.wake).Stop()
+	for {
+		low, high := b.start+int64(len(b.bytes)), int64(0)
+		for r := range b.readers {
+			low, high = min(low, r.offset), max(high, r.offset)
+		}
+		b.bytes, b.start = b.bytes[low-b.start:], low
+		switch {
+		case len(b.readers) == 0:
+			return nil, errNobody
+		case len(b.bytes) <= window-windowBlock:
+			b.moveToWindow(left)
+			return b.room(), nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case low < high && !time.Now().Before(limit):
+			for r := range b.readers {
+				if r.offset == low {
+					r.behind = true
+					delete(b.readers, r)
+				}
+			}
+			b.changed.Broadcast()
+			continue
+		}
+		b.changed.Wait()
+	}
+}
+
+// moveToWindow puts what is left to the window's start. mu is held.
+func (b *body) moveToWindow(left int64) {
+	if b.window == nil {
+		n := int64(window)
+		if left >= 0 {
+			n = min(n, int64(len(b.bytes))+left+1)
+		}
+		b.window = make([]byte, 0, n)
+		b.store.giveBack(b.share, b.held)
+		b.held = 0
+	}
+	b.bytes = append(b.window, b.bytes...)
+}
+
+// put takes the n bytes that were read into the room.
+func (b *body) put(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bytes = b.bytes[:len(b.bytes)+n]
+	b.changed.Broadcast()
+}
+
+// finish says that nothing more comes. Where the body is kept and whole, complete is called before
+// anybody can see that.
+func (b *body) finish(err error, complete func()) {
+	if err == io.EOF && b.trim() {
+		complete()
+		b.whole.Store(true)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = err
+	b.changed.Broadcast()
+}
+
+// trim gives the memory back that a kept body doesn't need.
+func (b *body) trim() (kept bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if spare := int64(cap(b.bytes) - len(b.bytes)); b.kept && spare > firstBlock/4 {
+		b.bytes = append(make([]byte, 0, len(b.bytes)), b.bytes...)
+		b.held -= spare
+		b.store.giveBack(b.share, spare)
+	}
+	return b.kept
+}
+
+// join adds a reader, while nothing has been forgotten yet.
 func (b *body) join(r *reader) {
 	b.acquire()
 	b.mu.Lock()
@@ -166,84 +209,69 @@ func (b *body) join(r *reader) {
 	b.readers[r] = struct{}{}
 }
 
-// move notes how far a reader has got.
-func (b *body) move(r *reader, offset int64) {
+// skip lets go of what comes before an offset.
+func (b *body) skip(r *reader, offset int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r.offset = offset
-	b.signal()
+	r.offset = max(r.offset, offset)
+	b.changed.Broadcast()
 }
 
-// leave forgets a reader and tells whether nobody is left who needs more of it.
+// leave forgets a reader and reports whether nobody is left who needs more of the body.
 func (b *body) leave(r *reader) (needless bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.readers, r)
-	b.signal()
-	return len(b.readers) == 0 && !b.keep
+	b.changed.Broadcast()
+	return len(b.readers) == 0 && !b.kept
 }
 
-func (b *body) signal() {
-	if b.moved != nil {
-		close(b.moved)
-		b.moved = nil
-	}
-}
-
-// at returns what there is from an offset on, a block at most, and waits for it
-// if it must. The bytes are not to be changed.
-func (b *body) at(ctx context.Context, offset int64) ([]byte, error) {
-	if b.whole.Load() {
-		return b.view(offset)
-	}
-	for {
-		b.mu.Lock()
-		part, err := b.view(offset)
-		arrived := b.arrived
-		b.mu.Unlock()
-		if part != nil || err != nil {
-			return part, err
-		}
-		select {
-		case <-arrived:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-func (b *body) view(offset int64) ([]byte, error) {
-	if offset >= b.size {
-		return nil, b.err
-	}
-	if len(b.blocks) == 0 || offset < b.starts[0] {
-		return nil, errSlow
-	}
-	i := len(b.blocks) - 1
-	if offset < b.starts[i] {
-		i = sort.Search(len(b.starts), func(i int) bool { return b.starts[i] > offset }) - 1
-	}
-	return b.blocks[i][offset-b.starts[i]:], nil
-}
-
-// acquire counts a user: the fetch, the store and each reader; release lets go. When
-// the last does, the body's bytes are given back to the budget.
-func (b *body) acquire() { b.refs.Add(1) }
-
-func (b *body) release() {
-	if b.refs.Add(-1) > 0 {
-		return
-	}
-	b.mu.Lock()
-	held := b.held
-	b.held = 0
-	b.mu.Unlock()
-	b.budget.release(held)
-}
-
-// drained tells whether a reader has got all that has arrived.
-func (b *body) drained(offset int64) bool {
+// sendAway forgets all readers but one, who may be nil.
+func (b *body) sendAway(but *reader) (gone []*reader) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return offset >= b.size && b.err == nil
+	for r := range b.readers {
+		if r != but {
+			gone = append(gone, r)
+			delete(b.readers, r)
+		}
+	}
+	return gone
+}
+
+// one returns a reader: this one, unless he has left.
+func (b *body) one(first *reader) *reader {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.readers[first]; ok {
+		return first
+	}
+	for r := range b.readers {
+		return r
+	}
+	return nil
+}
+
+// read copies what comes next for a reader, and waits for it if it must. More is false where more is slow to
+// come.
+func (b *body) read(ctx context.Context, r *reader, p []byte) (n int, more bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		end := b.start + int64(len(b.bytes))
+		switch {
+		case r.behind:
+			return 0, false, errSlow
+		case r.offset < end:
+			n = copy(p, b.bytes[r.offset-b.start:])
+			r.offset += int64(n)
+			b.changed.Broadcast()
+			return n, r.offset < end || b.err != nil, nil
+		case b.err != nil:
+			return 0, false, b.err
+		case ctx.Err() != nil:
+			return 0, false, context.Cause(ctx)
+		}
+		b.changed.Wait()
+	}
 }

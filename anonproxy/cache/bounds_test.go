@@ -97,7 +97,7 @@ func TestSlowReadersHoldTheBudget(t *testing.T) {
 		c := newCache(t, Config{MaxBytes: 100_000, MaxObject: 50_000})
 		var answers []Answer
 		for i := range 20 {
-			a, err := c.Get(t.Context(), key(fmt.Sprint("/", i)), sized(10_000).fetch)
+			a, err := c.Get(t.Context(), key(fmt.Sprint("/", i)), sized(10_000).fetch, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,7 +210,7 @@ func TestManySlowReaders(t *testing.T) {
 				var wg sync.WaitGroup
 				for i := range readers {
 					wg.Go(func() {
-						a, err := c.Get(ctx, key(fmt.Sprint("/", i)), o.fetch)
+						a, err := c.Get(ctx, key(fmt.Sprint("/", i)), o.fetch, nil)
 						if err == nil {
 							defer a.Close()
 							r := a.Reply("GET", nil, nil)

@@ -3,7 +3,10 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -11,20 +14,20 @@ import (
 
 // Cache is a shared cache. It is safe for concurrent use.
 type Cache struct {
-	cfg   Config
-	store *sieve[Key, *object]
-	pool  pool // of bytes
-	stats stats
+	cfg      Config
+	store    *store
+	requests [len(results)]atomic.Uint64
+	purged   atomic.Uint64
 
 	ctx     context.Context // of all fetches
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu         sync.Mutex
-	closed     bool
-	generation uint64 // counts purges
-	flights    map[Key]*flight
-	passing    *simplelru.LRU[Key, time.Time] // answers that are one reader's, so that nobody waits for another's
+	mu       sync.Mutex
+	closed   bool
+	flights  map[*flight]struct{}
+	joinable map[Key]*flight                // those whose answer is for all who come
+	passing  *simplelru.LRU[Key, time.Time] // answers that are one reader's, so that nobody waits for another's
 }
 
 // Bounds of what the cache remembers to leave alone.
@@ -40,14 +43,10 @@ func New(cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cache{cfg: cfg, store: newSieve[Key, *object](), flights: make(map[Key]*flight)}
-	c.store.group = func(k Key) string { return k.Scope.Value().Tool }
-	c.pool.max, c.pool.evict = cfg.MaxBytes, c.evictOf
+	c := &Cache{cfg: cfg, store: newStore(cfg), flights: make(map[*flight]struct{}), joinable: make(map[Key]*flight)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if c.passing, err = simplelru.NewLRU[Key, time.Time](passEntries, nil); err != nil {
-		return nil, err
-	}
-	return c, nil
+	c.passing, err = simplelru.NewLRU[Key, time.Time](passEntries, nil)
+	return c, err
 }
 
 // Close ends all fetches and waits for them.
@@ -62,84 +61,211 @@ func (c *Cache) Close() {
 // ErrClosed says that the cache is closed.
 var ErrClosed = errors.New("the cache is closed")
 
+// Admit reports whether a fetch may begin for the caller; an error is for him alone. It is
+// called for each fetch that he begins, and neither for answers that are stored
+// nor for fetches of others that he follows. It must be quick: the cache is locked.
+type Admit func() error
+
 // Get returns the answer for a key, stored or fetched. Close it. Errors are those
-// of fetch, or of the context where that ends first.
-func (c *Cache) Get(ctx context.Context, key Key, fetch Fetch) (Answer, error) {
-	return c.get(ctx, key, asker{fetch: fetch})
-}
-
-func (c *Cache) get(ctx context.Context, key Key, by asker) (Answer, error) {
-	if o, ok := c.store.get(key, (*object).acquire); ok {
-		now := time.Now()
-		s := o.state(now)
-		switch {
-		case s == fresh:
-			c.stats.hits.Add(1)
-			return Answer{Result: Hit, ctx: ctx, object: o}, nil
-		case s == held:
-			c.stats.stale.Add(1)
-			return Answer{Result: Stale, ctx: ctx, object: o}, nil
-		case s == staleOK:
-			c.refresh(o, by, now)
-			c.stats.stale.Add(1)
-			return Answer{Result: Stale, ctx: ctx, object: o}, nil
-		case s == staleErr && now.UnixNano() < o.nextTry.Load():
-			c.stats.stale.Add(1)
-			return Answer{Result: Stale, ctx: ctx, object: o}, nil
-		}
-		o.body.release()
+// of admit, which may be nil, and of fetch, or of the context where that ends first.
+func (c *Cache) Get(ctx context.Context, key Key, fetch Fetch, admit Admit) (Answer, error) {
+	if a, ok := c.stored(ctx, key, fetch, admit); ok {
+		return a, nil
 	}
-	return c.join(ctx, key, by)
-}
-
-func (o *object) acquire() { o.body.acquire() }
-
-// put stores an answer.
-func (c *Cache) put(o *object) {
-	o.acquire()
-	if old, ok := c.store.put(o.key, o); ok {
-		old.body.release()
+	a, err := c.join(ctx, key, fetch, admit)
+	if err == nil {
+		c.count(a.Result)
 	}
-	for c.store.len() > c.cfg.MaxEntries && c.evictOf(c.store.largest()) {
-	}
+	return a, err
 }
 
 // Lookup returns the answer for a key if there is one that serves without
 // asking: a fresh one, or one that [Cache.Refresh] asks for. Close it.
 func (c *Cache) Lookup(ctx context.Context, key Key) (Answer, bool) {
-	o, ok := c.store.get(key, (*object).acquire)
+	return c.stored(ctx, key, nil, nil)
+}
+
+// stored returns what serves without waiting for the tool; a stale answer only where there is a fetch.
+func (c *Cache) stored(ctx context.Context, key Key, fetch Fetch, admit Admit) (Answer, bool) {
+	o, ok := c.store.get(key)
 	if !ok {
 		return Answer{}, false
 	}
-	r := Hit
-	switch o.state(time.Now()) {
-	case fresh:
-	case held:
-		r = Stale
+	now := time.Now()
+	a := Answer{Result: Stale, ctx: ctx, object: o}
+	switch s := o.state(now); {
+	case s == fresh:
+		a.Result = Hit
+	case s == held:
+	case s == staleOK && fetch != nil:
+		c.revalidate(o, fetch, admit, now)
+	case s == staleErr && fetch != nil && now.UnixNano() < o.nextTry.Load():
 	default:
 		o.body.release()
 		return Answer{}, false
 	}
-	c.stats.count(r)
-	return Answer{Result: r, ctx: ctx, object: o}, true
+	c.count(a.Result)
+	return a, true
 }
 
-// budgetOf is the part of the memory that a key's tool has.
-func (c *Cache) budgetOf(key Key) *budget { return c.pool.of(key.Scope.Value().Tool) }
-
-// evictOf takes the tool's answer that is worth least out of memory.
-func (c *Cache) evictOf(tool string) bool {
-	o, ok := c.store.evictFrom(tool)
-	if ok {
-		c.stats.evicted.Add(1)
-		o.body.release()
+// join waits for a flight under way or starts one.
+func (c *Cache) join(ctx context.Context, key Key, fetch Fetch, admit Admit) (Answer, error) {
+	f, r, err := c.board(key, fetch, admit, true)
+	if err != nil {
+		return Answer{}, err
 	}
-	return ok
+	a, err := f.wait(ctx, r)
+	if err == errAlone {
+		if f, r, err = c.board(key, fetch, admit, false); err != nil {
+			return Answer{}, err
+		}
+		a, err = f.wait(ctx, r)
+	}
+	if a.Result == Miss && f.first != r {
+		a.Result = Coalesced
+	}
+	return a, err
 }
 
-// drop takes one answer out.
-func (c *Cache) drop(o *object) {
-	if _, ok := c.store.removeIf(o.key, func(stored *object) bool { return stored == o }); ok {
-		o.body.release()
+// board takes a place in the key's flight, or in one of the reader's own, which nobody else can join where
+// the answer isn't shared.
+func (c *Cache) board(key Key, fetch Fetch, admit Admit, shared bool) (*flight, *reader, error) {
+	r := &reader{alone: make(chan struct{})}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.joinable[key]; f != nil && shared {
+		f.body.join(r)
+		return f, r, nil
+	}
+	if until, ok := c.passing.Get(key); ok && time.Now().Before(until) {
+		shared = false
+	}
+	f := &flight{key: key, fetch: fetch, first: r}
+	return f, r, c.launch(f, admit, shared)
+}
+
+// revalidate asks for a stale answer anew, which serves meanwhile.
+func (c *Cache) revalidate(o *object, fetch Fetch, admit Admit, now time.Time) {
+	if now.UnixNano() < o.nextTry.Load() {
+		return
+	}
+	o.nextTry.Store(now.Add(retryTime).UnixNano())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.joinable[o.key] != nil {
+		return
+	}
+	if c.launch(&flight{key: o.key, fetch: fetch, background: true}, admit, true) != nil {
+		o.nextTry.Store(0) // another may
 	}
 }
+
+// launch starts a flight if it is admitted. Cache.mu is held.
+func (c *Cache) launch(f *flight, admit Admit, shared bool) error {
+	if admit != nil {
+		if err := admit(); err != nil {
+			return err
+		}
+	}
+	if err := c.start(f); err != nil {
+		return err
+	}
+	if shared {
+		c.joinable[f.key] = f
+	}
+	return nil
+}
+
+// Refreshed is what became of a [Cache.Refresh].
+type Refreshed struct {
+	// Status is the tool's, 304 included; 0 where it gave none.
+	Status int
+
+	// Kept is set where the answer is stored now.
+	Kept bool
+
+	// Fresh is how much longer the stored answer is fresh.
+	Fresh time.Duration
+}
+
+// Refresh asks the tool for a key at once, whatever is stored, and stores the answer.
+// Whether the tool is asked doesn't depend on what readers did; what is stored serves
+// them meanwhile, and those who would have to wait follow this fetch.
+//
+// Where serve isn't nil, it is told how long the new answer is fresh, and returns
+// for how long after that it still serves, without asking the tool, for who
+// refreshes asks anyway. Answers that must not be served stale (must-revalidate,
+// proxy-revalidate, s-maxage, no-cache) never are.
+//
+// An error is that of fetch. Where ctx ends first it is the context's, and the
+// fetch goes on.
+func (c *Cache) Refresh(ctx context.Context, key Key, fetch Fetch, serve func(fresh time.Duration) time.Duration) (Refreshed, error) {
+	f := &flight{key: key, fetch: fetch, background: true, scheduled: true, serve: serve}
+	c.mu.Lock()
+	err := c.launch(f, nil, c.joinable[key] == nil)
+	c.mu.Unlock()
+	if err != nil {
+		return Refreshed{}, err
+	}
+	select {
+	case <-f.over:
+		return f.told, f.failed
+	case <-ctx.Done():
+		return Refreshed{}, context.Cause(ctx)
+	}
+}
+
+// Purge forgets the answers of a tool whose path and query begin with a prefix,
+// and returns how many there were. What is being fetched goes to those who
+// wait for it and isn't stored. An empty tool is every tool, an empty prefix
+// everything.
+func (c *Cache) Purge(tool, prefix string) int {
+	n := c.forget(func(k Key) bool { return (tool == "" || k.tool() == tool) && strings.HasPrefix(k.url(), prefix) })
+	c.purged.Add(uint64(n))
+	return n
+}
+
+// Invalidate forgets the answers of keys, which a request that isn't safe may have changed (RFC
+// 9111 section 4.4). What is being fetched goes to those who wait for it and isn't stored.
+func (c *Cache) Invalidate(keys ...Key) {
+	c.forget(func(k Key) bool { return slices.Contains(keys, k) })
+}
+
+func (c *Cache) forget(match func(Key) bool) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f := range c.flights {
+		if match(f.key) {
+			f.outdated = true
+			f.unregister()
+		}
+	}
+	return c.store.purge(match)
+}
+
+// Stats are counts since the cache was made, and what it holds now.
+type Stats struct {
+	Requests map[Result]uint64
+	Evicted  uint64
+	Purged   uint64
+
+	Entries int
+	Bytes   int64 // of memory for bodies, see Config.MaxBytes
+}
+
+func (c *Cache) count(r Result) { c.requests[slices.Index(results[:], r)].Add(1) }
+
+// Stats returns the counts.
+func (c *Cache) Stats() Stats {
+	s := Stats{Requests: make(map[Result]uint64), Purged: c.purged.Load()}
+	for i, r := range results {
+		s.Requests[r] = c.requests[i].Load()
+	}
+	c.store.mu.RLock()
+	defer c.store.mu.RUnlock()
+	s.Evicted, s.Entries, s.Bytes = c.store.evicted, len(c.store.objects), c.store.used
+	return s
+}
+
+// Room is how many answers fit in at most.
+func (c *Cache) Room() int { return c.cfg.MaxEntries }

@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net/http"
 	"time"
 )
 
@@ -11,245 +13,400 @@ type flight struct {
 	c          *Cache
 	key        Key
 	fetch      Fetch
-	ctx        context.Context
-	cancel     context.CancelCauseFunc
 	background bool                                    // goes on though nobody waits
 	scheduled  bool                                    // asks even where the stored answer is fresh
 	serve      func(fresh time.Duration) time.Duration // of Refresh; may be nil
-	done       chan struct{}                           // closed when all is over; nil: nobody wants to know
-	told       Refreshed                               // once it is
-	err        error
-	old        *object // what was stored, in use until the new one is whole; nil if there was none
-	generation uint64  // of purges, when it began
 
-	// Guarded by Cache.mu.
-	settled  bool
-	first    *waiter // who started it; nil if nobody waits for it
-	outdated bool    // what it asks for was changed meanwhile
-	waiters  map[*waiter]struct{}
-	object   *object // that is arriving
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	body   *body   // of what arrives; those who wait are its readers
+	first  *reader // who started it, and was charged for it; nil if nobody was
+	over   chan struct{}
+	told   Refreshed // once it is over
+	failed error     // the same
+
+	// What those who wait get, once ready is closed. Cache.mu guards it, and outdated.
+	ready    chan struct{}
+	result   Result
+	object   *object
+	err      error
+	outdated bool // what it asks for was purged or changed meanwhile
 }
 
-// waiter is one who waits for a flight's answer to begin.
-type waiter struct {
-	ready  chan struct{} // closed when the rest is there
-	reader *reader       // in the arriving body, if it is one
-	answer Answer
-	err    error
-	alone  bool // the answer was another's
-}
-
-func newWaiter() *waiter { return &waiter{ready: make(chan struct{})} }
-
-// join waits for a flight under way or starts one.
-func (c *Cache) join(ctx context.Context, key Key, by asker) (Answer, error) {
-	f, w, joined, err := c.board(key, by)
-	if err != nil {
-		return Answer{}, err
-	}
-	a, err := f.wait(ctx, w)
-	if err == nil && w.alone {
-		if f, w, err = c.solo(key, by); err == nil {
-			a, err = f.wait(ctx, w)
-		}
-	}
-	if err != nil {
-		return Answer{}, err
-	}
-	if joined && a.Result == Miss {
-		a.Result = Coalesced
-		c.stats.coalesced.Add(1)
-	}
-	return a, nil
-}
-
-// board takes a place in the key's flight.
-func (c *Cache) board(key Key, by asker) (f *flight, w *waiter, joined bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f, joined = c.flights[key]; joined {
-		w := newWaiter()
-		f.admit(w)
-		return f, w, true, nil
-	}
-	if until, ok := c.passing.Get(key); ok && time.Now().Before(until) {
-		f, w, err = c.start(key, by, false)
-		return f, w, false, err
-	}
-	if f, w, err = c.start(key, by, false); err == nil {
-		c.flights[f.key] = f
-	}
-	return f, w, false, err
-}
-
-// solo starts a flight that nobody else can join.
-func (c *Cache) solo(key Key, by asker) (*flight, *waiter, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.start(key, by, false)
-}
-
-// refresh asks for a stale answer anew, which serves meanwhile.
-func (c *Cache) refresh(o *object, by asker, now time.Time) {
-	if now.UnixNano() < o.nextTry.Load() {
-		return
-	}
-	o.nextTry.Store(now.Add(retryTime).UnixNano())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.flights[o.key]; ok {
-		return
-	}
-	if f, _, err := c.start(o.key, by, true); err == nil {
-		c.flights[f.key] = f
-	} else {
-		o.nextTry.Store(0) // another may
-	}
-}
-
-func (c *Cache) start(key Key, by asker, background bool) (*flight, *waiter, error) {
-	if err := by.admitted(); err != nil {
-		return nil, nil, err
-	}
-	w := newWaiter()
-	f, err := c.startWith(key, by.fetch, func(f *flight) {
-		if f.background = background; !background {
-			f.first = w
-			f.admit(w)
-		}
-	})
-	return f, w, err
-}
-
-// startWith starts a flight that prepare has seen first. Cache.mu is held.
-func (c *Cache) startWith(key Key, fetch Fetch, prepare func(*flight)) (*flight, error) {
+// start begins a flight. Cache.mu is held.
+func (c *Cache) start(f *flight) error {
 	if c.closed {
-		return nil, ErrClosed
+		return ErrClosed
 	}
-	f := &flight{c: c, key: key.clone(), fetch: fetch, generation: c.generation, waiters: make(map[*waiter]struct{})}
-	prepare(f)
+	f.c, f.key = c, f.key.clone()
+	f.ready, f.over = make(chan struct{}), make(chan struct{})
+	f.body = newBody(c.store, c.store.of(f.key.tool()))
 	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
+	if f.first != nil {
+		f.body.join(f.first)
+	}
+	c.flights[f] = struct{}{}
 	c.running.Go(f.run)
-	return f, nil
+	return nil
 }
 
-// admit adds a waiter. Cache.mu is held.
-func (f *flight) admit(w *waiter) {
-	if f.object != nil {
-		w.reader = new(reader)
-		f.object.body.join(w.reader)
+// run fetches, or finds that it needn't.
+func (f *flight) run() {
+	defer close(f.over)
+	defer func() {
+		f.cancel(nil)
+		f.body.release()
+		f.c.mu.Lock()
+		defer f.c.mu.Unlock()
+		f.unregister()
+		delete(f.c.flights, f)
+	}()
+	old, ok := f.c.store.get(f.key)
+	if ok {
+		defer old.body.release()
+		if !f.scheduled && old.state(time.Now()) <= held {
+			f.end(Hit, old, nil)
+			return
+		}
 	}
-	if f.settled {
-		w.answer = f.arriving(w)
-		close(w.ready)
+	f.ask(old)
+}
+
+// ask fetches, with the validators of what is stored, if anything.
+func (f *flight) ask(old *object) {
+	var v *Validators
+	if old != nil {
+		own := validators(old.header)
+		if own.URL = old.url; own.ETag != "" || own.LastModified != "" {
+			v = &own
+		}
+	}
+	requested := time.Now()
+	res, err := f.fetch(f.ctx, v)
+	if err == nil && v != nil && res.Status == http.StatusNotModified && !v.confirms(res.Header) {
+		res.Body.Close() // it is about something else
+		v, requested = nil, time.Now()
+		res, err = f.fetch(f.ctx, nil)
+	}
+	if f.failed = err; err != nil {
+		f.instead(old, err)
 		return
 	}
-	f.waiters[w] = struct{}{}
-}
-
-func (f *flight) arriving(w *waiter) Answer {
-	return Answer{Result: Miss, object: f.object, reader: w.reader, flight: f}
-}
-
-// wait returns the waiter's answer, unless his context ends first.
-func (f *flight) wait(ctx context.Context, w *waiter) (Answer, error) {
-	select {
-	case <-w.ready:
-		if w.err != nil || w.alone {
-			return Answer{}, w.err
-		}
-		a := w.answer
-		a.ctx = ctx
-		if a.direct != nil { // his alone, so it ends with him
-			a.detach = context.AfterFunc(ctx, func() { f.cancel(context.Cause(ctx)) })
-		}
-		return a, nil
-	case <-ctx.Done():
-		f.abandon(w)
-		return Answer{}, context.Cause(ctx)
+	f.told.Status = res.Status
+	switch {
+	case f.isFailure(res.Status) && old != nil && old.mayReplaceError(time.Now()):
+		res.Body.Close()
+		f.instead(old, nil)
+	case res.Status == http.StatusNotModified && v != nil:
+		res.Body.Close()
+		f.confirmed(old, res, requested)
+	default:
+		f.answered(old, res, requested)
 	}
 }
 
-// abandon takes a waiter out. The fetch ends with the last, unless its answer is
-// already known to be one that is stored.
-func (f *flight) abandon(w *waiter) {
-	if direct := f.abandonLocked(w); direct != nil {
-		direct.Close()
+// isFailure tells the errors in place of which a stale answer may be served (RFC
+// 5861 section 4). What is asked for on a schedule waits where the tool says that it
+// is asked too often.
+func (f *flight) isFailure(status int) bool {
+	return f.scheduled && status == http.StatusTooManyRequests || status == 500 || status >= 502 && status <= 504
+}
+
+// instead serves a stale answer where it may, or the error.
+func (f *flight) instead(old *object, err error) {
+	final := (*FinalError)(nil)
+	now := time.Now()
+	switch {
+	case old == nil, context.Cause(f.ctx) == errNobody: // it was ended, which says nothing of what is stored
+	case errors.As(err, &final) && old.state(now) != fresh:
+		f.c.store.remove(old)
+	default:
+		old.nextTry.Store(now.Add(retryTime).UnixNano())
+		if old.mayReplaceError(now) {
+			f.end(Stale, old, nil)
+			return
+		}
+	}
+	f.end("", nil, err)
+}
+
+// confirmed takes a 304: the stored answer under a new header (RFC 9111 section
+// 4.3.4).
+func (f *flight) confirmed(old *object, res *Response, requested time.Time) {
+	o := &object{
+		key: old.key, status: old.status, contentType: old.contentType, url: res.URL, header: merged(old.header, res.Header), received: time.Now(),
+		body: old.body, lengthSaid: old.lengthSaid, size: old.size, etag: old.etag,
+	}
+	f.assess(o, res, requested)
+	o.present()
+	if o.policy.reuse == storable {
+		f.keep(o)
+	} else {
+		f.c.store.remove(old)
+	}
+	if o.policy.validate || o.policy.reuse == forbidden {
+		f.apart()
+	}
+	f.end(Revalidated, o, nil)
+}
+
+// merged is a stored header with the fields of a 304 in place of its own. When a
+// response was made stands in the newer one alone.
+func merged(stored, newer http.Header) http.Header {
+	h := stored.Clone()
+	h.Del("Age")
+	h.Del("Date")
+	for name, values := range keep(newer) {
+		h[name] = values
+	}
+	return h
+}
+
+// assess finds what may be done with a response and the redirects on its way.
+func (f *flight) assess(o *object, res *Response, requested time.Time) {
+	x := exchange{o.status, o.header, requested, o.received, max(0, f.c.cfg.Heuristic)}
+	if f.key.Query != "" {
+		x.heuristic = 0 // a search or the like
+	}
+	o.policy = assess(x)
+	for _, hop := range res.Hops {
+		x.status, x.header = hop.Status, hop.Header
+		o.policy = o.policy.through(assess(x))
+	}
+	if f.serve != nil && !o.policy.neverStale && !o.policy.validate {
+		o.heldFor = max(0, f.serve(o.fresh(time.Now())))
 	}
 }
 
-func (f *flight) abandonLocked(w *waiter) (direct io.Closer) {
+// answered takes a whole response: it passes it on and maybe stores it.
+func (f *flight) answered(old *object, res *Response, requested time.Time) {
+	o := &object{
+		key: f.key, status: res.Status, contentType: res.ContentType, url: res.URL, header: keep(res.Header).Clone(),
+		received: time.Now(), lengthSaid: res.Length, control: res.Control, body: f.body,
+	}
+	f.assess(o, res, requested)
+	if o.policy.reuse == storable && (res.Unframed || res.Length > f.c.cfg.MaxObject) {
+		o.policy.reuse = shareable
+	}
+	if old != nil && o.policy.reuse != storable {
+		f.c.store.remove(old)
+		old = nil
+	}
+	if o.policy.reuse == forbidden {
+		f.pass()
+	}
+	if o.policy.validate || o.policy.reuse == forbidden {
+		f.apart()
+	}
+	if o.policy.reuse == storable {
+		o.present()
+		f.fill(o, old, res, f.body.keep(o.cost()))
+		return
+	}
+	f.end(Pass, o, nil)
+	f.fill(o, nil, res, false)
+}
+
+// pass has equal requests not wait for each other for a while: their answers are each reader's own, or aren't
+// kept.
+func (f *flight) pass() {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	select {
-	case <-w.ready:
-		return w.answer.close()
+	f.unregister()
+	f.c.passing.Add(f.key, time.Now().Add(passTime))
+}
+
+// apart leaves an answer that can't be shared to one who waits, who is the one that it was
+// fetched for unless he left. The others ask for themselves.
+func (f *flight) apart() {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	f.unregister()
+	for _, r := range f.body.sendAway(f.body.one(f.first)) {
+		close(r.alone)
+		f.body.release()
+	}
+}
+
+// fill reads the response's body. Where it ends too soon and nothing of it was shown yet, an error will do, or what
+// there was before.
+func (f *flight) fill(o, old *object, res *Response, kept bool) {
+	err := f.read(o, res, kept)
+	res.Body.Close()
+	if err != io.EOF && err != errNobody {
+		f.failed = err
+	}
+	f.body.finish(err, o.complete)
+	if f.body.whole.Load() {
+		f.keep(o)
+	}
+	switch {
+	case err == io.EOF:
+		f.end(Miss, o, nil)
+	case old != nil && old.mayReplaceError(time.Now()):
+		old.nextTry.Store(time.Now().Add(retryTime).UnixNano())
+		f.end(Stale, old, nil)
 	default:
+		f.end("", nil, err)
 	}
-	delete(f.waiters, w)
-	needless := f.object == nil && len(f.waiters) == 0 && !f.background
-	if w.reader != nil {
-		needless = f.object.body.leave(w.reader)
-		f.object.body.release()
+}
+
+// read fills the body until its end, and lets the readers begin when it is clear
+// that they'll have to wait for it. It returns io.EOF if all has come.
+func (f *flight) read(o *object, res *Response, kept bool) error {
+	size, most := int64(0), f.c.cfg.MaxObject
+	if o.policy.reuse == storable && !kept {
+		f.tooMuch(o)
 	}
-	if needless {
-		f.cancel(errNobody)
-		f.unregister()
+	if kept && res.Length > f.c.cfg.Hold {
+		f.begin(o)
 	}
-	return nil
+	for {
+		left := int64(-1)
+		if res.Length >= 0 {
+			left = max(0, res.Length-size)
+		}
+		var room []byte
+		if kept {
+			if room = f.body.grow(left, most); room == nil {
+				f.tooMuch(o)
+				kept = false
+			}
+		}
+		if !kept {
+			var err error
+			if room, err = f.body.slide(f.ctx, left); err != nil {
+				return err
+			}
+		}
+		n, err := res.Body.Read(room)
+		f.body.put(n)
+		size += int64(n)
+		switch {
+		case err == io.EOF && res.Length >= 0 && size != res.Length, res.Length >= 0 && size > res.Length:
+			return io.ErrUnexpectedEOF
+		case err == io.EOF && kept && size > most:
+			f.tooMuch(o)
+			return err
+		case err != nil:
+			return err
+		case kept && size > f.c.cfg.Hold:
+			f.begin(o)
+		}
+	}
+}
+
+// tooMuch makes an answer one that isn't stored: those who wait get it, later ones
+// ask for themselves.
+func (f *flight) tooMuch(o *object) {
+	f.pass()
+	f.body.stop()
+	f.begin(o)
+}
+
+// keep stores an answer, unless it was purged meanwhile.
+func (f *flight) keep(o *object) {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	if f.outdated || f.c.closed {
+		return
+	}
+	f.c.passing.Remove(f.key)
+	f.c.store.put(o)
+	f.told.Kept, f.told.Fresh = true, o.fresh(time.Now())
 }
 
 // unregister lets later requests start anew. Cache.mu is held.
 func (f *flight) unregister() {
-	if f.c.flights[f.key] == f {
-		delete(f.c.flights, f.key)
+	if f.c.joinable[f.key] == f {
+		delete(f.c.joinable, f.key)
 	}
 }
 
-// settle ends the wait. give is called for each waiter.
-func (f *flight) settle(give func(*waiter)) {
+// begin gives what arrives to those who wait, and who comes while it does.
+func (f *flight) begin(o *object) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	f.settleLocked(give)
+	f.settle(Miss, o, nil)
 }
 
-func (f *flight) settleLocked(give func(*waiter)) {
-	if f.settled {
+// end gives an answer or an error to those who wait, if they have none yet, and to nobody later.
+func (f *flight) end(r Result, o *object, err error) {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	f.unregister()
+	f.settle(r, o, err)
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// settle is the end of the wait. Cache.mu is held.
+func (f *flight) settle(r Result, o *object, err error) {
+	if isClosed(f.ready) {
 		return
 	}
-	f.settled = true
-	settle := func(w *waiter) {
-		give(w)
-		close(w.ready)
-	}
-	// An answer that is for one alone is for whom it was fetched: he was charged for it.
-	_, waits := f.waiters[f.first]
-	if waits {
-		settle(f.first)
-	}
-	for w := range f.waiters {
-		if w != f.first {
-			settle(w)
+	f.result, f.object, f.err = r, o, err
+	if err != nil || o.body != f.body { // nothing of what arrives is for them
+		for range f.body.sendAway(nil) {
+			if err == nil {
+				o.body.acquire()
+			}
+			f.body.release()
 		}
 	}
+	close(f.ready)
 }
 
-// deliver gives a whole answer to all who wait, and lets go of it.
-func (f *flight) deliver(o *object, r Result) {
-	f.c.mu.Lock()
-	defer f.c.mu.Unlock()
-	f.unregister()
-	f.settleLocked(func(w *waiter) {
-		o.acquire()
-		w.answer = Answer{Result: r, object: o}
-		f.c.stats.count(r)
-	})
-	o.body.release()
+var errAlone = errors.New("the answer was another's")
+
+// wait returns a reader's answer, unless his context ends first.
+func (f *flight) wait(ctx context.Context, r *reader) (Answer, error) {
+	select {
+	case <-f.ready:
+		return f.answer(ctx, r)
+	case <-r.alone:
+		return Answer{}, errAlone
+	case <-ctx.Done():
+		f.abandon(r)
+		return Answer{}, context.Cause(ctx)
+	}
 }
 
-func (f *flight) fail(err error) {
+func (f *flight) answer(ctx context.Context, r *reader) (Answer, error) {
+	switch {
+	case isClosed(r.alone):
+		return Answer{}, errAlone
+	case f.err != nil:
+		return Answer{}, f.err
+	case f.object.body != f.body:
+		return Answer{Result: f.result, ctx: ctx, object: f.object}, nil
+	}
+	return Answer{Result: f.result, ctx: ctx, object: f.object, reader: r, flight: f}, nil
+}
+
+// abandon takes one who waits out. The fetch ends with the last, unless its answer is
+// already known to be one that is stored.
+func (f *flight) abandon(r *reader) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	f.unregister()
-	f.settleLocked(func(w *waiter) { w.err = err })
+	switch {
+	case isClosed(r.alone):
+	case isClosed(f.ready):
+		if a, err := f.answer(context.Background(), r); err == nil {
+			a.Close()
+		}
+	default:
+		if f.body.leave(r) && !f.background {
+			f.cancel(errNobody)
+			f.unregister()
+		}
+		f.body.release()
+	}
 }

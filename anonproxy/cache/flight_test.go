@@ -170,7 +170,7 @@ func (w *slowWriter) text() string {
 }
 
 func serve(t *testing.T, c *Cache, fetch Fetch, w http.ResponseWriter) error {
-	a, err := c.Get(t.Context(), key("/x"), fetch)
+	a, err := c.Get(t.Context(), key("/x"), fetch, nil)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func TestOneReaderLeaves(t *testing.T) {
 				ctx, leave := context.WithCancel(t.Context())
 				left := make(chan error, 1)
 				go func() {
-					a, err := c.Get(ctx, key("/x"), tool.fetch)
+					a, err := c.Get(ctx, key("/x"), tool.fetch, nil)
 					if err == nil {
 						r := a.Reply("GET", nil, nil)
 						err = r.WriteTo(httptest.NewRecorder())

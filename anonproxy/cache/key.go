@@ -33,6 +33,8 @@ type Key struct {
 	AnyQuery bool
 }
 
+func (k Key) tool() string { return k.Scope.Value().Tool }
+
 // url is the path and query in one.
 func (k Key) url() string {
 	if k.Query == "" && !k.AnyQuery {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"container/list"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
@@ -27,21 +28,25 @@ type object struct {
 	body        *body
 	lengthSaid  int64 // by the tool, -1 if it didn't
 
+	shown   time.Duration // how long a browser may keep it
+	nextTry atomic.Int64  // not to be asked for anew before (Unix nanoseconds)
+
 	// Of whole bodies.
-	size     int64
-	sizeText string
-	etag     string
-	shown    time.Duration // how long a browser may keep it
-	nextTry  atomic.Int64  // not to be asked for anew before (Unix nanoseconds)
+	size int64
+	etag string
+
+	// Of the store.
+	asked atomic.Bool
+	place *list.Element
 }
 
 // complete fills in what is known once the body is whole.
 func (o *object) complete() {
-	o.size = o.body.size
-	o.sizeText = strconv.FormatInt(o.size, 10)
+	o.size = int64(len(o.body.bytes))
 	if o.status == http.StatusOK {
 		// The type is in the hash, as a strong validator stands for that too.
-		sum := sha256.Sum256(append(append([]byte(o.contentType), 0), o.body.hash.Sum(nil)...))
+		content := sha256.Sum256(o.body.bytes)
+		sum := sha256.Sum256(append(append([]byte(o.contentType), 0), content[:]...))
 		o.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
 	}
 }
@@ -66,6 +71,9 @@ func (o *object) present() {
 func (o *object) age(now time.Time) time.Duration {
 	return o.policy.initialAge + max(0, now.Sub(o.received))
 }
+
+// fresh is how much longer an answer is fresh.
+func (o *object) fresh(now time.Time) time.Duration { return max(0, o.policy.lifetime-o.age(now)) }
 
 // browserAge is the Age for browsers. To them the edge is the origin, and the
 // lifetime that it shows is the last part of the real one: so the browser keeps
@@ -104,7 +112,7 @@ func (o *object) state(now time.Time) state {
 	return expired
 }
 
-// mayReplaceError tells whether it may be served where the tool fails.
+// mayReplaceError reports whether it may be served where the tool fails.
 func (o *object) mayReplaceError(now time.Time) bool {
 	return !o.policy.validate && o.age(now)-o.policy.lifetime < max(o.policy.staleIfError, o.heldFor)
 }

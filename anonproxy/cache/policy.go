@@ -96,7 +96,7 @@ func assess(x exchange) policy {
 }
 
 // lifetimes puts how long the response is fresh, for us and for browsers, and
-// tells whether the tool said so.
+// reports whether the tool said so.
 func (x exchange) lifetimes(c control, p *policy) (explicit bool) {
 	switch {
 	case c.maxAge.given:

@@ -38,7 +38,7 @@ func TestRefreshAsksInAnyCase(t *testing.T) {
 		if o.asked[0] != "" || o.asked[2] != `"1"` {
 			t.Errorf("validators %q", o.asked)
 		}
-		if s := c.Stats(); s.Misses != 0 || s.Hits != 3 {
+		if s := c.Stats(); s.Requests[Miss] != 0 || s.Requests[Hit] != 3 {
 			t.Errorf("refreshes count as readers': %+v", s)
 		}
 	})

@@ -125,7 +125,7 @@ func askAs(t testing.TB, c *Cache, method string, k Key, fetch Fetch, header ...
 	if err != nil {
 		return got{status: 416, err: err}
 	}
-	a, err := c.Get(context.Background(), k, fetch)
+	a, err := c.Get(context.Background(), k, fetch, nil)
 	if err != nil {
 		return got{err: err}
 	}

@@ -69,7 +69,7 @@ func TestSlowReadersOfOneTool(t *testing.T) {
 		}
 		var answers []Answer
 		for i := range 40 {
-			a, err := c.Get(t.Context(), toolKey("hog", fmt.Sprint("/", i)), sized(10_000).fetch)
+			a, err := c.Get(t.Context(), toolKey("hog", fmt.Sprint("/", i)), sized(10_000).fetch, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +86,7 @@ func TestSlowReadersOfOneTool(t *testing.T) {
 		}
 		synctest.Wait()
 		c.Purge("", "")
-		if s := c.Stats(); s.Bytes != 0 || c.pool.of("hog").used.Load() != 0 || c.pool.of("small").used.Load() != 0 {
+		if s := c.Stats(); s.Bytes != 0 || c.store.of("hog").used != 0 || c.store.of("small").used != 0 {
 			t.Errorf("%+v", s)
 		}
 	})

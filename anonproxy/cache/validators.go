@@ -60,7 +60,7 @@ func isETag(s string) bool {
 	return true
 }
 
-// confirms tells whether a 304 is about the response it was asked about (RFC 9111
+// confirms reports whether a 304 is about the response it was asked about (RFC 9111
 // section 4.3.4): it may not name another one.
 func (v Validators) confirms(h http.Header) bool {
 	got := validators(h)
