@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
-
 )
 
 // Act is what a person confirms.

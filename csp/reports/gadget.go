@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/wikiveil/wikiveil/internal/text"
 )
 
 const (
@@ -27,11 +29,11 @@ func source(file string, page location) (gadget, pagePath string) {
 		if !own {
 			name = u.origin + " " + name
 		}
-		return cut(name), ""
+		return text.Cut(name, maxText), ""
 	}
 	switch {
 	case !own:
-		return cut(u.origin + cleanPath(u.path)), ""
+		return text.Cut(u.origin+cleanPath(u.path), maxText), ""
 	case u.path == page.path:
 		return "", cleanPath(page.path)
 	}

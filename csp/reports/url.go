@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/wikiveil/wikiveil/internal/text"
 )
 
 // maxText is how many bytes a path or a gadget's name may have; MediaWiki's titles
@@ -82,22 +84,11 @@ func cleanPath(path string) string {
 	if !printable(path) {
 		path = (&url.URL{Path: path}).EscapedPath()
 	}
-	return cut(path)
+	return text.Cut(path, maxText)
 }
 
 func printable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
-}
-
-func cut(text string) string {
-	if len(text) <= maxText {
-		return text
-	}
-	end := maxText
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end]
 }
 
 // redact replaces addresses, which titles such as Special:Contributions/192.0.2.1

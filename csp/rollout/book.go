@@ -8,13 +8,11 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -141,7 +139,7 @@ func (s *Site) set(override *Share, share Share, by string) {
 // change changes a site under the storage's lock, so that of several nodes at once each
 // sees what the one before it stored.
 func (b *Book) change(ctx context.Context, site, by string, change func(*Site)) (err error) {
-	if !printable(site) || !printable(by) {
+	if site == "" || by == "" || !text.Printable(site, MaxText) || !text.Printable(by, MaxText) {
 		return ErrText
 	}
 	b.mu.Lock()
@@ -181,10 +179,6 @@ func (b *Book) change(ctx context.Context, site, by string, change func(*Site)) 
 	}
 	b.current.Store(&snapshot{sites, true, sha256.Sum256(data)})
 	return nil
-}
-
-func printable(text string) bool {
-	return text != "" && len(text) <= MaxText && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // read loads the book. The caller holds b.mu.

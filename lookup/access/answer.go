@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/wikiveil/wikiveil/internal/text"
 )
 
 // errAnswer is the error for anything but an answer to the question who the user is.
@@ -53,7 +53,7 @@ func parseAnswer(data []byte) (a account, ok bool, err error) {
 			return account{}, false, errAnswer
 		}
 	}
-	if a.id < 0 || !printable(a.name) || a.rights == nil {
+	if a.id < 0 || a.name == "" || !text.Printable(a.name, 255) || a.rights == nil {
 		return account{}, false, errAnswer
 	}
 	// Accounts made for one visit have no name that could answer for what they do.
@@ -79,10 +79,6 @@ func sitewideBlock(info map[string]json.RawMessage) bool {
 		}
 	}
 	return false
-}
-
-func printable(name string) bool {
-	return name != "" && len(name) <= 255 && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // user maps an account to a user with rights.

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/text"
 )
 
 func TestRightsOfARealWikisUsers(t *testing.T) {
@@ -491,7 +493,7 @@ func FuzzParseAnswer(f *testing.F) {
 	f.Add([]byte(`{"query":{"userinfo":{"id":1e3,"name":"\u0000","rights":[null]}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, ok, err := parseAnswer(data)
-		if ok && (err != nil || a.id <= 0 || !printable(a.name) || a.rights == nil) {
+		if ok && (err != nil || a.id <= 0 || a.name == "" || !text.Printable(a.name, 255) || a.rights == nil) {
 			t.Errorf("%q gives %+v, %v", data, a, err)
 		}
 		if err != nil && len(err.Error()) > 120 {

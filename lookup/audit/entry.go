@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -107,9 +106,9 @@ func (e Entry) Validate() error {
 	switch {
 	case !e.Action.Valid():
 		return ErrAction
-	case e.Performer == "" || !printable(e.Performer, MaxPerformer) || !printable(e.Name, MaxPerformer):
+	case e.Performer == "" || !text.Printable(e.Performer, MaxPerformer) || !text.Printable(e.Name, MaxPerformer):
 		return ErrPerformer
-	case !printable(e.Reason, MaxReason):
+	case !text.Printable(e.Reason, MaxReason):
 		return ErrReason
 	case e.Action.anchored() && strings.TrimSpace(e.Reason) == "":
 		return ErrNoReason
@@ -123,10 +122,6 @@ func (e Entry) Validate() error {
 		}
 	}
 	return nil
-}
-
-func printable(text string, most int) bool {
-	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // maskSet returns masks sorted, each once.

@@ -4,7 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
-	"unicode/utf8"
+
+	"github.com/wikiveil/wikiveil/internal/text"
 )
 
 // A note's encoding, version 1 (the version stands in the value, see vault.go).
@@ -53,9 +54,9 @@ func (n note) encode() []byte {
 }
 
 func (o *observation) append(b []byte) []byte {
-	b = appendString(b, cut(o.site))
+	b = appendString(b, text.Cut(o.site, maxString))
 	b = binary.AppendUvarint(b, uint64(o.asn))
-	b = appendString(b, cut(o.org))
+	b = appendString(b, text.Cut(o.org, maxString))
 	for _, id := range []uint32{o.country, o.region, o.city} {
 		b = binary.AppendUvarint(b, uint64(id))
 	}
@@ -70,7 +71,7 @@ func (o *observation) append(b []byte) []byte {
 	named := o.named[:min(len(o.named), maxNetworks)]
 	b = append(b, byte(len(named)))
 	for _, n := range named {
-		b = appendString(b, cut(n.Name))
+		b = appendString(b, text.Cut(n.Name, maxString))
 		if b = append(b, flag(n.Mask.IsValid())); n.Mask.IsValid() {
 			b = appendMask(b, n.Mask)
 		}
@@ -96,18 +97,6 @@ func flag(set bool) byte {
 		return 1
 	}
 	return 0
-}
-
-// cut shortens a string to what is stored, at a whole character.
-func cut(s string) string {
-	if len(s) <= maxString {
-		return s
-	}
-	end := maxString
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
 }
 
 // decoder reads a note; after the first fault it reads zeros.

@@ -6,9 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -85,14 +84,10 @@ func (b Block) validate() error {
 	switch {
 	case !isMask(b.Mask):
 		return ErrNotMask
-	case !printable(b.Reason, MaxReason):
+	case !text.Printable(b.Reason, MaxReason):
 		return ErrReason
-	case b.By == "" || !printable(b.By, MaxBy):
+	case b.By == "" || !text.Printable(b.By, MaxBy):
 		return ErrBy
 	}
 	return nil
-}
-
-func printable(text string, most int) bool {
-	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
