@@ -93,9 +93,9 @@ func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err erro
 			err = d.ArgErr()
 		}
 	case "client_limit":
-		h.ClientLimit, err = oneRate(d)
+		err = parseArg(d, h.ClientLimit.UnmarshalText)
 	case "limit":
-		h.Limit, err = oneRate(d)
+		err = parseArg(d, h.Limit.UnmarshalText)
 	case "concurrent":
 		h.Concurrent, err = oneCount(d)
 	case "withdraw":

@@ -102,6 +102,7 @@ func (p *pinner) pin(ctx context.Context, addresses []string) error {
 		}
 		queue = append(queue, leads...)
 	}
+	slices.Sort(p.kinds)
 	p.tool.Kinds, p.tool.Executable = p.kinds, slices.Contains(p.kinds, noticeboard.Script)
 	return p.tool.Validate()
 }
@@ -167,36 +168,11 @@ func (p *pinner) printCaddyfile(to io.Writer) error {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "tool %s %s {\n", tool.Name, tool.Origin)
-	if len(tool.Hosts) > 0 {
-		fmt.Fprintf(&b, "\thosts %s\n", strings.Join(tool.Hosts, " "))
-	}
-	b.WriteString("\tkinds")
-	for _, kind := range tool.Kinds {
-		b.WriteString(" " + string(kind))
-	}
-	b.WriteString("\n")
-	if tool.Executable {
-		b.WriteString("\texecutable\n")
-	}
-	for _, file := range tool.Mirror {
-		fmt.Fprintf(&b, "\tmirror %s %s\n", caddyfileToken(file.Path), file.Integrity)
-	}
-	if tool.AllowLoopback {
-		b.WriteString("\tallow_loopback\n")
-	}
-	b.WriteString("}\n\n# On the wiki, where browsers ask again each hour, and where they keep this very file for good:\n")
+	_ = p.tool.WriteCaddyfile(&b) // a builder takes all
+	b.WriteString("\n# On the wiki, where browsers ask again each hour, and where they keep this very file for good:\n")
 	for _, address := range tool.MirrorAddresses(anonproxy.DefaultPrefix) {
 		fmt.Fprintf(&b, "# %s\n#   %s\n", address.Address, address.Versioned)
 	}
 	_, err = io.WriteString(to, b.String())
 	return err
-}
-
-// caddyfileToken quotes what would not be one token.
-func caddyfileToken(s string) string {
-	if strings.ContainsAny(s, " \"{}") {
-		return "`" + s + "`"
-	}
-	return s
 }

@@ -1,8 +1,12 @@
 package caddymodule
 
 import (
+	"encoding"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -56,6 +60,7 @@ func parseTool(d *caddyfile.Dispenser) (*noticeboard.Tool, error) {
 		return nil, d.ArgErr()
 	}
 	places := make(map[string]*caddyfile.Dispenser)
+	options := tool.Options()
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
 		if _, twice := places[option]; twice && option != "mirror" {
@@ -63,7 +68,11 @@ func parseTool(d *caddyfile.Dispenser) (*noticeboard.Tool, error) {
 		}
 		place := *d
 		places[option] = &place
-		if err := parseToolOption(d, tool, option); err != nil {
+		i := slices.IndexFunc(options, func(o noticeboard.Option) bool { return o.Name == option })
+		if i < 0 {
+			return nil, unknownToolOption(d, options)
+		}
+		if err := parseToolOption(d, options[i].Value); err != nil {
 			return nil, err
 		}
 	}
@@ -80,122 +89,65 @@ func parseTool(d *caddyfile.Dispenser) (*noticeboard.Tool, error) {
 	return tool, nil
 }
 
-func parseToolOption(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string) (err error) {
-	texts := map[string]*string{
-		"title": &tool.Title, "url": &tool.URL, "author": &tool.Author, "purpose": &tool.Purpose, "sends": &tool.Sends,
-		"retention": &tool.Retention, "source": &tool.Source, "privacy": &tool.Privacy, "contact": &tool.Contact, "refresh_file": &tool.RefreshFile,
-		"reviewer": &tool.Reviewer, "access": (*string)(&tool.Access), "personal": (*string)(&tool.Personal), "names": (*string)(&tool.Names),
+func unknownToolOption(d *caddyfile.Dispenser, options []noticeboard.Option) error {
+	var known []string
+	for _, o := range options {
+		known = append(known, o.Name)
 	}
-	flags := map[string]*bool{"executable": &tool.Executable, "disabled": &tool.Disabled, "allow_loopback": &tool.AllowLoopback, "pseudonym": &tool.Pseudonym}
-	dates := map[string]*noticeboard.Date{"reviewed": &tool.Reviewed, "expires": &tool.Expires}
-	lists := map[string]*[]string{"hosts": &tool.Hosts, "integrity": &tool.Integrity, "methods": &tool.Methods, "refresh": &tool.Refresh}
-	if text, ok := texts[option]; ok {
-		*text, err = oneArg(d)
-	} else if flag, ok := flags[option]; ok {
-		*flag = true
-		if d.NextArg() {
+	return d.Errf("unknown tool option %q (known: %s)", d.Val(), strings.Join(known, ", "))
+}
+
+// parseToolOption parses the arguments of the option at hand into its place.
+func parseToolOption(d *caddyfile.Dispenser, place any) (err error) {
+	switch v := place.(type) {
+	case *string:
+		*v, err = oneArg(d)
+	case *bool:
+		if *v = true; d.NextArg() {
 			err = d.ArgErr()
 		}
-	} else if date, ok := dates[option]; ok {
-		*date, err = oneDate(d)
-	} else if list, ok := lists[option]; ok {
-		*list, err = someArgs(d)
-	} else {
-		err = parseToolUse(d, tool, option)
-	}
-	return err
-}
-
-// parseToolUse parses kinds and numbers.
-func parseToolUse(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string) (err error) {
-	switch option {
-	case "kinds":
-		var kinds []string
-		kinds, err = someArgs(d)
-		for _, kind := range kinds {
-			tool.Kinds = append(tool.Kinds, noticeboard.Kind(kind))
-		}
-	case "revision":
-		var text string
-		if text, err = oneArg(d); err != nil {
-			return err
-		}
-		if tool.Revision, err = strconv.ParseUint(text, 10, 64); err != nil {
-			err = d.Errf("parsing revision: %q is not a whole number", text)
-		}
-	case "max_size":
-		tool.MaxSize, err = oneSize(d)
-	default:
-		err = parseToolServing(d, tool, option)
-	}
-	return err
-}
-
-// parseToolServing parses how the proxy serves the tool.
-func parseToolServing(d *caddyfile.Dispenser, tool *noticeboard.Tool, option string) (err error) {
-	spans := map[string]*noticeboard.Duration{
-		"timeout": &tool.Timeout, "refresh_every": &tool.RefreshEvery,
-	}
-	rates := map[string]*noticeboard.Rate{"client_limit": &tool.ClientLimit, "limit": &tool.Limit}
-	if span, ok := spans[option]; ok {
+	case *[]string:
+		*v, err = someArgs(d)
+	case *[]noticeboard.Kind:
+		err = someWords(d, v)
+	case *[]noticeboard.Stream:
+		err = someWords(d, v)
+	case *int64:
+		*v, err = oneSize(d)
+	case *noticeboard.Duration:
 		var given caddy.Duration
 		given, err = oneDuration(d)
-		*span = noticeboard.Duration(given)
-		return err
-	}
-	if rate, ok := rates[option]; ok {
-		*rate, err = oneRate(d)
-		return err
-	}
-	switch option {
-	case "streams":
-		var streams []string
-		streams, err = someArgs(d)
-		for _, stream := range streams {
-			tool.Streams = append(tool.Streams, noticeboard.Stream(stream))
-		}
-	case "max_request_size":
-		tool.MaxRequestSize, err = oneSize(d)
-	case "mirror":
+		*v = noticeboard.Duration(given)
+	case *[]noticeboard.MirrorFile:
 		var file noticeboard.MirrorFile
 		if !d.AllArgs(&file.Path, &file.Integrity) {
 			return d.ArgErr()
 		}
-		tool.Mirror = append(tool.Mirror, file)
-	default:
-		err = d.Errf("unknown tool option %q (known: title, hosts, kinds, access, executable, integrity, methods, streams, url, author, purpose, "+
-			"sends, personal, retention, source, privacy, contact, reviewer, reviewed, expires, disabled, revision, max_size, max_request_size, timeout, "+
-			"client_limit, limit, pseudonym, names, refresh, refresh_file, refresh_every, mirror, allow_loopback)", option)
+		*v = append(*v, file)
+	case *uint64:
+		err = parseArg(d, func(text []byte) (err error) {
+			if *v, err = strconv.ParseUint(string(text), 10, 64); err != nil {
+				err = fmt.Errorf("%q is not a whole number", text)
+			}
+			return err
+		})
+	case encoding.TextUnmarshaler: // dates and rates
+		err = parseArg(d, v.UnmarshalText)
 	}
 	return err
 }
 
-// oneRate returns the argument of the option at hand, a rate.
-func oneRate(d *caddyfile.Dispenser) (noticeboard.Rate, error) {
+// parseArg parses the one argument of the option at hand.
+func parseArg(d *caddyfile.Dispenser, parse func(text []byte) error) error {
 	option := d.Val()
 	text, err := oneArg(d)
 	if err != nil {
-		return noticeboard.Rate{}, err
+		return err
 	}
-	rate, err := noticeboard.ParseRate(text)
-	if err != nil {
-		return noticeboard.Rate{}, d.Errf("parsing %s: %v", option, err)
+	if err := parse([]byte(text)); err != nil {
+		return d.Errf("parsing %s: %v", option, err)
 	}
-	return rate, nil
-}
-
-// oneDate returns the argument of the option at hand, a day or a time.
-func oneDate(d *caddyfile.Dispenser) (noticeboard.Date, error) {
-	option := d.Val()
-	text, err := oneArg(d)
-	if err != nil {
-		return noticeboard.Date{}, err
-	}
-	date, err := noticeboard.ParseDate(text)
-	if err != nil {
-		return noticeboard.Date{}, d.Errf("parsing %s: %q is %v", option, text, err)
-	}
-	return date, nil
+	return nil
 }
 
 // someArgs returns the arguments of the option at hand, at least one.
@@ -205,4 +157,13 @@ func someArgs(d *caddyfile.Dispenser) ([]string, error) {
 		return nil, d.ArgErr()
 	}
 	return args, nil
+}
+
+// someWords are someArgs of a type of their own.
+func someWords[T ~string](d *caddyfile.Dispenser, to *[]T) error {
+	args, err := someArgs(d)
+	for _, arg := range args {
+		*to = append(*to, T(arg))
+	}
+	return err
 }

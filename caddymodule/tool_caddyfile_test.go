@@ -120,6 +120,27 @@ func TestToolCaddyfile(t *testing.T) {
 	}
 }
 
+// What the noticeboard writes is read as the same declaration, but for the revision, which a live board counts.
+func TestToolWrittenIsRead(t *testing.T) {
+	for _, text := range []string{wholeTool, refreshedTool, mirrorTool} {
+		want, err := parsedTool(t, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Revision = 0
+		want.Purpose += " `a` \"so\" {it} is"
+		want.Sends += ` "so" \`
+		var written strings.Builder
+		if err := want.WriteCaddyfile(&written, "reviewer: who?"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := parsedTool(t, written.String())
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v; want %+v\n%s", got, err, want, written.String())
+		}
+	}
+}
+
 func TestToolBadOptions(t *testing.T) {
 	for name, tt := range map[string]struct{ options, reason string }{ // line 2 is the first option's
 		"access":               {"access open", `access "open" is unknown: use proxy, consent or both, at Testfile:2`},

@@ -2,7 +2,7 @@ package noticeboard
 
 import (
 	"encoding"
-	"errors"
+	"fmt"
 	"time"
 )
 
@@ -18,7 +18,7 @@ func ParseDate(s string) (Date, error) {
 	}
 	t = t.UTC().Truncate(time.Second)
 	if err != nil || t.Year() < 2000 || t.Year() > 9999 {
-		return Date{}, errors.New("not a day such as 2026-07-01, nor a time such as 2026-07-01T12:00:00Z")
+		return Date{}, fmt.Errorf("%q is not a day such as 2026-07-01, nor a time such as 2026-07-01T12:00:00Z", s)
 	}
 	return Date{t}, nil
 }

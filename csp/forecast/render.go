@@ -3,10 +3,7 @@ package forecast
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
-	"unicode"
 
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -85,83 +82,13 @@ var hints = map[string]string{
 }
 
 func (d *Draft) writeBlock(b *strings.Builder) {
-	t := d.Tool
-	fmt.Fprintf(b, "tool %s %s {\n", t.Name, t.Origin)
-	option := func(name string, values ...string) {
-		if len(values) > 0 && values[0] != "" {
-			fmt.Fprintf(b, "\t%s %s\n", name, strings.Join(values, " "))
-		}
-	}
-	text := func(name, value string) {
-		if value != "" {
-			option(name, quoted(value))
-		}
-	}
-	flag := func(name string, on bool) {
-		if on {
-			fmt.Fprintf(b, "\t%s\n", name)
-		}
-	}
-	text("title", t.Title)
-	option("hosts", t.Hosts...)
-	option("kinds", texts(t.Kinds)...)
-	option("access", string(t.Access))
-	flag("executable", t.Executable)
-	option("integrity", t.Integrity...)
-	option("methods", t.Methods...)
-	text("url", t.URL)
-	text("author", t.Author)
-	text("purpose", t.Purpose)
-	text("sends", t.Sends)
-	option("personal", string(t.Personal))
-	text("retention", t.Retention)
-	text("source", t.Source)
-	text("privacy", t.Privacy)
-	text("contact", t.Contact)
-	text("reviewer", t.Reviewer)
-	option("reviewed", t.Reviewed.String())
-	option("expires", t.Expires.String())
-	flag("disabled", t.Disabled)
-	option("streams", texts(t.Streams)...)
-	for _, size := range []struct {
-		name  string
-		value int64
-	}{{"max_size", t.MaxSize}, {"max_request_size", t.MaxRequestSize}} {
-		if size.value > 0 {
-			option(size.name, fmt.Sprint(size.value))
-		}
-	}
-	for _, span := range []struct {
-		name  string
-		value noticeboard.Duration
-	}{{"timeout", t.Timeout}, {"refresh_every", t.RefreshEvery}} {
-		if span.value > 0 {
-			option(span.name, time.Duration(span.value).String())
-		}
-	}
-	for _, rate := range []struct {
-		name  string
-		value noticeboard.Rate
-	}{{"client_limit", t.ClientLimit}, {"limit", t.Limit}} {
-		if rate.value.Count > 0 {
-			option(rate.name, rate.value.String())
-		}
-	}
-	for _, path := range t.Refresh {
-		text("refresh", path)
-	}
-	text("refresh_file", t.RefreshFile)
-	flag("pseudonym", t.Pseudonym)
-	for _, file := range t.Mirror {
-		option("mirror", quoted(file.Path), file.Integrity)
-	}
-	flag("allow_loopback", t.AllowLoopback)
+	var fill []string
 	for _, name := range d.Fill {
 		if hint, ok := hints[name]; ok {
-			fmt.Fprintf(b, "\t# %s%s\n", FillIn, strings.TrimSpace(name+" "+hint))
+			fill = append(fill, FillIn+strings.TrimSpace(name+" "+hint))
 		}
 	}
-	b.WriteString("}\n")
+	_ = d.Tool.WriteCaddyfile(b, fill...) // a builder takes all
 }
 
 // texts are the words of a list.
@@ -172,16 +99,6 @@ func texts[T ~string](list []T) (words []string) {
 	return words
 }
 
-// quoted is a text as a Caddyfile's token. Between quotes a Caddyfile knows of \" alone,
-// so no backslash can stand before one; and it replaces {$…} everywhere.
-func quoted(text string) string {
-	text = strings.ReplaceAll(oneLine(text), "{$", "{ $")
-	if !strings.Contains(text, `\`) {
-		return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"`
-	}
-	return "`" + strings.ReplaceAll(text, "`", "'") + "`"
-}
-
 // comment is a text that can stand in a comment: a Caddyfile replaces {$…} there too.
 func comment(text string) string {
 	return strings.Map(func(r rune) rune {
@@ -189,14 +106,5 @@ func comment(text string) string {
 			return -1
 		}
 		return r
-	}, oneLine(text))
-}
-
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || !unicode.IsPrint(r) && !slices.Contains([]rune{'\u200d', '\u200c'}, r) {
-			return ' '
-		}
-		return r
-	}, text)
+	}, noticeboard.OneLine(text))
 }
