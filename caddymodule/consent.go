@@ -13,6 +13,7 @@ import (
 	"github.com/wikiveil/wikiveil/csp/exempt"
 	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // ConsentOrigins are two origins, since scripts on the wiki's own can do and read all that its readers can.
@@ -42,8 +43,7 @@ func (c *ConsentOrigins) flow(keys *flowKeys, nonces kv.Store) (*confirm.Flow, e
 // appConsents is what all sites of a config share for exemptions.
 type appConsents struct {
 	mu         sync.Mutex
-	confirming *confirmations // nil: nobody asked for it
-	tools      consentTools
+	confirming *confirmations   // nil: nobody asked for it
 	declared   []ConsentOrigins // of the config's csp and third_party_consent
 }
 
@@ -102,12 +102,10 @@ type keyedSite struct {
 
 // newConsentSite makes the pages. More is what the wiki's own site knows and the consent origin doesn't need.
 func (a *App) newConsentSite(origins ConsentOrigins, more exempt.Config) (*consentSite, error) {
-	more.Declared = a.consentTools
+	more.Declared = func(name string) (noticeboard.Entry, error) { return a.live.ForConsent(name) }
 	more.HTTPS = isHTTPS
 	more.Count = func(outcome string) { a.metrics.consents.WithLabelValues(outcome).Inc() }
-	if origins.DeveloperConsent {
-		more.Localhost = exempt.LocalKinds()
-	}
+	more.Localhost = origins.DeveloperConsent
 	s := &consentSite{origins: origins, confirming: a.confirmations(), config: more}
 	_, err := s.make(kv.NewMemory(1)) // tells what is wrong; the app's own are opened when it starts
 	return s, err

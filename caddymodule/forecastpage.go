@@ -11,7 +11,6 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/forecast"
 	"github.com/wikiveil/wikiveil/internal/page"
-	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 var (
@@ -21,7 +20,6 @@ var (
 	forecastPage = page.Must(forecastPageHTML, template.FuncMap{
 		"day":       func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"join":      func(list []string) string { return strings.Join(list, ", ") },
-		"kinds":     joinKinds,
 		"caddyfile": func(d *forecast.Draft) string { return forecast.Caddyfile([]*forecast.Draft{d}) },
 		"changes": func(title string, list []forecast.Change) changesView {
 			return changesView{title, len(list), list[:min(len(list), maxForecastRows)]}
@@ -49,14 +47,6 @@ type forecastPageView struct {
 	Gadgets []forecast.Gadget
 	Tools   []forecast.Tool
 	Code    []forecast.Use
-}
-
-func joinKinds(list []noticeboard.Kind) string {
-	texts := make([]string, len(list))
-	for i, kind := range list {
-		texts[i] = string(kind)
-	}
-	return strings.Join(texts, ", ")
 }
 
 func serveForecastPage(w http.ResponseWriter, collected *siteReports, made *forecast.Forecast) error {

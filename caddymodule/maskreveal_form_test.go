@@ -52,7 +52,9 @@ func TestRevealFormAttacks(t *testing.T) {
 			location, _ := url.Parse(p.start(mask).Header.Get("Location"))
 			f.Set("token", location.Query().Get(confirm.HandOffParam))
 		}, status: 400, reason: "malformed", text: "not ours"},
-		{name: "a token for another mask", form: func(p *askPage, f url.Values) { f.Set("subject", s.browser(checkerAddr, "checker").open(second).subject) },
+		{name: "a token for another mask", form: func(p *askPage, f url.Values) {
+			f.Set("subject", s.browser(checkerAddr, "checker").open(second).subject)
+		},
 			status: 403, reason: "other_subject", text: "something else"},
 		{name: "a token for another user", form: func(p *askPage, f url.Values) { f.Set("subject", s.browser(checkerAddr, "second").open(mask).subject) },
 			status: 403, reason: "other_subject", text: "something else"},

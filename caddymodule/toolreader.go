@@ -48,7 +48,7 @@ func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 		addAuthorization(&reader, value)
 	}
 	for _, tool := range state.Exempt {
-		if tool.Names {
+		if tool.Names != "" {
 			reader.Named = append(reader.Named, tool.Name)
 		}
 	}

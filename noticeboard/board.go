@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// MaxTools is how many tools a board holds at most, listed ones included.
-const MaxTools = 2000
+// maxTools is how many tools a board holds at most, listed ones included.
+const maxTools = 2000
 
 // Board holds validated tools. It never changes, so it needs no lock.
 type Board struct {
 	tools   []*Tool
-	pending []*Tool
+	pending []*Tool // listed in a file without saying how they are used, so that nobody can reach them
 	byName  map[string]*Tool
 }
 
@@ -39,8 +39,8 @@ func configured(tools []*Tool) []declaration {
 }
 
 func newBoard(list []declaration) (*Board, error) {
-	if len(list) > MaxTools {
-		return nil, fmt.Errorf("%d tools are declared: the most is %d", len(list), MaxTools)
+	if len(list) > maxTools {
+		return nil, fmt.Errorf("%d tools are declared: the most is %d", len(list), maxTools)
 	}
 	b := &Board{byName: make(map[string]*Tool, len(list))}
 	places := make(map[string]string, len(list))
@@ -76,10 +76,6 @@ func (b *Board) Lookup(name string) (*Tool, bool) {
 // All yields the tools in the order of their declaration. They are shared:
 // don't change them.
 func (b *Board) All() iter.Seq[*Tool] { return slices.Values(b.tools) }
-
-// Pending yields the tools that a file lists without declaring how they are
-// used, so that nobody can reach them. They have names for people only.
-func (b *Board) Pending() iter.Seq[*Tool] { return slices.Values(b.pending) }
 
 // isListed finds a pending tool.
 func (b *Board) isListed(name string) bool {

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxFile is the largest file of tools, in bytes.
-const MaxFile = 4 << 20
+// maxFile is the largest file of tools, in bytes.
+const maxFile = 4 << 20
 
 // Parse reads a file of tools: a toolinfo.json with members of ours, as the
 // package's documentation tells. The name is the file's, for errors, which name
@@ -37,8 +37,8 @@ type badEntry struct {
 
 // parseFile returns the declarations of a file, and the entries that are none.
 func parseFile(data []byte, name string) (list []declaration, bad []badEntry, err error) {
-	if len(data) > MaxFile {
-		return nil, nil, fmt.Errorf("reading %s: it is larger than %d bytes", name, MaxFile)
+	if len(data) > maxFile {
+		return nil, nil, fmt.Errorf("reading %s: it is larger than %d bytes", name, maxFile)
 	}
 	entries, err := splitEntries(bytes.TrimPrefix(data, []byte("\ufeff"))) // which editors put there
 	switch {
@@ -102,8 +102,8 @@ func splitEntries(data []byte) ([]entry, error) {
 			return plainSyntax(err, data)
 		}
 		line := lineAt(data, dec.InputOffset()-int64(len(raw)))
-		if len(entries) == MaxTools {
-			return fmt.Errorf("line %d: more than %d tools", line, MaxTools)
+		if len(entries) == maxTools {
+			return fmt.Errorf("line %d: more than %d tools", line, maxTools)
 		}
 		entries = append(entries, entry{raw, line})
 		return nil

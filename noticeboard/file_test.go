@@ -2,6 +2,7 @@ package noticeboard
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func TestBadFile(t *testing.T) {
 		return `{"name": "maps", "wikiveil": {"origin": "https://maps.example.org"` + members + `}}`
 	}
 	var many []string
-	for i := range MaxTools + 1 {
+	for i := range maxTools + 1 {
 		many = append(many, fmt.Sprintf(`{"name":"t%d"}`, i))
 	}
 	for _, tc := range []struct{ name, data, reason string }{
@@ -84,7 +85,7 @@ func TestBadFile(t *testing.T) {
 		{"more after it", "{\"name\":\"a\"}\n{}", "something follows the end"},
 		{"more after the list", "[]x", "something follows the end"},
 		{"not UTF-8", "[{\"name\":\"\xff\"}]", "it isn't UTF-8"},
-		{"too large", "[" + strings.Repeat(" ", MaxFile) + "]", "larger than 4194304 bytes"},
+		{"too large", "[" + strings.Repeat(" ", maxFile) + "]", "larger than 4194304 bytes"},
 		{"too many", "[" + strings.Join(many, ",") + "]", "more than 2000 tools"},
 		{"too deep", `{"name":"a","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, "nested deeper than 32"},
 		{"far too deep", `{"name":"a","x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, "isn't JSON"},
@@ -129,13 +130,13 @@ func TestBadFile(t *testing.T) {
 
 func TestTooManyTools(t *testing.T) {
 	var tools []*Tool
-	for i := range MaxTools + 1 {
+	for i := range maxTools + 1 {
 		tools = append(tools, &Tool{Name: fmt.Sprintf("t%d", i), Origin: "https://a.example.org"})
 	}
 	if _, err := New(tools); err == nil || !strings.Contains(err.Error(), "the most is 2000") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := New(tools[:MaxTools]); err != nil {
+	if _, err := New(tools[:maxTools]); err != nil {
 		t.Error(err)
 	}
 }
@@ -172,7 +173,9 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if html := strings.ToLower(string(page.last.Load().html.body)); strings.Contains(html, "<script") || strings.Contains(html, "javascript:") && strings.Contains(html, `href="javascript:`) {
+		shown := httptest.NewRecorder()
+		page.ServeHTTP(shown, httptest.NewRequest("GET", "/.tools/", nil))
+		if html := strings.ToLower(shown.Body.String()); strings.Contains(html, "<script") || strings.Contains(html, "javascript:") && strings.Contains(html, `href="javascript:`) {
 			t.Fatalf("the page runs what the file says: %s", html)
 		}
 	})

@@ -172,7 +172,7 @@ func TestFollowFile(t *testing.T) {
 	for _, tc := range []struct{ name, content, reason string }{
 		{"half", entry("")[:30], "isn't whole JSON"},
 		{"no object", `"maps"`, "must be a JSON object"},
-		{"too large", strings.Repeat(" ", MaxFile+1), "larger than"},
+		{"too large", strings.Repeat(" ", maxFile+1), "larger than"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			writeFile(t, file, tc.content)
@@ -492,7 +492,7 @@ func TestConcurrentUse(t *testing.T) {
 // A board as large as they come.
 func BenchmarkLargeBoard(b *testing.B) {
 	var tools []*Tool
-	for i := range MaxTools {
+	for i := range maxTools {
 		tools = append(tools, &Tool{Name: fmt.Sprintf("t%d", i), Origin: "https://maps.example.org", Purpose: strings.Repeat("a", 500)})
 	}
 	l := mustLive(b, files(b), "", tools...)

@@ -138,7 +138,7 @@ func (b *Board) listings(now time.Time) []Listing {
 
 func listed(b *Board) []Listing {
 	var list []Listing
-	for tool := range b.Pending() {
+	for _, tool := range b.pending {
 		list = append(list, Listing{Tool: tool, Refusal: errListed})
 	}
 	return list

@@ -49,7 +49,7 @@ type MirrorAddress struct {
 func (t *Tool) MirrorAddresses(prefix string) []MirrorAddress {
 	var addresses []MirrorAddress
 	for _, file := range t.Mirror {
-		u, err := t.MirrorURL(file)
+		u, err := t.mirrorURL(file)
 		if err != nil { // no board has such a tool
 			continue
 		}
@@ -79,7 +79,7 @@ func (t *Tool) mirrorVersion(file MirrorFile, u *url.URL) string {
 	write(mediaType)
 	if kind == Style || !known && t.Has(Style) { // it is rewritten to addresses of the others
 		for _, other := range t.Mirror {
-			if at, err := t.MirrorURL(other); err == nil {
+			if at, err := t.mirrorURL(other); err == nil {
 				write(at.String())
 				write(other.Integrity)
 			}

@@ -34,7 +34,6 @@ var pagePolicy = page.Policy("'self'", "")
 // page shows is rendered when it is first asked for and when it has changed.
 type Page struct {
 	opt    PageOptions
-	prefix string
 	source func(now time.Time) (version any, list func() ([]Listing, []Change))
 
 	rendering sync.Mutex
@@ -90,7 +89,7 @@ func (opt PageOptions) Validate() error {
 // NewPage returns the page of a board without a state. The prefix is the path of
 // the proxy, such as "/.tools/".
 func NewPage(b *Board, prefix string) (*Page, error) {
-	p := &Page{opt: PageOptions{Prefix: prefix}, prefix: prefix, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
+	p := &Page{opt: PageOptions{Prefix: prefix}, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
 		return b, func() ([]Listing, []Change) { return b.listings(now), nil }
 	}}
 	_, err := p.render(time.Now())
@@ -102,7 +101,7 @@ func (l *Live) Page(opt PageOptions) (*Page, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Page{opt: opt, prefix: opt.Prefix, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
+	p := &Page{opt: opt, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
 		v := l.view()
 		return v, func() ([]Listing, []Change) { return v.listings(now), v.state.changes() }
 	}}
@@ -137,12 +136,12 @@ func (r *rendered) holds(version any, now time.Time) bool {
 
 // Handles tells whether the path is the page's or its style sheet's.
 func (p *Page) Handles(path string) bool {
-	below, ok := strings.CutPrefix(path, p.prefix)
+	below, ok := strings.CutPrefix(path, p.opt.Prefix)
 	return ok && (below == "" || below == stylePath)
 }
 
 // StyleSheet is the address of the style sheet, which other pages of the prefix may use.
-func (p *Page) StyleSheet() string { return page.SheetAddress(p.prefix + stylePath) }
+func (p *Page) StyleSheet() string { return page.SheetAddress(p.opt.Prefix + stylePath) }
 
 // ServeHTTP answers GET and HEAD.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -13,8 +13,8 @@ import (
 
 // Bounds of a tool's RefreshFile.
 const (
-	MaxRefreshPaths = 1_000_000
-	MaxRefreshFile  = 128 << 20 // bytes
+	maxRefreshPaths = 1_000_000
+	maxRefreshFile  = 128 << 20 // bytes
 )
 
 // ParseRefresh reads an entry of [Tool.Refresh]: a path with a query if need be, as
@@ -38,7 +38,7 @@ func ParseRefresh(entry string) (kind Kind, path string, err error) {
 // [ParseRefresh] reads it. Empty lines and those that begin with # are left out. The
 // kinds must be the tool's. An error names the line, and not what stands on it.
 func (t *Tool) ReadRefreshFile(from io.Reader) ([]string, error) {
-	lines := bufio.NewScanner(io.LimitReader(from, MaxRefreshFile+1))
+	lines := bufio.NewScanner(io.LimitReader(from, maxRefreshFile+1))
 	lines.Buffer(nil, 16<<10)
 	var list []string
 	n, size := 0, 0
@@ -55,14 +55,14 @@ func (t *Tool) ReadRefreshFile(from io.Reader) ([]string, error) {
 			return nil, fmt.Errorf("line %d isn't a path such as /data/today.json, with a kind and a blank before it if need be", n)
 		case kind != "" && !t.Has(kind):
 			return nil, fmt.Errorf("line %d is for a kind that the tool doesn't declare", n)
-		case len(list) == MaxRefreshPaths:
-			return nil, fmt.Errorf("more than %d paths", MaxRefreshPaths)
+		case len(list) == maxRefreshPaths:
+			return nil, fmt.Errorf("more than %d paths", maxRefreshPaths)
 		}
 		list = append(list, line)
 	}
 	switch err := lines.Err(); {
-	case size > MaxRefreshFile:
-		return nil, fmt.Errorf("larger than %d bytes", MaxRefreshFile)
+	case size > maxRefreshFile:
+		return nil, fmt.Errorf("larger than %d bytes", maxRefreshFile)
 	case errors.Is(err, bufio.ErrTooLong):
 		return nil, fmt.Errorf("line %d is too long", n+1)
 	case err != nil:

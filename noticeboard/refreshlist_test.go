@@ -23,8 +23,8 @@ func TestReadRefreshFile(t *testing.T) {
 		{"no UTF-8", "/\xff", nil, "line 1 isn't a path"},
 		{"a kind of its own", "/a\nfont /b", nil, "line 2 is for a kind that the tool doesn't declare"},
 		{"a long line", "/a\n/" + strings.Repeat("x", 20<<10), nil, "line 2 is too long"},
-		{"too many", strings.Repeat("/a\n", MaxRefreshPaths+1), nil, "more than 1000000 paths"},
-		{"too large", strings.Repeat("#"+strings.Repeat("x", 15<<10)+"\n", MaxRefreshFile>>13), nil, "larger than"},
+		{"too many", strings.Repeat("/a\n", maxRefreshPaths+1), nil, "more than 1000000 paths"},
+		{"too large", strings.Repeat("#"+strings.Repeat("x", 15<<10)+"\n", maxRefreshFile>>13), nil, "larger than"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := tool.ReadRefreshFile(strings.NewReader(tc.text))

@@ -75,7 +75,8 @@ func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.
 			view.Pending = append(view.Pending, newToolView(l, now))
 			continue
 		}
-		shown := newToolView(l, now).withFiles(prefix)
+		shown := newToolView(l, now)
+		shown.Files = l.Tool.MirrorAddresses(prefix)
 		if opt.Transcripts && HasTranscript(l.Tool) && l.Refusal == nil { // none is made while nobody can use it
 			shown.Transcript = prefix + l.Tool.Name + TranscriptPath
 		}
@@ -119,12 +120,6 @@ func newToolView(l Listing, now time.Time) toolView {
 	return v
 }
 
-// withFiles adds where a mirror's files are.
-func (v toolView) withFiles(prefix string) toolView {
-	v.Files = v.MirrorAddresses(prefix)
-	return v
-}
-
 // publicChanges leaves out who acted.
 func publicChanges(changes []Change) []Change {
 	public := make([]Change, len(changes))
@@ -158,14 +153,9 @@ func (v *stateView) changes() []Change {
 
 // kindWords says what kinds are.
 func kindWords(kinds []Kind) string {
-	words := map[Kind]string{Img: "images", Font: "fonts", Style: "style sheets", Media: "audio and video", Script: "scripts"}
 	var list []string
 	for _, k := range kinds {
-		if word, ok := words[k]; ok {
-			list = append(list, word)
-		} else {
-			list = append(list, string(k))
-		}
+		list = append(list, k.Words())
 	}
 	return strings.Join(list, ", ")
 }

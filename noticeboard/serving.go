@@ -154,7 +154,7 @@ func (t *Tool) checkMirror() *Error {
 	}
 	seen := make(map[string]bool)
 	for _, file := range t.Mirror {
-		address, err := t.MirrorURL(file)
+		address, err := t.mirrorURL(file)
 		switch {
 		case err != nil:
 			return wrong("mirror", "mirror %q %v", file.Path, err)
@@ -176,8 +176,8 @@ func (t *Tool) checkMirror() *Error {
 	return nil
 }
 
-// MirrorURL returns where a file of the mirror is fetched from.
-func (t *Tool) MirrorURL(file MirrorFile) (*url.URL, error) {
+// mirrorURL returns where a file of the mirror is fetched from.
+func (t *Tool) mirrorURL(file MirrorFile) (*url.URL, error) {
 	path, origin := file.Path, t.Origin
 	if !strings.HasPrefix(path, "/") {
 		u, err := url.Parse(path)

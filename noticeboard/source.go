@@ -71,7 +71,7 @@ func (s *source) read() ([]byte, error) {
 		return nil, fmt.Errorf("opening the file of tools: %w", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the file of tools: %w", err)
 	}
@@ -79,7 +79,7 @@ func (s *source) read() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the file of tools: %w", err)
 	}
-	if !unchanged(before, after) || len(data) <= MaxFile && int64(len(data)) != after.Size() {
+	if !unchanged(before, after) || len(data) <= maxFile && int64(len(data)) != after.Size() {
 		return nil, fmt.Errorf("reading the file of tools: %s is being written", s.path)
 	}
 	if time.Since(after.ModTime()) > settle {

@@ -9,25 +9,6 @@ import (
 	"time"
 )
 
-// Kind is what a browser loads from a tool.
-type Kind string
-
-// The kinds.
-const (
-	Img   Kind = "img"   // images, SVG among them
-	Font  Kind = "font"  // web fonts
-	Style Kind = "style" // style sheets, which load nothing themselves but in mirrors
-	Media Kind = "media" // audio, video and their text tracks
-	Data  Kind = "data"  // what fetch() and XMLHttpRequest read: JSON, CSV, plain text
-
-	// Script is what runs. No tool that the proxy serves can have it: what comes
-	// through the wiki's own origin must never run there. See [Tool.Executable].
-	Script Kind = "script"
-)
-
-// Kinds lists every kind that the proxy serves, so all but Script.
-func Kinds() []Kind { return []Kind{Img, Font, Style, Media, Data} }
-
 // Names is whose name a tool gets.
 type Names string
 

@@ -19,6 +19,8 @@ func TestOrigin(t *testing.T) {
 		{name: "international name", origin: "https://Bücher.example.org", want: "https://xn--bcher-kva.example.org"},
 		{name: "below a shared suffix", origin: "https://maps.toolforge.org", want: "https://maps.toolforge.org"},
 		{name: "none", origin: "", reason: "is missing"},
+		{name: "another directive", origin: "https://tool.example.org; script-src *", reason: "isn't an origin"},
+		{name: "another policy", origin: "https://tool.example.org,default-src *", reason: "isn't"},
 		{name: "http", origin: "http://tool.example.org", reason: "isn't https"},
 		{name: "ftp", origin: "ftp://tool.example.org", reason: "isn't https"},
 		{name: "no scheme", origin: "tool.example.org", reason: "isn't an origin"},

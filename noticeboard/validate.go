@@ -86,7 +86,7 @@ func (t *Tool) checkHosts() *Error {
 
 func (t *Tool) checkUse() *Error {
 	for _, kind := range t.Kinds {
-		if kind != Script && !slices.Contains(Kinds(), kind) { // scripts: checkAccess
+		if kind.Directive() == "" { // scripts: checkAccess
 			return wrong("kinds", "kind %q is unknown: use some of %q", kind, Kinds())
 		}
 	}

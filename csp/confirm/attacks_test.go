@@ -89,11 +89,11 @@ func TestTokenAttacks(t *testing.T) {
 			a.form.Token = a.keys.seal(useTicket, fields...)
 		}, ErrSignature},
 
-		{"a token of another purpose", func(a *attempt) { a.f = a.newFlow("reveal", testWiki, testPort) }, ErrPurpose},
+		{"a token of another purpose", func(a *attempt) { a.f = a.newFlow("reveal", testWiki, testPort) }, errPurpose},
 		{"a token of another wiki", func(a *attempt) {
 			a.f = a.newFlow("exempt", "https://other.example", testPort)
 			a.f.shared = true
-		}, ErrWiki},
+		}, errWiki},
 		{"a token for another tool", func(a *attempt) { a.act.Subject = "tracker" }, ErrSubject},
 		{"a token for another action", func(a *attempt) { a.act.Action = "grant-scripts" }, ErrAction},
 		{"a declaration that changed", func(a *attempt) { a.act.Binding = Bind(`{"name":"weather","kinds":["data"]}`, "8") }, ErrBinding},
@@ -101,8 +101,8 @@ func TestTokenAttacks(t *testing.T) {
 
 		{"a foreign token: the attacker's page in the reader's browser", func(a *attempt) { a.form, _ = a.victim(); time.Sleep(5 * time.Second) }, ErrOtherBrowser},
 		{"a stolen token: the reader's page in the attacker's browser", func(a *attempt) { _, a.cookie = a.victim() }, ErrOtherBrowser},
-		{"a stolen page and cookie at another client", func(a *attempt) { a.client = "203.0.113.10" }, ErrOtherClient},
-		{"an unknown client", func(a *attempt) { a.client = "" }, ErrNoClient},
+		{"a stolen page and cookie at another client", func(a *attempt) { a.client = "203.0.113.10" }, errOtherClient},
+		{"an unknown client", func(a *attempt) { a.client = "" }, errNoClient},
 		{"a browser without cookies", func(a *attempt) { a.cookie = "" }, ErrNoBrowser},
 		{"an overflown jar", func(a *attempt) { a.cookie = strings.Repeat("x=1; ", 300) }, ErrNoBrowser},
 		{"a second browser cookie beside the genuine one", func(a *attempt) { a.cookie += "; " + a.cookie }, ErrNoBrowser},
@@ -212,17 +212,17 @@ func TestHandOffAttacks(t *testing.T) {
 		{"a hand-off of another purpose", func(s *scene, _, cookie string) *http.Request {
 			handOff, _ := s.start(s.newFlow("reveal", testWiki, testPort), cookie)
 			return pageRequest(s.flow, handOff, cookie)
-		}, ErrPurpose},
+		}, errPurpose},
 		{"a hand-off of another wiki", func(s *scene, _, cookie string) *http.Request {
 			handOff, _ := s.start(s.newFlow("exempt", "https://other.example", testPort), cookie)
 			return pageRequest(s.flow, handOff, cookie)
-		}, ErrWiki},
+		}, errWiki},
 		{"a leaked hand-off and cookie at another client", func(s *scene, handOff, cookie string) *http.Request {
 			s.client = "203.0.113.10"
 			return pageRequest(s.flow, handOff, cookie)
-		}, ErrOtherClient},
+		}, errOtherClient},
 		{"an old hand-off from the history", func(s *scene, handOff, cookie string) *http.Request {
-			time.Sleep(HandOffLife)
+			time.Sleep(handOffLife)
 			return pageRequest(s.flow, handOff, cookie)
 		}, ErrExpired},
 		{"a token for a hand-off", func(s *scene, handOff, cookie string) *http.Request {
@@ -273,7 +273,7 @@ func TestTicketAttacks(t *testing.T) {
 		{"a ticket and cookie at another client", func(s *scene, ticket, cookie string) *http.Request {
 			s.client = "203.0.113.10"
 			return commitRequest(s.flow, ticket, cookie)
-		}, ErrOtherClient},
+		}, errOtherClient},
 		{"a ticket in a browser that never started", func(s *scene, ticket, _ string) *http.Request {
 			return commitRequest(s.flow, ticket, "")
 		}, ErrNoBrowser},
@@ -300,11 +300,11 @@ func TestTicketAttacks(t *testing.T) {
 		{"a ticket of another purpose", func(s *scene, _, _ string) *http.Request {
 			ticket, cookie := s.confirm(s.newFlow("reveal", testWiki, testPort))
 			return commitRequest(s.flow, ticket, cookie)
-		}, ErrPurpose},
+		}, errPurpose},
 		{"a ticket of another wiki", func(s *scene, _, _ string) *http.Request {
 			ticket, cookie := s.confirm(s.newFlow("exempt", "https://other.example", testPort))
 			return commitRequest(s.flow, ticket, cookie)
-		}, ErrWiki},
+		}, errWiki},
 		{"no ticket", func(s *scene, _, cookie string) *http.Request {
 			return commitRequest(s.flow, "", cookie)
 		}, ErrMalformed},

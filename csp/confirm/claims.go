@@ -7,7 +7,7 @@ import (
 
 // How long what a flow makes is good for.
 const (
-	HandOffLife = time.Minute
+	handOffLife = time.Minute
 	TokenLife   = 10 * time.Minute
 	TokenMinAge = 1500 * time.Millisecond
 	TicketLife  = time.Minute
@@ -33,7 +33,7 @@ var shapes = [uses]struct {
 	fields       int
 	minAge, life time.Duration
 }{
-	useHandOff: {7, -clockSkew, HandOffLife},
+	useHandOff: {7, -clockSkew, handOffLife},
 	useTicket:  {9, -clockSkew, TicketLife},
 	useToken:   {10, TokenMinAge, TokenLife},
 }
@@ -75,9 +75,9 @@ func (f *Flow) open(u use, text string) (claims, *keySet, error) {
 	case !sized:
 		return claims{}, nil, ErrMalformed
 	case !same(fields[0], []byte(f.purpose)):
-		return claims{}, nil, ErrPurpose
+		return claims{}, nil, errPurpose
 	case !same(fields[1], []byte(f.wiki)):
-		return claims{}, nil, ErrWiki
+		return claims{}, nil, errWiki
 	}
 	c.issued = time.UnixMilli(int64(binary.BigEndian.Uint64(fields[5])))
 	return c, set, checkAge(c.issued, shape.minAge, shape.life)
@@ -88,7 +88,7 @@ func fits(dst, src []byte) bool { return copy(dst, src) == len(dst) && len(src) 
 func checkAge(issued time.Time, minAge, life time.Duration) error {
 	switch age := time.Since(issued); {
 	case age < min(minAge, 0):
-		return ErrFuture
+		return errFuture
 	case age < minAge:
 		return ErrTooFast
 	case age >= life:

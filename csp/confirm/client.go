@@ -13,7 +13,7 @@ func (f *Flow) groups(r *http.Request, set *keySet) ([]Group, error) {
 		groups = append(groups, Group(set.mac(useClient, []byte(f.purpose), []byte(name))))
 	}
 	if len(groups) == 0 {
-		return nil, ErrNoClient
+		return nil, errNoClient
 	}
 	return groups, nil
 }
@@ -28,7 +28,7 @@ func (f *Flow) sameClient(r *http.Request, set *keySet, client Group) error {
 		return err
 	}
 	if !same(groups[0][:], client[:]) {
-		return ErrOtherClient
+		return errOtherClient
 	}
 	return nil
 }

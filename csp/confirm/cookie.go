@@ -15,9 +15,9 @@ const (
 	BrowserCookie = "__Host-Http-wikiveil-browser"
 	// ProbeCookie is the probe's name; see [Keys.EnforcesPrefixes].
 	ProbeCookie = "__Http-probe"
-	// BrowserLife is how long a browser keeps its cookie after a flow's start: a
+	// browserLife is how long a browser keeps its cookie after a flow's start: a
 	// little longer than the 30 days of an exemption, which is worth nothing without it.
-	BrowserLife = 31 * 24 * time.Hour
+	browserLife = 31 * 24 * time.Hour
 )
 
 // probe has no Secure, so a browser that knows the prefix drops it.
@@ -35,9 +35,9 @@ func (b Browser) ID() BrowserID {
 	return sha256.Sum256([]byte(BrowserCookie + "=" + b.value))
 }
 
-// NewBrowser makes a cookie of 128 random bits. Give it to nobody who has not
+// newBrowser makes a cookie of 128 random bits. Give it to nobody who has not
 // begun a flow, or every reader would be tracked.
-func (k *Keys) NewBrowser() Browser {
+func (k *Keys) newBrowser() Browser {
 	var id [16]byte
 	rand.Read(id[:])
 	return Browser{k.seal(useBrowser, id[:])}
@@ -46,7 +46,7 @@ func (k *Keys) NewBrowser() Browser {
 // Browser returns the browser cookie of r. Without one, and with two, it is
 // [ErrNoBrowser]; one that we did not sign is [ErrMalformed] or [ErrSignature].
 func (k *Keys) Browser(r *http.Request) (Browser, error) {
-	value, count := cookie(r, BrowserCookie)
+	value, count := Cookie(r, BrowserCookie)
 	if count != 1 {
 		return Browser{}, ErrNoBrowser
 	}
@@ -56,10 +56,10 @@ func (k *Keys) Browser(r *http.Request) (Browser, error) {
 	return Browser{value}, nil
 }
 
-// SetBrowser adds b and the probe to a response's headers.
-func SetBrowser(h http.Header, b Browser) {
+// setBrowser adds b and the probe to a response's headers.
+func setBrowser(h http.Header, b Browser) {
 	c := http.Cookie{
-		Name: BrowserCookie, Value: b.value, Path: "/", MaxAge: int(BrowserLife / time.Second),
+		Name: BrowserCookie, Value: b.value, Path: "/", MaxAge: int(browserLife / time.Second),
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	// The probe comes last: of a jar that a script overflows the oldest goes first.
@@ -77,15 +77,19 @@ func SetBrowser(h http.Header, b Browser) {
 // every step, take one no for the answer, and let no later use of what was granted rest on this
 // alone (package exempt goes by the browser's name too).
 func (k *Keys) EnforcesPrefixes(r *http.Request) bool {
-	_, probes := cookie(r, ProbeCookie)
+	_, probes := Cookie(r, ProbeCookie)
 	_, err := k.Browser(r)
 	return probes == 0 && err == nil
 }
 
-// cookie returns the last value of name and how often r has it. Unlike
+// Cookie returns the last value of name and how often r has it. Unlike
 // [http.Request.CookiesNamed] it counts those with a malformed value too.
-func cookie(r *http.Request, name string) (value string, count int) {
+func Cookie(r *http.Request, name string) (value string, count int) {
 	for _, line := range r.Header["Cookie"] {
+		// Nearly all requests have none: spare them the splitting.
+		if !strings.Contains(line, name) {
+			continue
+		}
 		for pair := range strings.SplitSeq(line, ";") {
 			n, v, _ := strings.Cut(pair, "=")
 			if strings.Trim(n, " \t") == name {

@@ -9,9 +9,9 @@ import (
 )
 
 func TestSetBrowser(t *testing.T) {
-	b := testKeys(t, 1).NewBrowser()
+	b := testKeys(t, 1).newBrowser()
 	h := http.Header{}
-	SetBrowser(h, b)
+	setBrowser(h, b)
 	want := []string{
 		BrowserCookie + "=" + b.value + "; Path=/; Max-Age=2678400; HttpOnly; Secure; SameSite=Lax",
 		"__Http-probe=1; HttpOnly; Path=/",
@@ -23,7 +23,7 @@ func TestSetBrowser(t *testing.T) {
 
 func TestBrowsersDiffer(t *testing.T) {
 	keys := testKeys(t, 1)
-	a, b := keys.NewBrowser(), keys.NewBrowser()
+	a, b := keys.newBrowser(), keys.newBrowser()
 	if a.ID() == b.ID() {
 		t.Error("two new browsers are one")
 	}
@@ -50,7 +50,7 @@ func TestCookie(t *testing.T) {
 		{"with tabs", []string{"\tc\t=\t1\t"}, "1", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			value, count := cookie(&http.Request{Header: http.Header{"Cookie": tt.lines}}, "c")
+			value, count := Cookie(&http.Request{Header: http.Header{"Cookie": tt.lines}}, "c")
 			if value != tt.value || count != tt.count {
 				t.Errorf("got %q, %d times; want %q, %d times", value, count, tt.value, tt.count)
 			}
@@ -60,7 +60,7 @@ func TestCookie(t *testing.T) {
 
 func TestEnforcesPrefixes(t *testing.T) {
 	keys := testKeys(t, 1)
-	own := BrowserCookie + "=" + keys.NewBrowser().value
+	own := BrowserCookie + "=" + keys.newBrowser().value
 	for name, tt := range map[string]struct {
 		cookies string
 		want    bool
@@ -69,7 +69,7 @@ func TestEnforcesPrefixes(t *testing.T) {
 		"a browser that keeps the probe":       {own + "; " + ProbeCookie + "=1", false},
 		"a probe with another value":           {ProbeCookie + "=; " + own, false},
 		"a browser that was never asked":       {"", false},
-		"a browser cookie that is not ours":    {BrowserCookie + "=" + testKeys(t, 2).NewBrowser().value, false},
+		"a browser cookie that is not ours":    {BrowserCookie + "=" + testKeys(t, 2).newBrowser().value, false},
 		"two browser cookies":                  {own + "; " + own, false},
 	} {
 		r := httptest.NewRequest("GET", testWiki, nil)

@@ -56,7 +56,7 @@ func TestAReaderKeepsTheBrowserCookie(t *testing.T) {
 }
 
 func (s *scene) otherKeysCookie() string {
-	return BrowserCookie + "=" + testKeys(s.t, 9).NewBrowser().value
+	return BrowserCookie + "=" + testKeys(s.t, 9).newBrowser().value
 }
 
 func TestAges(t *testing.T) {
@@ -71,15 +71,15 @@ func TestAges(t *testing.T) {
 		{"a token of 1.5 seconds", useToken, TokenMinAge, nil},
 		{"a token just below 1.5 seconds", useToken, TokenMinAge - time.Millisecond, ErrTooFast},
 		{"a token just made", useToken, 0, ErrTooFast},
-		{"a token from the future", useToken, -time.Millisecond, ErrFuture},
-		{"a hand-off of a minute", useHandOff, HandOffLife, ErrExpired},
-		{"a hand-off just below a minute", useHandOff, HandOffLife - time.Millisecond, nil},
+		{"a token from the future", useToken, -time.Millisecond, errFuture},
+		{"a hand-off of a minute", useHandOff, handOffLife, ErrExpired},
+		{"a hand-off just below a minute", useHandOff, handOffLife - time.Millisecond, nil},
 		{"a hand-off just made", useHandOff, 0, nil},
 		{"a hand-off of a node 2 seconds ahead", useHandOff, -clockSkew, nil},
-		{"a hand-off from the future", useHandOff, -clockSkew - time.Millisecond, ErrFuture},
+		{"a hand-off from the future", useHandOff, -clockSkew - time.Millisecond, errFuture},
 		{"a ticket of a minute", useTicket, TicketLife, ErrExpired},
 		{"a ticket just below a minute", useTicket, TicketLife - time.Millisecond, nil},
-		{"a ticket from the future", useTicket, -clockSkew - time.Millisecond, ErrFuture},
+		{"a ticket from the future", useTicket, -clockSkew - time.Millisecond, errFuture},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -145,12 +145,12 @@ func TestTooLongNames(t *testing.T) {
 	s := newScene(t)
 	h := http.Header{}
 	_, err := s.flow.Start(h, httptest.NewRequest("GET", testWiki, nil), strings.Repeat("x", maxText+1))
-	wantRefusal(t, err, ErrTooLong)
+	wantRefusal(t, err, errTooLong)
 	if len(h) > 0 {
 		t.Errorf("a refused start set %v", h)
 	}
 	_, err = s.flow.Ask(HandOff{}, strings.Repeat("x", maxText+1), Binding{})
-	wantRefusal(t, err, ErrTooLong)
+	wantRefusal(t, err, errTooLong)
 
 	// The longest that is taken passes every limit on the way.
 	s.act.Subject = strings.Repeat("x", maxText)

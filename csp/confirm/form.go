@@ -38,7 +38,7 @@ func (f *Flow) ReadForm(r *http.Request, https bool, fields ...string) (Form, er
 		return Form{}, fmt.Errorf("%w: %w", ErrForm, err)
 	}
 	if len(body) > MaxForm {
-		return Form{}, ErrTooLarge
+		return Form{}, errTooLarge
 	}
 	return parseForm(string(body), fields)
 }
@@ -52,9 +52,9 @@ func parseForm(body string, fields []string) (Form, error) {
 	for name, list := range parsed {
 		switch {
 		case name != TokenField && name != CodeField && !slices.Contains(fields, name):
-			return Form{}, ErrUnknownField
+			return Form{}, errUnknownField
 		case len(list) != 1:
-			return Form{}, ErrRepeatedField
+			return Form{}, errRepeatedField
 		case !utf8.ValidString(list[0]):
 			return Form{}, ErrForm
 		}

@@ -8,7 +8,7 @@ import (
 // CheckNavigation tells whether a person's browser asks for r as a page of its
 // own: no script, frame, service worker or prefetch. The caller says whether it
 // came over https. Use it for pages on the wiki's origin that start a flow, so that
-// nobody gets a cookie by a prefetch; [Flow.CheckPage] is for the other origin.
+// nobody gets a cookie by a prefetch; [Flow.checkPage] is for the other origin.
 func CheckNavigation(r *http.Request, https bool) error {
 	if r.Method != http.MethodGet {
 		return ErrMethod
@@ -22,9 +22,9 @@ func CheckNavigation(r *http.Request, https bool) error {
 	return checkFetch(r.Header, true)
 }
 
-// CheckPage is [CheckNavigation] for pages on the flow's own origin. Under any
+// checkPage is [CheckNavigation] for pages on the flow's own origin. Under any
 // other host they do not exist, so a slip in a configuration can't put them on the wiki's.
-func (f *Flow) CheckPage(r *http.Request, https bool) error {
+func (f *Flow) checkPage(r *http.Request, https bool) error {
 	if err := CheckNavigation(r, https); err != nil {
 		return err
 	}
@@ -46,13 +46,13 @@ func (f *Flow) checkPost(r *http.Request, https bool) error {
 		return ErrSpeculative
 	}
 	if v, n := single(r.Header, "Content-Type"); n != 1 || v != "application/x-www-form-urlencoded" {
-		return ErrContentType
+		return errContentType
 	}
 	if v, n := single(r.Header, "Origin"); n != 1 || v != f.origin {
 		return ErrOrigin
 	}
 	if v, n := single(r.Header, "Sec-Fetch-Site"); n == 1 && v != "same-origin" {
-		return ErrFetchSite
+		return errFetchSite
 	}
 	return checkFetch(r.Header, false)
 }
@@ -60,7 +60,7 @@ func (f *Flow) checkPost(r *http.Request, https bool) error {
 func (f *Flow) checkHost(r *http.Request) error {
 	host := strings.TrimSuffix(strings.ToLower(r.Host), ":443")
 	if host != strings.TrimPrefix(f.origin, "https://") {
-		return ErrHost
+		return errHost
 	}
 	return nil
 }
@@ -80,13 +80,13 @@ func speculative(h http.Header) bool {
 func checkFetch(h http.Header, required bool) error {
 	for name, values := range h {
 		if strings.HasPrefix(name, "Sec-Fetch-") && len(values) != 1 {
-			return ErrFetchRepeated
+			return errFetchRepeated
 		}
 	}
 	for _, want := range [][2]string{{"Sec-Fetch-Site"}, {"Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Dest", "document"}} {
 		switch v, n := single(h, want[0]); {
 		case n == 0 && required:
-			return ErrFetchMissing
+			return errFetchMissing
 		case n != 0 && want[1] != "" && v != want[1]:
 			return ErrNotNavigation
 		}

@@ -45,10 +45,10 @@ var neverGenuine = []struct {
 	{"an empty Purpose", set("Purpose", ""), ErrSpeculative},
 	{"a service worker's navigation preload", set("Service-Worker-Navigation-Preload", "true"), ErrSpeculative},
 	{"a preload with an empty value", set("Service-Worker-Navigation-Preload", ""), ErrSpeculative},
-	{"a repeated Sec-Fetch-Dest", add("Sec-Fetch-Dest", "document"), ErrFetchRepeated},
-	{"a repeated Sec-Fetch-Mode", add("Sec-Fetch-Mode", "cors"), ErrFetchRepeated},
-	{"a repeated Sec-Fetch-Site", add("Sec-Fetch-Site", "same-origin"), ErrFetchRepeated},
-	{"a repeated Sec-Fetch-User", add("Sec-Fetch-User", "?1"), ErrFetchRepeated},
+	{"a repeated Sec-Fetch-Dest", add("Sec-Fetch-Dest", "document"), errFetchRepeated},
+	{"a repeated Sec-Fetch-Mode", add("Sec-Fetch-Mode", "cors"), errFetchRepeated},
+	{"a repeated Sec-Fetch-Site", add("Sec-Fetch-Site", "same-origin"), errFetchRepeated},
+	{"a repeated Sec-Fetch-User", add("Sec-Fetch-User", "?1"), errFetchRepeated},
 	{"a frame", set("Sec-Fetch-Dest", "iframe"), ErrNotNavigation},
 	{"an object", set("Sec-Fetch-Dest", "object"), ErrNotNavigation},
 	{"a list as Sec-Fetch-Dest", set("Sec-Fetch-Dest", "document, document"), ErrNotNavigation},
@@ -75,14 +75,14 @@ func TestPageGuard(t *testing.T) {
 		{name: "HEAD", change: func(r *http.Request) { r.Method = "HEAD" }, want: ErrMethod},
 		{name: "POST", change: func(r *http.Request) { r.Method = "POST" }, want: ErrMethod},
 		{name: "a method in other letters", change: func(r *http.Request) { r.Method = "get" }, want: ErrMethod},
-		{name: "the page under the wiki's own host", change: func(r *http.Request) { r.Host = "wiki.example" }, want: ErrHost},
-		{name: "the page under the default port", change: func(r *http.Request) { r.Host = "wiki.example:443" }, want: ErrHost},
-		{name: "no host", change: func(r *http.Request) { r.Host = "" }, want: ErrHost},
+		{name: "the page under the wiki's own host", change: func(r *http.Request) { r.Host = "wiki.example" }, want: errHost},
+		{name: "the page under the default port", change: func(r *http.Request) { r.Host = "wiki.example:443" }, want: errHost},
+		{name: "no host", change: func(r *http.Request) { r.Host = "" }, want: errHost},
 		headers("a service worker's fetch", fetched("same-origin", "same-origin", "empty"), ErrNotNavigation),
-		headers("a static router's race, without Sec-Fetch", drop("Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User"), ErrFetchMissing),
-		headers("no Sec-Fetch-Dest", drop("Sec-Fetch-Dest"), ErrFetchMissing),
-		headers("no Sec-Fetch-Mode", drop("Sec-Fetch-Mode"), ErrFetchMissing),
-		headers("no Sec-Fetch-Site", drop("Sec-Fetch-Site"), ErrFetchMissing),
+		headers("a static router's race, without Sec-Fetch", drop("Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User"), errFetchMissing),
+		headers("no Sec-Fetch-Dest", drop("Sec-Fetch-Dest"), errFetchMissing),
+		headers("no Sec-Fetch-Mode", drop("Sec-Fetch-Mode"), errFetchMissing),
+		headers("no Sec-Fetch-Site", drop("Sec-Fetch-Site"), errFetchMissing),
 		headers("registered as a service worker", fetched("same-origin", "same-origin", "serviceworker"), ErrNotNavigation),
 		headers("loaded as an image", fetched("same-site", "no-cors", "image"), ErrNotNavigation),
 		headers("loaded as a script", fetched("same-site", "no-cors", "script"), ErrNotNavigation),
@@ -104,7 +104,7 @@ func TestPageGuard(t *testing.T) {
 			if err != nil && h != (HandOff{}) {
 				t.Errorf("a refusal came with %+v", h)
 			}
-			if tt.want != ErrHost {
+			if tt.want != errHost {
 				wantRefusal(t, CheckNavigation(r, !tt.http), tt.want)
 			}
 		})
@@ -132,7 +132,7 @@ func TestFormGuard(t *testing.T) {
 		{name: "plain http", http: true, want: ErrInsecure},
 		{name: "GET", change: func(r *http.Request) { r.Method = "GET" }, want: ErrMethod},
 		{name: "PUT", change: func(r *http.Request) { r.Method = "PUT" }, want: ErrMethod},
-		{name: "another host", change: func(r *http.Request) { r.Host = "wiki.example" }, want: ErrHost},
+		{name: "another host", change: func(r *http.Request) { r.Host = "wiki.example" }, want: errHost},
 
 		headers("a form on the wiki", set("Origin", testWiki), ErrOrigin),
 		headers("a form in a sandboxed frame", set("Origin", "null"), ErrOrigin),
@@ -142,31 +142,31 @@ func TestFormGuard(t *testing.T) {
 		headers("no origin", drop("Origin"), ErrOrigin),
 		headers("two origins", add("Origin", testPort), ErrOrigin),
 		headers("a list of origins", set("Origin", testPort+" "+testWiki), ErrOrigin),
-		headers("a same-site form with a forged origin", set("Sec-Fetch-Site", "same-site"), ErrFetchSite),
-		headers("a form from nowhere", set("Sec-Fetch-Site", "none"), ErrFetchSite),
+		headers("a same-site form with a forged origin", set("Sec-Fetch-Site", "same-site"), errFetchSite),
+		headers("a form from nowhere", set("Sec-Fetch-Site", "none"), errFetchSite),
 		headers("a script's POST", fetched("same-origin", "cors", "empty"), ErrNotNavigation),
 		headers("a form into a frame", set("Sec-Fetch-Dest", "iframe"), ErrNotNavigation),
 
-		headers("no content type", drop("Content-Type"), ErrContentType),
-		headers("two content types", add("Content-Type", "application/x-www-form-urlencoded"), ErrContentType),
-		headers("a content type with a parameter", set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"), ErrContentType),
-		headers("text/plain", set("Content-Type", "text/plain"), ErrContentType),
-		headers("JSON", set("Content-Type", "application/json"), ErrContentType),
-		headers("multipart", set("Content-Type", "multipart/form-data; boundary=x"), ErrContentType),
+		headers("no content type", drop("Content-Type"), errContentType),
+		headers("two content types", add("Content-Type", "application/x-www-form-urlencoded"), errContentType),
+		headers("a content type with a parameter", set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"), errContentType),
+		headers("text/plain", set("Content-Type", "text/plain"), errContentType),
+		headers("JSON", set("Content-Type", "application/json"), errContentType),
+		headers("multipart", set("Content-Type", "multipart/form-data; boundary=x"), errContentType),
 
 		body("none: a form of 8 KB", "token=T&code=12345&reason="+strings.Repeat("x", MaxForm-26), nil),
-		body("a form over 8 KB", "token=T&code=12345&reason="+strings.Repeat("x", MaxForm-25), ErrTooLarge),
+		body("a form over 8 KB", "token=T&code=12345&reason="+strings.Repeat("x", MaxForm-25), errTooLarge),
 		{name: "a form over 8 KB of unknown length", body: strings.Repeat("x", MaxForm+1),
-			change: func(r *http.Request) { r.ContentLength = -1 }, want: ErrTooLarge},
+			change: func(r *http.Request) { r.ContentLength = -1 }, want: errTooLarge},
 		{name: "a form that breaks off", change: func(r *http.Request) {
 			r.Body = io.NopCloser(io.MultiReader(strings.NewReader("token="), iotest.ErrReader(errors.New("reset"))))
 		}, want: ErrForm},
-		body("the token twice", "token=T&token=U&code=12345", ErrRepeatedField),
-		body("the code twice", "token=T&code=12345&code=12345", ErrRepeatedField),
-		body("the code twice, spelled differently", "token=T&code=12345&c%6Fde=12345", ErrRepeatedField),
-		body("an unknown field", "token=T&code=12345&withJS=x", ErrUnknownField),
-		body("a field without a name", "token=T&code=12345&=x", ErrUnknownField),
-		body("a field in other letters", "Token=T&code=12345", ErrUnknownField),
+		body("the token twice", "token=T&token=U&code=12345", errRepeatedField),
+		body("the code twice", "token=T&code=12345&code=12345", errRepeatedField),
+		body("the code twice, spelled differently", "token=T&code=12345&c%6Fde=12345", errRepeatedField),
+		body("an unknown field", "token=T&code=12345&withJS=x", errUnknownField),
+		body("a field without a name", "token=T&code=12345&=x", errUnknownField),
+		body("a field in other letters", "Token=T&code=12345", errUnknownField),
 		body("a bad escape", "token=%zz", ErrForm),
 		body("a semicolon", "token=T;code=12345", ErrForm),
 		body("bytes that are no text", "token=T&code=12345&reason=%ff", ErrForm),
@@ -216,12 +216,12 @@ func TestTheAddressFillsNoField(t *testing.T) {
 func TestRefusalsAreTold(t *testing.T) {
 	seen := map[string]bool{}
 	for _, e := range []*refusal.Refusal{
-		ErrMalformed, ErrSignature, ErrExpired, ErrFuture, ErrTooFast, ErrUsed, ErrCode, ErrTooLong, ErrNoBrowser, ErrOtherBrowser,
-		ErrPurpose, ErrWiki, ErrSubject, ErrAction, ErrBinding, ErrOtherClient, ErrPages, ErrBusy, ErrNoClient, ErrFull, ErrStore, ErrMethod, ErrInsecure, ErrHost, ErrFetchMissing,
-		ErrFetchRepeated, ErrNotNavigation, ErrSpeculative, ErrOrigin, ErrFetchSite, ErrContentType, ErrTooLarge, ErrForm,
-		ErrRepeatedField, ErrUnknownField,
+		ErrMalformed, ErrSignature, ErrExpired, errFuture, ErrTooFast, ErrUsed, ErrCode, errTooLong, ErrNoBrowser, ErrOtherBrowser,
+		errPurpose, errWiki, ErrSubject, ErrAction, ErrBinding, errOtherClient, errPages, errBusy, errNoClient, errFull, errStore, ErrMethod, ErrInsecure, errHost, errFetchMissing,
+		errFetchRepeated, ErrNotNavigation, ErrSpeculative, ErrOrigin, errFetchSite, errContentType, errTooLarge, ErrForm,
+		errRepeatedField, errUnknownField,
 	} {
-		outage := e == ErrFull || e == ErrStore || e == ErrNoClient
+		outage := e == errFull || e == errStore || e == errNoClient
 		if e.Error() == "" || seen[e.Reason] || (e.Status >= 500) != outage || e.Status < 400 {
 			t.Errorf("%q: status %d, text %q", e.Reason, e.Status, e)
 		}

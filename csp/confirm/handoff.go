@@ -17,24 +17,24 @@ func (h HandOff) Subject() string { return h.claims.subject }
 // Start begins a flow on the wiki's origin. It adds to the response's headers the
 // cookie that r has, or a new one, and the probe, and returns the hand-off to
 // redirect to the other origin with, as [HandOffParam]. It is a secret for
-// [HandOffLife]: only redirect with it, never show it in a page of the wiki.
+// [handOffLife]: only redirect with it, never show it in a page of the wiki.
 //
-// The subject is what is to be decided about, of at most 1 KB ([ErrTooLong]): a
+// The subject is what is to be decided about, of at most 1 KB ([errTooLong]): a
 // tool's name, or a mask and the user who may reveal it. The other origin can
 // rely on it, so check it before.
 func (f *Flow) Start(h http.Header, r *http.Request, subject string) (string, error) {
 	if len(subject) > maxText {
-		return "", ErrTooLong
+		return "", errTooLong
 	}
 	b, err := f.keys.Browser(r)
 	if err != nil {
-		b = f.keys.NewBrowser()
+		b = f.keys.newBrowser()
 	}
 	groups, err := f.current(r)
 	if err != nil {
 		return "", err
 	}
-	SetBrowser(h, b)
+	setBrowser(h, b)
 	return f.seal(useHandOff, claims{browser: b.ID(), client: groups[0], subject: subject, nonce: newNonce()}), nil
 }
 
@@ -48,11 +48,11 @@ func (f *Flow) Address(path, handOff string) string {
 // pageTop is the id of what a page shows first.
 const pageTop = "question"
 
-// OpenPage checks a request for a page that asks ([Flow.CheckPage]) and returns
+// OpenPage checks a request for a page that asks ([Flow.checkPage]) and returns
 // its hand-off. On another port of the wiki's host it must come from the
 // browser that started the flow, and on any origin from its client. A hand-off opens [MaxPages] pages.
 func (f *Flow) OpenPage(r *http.Request, https bool) (HandOff, error) {
-	if err := f.CheckPage(r, https); err != nil {
+	if err := f.checkPage(r, https); err != nil {
 		return HandOff{}, err
 	}
 	text, err := param(r, HandOffParam)
@@ -85,12 +85,12 @@ const MaxPages = 5
 
 func (f *Flow) takePage(r *http.Request, c claims, groups []Group) error {
 	for range MaxPages {
-		if err := f.burn(r.Context(), c, groups, HandOffLife); !errors.Is(err, ErrUsed) {
+		if err := f.burn(r.Context(), c, groups, handOffLife); !errors.Is(err, ErrUsed) {
 			return err
 		}
 		c.nonce[0]++
 	}
-	return ErrPages
+	return errPages
 }
 
 // param returns the one value of a query parameter.

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// KeySize is the length of the key material in bytes.
-const KeySize = 32
+// keySize is the length of the key material in bytes.
+const keySize = 32
 
 // use separates what is signed: a text made for one use is none for another.
 type use uint8
@@ -41,12 +41,12 @@ type Keys struct{ sets []keySet }
 
 // NewKeys derives a key for each use from current, by HKDF-SHA-256 (RFC 5869)
 // without salt. What older material signed is still accepted, so that a rotation
-// interrupts nobody. All must have [KeySize] bytes.
+// interrupts nobody. All must have [keySize] bytes.
 func NewKeys(current []byte, older ...[]byte) (*Keys, error) {
 	k := &Keys{}
 	for _, material := range append([][]byte{current}, older...) {
-		if len(material) != KeySize {
-			return nil, fmt.Errorf("deriving confirmation keys: the key material must have %d bytes, it has %d", KeySize, len(material))
+		if len(material) != keySize {
+			return nil, fmt.Errorf("deriving confirmation keys: the key material must have %d bytes, it has %d", keySize, len(material))
 		}
 		var set keySet
 		for u, info := range infos {

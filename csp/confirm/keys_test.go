@@ -10,7 +10,7 @@ import (
 )
 
 func TestNewKeysRefuses(t *testing.T) {
-	good := make([]byte, KeySize)
+	good := make([]byte, keySize)
 	for name, material := range map[string][][]byte{
 		"none": {nil}, "short": {good[1:]}, "long": {append(good, 0)}, "short among the older": {good, good, good[1:]},
 	} {
@@ -21,7 +21,7 @@ func TestNewKeysRefuses(t *testing.T) {
 }
 
 func TestKeysAreDerivedByUse(t *testing.T) {
-	material := bytes.Repeat([]byte{1}, KeySize)
+	material := bytes.Repeat([]byte{1}, keySize)
 	keys := testKeys(t, 1)
 	seen := map[string]bool{}
 	for u, name := range []string{"browser", "handoff", "token", "code", "ticket"} {

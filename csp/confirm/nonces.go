@@ -46,13 +46,13 @@ func (f *Flow) burn(ctx context.Context, c claims, groups []Group, life time.Dur
 	case errors.Is(err, kv.ErrForgot):
 		return ErrExpired
 	case errors.Is(err, kv.ErrFull):
-		return ErrFull
+		return errFull
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrStore, err)
+		return fmt.Errorf("%w: %w", errStore, err)
 	case over == 0:
 		return ErrUsed
 	case over > 0:
-		return ErrBusy
+		return errBusy
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func TestAFullStoreFailsClosed(t *testing.T) {
 		f := s.newFlow("exempt", testWiki, testPort)
 		ticket, cookie := s.confirm(f)
 		_, err := f.Commit(commitRequest(f, ticket, cookie))
-		wantRefusal(t, err, ErrFull)
+		wantRefusal(t, err, errFull)
 	})
 }
 
@@ -57,11 +57,11 @@ func TestABrokenStoreFailsClosed(t *testing.T) {
 		f := s.newFlow("exempt", testWiki, testPort)
 		handOff, cookie := s.start(f, "")
 		_, err := f.OpenPage(pageRequest(f, handOff, cookie), true)
-		wantRefusal(t, err, ErrStore)
+		wantRefusal(t, err, errStore)
 		form, cookie := s.ask(s.flow) // opened while the store was there
 		time.Sleep(5 * time.Second)
 		_, err = s.answer(f, form, cookie)
-		wantRefusal(t, err, ErrStore)
+		wantRefusal(t, err, errStore)
 		if !errors.Is(err, gone) {
 			t.Errorf("%v hides its cause", err)
 		}
@@ -149,13 +149,13 @@ func TestSharesOfAClientAndItsNetworks(t *testing.T) {
 		for range Share(0) {
 			burn(fresh(), nil, Group{1}, network)
 		}
-		burn(fresh(), ErrBusy, Group{1}, network)
-		burn(fresh(), ErrBusy, Group{1}, Group{0xfe})
+		burn(fresh(), errBusy, Group{1}, network)
+		burn(fresh(), errBusy, Group{1}, Group{0xfe})
 		burn(Nonce{2: 1}, ErrUsed, Group{1}, network)
 		for i := Share(0); i < Share(1); i++ {
 			burn(fresh(), nil, Group{2, byte(i), byte(i >> 8)}, network)
 		}
-		burn(fresh(), ErrBusy, Group{3}, network)
+		burn(fresh(), errBusy, Group{3}, network)
 		burn(fresh(), nil, Group{3}, Group{0xfe})
 		burn(fresh(), nil)
 		for i := range len(Nonce{}) { // all of a nonce counts

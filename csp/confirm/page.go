@@ -13,9 +13,6 @@ var formHTML string
 
 // Page is what [Pages] shows. Templates see it as their dot.
 type Page struct {
-	// Lang is the page's language, "en" by default, and Dir its direction if not
-	// the browser's guess: "rtl" or "ltr".
-	Lang, Dir string
 	// Title stands in the tab and above the body.
 	Title string
 	// Form is for bodies that ask.
@@ -24,14 +21,13 @@ type Page struct {
 	Data any
 }
 
-// Dialog is the form of a page that asks. Its texts are English where left empty.
+// Dialog is the form of a page that asks.
 type Dialog struct {
 	// Action is the path that the form goes to, on the flow's origin.
 	Action string
 	Challenge
-	// Show stands before the code, Type at the field for it, Submit on the button.
-	// TooSmall stands in the form's place in a window too small to show what it is about.
-	Show, Type, Submit, TooSmall string
+	// Submit stands on the button.
+	Submit string
 }
 
 // Pages writes pages of one kind for the flow's origin. They need no script,
@@ -61,5 +57,5 @@ func (p *Pages) Write(w http.ResponseWriter, status int, shown Page) error {
 		page.Frame
 		Form Dialog
 		Data any
-	}{page.Frame{Lang: shown.Lang, Dir: shown.Dir, Title: shown.Title, ID: "question", Nonce: nonce}, shown.Form, shown.Data})
+	}{page.Frame{Title: shown.Title, ID: "question", Nonce: nonce}, shown.Form, shown.Data})
 }

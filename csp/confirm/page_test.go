@@ -42,7 +42,7 @@ func TestPageThatAsks(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	err = pages.Write(w, http.StatusOK, Page{
-		Lang: "fa", Dir: "rtl", Title: `A <b>"tool"</b>`, Data: `</p><form action="https://evil.example"><script>x</script>`,
+		Title: `A <b>"tool"</b>`, Data: `</p><form action="https://evil.example"><script>x</script>`,
 		Form: Dialog{Action: "/tool", Challenge: Challenge{"TOKEN", "01234"}, Submit: "Allow"},
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func TestPageThatAsks(t *testing.T) {
 	html := w.Body.String()
 	nonce := regexp.MustCompile(`'nonce-([^']+)'`).FindStringSubmatch(w.Header().Get("Content-Security-Policy"))
 	for _, want := range []string{
-		`<html lang="fa" dir="rtl">`, `<style nonce="` + nonce[1] + `">`, `<h1>A &lt;b&gt;`, `<p>&lt;/p&gt;&lt;form`,
+		`<html lang="en">`, `<style nonce="` + nonce[1] + `">`, `<h1>A &lt;b&gt;`, `<p>&lt;/p&gt;&lt;form`,
 		`<form method="post" action="/tool"`, `name="token" value="TOKEN"`, `>01234</strong>`, `name="code"`, `name="reason"`,
 		`<button>Allow</button>`, "To confirm, type this code:", "form { display: none; }",
 	} {

@@ -42,9 +42,9 @@ func testKeys(t testing.TB, first byte, older ...byte) *Keys {
 	t.Helper()
 	var old [][]byte
 	for _, b := range older {
-		old = append(old, bytes.Repeat([]byte{b}, KeySize))
+		old = append(old, bytes.Repeat([]byte{b}, keySize))
 	}
-	keys, err := NewKeys(bytes.Repeat([]byte{first}, KeySize), old...)
+	keys, err := NewKeys(bytes.Repeat([]byte{first}, keySize), old...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func TestCase57OneClientStopsNobodyElse(t *testing.T) {
 			handOff, cookie := s.start(f, "")
 			h, err := f.OpenPage(pageRequest(f, handOff, cookie), true)
 			if err != nil {
-				wantRefusal(t, err, ErrBusy)
+				wantRefusal(t, err, errBusy)
 				busy++
 				continue
 			}
@@ -72,7 +72,7 @@ func TestCase57OneNetworkStopsNobodyElse(t *testing.T) {
 		}
 		for i := range 1 << 15 {
 			if err := burn(byte(i%251), 1); err != nil {
-				wantRefusal(t, err, ErrBusy)
+				wantRefusal(t, err, errBusy)
 			}
 		}
 		if store.burnt != Share(2) {
@@ -92,7 +92,7 @@ func TestCase57AHandOffOpensAFewPages(t *testing.T) {
 			if i < MaxPages {
 				wantRefusal(t, err, nil)
 			} else {
-				wantRefusal(t, err, ErrPages)
+				wantRefusal(t, err, errPages)
 			}
 		}
 	})

@@ -36,10 +36,10 @@ type Confirmation struct {
 const codeHashSize = sha256.Size
 
 // Ask makes the challenge of one page: whether to do this with the hand-off's
-// subject as the binding describes it. An action over 1 KB is [ErrTooLong].
+// subject as the binding describes it. An action over 1 KB is [errTooLong].
 func (f *Flow) Ask(h HandOff, action string, binding Binding) (Challenge, error) {
 	if len(action) > maxText {
-		return Challenge{}, ErrTooLong
+		return Challenge{}, errTooLong
 	}
 	c := claims{browser: h.claims.browser, client: h.claims.client, subject: h.claims.subject, action: action, binding: binding, nonce: newNonce()}
 	code := newCode()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // Attacks on the way to a grant: the reader, a victim, is on the page that asks for
@@ -98,29 +99,29 @@ func TestAttacksOnTheFlow(t *testing.T) {
 		"two tools in the address": {func(v, _ *browser, q question) *httptest.ResponseRecorder {
 			q.action += "&tool=maps"
 			return v.answer(q)
-		}, ErrToolParam},
+		}, errToolParam},
 		"the declaration changed under the page": {func(v, _ *browser, q question) *httptest.ResponseRecorder {
-			v.declared[0].Declaration = [32]byte{8}
+			v.declared[0].Revision = 8
 			return v.answer(q)
 		}, confirm.ErrBinding},
 		"kinds were added under the page": {func(v, _ *browser, q question) *httptest.ResponseRecorder {
-			v.declared[0].Kinds = []Kind{Img, Data, Style}
+			v.declared[0].Kinds = []noticeboard.Kind{noticeboard.Img, noticeboard.Data, noticeboard.Style}
 			return v.answer(q)
 		}, confirm.ErrBinding},
 		"the declaration changed under the ticket": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
 			ticket := v.ticket("weather")
-			v.declared[0].Declaration = [32]byte{8}
+			v.declared[0].Revision = 8
 			return v.get(ticket)
 		}, confirm.ErrBinding},
 		"the tool went under the page": {func(v, _ *browser, q question) *httptest.ResponseRecorder {
 			v.declared = v.declared[1:]
 			return v.answer(q)
-		}, ErrNoTool},
+		}, errNoTool},
 		"the tool went under the ticket": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
 			ticket := v.ticket("weather")
 			v.declared = v.declared[1:]
 			return v.get(ticket)
-		}, ErrNoTool},
+		}, errNoTool},
 		"a form of the wiki's origin": {func(v, _ *browser, q question) *httptest.ResponseRecorder {
 			r := v.request("POST", q.action, url.Values{"token": {q.token}, "code": {q.code}}.Encode())
 			r.Header.Set("Origin", wiki)
@@ -149,19 +150,19 @@ func TestAttacksOnTheFlow(t *testing.T) {
 		"the page without a hand-off": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
 			return v.get(port + ConsentPath + "?tool=weather")
 		}, confirm.ErrMalformed},
-		"another page of the consent origin": {func(v, _ *browser, _ question) *httptest.ResponseRecorder { return v.get(port + "/") }, ErrNotFound},
+		"another page of the consent origin": {func(v, _ *browser, _ question) *httptest.ResponseRecorder { return v.get(port + "/") }, errNotFound},
 		"another method there": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
 			return v.send(v.request("PUT", port+ConsentPath, ""))
 		}, confirm.ErrMethod},
 		"a tool that is not declared": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
 			return v.get(wiki + GoPath + "?tool=evil")
-		}, ErrNoTool},
+		}, errNoTool},
 		"parameters that name others": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
 			return v.get(wiki + GoPath + "?withJS=weather&withgadget=weather")
-		}, ErrToolParam},
+		}, errToolParam},
 		"two tools at once": {func(v, _ *browser, _ question) *httptest.ResponseRecorder {
 			return v.get(wiki + GoPath + "?tool=weather&tool=maps")
-		}, ErrToolParam},
+		}, errToolParam},
 		"a jar that overflowed before the answer": {func(v, _ *browser, q question) *httptest.ResponseRecorder {
 			clear(v.jar)
 			return v.answer(q)
@@ -284,10 +285,10 @@ func TestTamperingWithEachByte(t *testing.T) {
 			}
 		}
 	}
-	for name, open := range map[string]func() (Grants, error){
-		"another wiki":    func() (Grants, error) { return k.open("https://wiki.exbmple", browser, value) },
-		"another key":     func() (Grants, error) { return mustKeys(t, 2).open(wiki, browser, value) },
-		"another browser": func() (Grants, error) { return k.open(wiki, confirm.BrowserID{2}, value) },
+	for name, open := range map[string]func() (grants, error){
+		"another wiki":    func() (grants, error) { return k.open("https://wiki.exbmple", browser, value) },
+		"another key":     func() (grants, error) { return mustKeys(t, 2).open(wiki, browser, value) },
+		"another browser": func() (grants, error) { return k.open(wiki, confirm.BrowserID{2}, value) },
 	} {
 		if _, err := open(); err == nil {
 			t.Errorf("%s: it is accepted", name)
@@ -302,18 +303,18 @@ func TestWithdrawalAttacks(t *testing.T) {
 		body   string
 		want   *refusal.Refusal
 	}{
-		"another site":                 {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, "tool=weather", ErrCrossOrigin},
-		"another port":                 {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }, "tool=weather", ErrCrossOrigin},
-		"another site, an old browser": {func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "https://evil.example") }, "all=1", ErrCrossOrigin},
-		"nothing":                      {nil, "", ErrForm},
-		"two tools":                    {nil, "tool=weather&tool=maps", ErrForm},
-		"both":                         {nil, "tool=weather&all=1", ErrForm},
-		"another field":                {nil, "tool=weather&x=1", ErrForm},
-		"broken escapes":               {nil, "tool=%zz", ErrForm},
-		"a semicolon":                  {nil, "tool=weather;all=1", ErrForm},
-		"too long":                     {nil, "tool=" + strings.Repeat("x", 1<<20), ErrForm},
-		"JSON":                         {func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, `{"all":1}`, ErrForm},
-		"another method":               {func(r *http.Request) { r.Method = "DELETE" }, "", ErrMethod},
+		"another site":                 {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, "tool=weather", errCrossOrigin},
+		"another port":                 {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }, "tool=weather", errCrossOrigin},
+		"another site, an old browser": {func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "https://evil.example") }, "all=1", errCrossOrigin},
+		"nothing":                      {nil, "", errForm},
+		"two tools":                    {nil, "tool=weather&tool=maps", errForm},
+		"both":                         {nil, "tool=weather&all=1", errForm},
+		"another field":                {nil, "tool=weather&x=1", errForm},
+		"broken escapes":               {nil, "tool=%zz", errForm},
+		"a semicolon":                  {nil, "tool=weather;all=1", errForm},
+		"too long":                     {nil, "tool=" + strings.Repeat("x", 1<<20), errForm},
+		"JSON":                         {func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, `{"all":1}`, errForm},
+		"another method":               {func(r *http.Request) { r.Method = "DELETE" }, "", errMethod},
 	} {
 		inTime(t, name, func(t *testing.T) {
 			s := newScene(t)

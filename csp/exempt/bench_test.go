@@ -6,18 +6,22 @@ import (
 	"testing"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // benchSite is a site whose reader let n tools through, and his request.
 func benchSite(b *testing.B, n int) (*scene, *http.Request) {
 	s := newScene(b)
 	s.declared = nil
-	var g Grants
+	var g grants
 	for i := range max(n, 1) {
-		s.declared = append(s.declared, Tool{Name: fmt.Sprint("tool-", i), Origins: []string{fmt.Sprintf("https://t%d.example", i)}, Kinds: []Kind{Img, Data}})
+		s.declared = append(s.declared, images(fmt.Sprint("tool-", i)))
 	}
-	set := mustTools(b, s.declared...)
-	s.config.Declared = func() *Tools { return set }
+	entries := make(map[string]noticeboard.Entry)
+	for _, tool := range s.declared {
+		entries[tool.Name] = entryOf(tool)
+	}
+	s.config.Declared = func(name string) (noticeboard.Entry, error) { return entries[name], nil }
 	s.renew()
 	reader := s.browser()
 	reader.get(wiki + GoPath + "?tool=tool-0")
@@ -27,7 +31,7 @@ func benchSite(b *testing.B, n int) (*scene, *http.Request) {
 		b.Fatal(err)
 	}
 	for i := range n {
-		if g, err = s.site.added(g, set.lookup(fmt.Sprint("tool-", i))); err != nil {
+		if g, err = s.site.added(g, s.site.lookup(fmt.Sprint("tool-", i))); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -42,7 +46,7 @@ func benchSite(b *testing.B, n int) (*scene, *http.Request) {
 // BenchmarkRequest is what each request costs: that of most readers, of one who
 // let tools through, and of an image.
 func BenchmarkRequest(b *testing.B) {
-	for _, n := range []int{1, 3, MaxGrants} {
+	for _, n := range []int{1, 3, maxGrants} {
 		s, r := benchSite(b, n)
 		run := func(name string, r *http.Request, want int) {
 			b.Run(name, func(b *testing.B) {

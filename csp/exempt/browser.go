@@ -19,7 +19,7 @@ const (
 // our cookies. The probe alone can't tell: where prefixes mean nothing, a script plants
 // a browser cookie, and grants with it, and there never was a probe.
 func guardsCookies(r *http.Request) bool {
-	_, probes := cookie(r, confirm.ProbeCookie)
+	_, probes := confirm.Cookie(r, confirm.ProbeCookie)
 	return probes == 0 && enforcesByName(r.Header)
 }
 

@@ -47,15 +47,15 @@ func TestLaxBrowserIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		b := s.laxBrowser()
-		s.wantRefusal(b.get(wiki+GoPath+"?tool=weather"), ErrPrefixes)
+		s.wantRefusal(b.get(wiki+GoPath+"?tool=weather"), errPrefixes)
 		if len(b.jar) != 0 {
 			t.Errorf("it has %v", b.jar)
 		}
 		// One that calls itself Chrome is found out by the probe, at the next step that is ours.
 		b.agent = chrome
 		ticket := b.ticket("weather")
-		s.wantRefusal(b.get(ticket), ErrPrefixes)
-		s.wantRefusal(b.get(wiki+GoPath+"?tool=weather"), ErrPrefixes)
+		s.wantRefusal(b.get(ticket), errPrefixes)
+		s.wantRefusal(b.get(wiki+GoPath+"?tool=weather"), errPrefixes)
 		b.wantThrough("")
 		if page := b.get(wiki + ListPath).Body.String(); !strings.Contains(page, "This browser can let no tool through") {
 			t.Errorf("the list does not say why:\n%s", page)
@@ -83,7 +83,7 @@ func TestTransplant(t *testing.T) {
 				attacker.plant(GrantsCookie, attacker.jar[GrantsCookie])
 			}
 			transplant(attacker, victim)
-			if got, err := victim.through(); got != "" || !errors.Is(err, ErrPrefixes) {
+			if got, err := victim.through(); got != "" || !errors.Is(err, errPrefixes) {
 				t.Errorf("let through are %q (%v), want none", got, err)
 			}
 			// Nor does a forged User-Agent help, which only fetch can have.
@@ -105,7 +105,7 @@ func TestCase38AnothersTicketCommitsNothing(t *testing.T) {
 		attacker, victim := s.browser(), s.laxBrowser()
 		ticket := attacker.ticket("weather")
 		victim.plant(confirm.BrowserCookie, attacker.jar[confirm.BrowserCookie]) // and no probe
-		s.wantRefusal(victim.get(ticket), ErrPrefixes)
+		s.wantRefusal(victim.get(ticket), errPrefixes)
 		victim.wantThrough("")
 		if victim.jar[GrantsCookie] != "" {
 			t.Error("it has a cookie with grants")

@@ -14,14 +14,14 @@ func (s *Site) Consent() http.Handler {
 		var err error
 		switch {
 		case r.URL.Path != ConsentPath:
-			err = ErrNotFound
+			err = errNotFound
 		case r.Method == http.MethodPost:
 			err = s.answer(w, r)
 		default:
 			err = s.ask(w, r)
 		}
 		if err != nil {
-			s.refuse(w, r, s.pages.refusal, err)
+			s.refuse(w, r, s.refusalPage, err)
 		}
 	})
 }
@@ -34,16 +34,18 @@ func (s *Site) ask(w http.ResponseWriter, r *http.Request) error {
 	}
 	t := s.lookup(handOff.Subject())
 	if t == nil {
-		return ErrNoTool
+		return errNoTool
 	}
 	challenge, err := s.c.Flow.Ask(handOff, grantAction, t.state)
 	if err != nil {
 		return err
 	}
-	texts := s.pages.texts
-	s.show(w, s.pages.ask, http.StatusOK, titled(texts.AskTitle, t), newAskView(t, s.c.Flow.Wiki()), &confirm.Dialog{
-		Action: ConsentPath + "?" + ToolParam + "=" + url.QueryEscape(t.Name), Challenge: challenge,
-		Show: texts.Show, Type: texts.Type, Submit: titled(texts.Submit, t), TooSmall: texts.TooSmall,
+	show(w, s.askPage, http.StatusOK, confirm.Page{
+		Title: "Let “" + t.Title + "” through?", Data: newAskView(t, s.c.Flow.Wiki()),
+		Form: confirm.Dialog{
+			Action: ConsentPath + "?" + toolParam + "=" + url.QueryEscape(t.Name), Challenge: challenge,
+			Submit: "Let “" + t.Title + "” (" + t.Origin + ") through",
+		},
 	})
 	return nil
 }

@@ -2,7 +2,6 @@ package exempt
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
@@ -10,23 +9,6 @@ import (
 
 // GrantsCookie is the name of the cookie that holds a reader's grants.
 const GrantsCookie = "__Host-Http-wikiveil-exemptions"
-
-// cookie returns the last value of name and how often r has it, malformed ones too.
-func cookie(r *http.Request, name string) (value string, count int) {
-	for _, line := range r.Header["Cookie"] {
-		// Nearly all requests have none: spare them the splitting.
-		if !strings.Contains(line, name) {
-			continue
-		}
-		for pair := range strings.SplitSeq(line, ";") {
-			n, v, _ := strings.Cut(pair, "=")
-			if strings.Trim(n, " \t") == name {
-				value, count = strings.Trim(v, " \t"), count+1
-			}
-		}
-	}
-	return value, count
-}
 
 func setCookie(h http.Header, name, value string, life time.Duration) {
 	c := http.Cookie{

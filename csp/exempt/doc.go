@@ -7,7 +7,7 @@
 // back to [CommitPath], which writes the grant. [ListPath] shows his grants and
 // withdraws them. Nothing else in an address changes anything.
 //
-//	site, err := exempt.New(exempt.Config{Flow: flow, Browsers: confirmKeys, Keys: keys, Tools: board.Load, …})
+//	site, err := exempt.New(exempt.Config{Flow: flow, Browsers: confirmKeys, Keys: keys, Declared: live.ForConsent, …})
 //	wikiMux.Handle("/.privacy/", site.Wiki())
 //	consentMux.Handle("/", site.Consent())
 //
@@ -30,7 +30,7 @@
 //	version (1 byte) = 1 | B (32) | grants | HMAC-SHA-256 of the wiki's origin and all before (32)
 //	grant: length of the name (1) | name | iat, Unix time in seconds (4, big-endian) | state (32)
 //
-// The state is a hash over the declaration's hash and all that the grant lets through. Checked
+// The state is a hash of the declaration, which has all that the grant lets through. Checked
 // at every use are the signature, B (the browser), the age and the state. A name that
 // comes twice counts as none.
 //

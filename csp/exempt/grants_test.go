@@ -13,17 +13,17 @@ import (
 	"github.com/wikiveil/wikiveil/csp/confirm"
 )
 
-func someGrants(n int) (g Grants) {
+func someGrants(n int) (g grants) {
 	for i := range n {
-		g, _ = g.Add(Grant{fmt.Sprintf("tool-%d", i), time.Unix(1_800_000_000, 0), confirm.Binding{byte(i)}})
+		g, _ = g.add(grant{fmt.Sprintf("tool-%d", i), time.Unix(1_800_000_000, 0), confirm.Binding{byte(i)}})
 	}
 	return g
 }
 
-func names(g Grants) string {
+func names(g grants) string {
 	var list []string
-	for _, one := range g.List() {
-		list = append(list, one.Tool)
+	for _, one := range g {
+		list = append(list, one.tool)
 	}
 	return strings.Join(list, " ")
 }
@@ -33,59 +33,59 @@ func TestGrants(t *testing.T) {
 	if got := names(g); got != "tool-0 tool-1 tool-2" {
 		t.Fatal(got)
 	}
-	again, err := g.Add(Grant{"tool-1", time.Unix(1_900_000_000, 5), confirm.Binding{9}})
-	if got := names(again); err != nil || got != "tool-0 tool-2 tool-1" || again.list[2].State != (confirm.Binding{9}) || again.list[2].Issued.Nanosecond() != 0 {
+	again, err := g.add(grant{"tool-1", time.Unix(1_900_000_000, 5), confirm.Binding{9}})
+	if got := names(again); err != nil || got != "tool-0 tool-2 tool-1" || again[2].state != (confirm.Binding{9}) || again[2].issued.Nanosecond() != 0 {
 		t.Errorf("a grant was not replaced: %v, %v", again, err)
 	}
-	if got := names(g.Remove("tool-1").Remove("nosuch")); got != "tool-0 tool-2" || g.Len() != 3 {
-		t.Errorf("got %q and %d", got, g.Len())
+	if got := names(g.without("tool-1").without("nosuch")); got != "tool-0 tool-2" || len(g) != 3 {
+		t.Errorf("got %q and %d", got, len(g))
 	}
-	full := someGrants(MaxGrants)
-	if got, err := full.Add(Grant{Tool: "one-more"}); !errors.Is(err, ErrTooMany) || got.Len() != MaxGrants {
-		t.Errorf("got %d, %v", got.Len(), err)
+	full := someGrants(maxGrants)
+	if got, err := full.add(grant{tool: "one-more"}); !errors.Is(err, errTooMany) || len(got) != maxGrants {
+		t.Errorf("got %d, %v", len(got), err)
 	}
-	if _, err := full.Add(Grant{Tool: "tool-3"}); err != nil {
+	if _, err := full.add(grant{tool: "tool-3"}); err != nil {
 		t.Errorf("one of them again: %v", err)
 	}
-	if got := g.Expires(); !got.Equal(time.Unix(1_800_000_000, 0).Add(Life)) {
+	if got := g.expires(); !got.Equal(time.Unix(1_800_000_000, 0).Add(Life)) {
 		t.Errorf("they end %v", got)
 	}
 }
 
 func TestCookieSize(t *testing.T) {
-	var g Grants
+	var g grants
 	var err error
-	for i := range MaxGrants {
-		name := fmt.Sprintf("%s%02d", strings.Repeat("x", MaxName-2), i)
-		if g, err = g.Add(Grant{name, time.Now(), confirm.Binding{1}}); err != nil {
+	for i := range maxGrants {
+		name := fmt.Sprintf("%s%02d", strings.Repeat("x", 61), i)
+		if g, err = g.add(grant{name, time.Now(), confirm.Binding{1}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	k := mustKeys(t, 1)
 	value, err := k.seal(wiki, confirm.BrowserID{1}, g)
 	if err != nil || len(GrantsCookie)+1+len(value) > 2400 {
-		t.Fatalf("%d grants take %d bytes (%v)", MaxGrants, len(value), err)
+		t.Fatalf("%d grants take %d bytes (%v)", maxGrants, len(value), err)
 	}
 	got, err := k.open(wiki, confirm.BrowserID{1}, value)
-	if err != nil || !slices.Equal(got.list, g.list) {
+	if err != nil || !slices.Equal(got, g) {
 		t.Errorf("got %v (%v), want %v", got, err, g)
 	}
 }
 
 func TestEncodingRefuses(t *testing.T) {
-	for name, one := range map[string]Grant{
-		"no name": {}, "a long name": {Tool: strings.Repeat("x", 256), Issued: time.Unix(1, 0)},
-		"before 1970": {Tool: "x", Issued: time.Unix(-1, 0)}, "after 2106": {Tool: "x", Issued: time.Unix(1<<32, 0)},
+	for name, one := range map[string]grant{
+		"no name": {}, "a long name": {tool: strings.Repeat("x", 256), issued: time.Unix(1, 0)},
+		"before 1970": {tool: "x", issued: time.Unix(-1, 0)}, "after 2106": {tool: "x", issued: time.Unix(1<<32, 0)},
 	} {
-		if _, err := (Grants{[]Grant{one}}).AppendBinary(nil); err == nil {
+		if _, err := (grants{one}).encode(nil); err == nil {
 			t.Errorf("%s: it is encoded", name)
 		}
 	}
 }
 
 func FuzzGrants(f *testing.F) {
-	for _, n := range []int{0, 1, 2, MaxGrants} {
-		b, err := someGrants(n).AppendBinary(nil)
+	for _, n := range []int{0, 1, 2, maxGrants} {
+		b, err := someGrants(n).encode(nil)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -94,12 +94,12 @@ func FuzzGrants(f *testing.F) {
 		f.Add(append(b, b...))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var g Grants
-		if g.UnmarshalBinary(b) != nil {
+		g, err := decodeGrants(b)
+		if err != nil {
 			return
 		}
-		again, err := g.AppendBinary(nil)
-		if err != nil || !bytes.Equal(again, b) || g.Len() > MaxGrants {
+		again, err := g.encode(nil)
+		if err != nil || !bytes.Equal(again, b) || len(g) > maxGrants {
 			t.Errorf("%x became %v and %x (%v)", b, g, again, err)
 		}
 	})

@@ -5,23 +5,12 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/wikiveil/wikiveil/csp/confirm"
 )
 
-// How a grant stands, in a [GrantView].
-const (
-	Active  = "active"
-	Lapsed  = "lapsed"  // the declaration has changed
-	Gone    = "gone"    // the tool is not declared, or switched off
-	Expired = "expired" // its time is over
-)
-
-const (
-	// ToolField and AllField are the fields of the form that withdraws.
-	ToolField = "tool"
-	AllField  = "all"
-
-	maxForm = 4 << 10
-)
+// maxForm bounds the form that withdraws.
+const maxForm = 4 << 10
 
 var crossOrigin = http.NewCrossOriginProtection()
 
@@ -32,38 +21,38 @@ func (s *Site) list(w http.ResponseWriter, r *http.Request) error {
 	case http.MethodPost:
 		return s.withdraw(w, r)
 	default:
-		return ErrMethod
+		return errMethod
 	}
-	view := ListView{Guarded: guardsCookies(r), Local: len(s.c.Localhost) > 0, Home: s.c.Flow.Wiki() + "/"}
+	view := listView{Guarded: guardsCookies(r), Local: s.c.Localhost, Home: s.c.Flow.Wiki() + "/"}
 	// Whoever sends no browser cookie, or a wrong one, has no grants.
 	reader := s.readerOrNone(r)
 	if err := s.c.Fits(s.active(reader.grants)); err != nil {
 		view.Problem = refusalOf(err).Text
 	}
-	for _, grant := range reader.grants.list {
-		view.Grants = append(view.Grants, s.grantView(grant))
+	for _, one := range reader.grants {
+		view.Grants = append(view.Grants, s.viewOf(one))
 	}
-	s.show(w, s.pages.list, http.StatusOK, s.pages.texts.ListTitle, view, nil)
+	show(w, listPage, http.StatusOK, confirm.Page{Title: "Tools that you let through", Data: view})
 	return nil
 }
 
-func (s *Site) grantView(g Grant) GrantView {
+func (s *Site) viewOf(g grant) grantView {
 	now := time.Now()
-	t := s.lookup(g.Tool)
-	view := GrantView{
-		Name: g.Tool, Title: g.Tool, Until: g.Expires().UTC(), State: Active,
-		Again: GoPath + "?" + ToolParam + "=" + url.QueryEscape(g.Tool),
+	t := s.lookup(g.tool)
+	view := grantView{
+		Name: g.tool, Title: g.tool, Until: g.expires().UTC(), State: "active",
+		Again: GoPath + "?" + toolParam + "=" + url.QueryEscape(g.tool),
 	}
 	if t != nil {
-		view.Title, view.Origins, view.Kinds = t.Title, t.Origins, kindViews(t.Kinds)
+		view.Title, view.Origins, view.Kinds = t.Title, t.Origins(), kindNames(t.Kinds)
 	}
 	switch {
 	case !g.current(now):
-		view.State = Expired
+		view.State = "expired"
 	case t == nil:
-		view.State = Gone
+		view.State = "gone"
 	case !g.holds(t, now):
-		view.State = Lapsed
+		view.State = "lapsed"
 		// What it lets through now is not what he let through.
 		view.Origins, view.Kinds = nil, nil
 	}
@@ -73,16 +62,16 @@ func (s *Site) grantView(g Grant) GrantView {
 // withdraw needs no confirmation: a gadget that withdraws only takes away.
 func (s *Site) withdraw(w http.ResponseWriter, r *http.Request) error {
 	if crossOrigin.Check(r) != nil {
-		return ErrCrossOrigin
+		return errCrossOrigin
 	}
 	tool, all, err := readWithdrawal(r)
 	if err != nil {
 		return err
 	}
 	reader := s.readerOrNone(r)
-	left := Grants{}
+	var left grants
 	if !all {
-		left = reader.grants.Remove(tool)
+		left = reader.grants.without(tool)
 	}
 	if err := s.setGrants(w.Header(), reader.browser, left); err != nil {
 		return err
@@ -95,16 +84,16 @@ func (s *Site) withdraw(w http.ResponseWriter, r *http.Request) error {
 // readWithdrawal reads a form with one of the two fields.
 func readWithdrawal(r *http.Request) (tool string, all bool, err error) {
 	if types := r.Header["Content-Type"]; len(types) != 1 || types[0] != "application/x-www-form-urlencoded" {
-		return "", false, ErrForm
+		return "", false, errForm
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm+1))
 	if err != nil || len(body) > maxForm {
-		return "", false, ErrForm
+		return "", false, errForm
 	}
 	form, err := url.ParseQuery(string(body))
-	tools, alls := form[ToolField], form[AllField]
+	tools, alls := form["tool"], form["all"]
 	if err != nil || len(tools)+len(alls) != 1 || len(form) != 1 {
-		return "", false, ErrForm
+		return "", false, errForm
 	}
 	if len(alls) == 1 {
 		return "", true, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 var active = regexp.MustCompile(`(?i)<script|javascript:|autofocus|\son\w+=|\sstyle=|<img|<iframe|<base`)
@@ -17,14 +18,14 @@ var active = regexp.MustCompile(`(?i)<script|javascript:|autofocus|\son\w+=|\sst
 func TestPageThatAsks(t *testing.T) {
 	s := newScene(t)
 	s.declared[0].Title = `Weather </title><script>alert(1)</script>`
-	s.declared[0].Reviewed = "by Ada on 2026-11-01"
+	s.declared[0].Reviewer, s.declared[0].Reviewed = "Ada", date(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
 	s.declared[0].Privacy = `javascript:alert(1)//`
 	b := s.browser()
 	w := b.follow(b.get(wiki+GoPath+"?tool=weather"), port)
 	page := w.Body.String()
 	for _, want := range []string{
 		"Let “Weather &lt;/title&gt;", "https://weather.example</code>", "https://tiles.weather.example:8443</code>", "images", "data, in both directions",
-		"Shows rain", "The place", "user name", "A day", "https://git.example/weather", "rain@weather.example", "by Ada on 2026-11-01", "For 30 days", "network address",
+		"Shows rain", "The place", "user name", "A day", "https://git.example/weather", "rain@weather.example", "Ada, 2026-11-01", "For 30 days", "network address",
 		`action="/consent?tool=weather"`, "pages of https://wiki.example may load", "@media (prefers-color-scheme: dark)", `name="viewport"`,
 	} {
 		if !strings.Contains(page, want) {
@@ -44,7 +45,7 @@ func TestPageThatAsks(t *testing.T) {
 // and the redirect there has a fragment, so that none of the opener's scrolls to the code.
 func TestCase53TheFormSaysWhatIsAsked(t *testing.T) {
 	s := newScene(t)
-	s.declared[0].Origins = append(s.declared[0].Origins, "https://third.example", "https://fourth.example", "https://fifth.example")
+	s.declared[0].Hosts = append(s.declared[0].Hosts, "third.example", "fourth.example", "fifth.example")
 	b := s.browser()
 	start := b.get(wiki + GoPath + "?tool=weather")
 	if location := start.Header().Get("Location"); !strings.HasPrefix(location, port+ConsentPath+"?") || !strings.HasSuffix(location, "#question") {
@@ -73,14 +74,14 @@ func TestCase53TheFormSaysWhatIsAsked(t *testing.T) {
 func TestPageThatAsksForAScript(t *testing.T) {
 	s := newScene(t)
 	s.policies = mustPolicies(t, "strict")
-	s.declared = []Tool{{Name: "lib", Origins: []string{"https://lib.example"}, Kinds: []Kind{Script}, Integrity: []string{sri}}}
+	s.declared = []noticeboard.Tool{lib()}
 	b := s.browser()
 	page := b.follow(b.get(wiki+GoPath+"?tool=lib"), port).Body.String()
 	if !strings.Contains(page, "scripts") || !strings.Contains(page, "sha384-oqVuAfXRKap7fdgcCY5uykM6&#43;R9GqQ8K") || strings.Count(page, "Not stated.") != 2 {
 		t.Errorf("the page does not say what runs:\n%s", page)
 	}
 	s.policies = mustPolicies(t, "mediawiki")
-	s.wantRefusal(b.get(wiki+GoPath+"?tool=lib"), ErrScriptPolicy)
+	s.wantRefusal(b.get(wiki+GoPath+"?tool=lib"), errScriptPolicy)
 }
 
 func checkHeaders(t *testing.T, h http.Header, policy string) {
@@ -109,7 +110,7 @@ func TestList(t *testing.T) {
 		if !strings.Contains(w.Body.String(), "/.privacy/go?tool=localhost:8080") {
 			t.Error("the list does not tell developers what to do")
 		}
-		s.declared = append(s.declared, Tool{Name: "gone", Origins: []string{"https://gone.example"}, Kinds: []Kind{Img}})
+		s.declared = append(s.declared, images("gone"))
 		b.grant("localhost:3000")
 		b.grant("gone")
 		b.grant("maps")
@@ -117,7 +118,7 @@ func TestList(t *testing.T) {
 		b.grant("weather") // and forget what has expired
 		b.grant("localhost:4000")
 		s.declared = s.declared[:2]
-		s.declared[1].Declaration, s.declared[1].Origins = [32]byte{77}, []string{"https://new.example"}
+		s.declared[1].Origin = "https://new.example"
 		w = b.get(wiki + ListPath)
 		page := w.Body.String()
 		for _, want := range []string{
@@ -152,9 +153,9 @@ func TestStyle(t *testing.T) {
 	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/css; charset=utf-8" || !strings.Contains(w.Body.String(), "prefers-color-scheme: dark") {
 		t.Errorf("got %d %v", w.Code, w.Header())
 	}
-	b.wantRefusal(b.send(b.request("POST", wiki+StylePath, "")), ErrMethod)
-	b.wantRefusal(b.get(wiki+"/.privacy/other"), ErrNotFound)
-	for path, want := range map[string]bool{GoPath: true, CommitPath: true, ListPath: true, StylePath: true, "/.privacy/": false, "/.privacy/go/": false, "/consent": false} {
+	b.wantRefusal(b.send(b.request("POST", wiki+stylePath, "")), errMethod)
+	b.wantRefusal(b.get(wiki+"/.privacy/other"), errNotFound)
+	for path, want := range map[string]bool{GoPath: true, CommitPath: true, ListPath: true, stylePath: true, "/.privacy/": false, "/.privacy/go/": false, "/consent": false} {
 		if Handles(path) != want {
 			t.Errorf("Handles(%q) = %v", path, !want)
 		}
@@ -206,33 +207,6 @@ func TestRedirects(t *testing.T) {
 			t.Errorf("it sets %q", cookie)
 		}
 	})
-}
-
-func TestTranslation(t *testing.T) {
-	s := newScene(t, func(c *Config) {
-		c.Texts = Texts{
-			Lang: "fa", Dir: "rtl", AskTitle: "اجازه به {tool}؟", ListTitle: "فهرست", RefusalTitle: "نشد", Show: "کد:", Type: "بنویسید", Submit: "بله", TooSmall: "کوچک",
-			Ask:     `{{define "body"}}<p>{{.Data.Tool.Name}} {{range .Data.Kinds}}[{{.Kind}}]{{end}}</p>{{template "form" .}}{{end}}`,
-			List:    `{{define "body"}}{{range .Data.Grants}}<form>{{.Name}} {{.State}}</form>{{end}}{{end}}`,
-			Refusal: `{{define "body"}}<p>{{if eq .Data.Reason "no_such_tool"}}نیست{{else}}{{.Data.Text}}{{end}}</p>{{end}}`,
-		}
-	})
-	b := s.browser()
-	page := b.follow(b.get(wiki+GoPath+"?tool=weather"), port).Body.String()
-	for _, want := range []string{`lang="fa" dir="rtl"`, "اجازه به The weather؟", "[img][data]", "کد:", "بنویسید", "بله", "کوچک"} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the page lacks %q", want)
-		}
-	}
-	if page := b.get(wiki + GoPath + "?tool=x").Body.String(); !strings.Contains(page, "<p>نیست</p>") || !strings.Contains(page, "نشد") || !strings.Contains(page, `lang="fa"`) {
-		t.Errorf("the refusal is\n%s", page)
-	}
-	if page := b.get(port + "/").Body.String(); !strings.Contains(page, ErrNotFound.Text) {
-		t.Errorf("the refusal is\n%s", page)
-	}
-	if page := b.get(wiki + ListPath).Body.String(); !strings.Contains(page, "فهرست") {
-		t.Errorf("the list is\n%s", page)
-	}
 }
 
 // A refusal offers to start again where the tool is known.

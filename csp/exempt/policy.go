@@ -11,6 +11,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // cachedSets is how many sets of tools are kept compiled, 4 KB each at most.
@@ -52,8 +53,8 @@ func NewPolicies(overhead int, base ...csp.Policy) (*Policies, error) {
 // NewPolicies. They are shared: don't change the slice. With an error they are the site's own,
 // without any tool:
 //
-//   - [TooLarge], an [ErrTooLarge], if they would take more than the budget: nothing is ever cut.
-//   - [ErrScriptPolicy], if a tool has a script and the policy allows inline scripts.
+//   - [errTooLarge], if they would take more than the budget: nothing is ever cut.
+//   - [errScriptPolicy], if a tool has a script and the policy allows inline scripts.
 func (p *Policies) For(tools []*Tool) ([]csp.Template, error) {
 	if len(tools) == 0 {
 		return p.templates, nil
@@ -86,7 +87,7 @@ func keyOf(tools []*Tool) [sha256.Size]byte {
 	if len(tools) == 1 {
 		return tools[0].state
 	}
-	var room [MaxGrants * sha256.Size]byte
+	var room [maxGrants * sha256.Size]byte
 	all := room[:0]
 	for _, t := range tools {
 		all = append(all, t.state[:]...)
@@ -121,15 +122,15 @@ func (p *Policies) size(templates []csp.Template) int {
 	return total
 }
 
-// tooLarge is an [ErrTooLarge] that names the tools.
+// tooLarge is an [errTooLarge] that names the tools.
 func tooLarge(tools []*Tool) error {
 	names := make([]string, len(tools))
 	for i, t := range tools {
 		names[i] = t.Name
 	}
-	named := *ErrTooLarge
+	named := *errTooLarge
 	named.Text += ": " + strings.Join(names, ", ")
-	named.Cause = errors.Join(ErrTooLarge, csp.ErrTooLarge)
+	named.Cause = errors.Join(errTooLarge, csp.ErrTooLarge)
 	return &named
 }
 
@@ -141,14 +142,20 @@ func (t *Tool) widen(policy csp.Policy) (csp.Policy, error) {
 			continue // nothing forbids it
 		}
 		// Beside a hash 'unsafe-inline' counts as absent (CSP Level 3, section 6.7.3.2).
-		if kind == Script && !t.Local && allowsInline(values) {
-			return policy, ErrScriptPolicy
+		if kind == noticeboard.Script && !t.Local() && allowsInline(values) {
+			return policy, errScriptPolicy
 		}
-		sources := t.sources[kind]
-		if kind == Script && slices.Contains(values, "'strict-dynamic'") {
-			sources = slices.Concat(sources, t.origins) // for the policy's fence: beside 'strict-dynamic' they let nothing through
+		sources, err := t.sources(kind)
+		if err != nil {
+			return policy, err
 		}
-		var err error
+		if kind == noticeboard.Script && slices.Contains(values, "'strict-dynamic'") {
+			origins, err := parseSources(t.Tool.Origins()) // for the policy's fence: beside 'strict-dynamic' they let nothing through
+			if err != nil {
+				return policy, err
+			}
+			sources = append(sources, origins...)
+		}
 		if policy, err = policy.With(name, sources...); err != nil {
 			return policy, err
 		}
@@ -158,26 +165,20 @@ func (t *Tool) widen(policy csp.Policy) (csp.Policy, error) {
 
 // governing returns the directive to widen for a kind and the values that hold for
 // it now. A name of "" is that none holds: adding one would forbid what was allowed.
-func governing(policy csp.Policy, kind Kind) (name string, values []string) {
-	name = directives[kind]
-	have := make(map[string][]string)
-	for text := range strings.SplitSeq(policy.String(), ";") {
-		if words := strings.Fields(text); len(words) > 0 {
-			have[words[0]] = words[1:]
-		}
+func governing(policy csp.Policy, kind noticeboard.Kind) (name string, values []string) {
+	name = kind.Directive()
+	elements := name
+	if kind == noticeboard.Script || kind == noticeboard.Style {
+		elements += "-elem" // where there is one, the general one holds for attributes only
 	}
-	// Where there is one for elements, the general one holds for attributes only.
-	if kind == Script || kind == Style {
-		if values, ok := have[name+"-elem"]; ok {
-			return name + "-elem", values
-		}
+	switch holds, values, ok := policy.Governing(elements); {
+	case !ok:
+		return "", nil
+	case holds == elements:
+		return elements, values
+	default:
+		return name, values
 	}
-	for _, holds := range []string{name, "default-src"} {
-		if values, ok := have[holds]; ok {
-			return name, values
-		}
-	}
-	return "", nil
 }
 
 func allowsInline(values []string) bool {

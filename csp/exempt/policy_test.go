@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 func text(t csp.Template) string { return t.Header(csp.Nonce{}) }
@@ -29,46 +30,47 @@ func parsed(t testing.TB, texts ...string) *Policies {
 	return p
 }
 
-func oneTool(t testing.TB, kinds []Kind, integrity ...string) []*Tool {
-	t.Helper()
-	return []*Tool{mustTools(t, Tool{Name: "t", Origins: []string{"https://t.example"}, Kinds: kinds, Integrity: integrity}).lookup("t")}
+func oneTool(kinds []noticeboard.Kind, integrity ...string) []*Tool {
+	tool := images("t")
+	tool.Kinds, tool.Integrity = kinds, integrity
+	return []*Tool{newTool(entryOf(tool))}
 }
 
 func TestWiden(t *testing.T) {
 	for name, tt := range map[string]struct {
 		policy    string
-		kinds     []Kind
+		kinds     []noticeboard.Kind
 		integrity []string
 		want      string
 		err       error
 	}{
 		"every kind": {
-			"default-src 'none'; script-src 'self'", []Kind{Img, Font, Style, Media, Data, Script}, []string{sri},
+			"default-src 'none'; script-src 'self'", []noticeboard.Kind{noticeboard.Img, noticeboard.Font, noticeboard.Style, noticeboard.Media, noticeboard.Data, noticeboard.Script}, []string{sri},
 			"default-src 'none'; script-src 'self' '" + sri + "'; img-src https://t.example; font-src https://t.example; " +
 				"style-src https://t.example; media-src https://t.example; connect-src https://t.example", nil,
 		},
-		"the default goes on holding": {"default-src 'self'", []Kind{Img}, nil, "default-src 'self'; img-src 'self' https://t.example", nil},
-		"what nothing forbids":        {"frame-src 'none'", []Kind{Img, Style}, nil, "frame-src 'none'", nil},
-		"an empty policy":             {"", []Kind{Img}, nil, "", nil},
+		"the default goes on holding": {"default-src 'self'", []noticeboard.Kind{noticeboard.Img}, nil, "default-src 'self'; img-src 'self' https://t.example", nil},
+		"what nothing forbids":        {"frame-src 'none'", []noticeboard.Kind{noticeboard.Img, noticeboard.Style}, nil, "frame-src 'none'", nil},
+		"an empty policy":             {"", []noticeboard.Kind{noticeboard.Img}, nil, "", nil},
 		"style elements": {
-			"style-src 'self'; style-src-elem 'self'", []Kind{Style}, nil, "style-src 'self'; style-src-elem 'self' https://t.example", nil,
+			"style-src 'self'; style-src-elem 'self'", []noticeboard.Kind{noticeboard.Style}, nil, "style-src 'self'; style-src-elem 'self' https://t.example", nil,
 		},
 		"script elements": {
-			"script-src 'unsafe-inline'; script-src-elem 'none'", []Kind{Script}, []string{sri},
+			"script-src 'unsafe-inline'; script-src-elem 'none'", []noticeboard.Kind{noticeboard.Script}, []string{sri},
 			"script-src 'unsafe-inline'; script-src-elem '" + sri + "'", nil,
 		},
 		"several scripts": {
-			"script-src 'self'", []Kind{Script}, []string{sri, strings.Replace(sri, "oq", "aa", 1)},
+			"script-src 'self'", []noticeboard.Kind{noticeboard.Script}, []string{sri, strings.Replace(sri, "oq", "aa", 1)},
 			"script-src 'self' '" + sri + "' '" + strings.Replace(sri, "oq", "aa", 1) + "'", nil,
 		},
-		"a script beside inline ones": {"script-src 'self' 'unsafe-inline'", []Kind{Script}, []string{sri}, "script-src 'self' 'unsafe-inline'", ErrScriptPolicy},
-		"inline ones by default":      {"default-src 'unsafe-inline'", []Kind{Img, Script}, []string{sri}, "default-src 'unsafe-inline'", ErrScriptPolicy},
+		"a script beside inline ones": {"script-src 'self' 'unsafe-inline'", []noticeboard.Kind{noticeboard.Script}, []string{sri}, "script-src 'self' 'unsafe-inline'", errScriptPolicy},
+		"inline ones by default":      {"default-src 'unsafe-inline'", []noticeboard.Kind{noticeboard.Img, noticeboard.Script}, []string{sri}, "default-src 'unsafe-inline'", errScriptPolicy},
 		"inline ones that are none any more": {
-			"script-src 'unsafe-inline' 'strict-dynamic'", []Kind{Script}, []string{sri}, "script-src 'unsafe-inline' 'strict-dynamic' '" + sri + "' https://t.example, script-src 'self' 'unsafe-inline' 'unsafe-eval' https://t.example", nil,
+			"script-src 'unsafe-inline' 'strict-dynamic'", []noticeboard.Kind{noticeboard.Script}, []string{sri}, "script-src 'unsafe-inline' 'strict-dynamic' '" + sri + "' https://t.example, script-src 'self' 'unsafe-inline' 'unsafe-eval' https://t.example", nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := parsed(t, tt.policy).For(oneTool(t, tt.kinds, tt.integrity...))
+			got, err := parsed(t, tt.policy).For(oneTool(tt.kinds, tt.integrity...))
 			if !errors.Is(err, tt.err) || (err == nil) != (tt.err == nil) || text(got[0]) != tt.want {
 				t.Errorf("got %q (%v), want %q (%v)", text(got[0]), err, tt.want, tt.err)
 			}
@@ -78,7 +80,7 @@ func TestWiden(t *testing.T) {
 
 func TestWidenKeepsTheNonce(t *testing.T) {
 	p := mustPolicies(t, "strict")
-	got, err := p.For(oneTool(t, []Kind{Img, Script}, sri))
+	got, err := p.For(oneTool([]noticeboard.Kind{noticeboard.Img, noticeboard.Script}, sri))
 	if err != nil || !got[0].NeedsNonce() {
 		t.Fatal(got, err)
 	}
@@ -88,8 +90,24 @@ func TestWidenKeepsTheNonce(t *testing.T) {
 	}
 }
 
+// A board lets no such declaration through; if one did, nothing would come of it.
+func TestWidenRefusesWhatIsNoSource(t *testing.T) {
+	for _, origin := range []string{"https://x.example; script-src *", "https://x.example,default-src *", "https://x.example/\n", ""} {
+		tool := images("t")
+		tool.Origin = origin
+		if got, err := parsed(t, "img-src 'self'").For([]*Tool{newTool(entryOf(tool))}); err == nil || text(got[0]) != "img-src 'self'" {
+			t.Errorf("%q: got %q (%v)", origin, text(got[0]), err)
+		}
+	}
+	tool := lib()
+	tool.Integrity = []string{sri + "' 'unsafe-inline"}
+	if got, err := parsed(t, "script-src 'self'").For([]*Tool{newTool(entryOf(tool))}); err == nil || text(got[0]) != "script-src 'self'" {
+		t.Errorf("got %q (%v)", text(got[0]), err)
+	}
+}
+
 func TestBothPoliciesAreWidened(t *testing.T) {
-	got, err := parsed(t, "img-src 'self'", "", "img-src 'none'; font-src 'self'").For(oneTool(t, []Kind{Img}))
+	got, err := parsed(t, "img-src 'self'", "", "img-src 'none'; font-src 'self'").For(oneTool([]noticeboard.Kind{noticeboard.Img}))
 	if err != nil || len(got) != 3 || text(got[0]) != "img-src 'self' https://t.example" || text(got[1]) != "" || text(got[2]) != "img-src https://t.example; font-src 'self'" {
 		t.Errorf("got %v (%v)", got, err)
 	}
@@ -109,9 +127,9 @@ func TestBudget(t *testing.T) {
 		want     error
 	}{
 		"one, fits":        {csp.Budget - need, false, nil},
-		"one, over":        {csp.Budget - need + 1, false, ErrTooLarge},
+		"one, over":        {csp.Budget - need + 1, false, errTooLarge},
 		"two, fit":         {csp.Budget - 2*need, true, nil},
-		"two, over by one": {csp.Budget - 2*need + 1, true, ErrTooLarge},
+		"two, over by one": {csp.Budget - 2*need + 1, true, errTooLarge},
 	} {
 		bases := []csp.Policy{policy}
 		if tt.twice {
@@ -122,7 +140,7 @@ func TestBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // the second time out of the cache
-			got, err := p.For(oneTool(t, []Kind{Img}))
+			got, err := p.For(oneTool([]noticeboard.Kind{noticeboard.Img}))
 			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 				t.Errorf("%s: got %v, want %v", name, err, tt.want)
 			}
@@ -137,13 +155,13 @@ func TestBudget(t *testing.T) {
 }
 
 func TestTheOrderOfToolsDoesNotMatter(t *testing.T) {
-	set := mustTools(t, weather(), Tool{Name: "a", Origins: []string{"https://a.example"}, Kinds: []Kind{Img}})
+	a, w := newTool(entryOf(images("a"))), newTool(entryOf(weather()))
 	p := parsed(t, "img-src 'self'")
-	one, err := p.For([]*Tool{set.lookup("weather"), set.lookup("a")})
+	one, err := p.For([]*Tool{w, a})
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := p.For([]*Tool{set.lookup("a"), set.lookup("weather")})
+	two, err := p.For([]*Tool{a, w})
 	if err != nil || text(one[0]) != text(two[0]) || p.cache.Len() != 1 {
 		t.Errorf("%q and %q, %d in the cache (%v)", text(one[0]), text(two[0]), p.cache.Len(), err)
 	}
@@ -156,9 +174,9 @@ func TestCache(t *testing.T) {
 	for worker := range 4 {
 		all.Go(func() {
 			for i := range cachedSets {
-				tool := Tool{Name: "t", Origins: []string{fmt.Sprintf("https://t%d-%d.example", worker, i)}, Kinds: []Kind{Img}}
-				got, err := p.For([]*Tool{mustTools(t, tool).lookup("t")})
-				if err != nil || text(got[0]) != "img-src 'self' "+tool.Origins[0] {
+				tool := images(fmt.Sprintf("t%d-%d", worker, i))
+				got, err := p.For([]*Tool{newTool(entryOf(tool))})
+				if err != nil || text(got[0]) != "img-src 'self' "+tool.Origin {
 					t.Errorf("got %q (%v)", text(got[0]), err)
 				}
 			}

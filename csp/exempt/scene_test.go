@@ -3,6 +3,7 @@ package exempt
 import (
 	"bytes"
 	"context"
+	"errors"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 const (
@@ -34,7 +36,7 @@ type scene struct {
 	t        testing.TB
 	confirm  *confirm.Keys
 	nonces   kv.Store
-	declared []Tool
+	declared []noticeboard.Tool // in normal form
 	policies *Policies
 	config   Config
 	site     *Site
@@ -44,14 +46,14 @@ type scene struct {
 func newScene(t testing.TB, changes ...func(*Config)) *scene {
 	t.Helper()
 	s := &scene{t: t, nonces: kv.NewMemory(1000), policies: mustPolicies(t, "mediawiki")}
-	s.declared = []Tool{weather(), {Name: "maps", Origins: []string{"https://maps.example"}, Kinds: []Kind{Img}, Declaration: [32]byte{2}}}
+	s.declared = []noticeboard.Tool{weather(), images("maps")}
 	var err error
 	if s.confirm, err = confirm.NewKeys(material(1)); err != nil {
 		t.Fatal(err)
 	}
 	s.config = Config{
-		Flow: s.flow(port), Browsers: s.confirm, Keys: mustKeys(t, 1), Localhost: LocalKinds(),
-		Declared: func() *Tools { return mustTools(t, s.declared...) },
+		Flow: s.flow(port), Browsers: s.confirm, Keys: mustKeys(t, 1), Localhost: true,
+		Declared: s.entry,
 		Fits:     func(tools []*Tool) error { return s.policies.Fits(tools) },
 		HTTPS:    func(r *http.Request) bool { return r.URL.Scheme == "https" },
 		Count:    func(outcome string) { s.outcomes = append(s.outcomes, outcome) },
@@ -81,15 +83,41 @@ func (s *scene) flow(origin string) *confirm.Flow {
 	return f
 }
 
-func weather() Tool {
-	return Tool{
-		Name: "weather", Title: "The weather", Origins: []string{"https://weather.example", "https://tiles.weather.example:8443"},
-		Kinds: []Kind{Img, Data}, Declaration: [32]byte{1}, Purpose: "Shows rain", Sends: "The place", Names: true, Retention: "A day",
+// entry is what a live board answers.
+func (s *scene) entry(name string) (noticeboard.Entry, error) {
+	for _, tool := range s.declared {
+		if tool.Name == name {
+			return entryOf(tool), tool.Usable(time.Now())
+		}
+	}
+	return noticeboard.Entry{}, errors.New("no tool of that name is declared")
+}
+
+func entryOf(tool noticeboard.Tool) noticeboard.Entry {
+	return noticeboard.Entry{Tool: &tool, Hash: tool.Hash()}
+}
+
+// images is a tool that has images at https://NAME.example.
+func images(name string) noticeboard.Tool {
+	return noticeboard.Tool{Name: name, Title: name, Origin: "https://" + name + ".example", Kinds: []noticeboard.Kind{noticeboard.Img}, Access: noticeboard.ByConsent}
+}
+
+// lib is a tool that is one script.
+func lib() noticeboard.Tool {
+	tool := images("lib")
+	tool.Kinds, tool.Executable, tool.Integrity = []noticeboard.Kind{noticeboard.Script}, true, []string{sri}
+	return tool
+}
+
+func weather() noticeboard.Tool {
+	return noticeboard.Tool{
+		Name: "weather", Title: "The weather", Origin: "https://weather.example", Hosts: []string{"tiles.weather.example:8443"}, Access: noticeboard.ByConsent,
+		Kinds: []noticeboard.Kind{noticeboard.Img, noticeboard.Data}, Purpose: "Shows rain", Sends: "The place", Names: noticeboard.NamesReader, Retention: "A day",
 		Privacy: "https://weather.example/privacy", Source: "https://git.example/weather", Contact: "rain@weather.example",
 	}
 }
 
-func material(b byte) []byte { return bytes.Repeat([]byte{b}, KeySize) }
+func material(b byte) []byte { return bytes.Repeat([]byte{b}, keySize) }
 
 func mustKeys(t testing.TB, current byte, older ...byte) *Keys {
 	t.Helper()
@@ -102,15 +130,6 @@ func mustKeys(t testing.TB, current byte, older ...byte) *Keys {
 		t.Fatal(err)
 	}
 	return k
-}
-
-func mustTools(t testing.TB, tools ...Tool) *Tools {
-	t.Helper()
-	set, err := NewTools(tools...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
 }
 
 func mustPolicies(t testing.TB, preset string) *Policies {

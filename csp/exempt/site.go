@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // Config is what a site needs. Those of the wiki and of its consent origin can be
@@ -18,20 +19,17 @@ type Config struct {
 	Browsers *confirm.Keys
 	// Keys sign the grants.
 	Keys *Keys
-	// Declared returns what readers may let through now; nil is nothing. It is asked at every
-	// request, so that a kill switch acts at once.
-	Declared func() *Tools
-	// Localhost are the kinds that a developer may let through from a port of his own
-	// machine, such as [LocalKinds]; none by default.
-	Localhost []Kind
+	// Declared returns the tool of that name if readers may let it through now, as
+	// [noticeboard.Live.ForConsent] does. It is asked at every request, so that a kill switch acts at once.
+	Declared func(name string) (noticeboard.Entry, error)
+	// Localhost lets a developer let a port of his own machine through.
+	Localhost bool
 	// Fits tells whether tools can be let through together, as [Policies.Fits] does;
-	// without it nobody is told before. The error may be a [TooLarge].
+	// without it nobody is told before. The error may be a [tooLargeError].
 	Fits func([]*Tool) error
 	// HTTPS tells whether the browser sent a request over https; by default whether
 	// this server got it so.
 	HTTPS func(*http.Request) bool
-	// Texts translates the pages; English by default.
-	Texts Texts
 	// Count is told what became of a request: "asked", "granted", "withdrawn" or a
 	// refusal's reason.
 	Count func(outcome string)
@@ -40,19 +38,15 @@ type Config struct {
 // Site has the pages of one wiki and knows its readers' grants. It is safe for
 // concurrent use.
 type Site struct {
-	c     Config
-	pages *pages
+	c Config
+	// The pages of the consent origin.
+	askPage, refusalPage *confirm.Pages
 }
 
 // New returns a site, or what is wrong with c.
 func New(c Config) (*Site, error) {
 	if c.Flow == nil || c.Browsers == nil || c.Keys == nil || c.Declared == nil {
 		return nil, errors.New("making exemptions: they need a flow, its keys, keys and what is declared")
-	}
-	for i, kind := range c.Localhost {
-		if directives[kind] == "" || slices.Contains(c.Localhost[:i], kind) {
-			return nil, fmt.Errorf("making exemptions: %q is no kind, or there twice", kind)
-		}
 	}
 	if c.HTTPS == nil {
 		c.HTTPS = func(r *http.Request) bool { return r.TLS != nil }
@@ -63,11 +57,15 @@ func New(c Config) (*Site, error) {
 	if c.Count == nil {
 		c.Count = func(string) {}
 	}
-	pages, err := newPages(c.Flow, c.Texts)
+	ask, err := c.Flow.Pages(askHTML)
 	if err != nil {
 		return nil, fmt.Errorf("making exemptions: %w", err)
 	}
-	return &Site{c, pages}, nil
+	refusal, err := c.Flow.Pages(refusalHTML)
+	if err != nil {
+		return nil, fmt.Errorf("making exemptions: %w", err)
+	}
+	return &Site{c, ask, refusal}, nil
 }
 
 // Tools returns the tools that the reader who sent r let through, by name, for the policy
@@ -78,7 +76,7 @@ func (s *Site) Tools(r *http.Request) ([]*Tool, error) {
 	if !isNavigation(r.Header) || !s.c.HTTPS(r) {
 		return nil, nil
 	}
-	if _, n := cookie(r, confirm.BrowserCookie); n == 0 {
+	if _, n := confirm.Cookie(r, confirm.BrowserCookie); n == 0 {
 		return nil, nil
 	}
 	reader, err := s.reader(r)
@@ -91,7 +89,7 @@ func (s *Site) Tools(r *http.Request) ([]*Tool, error) {
 // reader is what is known of who sent a request.
 type reader struct {
 	browser confirm.BrowserID
-	grants  Grants
+	grants  grants
 	// refused is why there are no grants, though the request speaks of some.
 	refused error
 }
@@ -104,12 +102,12 @@ func (s *Site) reader(r *http.Request) (reader, error) {
 		return reader{}, err
 	}
 	out := reader{browser: browser.ID()}
-	value, count := cookie(r, GrantsCookie)
+	value, count := confirm.Cookie(r, GrantsCookie)
 	switch {
 	case count == 0:
 	// What EnforcesPrefixes sees is not enough alone: see guardsCookies.
 	case !guardsCookies(r) || !s.c.Browsers.EnforcesPrefixes(r):
-		out.refused = ErrPrefixes
+		out.refused = errPrefixes
 	case count > 1:
 		out.refused = confirm.ErrMalformed
 	default:
@@ -129,21 +127,24 @@ func (s *Site) readerOrNone(r *http.Request) reader {
 
 // lookup returns a declared tool or a developer's port, or nil.
 func (s *Site) lookup(name string) *Tool {
-	if t := s.c.Declared().lookup(name); t != nil {
-		return t
+	if entry, err := s.c.Declared(name); err == nil {
+		return newTool(entry)
 	}
-	return localTool(name, s.c.Localhost)
+	if s.c.Localhost {
+		return localTool(name)
+	}
+	return nil
 }
 
 // active returns the tools that the grants let through now, by name.
-func (s *Site) active(g Grants) []*Tool {
-	if len(g.list) == 0 {
+func (s *Site) active(g grants) []*Tool {
+	if len(g) == 0 {
 		return nil
 	}
 	now := time.Now()
-	tools := make([]*Tool, 0, len(g.list))
-	for _, grant := range g.list {
-		if t := s.lookup(grant.Tool); grant.holds(t, now) {
+	tools := make([]*Tool, 0, len(g))
+	for _, one := range g {
+		if t := s.lookup(one.tool); one.holds(t, now) {
 			tools = append(tools, t)
 		}
 	}
@@ -153,22 +154,22 @@ func (s *Site) active(g Grants) []*Tool {
 
 // added returns g with a new grant for t, and without those that count no more. It
 // is an error if there is no room for it, in the cookie or in the policy.
-func (s *Site) added(g Grants, t *Tool) (Grants, error) {
+func (s *Site) added(g grants, t *Tool) (grants, error) {
 	now := time.Now()
-	live := g.filter(func(one Grant) bool {
-		known := s.lookup(one.Tool)
+	live := slices.DeleteFunc(slices.Clone(g), func(one grant) bool {
+		known := s.lookup(one.tool)
 		// A tool that is switched off for now may come back unchanged.
-		return one.current(now) && (known == nil || one.State == known.state)
+		return !one.current(now) || known != nil && one.state != known.state
 	})
-	next, err := live.Add(Grant{t.Name, now, t.state})
+	next, err := live.add(grant{t.Name, now, t.state})
 	if err != nil {
 		return g, err
 	}
 	return next, s.c.Fits(s.active(next))
 }
 
-func (s *Site) setGrants(h http.Header, browser confirm.BrowserID, g Grants) error {
-	if g.Len() == 0 {
+func (s *Site) setGrants(h http.Header, browser confirm.BrowserID, g grants) error {
+	if len(g) == 0 {
 		dropCookies(h)
 		return nil
 	}
@@ -176,6 +177,6 @@ func (s *Site) setGrants(h http.Header, browser confirm.BrowserID, g Grants) err
 	if err != nil {
 		return err
 	}
-	setCookie(h, GrantsCookie, value, time.Until(g.Expires()))
+	setCookie(h, GrantsCookie, value, time.Until(g.expires()))
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // inTime runs a test with a clock of its own.
@@ -95,16 +96,15 @@ func TestEnds(t *testing.T) {
 		"another withdrawn":         {func(b *browser) { b.post(wiki+ListPath, url.Values{"tool": {"x"}}) }, "lib maps weather"},
 		"a moment before 30 days":   {func(*browser) { time.Sleep(Life - 11*time.Second) }, "lib maps weather"},
 		"30 days":                   {func(*browser) { time.Sleep(Life) }, ""},
-		"the declaration changed":   {func(b *browser) { b.declared[0].Declaration = [32]byte{9} }, "lib maps"},
-		"an origin was added":       {func(b *browser) { b.declared[0].Origins = append(b.declared[0].Origins, "https://x.example") }, "lib maps"},
-		"an origin became a kind":   {func(b *browser) { b.declared[0].Kinds = []Kind{Img} }, "lib maps"},
-		"a script's hash changed":   {func(b *browser) { b.declared[2].Integrity[0] = strings.Replace(sri, "oq", "aa", 1) }, "maps weather"},
-		"the declaration expired":   {func(b *browser) { b.declared[0].Expires = time.Now() }, "lib maps"},
-		"it has yet to expire":      {func(b *browser) { b.declared[0].Expires = time.Now().Add(1) }, "lib maps weather"},
+		"the declaration changed":   {func(b *browser) { b.declared[0].Revision = 9 }, "lib maps"},
+		"an origin was added":       {func(b *browser) { b.declared[0].Hosts = append(b.declared[0].Hosts, "x.example") }, "lib maps"},
+		"an origin became a kind":   {func(b *browser) { b.declared[0].Kinds = []noticeboard.Kind{noticeboard.Img} }, "lib maps"},
+		"a script's hash changed":   {func(b *browser) { b.declared[2].Integrity = []string{strings.Replace(sri, "oq", "aa", 1)} }, "maps weather"},
+		"an expiry was declared":    {func(b *browser) { b.declared[0].Expires = date(time.Now().Add(time.Hour)) }, "lib maps"},
 		"the kill switch":           {func(b *browser) { b.declared = b.declared[1:] }, "lib maps"},
 		"off and on again":          {func(b *browser) { d := b.declared; b.declared = nil; b.wantThrough(""); b.declared = d }, "lib maps weather"},
 		"changed, and back":         {changeAndBack, "lib maps"},
-		"nothing is declared":       {func(b *browser) { b.config.Declared = func() *Tools { return nil }; b.renew() }, ""},
+		"nothing is declared":       {func(b *browser) { b.declared = nil }, ""},
 		"the keys were rotated":     {func(b *browser) { b.config.Keys = mustKeys(b.t, 7, 1); b.renew() }, "lib maps weather"},
 		"cookies were cleared":      {func(b *browser) { clear(b.jar) }, ""},
 		"the grants were evicted":   {func(b *browser) { delete(b.jar, GrantsCookie) }, ""},
@@ -114,7 +114,7 @@ func TestEnds(t *testing.T) {
 		inTime(t, name, func(t *testing.T) {
 			s := newScene(t)
 			s.policies = mustPolicies(t, "strict") // which can admit a script
-			s.declared = append(s.declared, Tool{Name: "lib", Origins: []string{"https://lib.example"}, Kinds: []Kind{Script}, Integrity: []string{sri}})
+			s.declared = append(s.declared, lib())
 			b := s.browser()
 			b.grant("maps")
 			b.grant("lib")
@@ -124,6 +124,19 @@ func TestEnds(t *testing.T) {
 			b.wantThrough(tt.want)
 		})
 	}
+}
+
+func TestDeclarationExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.declared[0].Expires = date(time.Now().Add(time.Hour))
+		b := s.browser()
+		b.grant("weather")
+		time.Sleep(time.Hour - 6*time.Second)
+		b.wantThrough("weather")
+		time.Sleep(time.Second)
+		b.wantThrough("")
+	})
 }
 
 // A grant from the future is none, but for what clocks may differ.
@@ -137,7 +150,7 @@ func TestGrantFromTheFuture(t *testing.T) {
 			t.Fatal(err)
 		}
 		for ahead, want := range map[time.Duration]string{clockSkew: "weather", clockSkew + time.Second: ""} {
-			value, err := s.config.Keys.seal(wiki, own.ID(), Grants{[]Grant{{"weather", time.Now().Add(ahead), s.site.lookup("weather").state}}})
+			value, err := s.config.Keys.seal(wiki, own.ID(), grants{{"weather", time.Now().Add(ahead), s.site.lookup("weather").state}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,14 +160,21 @@ func TestGrantFromTheFuture(t *testing.T) {
 	})
 }
 
+func date(t time.Time) noticeboard.Date {
+	date, err := noticeboard.ParseDate(t.Format(time.RFC3339))
+	if err != nil {
+		panic(err)
+	}
+	return date
+}
+
 // changeAndBack leaves the same text with a higher revision, as the noticeboard hashes it.
 func changeAndBack(b *browser) {
-	hash := func(text string, revision byte) [32]byte { return confirm.Bind(text, string(revision)) }
-	b.declared[0].Declaration = hash("text", 1)
+	b.declared[0].Retention, b.declared[0].Revision = "text", 1
 	b.grant("weather")
-	b.declared[0].Declaration = hash("other", 2)
+	b.declared[0].Retention, b.declared[0].Revision = "other", 2
 	b.wantThrough("lib maps")
-	b.declared[0].Declaration = hash("text", 3)
+	b.declared[0].Retention, b.declared[0].Revision = "text", 3
 }
 
 func TestWithdrawingTheLastForgetsTheBrowser(t *testing.T) {
@@ -177,7 +197,7 @@ func TestWithdrawingTheLastForgetsTheBrowser(t *testing.T) {
 // Nobody is tracked who has not begun to consent.
 func TestNoCookieByDefault(t *testing.T) {
 	s := newScene(t)
-	for _, target := range []string{wiki + ListPath, wiki + CommitPath, wiki + CommitPath + "?ticket=x", wiki + GoPath, wiki + GoPath + "?tool=nosuch", wiki + StylePath} {
+	for _, target := range []string{wiki + ListPath, wiki + CommitPath, wiki + CommitPath + "?ticket=x", wiki + GoPath, wiki + GoPath + "?tool=nosuch", wiki + stylePath} {
 		if w := s.browser().get(target); len(w.Result().Cookies()) != 0 {
 			t.Errorf("%s sets %v", target, w.Header()["Set-Cookie"])
 		}
@@ -201,19 +221,19 @@ func TestTooManyAndTooLarge(t *testing.T) {
 		s := newScene(t)
 		b := s.browser()
 		s.declared = nil
-		for i := range MaxGrants + 1 {
-			s.declared = append(s.declared, Tool{Name: "tool" + string(rune('a'+i)), Origins: []string{"https://x.example"}, Kinds: []Kind{Img}})
+		for i := range maxGrants + 1 {
+			s.declared = append(s.declared, images("tool"+string(rune('a'+i))))
 		}
-		for _, tool := range s.declared[:MaxGrants] {
+		for _, tool := range s.declared[:maxGrants] {
 			b.grant(tool.Name)
 		}
-		last := s.declared[MaxGrants].Name
-		s.wantRefusal(b.get(wiki+GoPath+"?tool="+last), ErrTooMany)
+		last := s.declared[maxGrants].Name
+		s.wantRefusal(b.get(wiki+GoPath+"?tool="+last), errTooMany)
 		// One that was let through before takes no new place, nor one that has lapsed.
 		b.grant("toola")
-		s.declared[1].Declaration = [32]byte{7}
+		s.declared[1].Revision = 7
 		b.grant(last)
-		if got, _ := b.through(); len(strings.Fields(got)) != MaxGrants || strings.Contains(got, "toolb") {
+		if got, _ := b.through(); len(strings.Fields(got)) != maxGrants || strings.Contains(got, "toolb") {
 			t.Errorf("let through are %q", got)
 		}
 	})
@@ -222,20 +242,21 @@ func TestTooManyAndTooLarge(t *testing.T) {
 		b := s.browser()
 		b.grant("maps")
 		ticket := b.ticket("weather")
-		big := Tool{Name: "big", Kinds: []Kind{Img, Data, Font, Style}}
+		big := images("big")
+		big.Kinds = []noticeboard.Kind{noticeboard.Img, noticeboard.Data, noticeboard.Font, noticeboard.Style}
 		for i := range 25 {
-			big.Origins = append(big.Origins, "https://a-rather-long-name-of-a-host-"+string(rune('a'+i))+".example.org")
+			big.Hosts = append(big.Hosts, "a-rather-long-name-of-a-host-"+string(rune('a'+i))+".example.org")
 		}
 		s.declared = append(s.declared, big)
 		w := b.get(wiki + GoPath + "?tool=big")
-		s.wantRefusal(w, ErrTooLarge)
+		s.wantRefusal(w, errTooLarge)
 		if !strings.Contains(w.Body.String(), ": big, maps.") {
 			t.Errorf("the refusal does not name the tools:\n%s", w.Body)
 		}
 		// The policy may have become too large since the start, too.
 		s.config.Fits = func(tools []*Tool) error { return tooLarge(tools) }
 		s.renew()
-		s.wantRefusal(b.get(ticket), ErrTooLarge)
+		s.wantRefusal(b.get(ticket), errTooLarge)
 		w = b.get(wiki + ListPath)
 		if !strings.Contains(w.Body.String(), "None of them is let through now: with these tools together") {
 			t.Errorf("the list hides that the policy is too large:\n%s", w.Body)
@@ -269,16 +290,10 @@ func TestNewRefuses(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		"no flow":                 {func(c *Config) { c.Flow = nil }, "they need a flow"},
-		"no keys of the flow":     {func(c *Config) { c.Browsers = nil }, "they need a flow"},
-		"no keys":                 {func(c *Config) { c.Keys = nil }, "they need a flow"},
-		"nothing declared ever":   {func(c *Config) { c.Declared = nil }, "they need a flow"},
-		"an unknown local kind":   {func(c *Config) { c.Localhost = []Kind{"frame"} }, `"frame" is no kind`},
-		"a local kind twice":      {func(c *Config) { c.Localhost = []Kind{Img, Img} }, "there twice"},
-		"a broken template":       {func(c *Config) { c.Texts.List = `{{define "body"}}{{` }, "parsing page"},
-		"a template that fails":   {func(c *Config) { c.Texts.Refusal = `{{define "body"}}{{.Data.Nosuch}}{{end}}` }, "rendering page"},
-		"a page without the form": {func(c *Config) { c.Texts.Ask = `{{define "body"}}{{end}}` }, "lacks its form"},
-		"a list without a form":   {func(c *Config) { c.Texts.List = `{{define "body"}}{{end}}` }, "lacks its form"},
+		"no flow":               {func(c *Config) { c.Flow = nil }, "they need a flow"},
+		"no keys of the flow":   {func(c *Config) { c.Browsers = nil }, "they need a flow"},
+		"no keys":               {func(c *Config) { c.Keys = nil }, "they need a flow"},
+		"nothing declared ever": {func(c *Config) { c.Declared = nil }, "they need a flow"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := newScene(t).config

@@ -99,7 +99,7 @@ func FuzzStripCookies(f *testing.F) {
 		StripCookies(h)
 		r := &http.Request{Header: h}
 		for _, name := range []string{GrantsCookie, confirm.BrowserCookie, confirm.ProbeCookie} {
-			if _, n := cookie(r, name); n != 0 {
+			if _, n := confirm.Cookie(r, name); n != 0 {
 				t.Errorf("%s is left of %q, %q: %q", name, one, two, h["Cookie"])
 			}
 		}
@@ -136,7 +136,7 @@ func FuzzStripSetCookies(f *testing.F) {
 		sent := strings.Trim(name, " \t") + "=" + strings.Trim(value, " \t")
 		r := &http.Request{Header: http.Header{"Cookie": {strings.TrimPrefix(sent, "=")}}}
 		for _, name := range []string{GrantsCookie, confirm.BrowserCookie, confirm.ProbeCookie} {
-			if _, n := cookie(r, name); n != 0 {
+			if _, n := confirm.Cookie(r, name); n != 0 {
 				t.Errorf("%q stays, and comes back as %q", line, r.Header["Cookie"])
 			}
 		}

@@ -3,7 +3,6 @@ package exempt
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/page"
@@ -14,11 +13,11 @@ const (
 	GoPath      = "/.privacy/go"
 	CommitPath  = "/.privacy/commit"
 	ListPath    = "/.privacy/exemptions"
-	StylePath   = "/.privacy/exemptions.css"
+	stylePath   = "/.privacy/exemptions.css"
 	ConsentPath = "/consent"
 
-	// ToolParam is the query parameter that names the tool, and the only one that counts.
-	ToolParam = "tool"
+	// toolParam is the query parameter that names the tool, and the only one that counts.
+	toolParam = "tool"
 	// grantAction is the only act of the flow: to withdraw needs no confirmation.
 	grantAction = "grant"
 )
@@ -26,7 +25,7 @@ const (
 // Handles tells whether the path is one of [Site.Wiki]'s.
 func Handles(path string) bool {
 	switch path {
-	case GoPath, CommitPath, ListPath, StylePath:
+	case GoPath, CommitPath, ListPath, stylePath:
 		return true
 	}
 	return false
@@ -35,7 +34,9 @@ func Handles(path string) bool {
 // Wiki returns the pages on the wiki's origin: see [Handles].
 func (s *Site) Wiki() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		setWikiHeaders(w.Header())
+		page.Protect(w.Header(), "")
+		// Beside a policy that stands there already; both hold.
+		w.Header().Add("Content-Security-Policy", page.Policy("'self'", "'self'"))
 		var err error
 		switch r.URL.Path {
 		case GoPath:
@@ -44,21 +45,15 @@ func (s *Site) Wiki() http.Handler {
 			err = s.commit(w, r)
 		case ListPath:
 			err = s.list(w, r)
-		case StylePath:
+		case stylePath:
 			err = serveStyle(w, r)
 		default:
-			err = ErrNotFound
+			err = errNotFound
 		}
 		if err != nil {
-			s.refuse(w, r, s.pages.wikiRefusal, err)
+			s.refuse(w, r, wikiRefusalPage, err)
 		}
 	})
-}
-
-// setWikiHeaders adds to a policy that stands there already; both hold.
-func setWikiHeaders(h http.Header) {
-	page.Protect(h, "")
-	h.Add("Content-Security-Policy", page.Policy("'self'", "'self'"))
 }
 
 // start sends the reader to the consent origin, unless it is clear already that
@@ -72,7 +67,7 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !guardsCookies(r) {
-		return ErrPrefixes
+		return errPrefixes
 	}
 	if _, err := s.added(s.readerOrNone(r).grants, t); err != nil {
 		return err
@@ -89,13 +84,13 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 // named returns the one tool that the address names.
 func (s *Site) named(r *http.Request) (*Tool, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
-	if names := query[ToolParam]; err == nil && len(names) == 1 {
+	if names := query[toolParam]; err == nil && len(names) == 1 {
 		if t := s.lookup(names[0]); t != nil {
 			return t, nil
 		}
-		return nil, ErrNoTool
+		return nil, errNoTool
 	}
-	return nil, ErrToolParam
+	return nil, errToolParam
 }
 
 // commit writes the grant that the ticket stands for.
@@ -109,7 +104,7 @@ func (s *Site) commit(w http.ResponseWriter, r *http.Request) error {
 	}
 	// Before the ticket is used up.
 	if !guardsCookies(r) || !s.c.Browsers.EnforcesPrefixes(r) {
-		return ErrPrefixes
+		return errPrefixes
 	}
 	confirmed, err := s.c.Flow.Commit(r)
 	if err != nil {
@@ -118,7 +113,7 @@ func (s *Site) commit(w http.ResponseWriter, r *http.Request) error {
 	t := s.lookup(confirmed.Act.Subject)
 	switch {
 	case t == nil:
-		return ErrNoTool
+		return errNoTool
 	case confirmed.Act.Action != grantAction:
 		return confirm.ErrAction
 	case confirmed.Act.Binding != t.state:
@@ -144,32 +139,22 @@ func redirect(w http.ResponseWriter, target string) {
 }
 
 // refuse answers with a page that says why.
-func (s *Site) refuse(w http.ResponseWriter, r *http.Request, page pageWriter, err error) {
+func (s *Site) refuse(w http.ResponseWriter, r *http.Request, to pageWriter, err error) {
 	why := refusalOf(err)
 	s.c.Count(why.Reason)
 	if why.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", "GET, POST")
 	}
-	view := RefusalView{Reason: why.Reason, Text: why.Text, Exemptions: s.c.Flow.Wiki() + ListPath}
+	view := refusalView{Text: why.Text, Exemptions: s.c.Flow.Wiki() + ListPath}
 	if t, err := s.named(r); err == nil {
-		view.Again = s.c.Flow.Wiki() + GoPath + "?" + ToolParam + "=" + url.QueryEscape(t.Name)
+		view.Again = s.c.Flow.Wiki() + GoPath + "?" + toolParam + "=" + url.QueryEscape(t.Name)
 	}
-	s.show(w, page, why.Status, s.pages.texts.RefusalTitle, view, nil)
+	show(w, to, why.Status, confirm.Page{Title: "This did not work", Data: view})
 }
 
-// show writes a page. One that a translated template spoils is told in plain text.
-func (s *Site) show(w http.ResponseWriter, page pageWriter, status int, title string, view any, form *confirm.Dialog) {
-	texts := s.pages.texts
-	p := confirm.Page{Lang: texts.Lang, Dir: texts.Dir, Title: title, Data: view}
-	if form != nil {
-		p.Form = *form
-	}
-	if err := page.Write(w, status, p); err != nil && w.Header().Get("Content-Type") == "" {
-		s.c.Count("template")
+// show writes a page.
+func show(w http.ResponseWriter, to pageWriter, status int, content confirm.Page) {
+	if err := to.Write(w, status, content); err != nil && w.Header().Get("Content-Type") == "" {
 		http.Error(w, "this page can't be shown: its template is broken", http.StatusInternalServerError)
 	}
-}
-
-func titled(text string, t *Tool) string {
-	return strings.NewReplacer("{tool}", t.Title, "{origin}", t.Origins[0]).Replace(text)
 }

@@ -28,9 +28,9 @@ const (
 	FromCode Evidence = "code"
 )
 
-// Mentioning returns the pages of code that name an origin's host. Addresses that are put
+// mentioning returns the pages of code that name an origin's host. Addresses that are put
 // together from parts are not found.
-func Mentioning(code []Code, origin string) []Code {
+func mentioning(code []Code, origin string) []Code {
 	mention := hostPattern(origin)
 	if mention == nil {
 		return nil
@@ -71,7 +71,7 @@ func (ix index) mentioning(origin string) []Code {
 	if err != nil {
 		return nil
 	}
-	return Mentioning(ix[u.Hostname()], origin)
+	return mentioning(ix[u.Hostname()], origin)
 }
 
 const (

@@ -32,7 +32,7 @@ func TestMentioning(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			code := []Code{{"x", "X.js", "a " + c.text + " b"}, {"y", "Y.js", "nothing"}}
-			got := Mentioning(code, c.origin)
+			got := mentioning(code, c.origin)
 			if (len(got) == 1 && got[0].Title == "X.js") != c.want || len(got) > 1 {
 				t.Errorf("got %v", got)
 			}

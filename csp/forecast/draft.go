@@ -344,10 +344,4 @@ func plain(err error) string {
 	return err.Error()
 }
 
-func join(list []noticeboard.Kind) string {
-	texts := make([]string, len(list))
-	for i, kind := range list {
-		texts[i] = string(kind)
-	}
-	return strings.Join(texts, ", ")
-}
+func join(list []noticeboard.Kind) string { return strings.Join(texts(list), ", ") }

@@ -19,13 +19,6 @@ type maker struct {
 	drafted map[string]*Draft // of new tools by the proxy, by origin
 }
 
-// kinds are what declarations call the directives.
-var kinds = map[string]noticeboard.Kind{
-	"img-src": noticeboard.Img, "font-src": noticeboard.Font, "media-src": noticeboard.Media, "connect-src": noticeboard.Data,
-	"style-src": noticeboard.Style, "style-src-elem": noticeboard.Style,
-	"script-src": noticeboard.Script, "script-src-elem": noticeboard.Script,
-}
-
 // judged adds up the reports by directive and what was blocked, with the policy's verdict.
 func judged(in Input) []Use {
 	type key struct{ directive, blocked string }
@@ -43,7 +36,7 @@ func judged(in Input) []Use {
 	for k, totals := range byDisposition {
 		use := Use{Directive: k.directive, Blocked: k.blocked, Total: combined(totals)}
 		if isOrigin(k.blocked) {
-			use.Kind = kinds[k.directive]
+			use.Kind = noticeboard.KindOf(k.directive)
 		}
 		use.share(in.Reports.PageViews)
 		use.Verdict, use.Why = judge(in.Policy, k.directive, k.blocked, in.Page)

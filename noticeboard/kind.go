@@ -1,0 +1,45 @@
+package noticeboard
+
+import "strings"
+
+// Kind is what a browser loads from a tool.
+type Kind string
+
+// The kinds.
+const (
+	Img   Kind = "img"   // images, SVG among them
+	Font  Kind = "font"  // web fonts
+	Style Kind = "style" // style sheets, which load nothing themselves but in mirrors
+	Media Kind = "media" // audio, video and their text tracks
+	Data  Kind = "data"  // what fetch() and XMLHttpRequest read: JSON, CSV, plain text
+
+	// Script is what runs. No tool that the proxy serves can have it: what comes
+	// through the wiki's own origin must never run there. See [Tool.Executable].
+	Script Kind = "script"
+)
+
+// kinds are all of them: for people, and as a Content-Security-Policy governs them.
+var kinds = map[Kind]struct{ words, directive string }{
+	Img: {"images", "img-src"}, Font: {"fonts", "font-src"}, Style: {"style sheets", "style-src"},
+	Media: {"audio and video", "media-src"}, Data: {"data", "connect-src"}, Script: {"scripts", "script-src"},
+}
+
+// Kinds returns every kind that the proxy serves, so all but Script.
+func Kinds() []Kind { return []Kind{Img, Font, Style, Media, Data} }
+
+// Words names the kind for people.
+func (k Kind) Words() string { return kinds[k].words }
+
+// Directive is the directive of a Content-Security-Policy that governs the kind.
+func (k Kind) Directive() string { return kinds[k].directive }
+
+// KindOf returns the kind that a directive governs, "" for one that governs none.
+func KindOf(directive string) Kind {
+	directive = strings.TrimSuffix(directive, "-elem")
+	for _, k := range append(Kinds(), Script) {
+		if k.Directive() == directive {
+			return k
+		}
+	}
+	return ""
+}
