@@ -47,7 +47,7 @@ func (a *adminAPI) serveCanary(w http.ResponseWriter, r *http.Request) error {
 				if tool != "" && tool != name {
 					continue
 				}
-				report := runner.report(name)
+				report := runner.report(name, s)
 				if tool != "" && s.chain != nil {
 					if report.Kept, err = s.chain.Kept(r.Context()); err != nil {
 						return err
@@ -84,13 +84,12 @@ func (a *App) runCanaries(w http.ResponseWriter, r *http.Request, name string) e
 	var reports []canaryReport
 	for _, runner := range runners {
 		runner.run(r.Context(), entry.Tool, entry.Hash)
-		reports = append(reports, runner.report(name))
+		reports = append(reports, runner.report(name, runner.standing(name)))
 	}
 	return answerJSON(w, reports)
 }
 
-func (r *canaryRunner) report(tool string) canaryReport {
-	s := r.standing(tool)
+func (r *canaryRunner) report(tool string, s canaryStanding) canaryReport {
 	report := canaryReport{Tool: tool, Prefix: r.handler.pageOptions().Prefix, Ran: s.ran, Differences: s.differences}
 	if s.err != nil {
 		report.Error = s.err.Error()

@@ -143,7 +143,7 @@ func (v *verdict) open(ctx context.Context) (err error) {
 // checkTranscripts checks what opened transcripts say: the latest of each tool must be of now, and continue the others.
 func checkTranscripts(verdicts []*verdict, maxAge time.Duration) {
 	opened := slices.DeleteFunc(slices.Clone(verdicts), func(v *verdict) bool { return v.Transcript == nil })
-	chain := func(v *verdict) string { return v.Transcript.Prefix + v.Transcript.Tool }
+	chain := func(v *verdict) string { return v.Transcript.Prefix + v.Transcript.Tool.Name }
 	slices.SortStableFunc(opened, func(a, b *verdict) int {
 		return cmp.Or(strings.Compare(chain(a), chain(b)), cmp.Compare(a.Transcript.Sequence, b.Transcript.Sequence))
 	})
@@ -188,33 +188,25 @@ func (v *verdict) fetch(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.expect.Declared, err = declaredTool(board, tool)
+	v.expect.Declaration, err = declarationHash(board, tool)
 	v.Noticeboard = err == nil
 	return data, err
 }
 
-// declaredTool takes a tool's declaration from a noticeboard.
-func declaredTool(board []byte, name string) (*noticeboard.Tool, error) {
+// declarationHash is that of a tool on a noticeboard, whatever that says it is.
+func declarationHash(board []byte, name string) (string, error) {
 	var list struct {
-		Tools []json.RawMessage `json:"tools"`
+		Tools []*noticeboard.Tool `json:"tools"`
 	}
 	if err := json.Unmarshal(board, &list); err != nil {
-		return nil, errors.New("the noticeboard's answer is not of its form")
+		return "", errors.New("the noticeboard's answer is not of its form")
 	}
-	for _, entry := range list.Tools {
-		tool := new(noticeboard.Tool)
-		var hash struct {
-			Declaration string `json:"declaration_hash"`
-		}
-		switch {
-		case json.Unmarshal(entry, tool) != nil || json.Unmarshal(entry, &hash) != nil || tool.Name != name:
-		case tool.Hash() != hash.Declaration:
-			return nil, errors.New("the declaration on the noticeboard isn't what its hash is of; or the site has another version of Wikiveil, with fields that this one doesn't know")
-		default:
-			return tool, nil
+	for _, tool := range list.Tools {
+		if tool != nil && tool.Name == name {
+			return tool.Hash(), nil
 		}
 	}
-	return nil, errors.New("the noticeboard has no such tool now")
+	return "", errors.New("the noticeboard has no such tool now")
 }
 
 // askSite reads a path of a site.
@@ -277,16 +269,16 @@ func (v *verdict) print(out io.Writer) {
 	}
 	t := v.Transcript
 	but := ""
-	if t.Pseudonym {
+	if t.Tool.Pseudonym {
 		but = ", but for a day by the name that it gets for each"
 	}
-	fmt.Fprintf(out, "OK: %s: the tool %q can't tell readers apart by its requests%s.\n", v.From, t.Tool, but)
+	fmt.Fprintf(out, "OK: %s: the tool %q can't tell readers apart by its requests%s.\n", v.From, t.Tool.Name, but)
 	fmt.Fprintf(out, "transcript:   number %d, of %s, by %q\n", t.Sequence, t.Time.UTC().Format(time.RFC3339), t.Edge.Version)
 	declaration := "not compared with the noticeboard: give the address of the transcript for that"
 	if v.Noticeboard {
 		declaration = "as on the noticeboard"
 	}
-	fmt.Fprintf(out, "declaration:  %q, %s\n", t.Declaration, declaration)
+	fmt.Fprintf(out, "declaration:  %q, %s\n", t.Tool.Hash(), declaration)
 	key := "the site's own word: keep it, and give it by --key from now on"
 	if v.Pinned {
 		key = "as given"

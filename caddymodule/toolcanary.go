@@ -238,8 +238,7 @@ func (r *canaryRunner) publish(ctx context.Context, tool *noticeboard.Tool, resu
 	app := r.handler.app
 	t := &selfcheck.Transcript{
 		Site: app.Site, Prefix: r.handler.pageOptions().Prefix,
-		Tool: tool.Name, Origin: tool.Origin, Declaration: s.declaration, Revision: tool.Revision,
-		Time: time.Now().UTC().Truncate(time.Second), Every: int64(r.every / time.Second),
+		Tool: tool.Public(), Time: time.Now().UTC().Truncate(time.Second), Every: int64(r.every / time.Second),
 		Edge: selfcheck.Edge{Version: edgeVersion(), Go: runtime.Version()}, Result: *result,
 	}
 	if app.Audit != nil {

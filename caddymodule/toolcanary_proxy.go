@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"crypto/x509"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
@@ -31,28 +30,25 @@ func (h *AnonProxy) echoed(tool *noticeboard.Tool) func(string, *x509.CertPool, 
 		config.Pseudonym = func(tool *noticeboard.Tool, reader anonproxy.Reader, now time.Time) string {
 			return who.Conceal(h.told.Pseudonym(tool, reader, now))
 		}
-		transport := anonproxy.NewEchoTransport(&own, echo, roots)
-		config.Transport = func(*noticeboard.Tool) (*anonproxy.Transport, func()) { return transport, func() {} }
-		closers := []func() error{func() error { transport.Close(); return nil }}
+		config.Transport = func(tool *noticeboard.Tool) (*anonproxy.Transport, func()) {
+			transport := anonproxy.NewEchoTransport(tool, echo, roots)
+			return transport, transport.Close
+		}
+		closeCache := func() {}
 		if config.Cache != nil { // one that has nothing yet
 			if config.Cache, err = cache.New(cache.Config{MaxBytes: 1 << 20}); err != nil {
 				return nil, nil, err
 			}
-			closers = append(closers, func() error { config.Cache.Close(); return nil })
+			closeCache = config.Cache.Close
 		}
 		proxy, err := anonproxy.New(board, config)
-		if err == nil {
-			closers = append(closers, proxy.Close)
-		}
-		done := func() {
-			for _, end := range slices.Backward(closers) {
-				_ = end()
-			}
-		}
 		if err != nil {
-			done()
+			closeCache()
 			return nil, nil, err
 		}
-		return proxy, done, nil
+		return proxy, func() {
+			_ = proxy.Close() // its transport never gives an error
+			closeCache()
+		}, nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,94 +65,67 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	header.Add("Content-Security-Policy", selfcheck.PagePolicy)
 	header.Add("Vary", "Accept")
 	page.Protect(header, "")
-	switch format := r.URL.Query().Get("format"); {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		header.Set("Allow", "GET, HEAD")
-		refuseTranscript(w, http.StatusMethodNotAllowed, "transcripts are only read: use GET or HEAD")
-	case format != "" && format != "html" && format != "note" && format != "json":
-		refuseTranscript(w, http.StatusBadRequest, `unknown format: use "html" or "note"`)
-	case !ok:
-		h.serveTranscripts(w, r)
-	default:
-		h.serveTranscript(w, r, tool)
-	}
-	return true
-}
-
-func refuseTranscript(w http.ResponseWriter, status int, reason string) {
-	w.Header().Set("Cache-Control", "no-store")
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "5")
-	}
-	http.Error(w, reason, status)
-}
-
-// serveTranscript shows what a tool gets.
-func (h *AnonProxy) serveTranscript(w http.ResponseWriter, r *http.Request, name string) {
-	tool, known := h.app.live.Board().Lookup(name)
-	switch {
-	case !known:
-		refuseTranscript(w, http.StatusNotFound, "no tool of that name is declared")
-	case !tool.Proxied():
-		refuseTranscript(w, http.StatusNotFound, "there is no transcript: the edge asks nothing of the tool, readers reach it by consent alone")
-	case !noticeboard.HasTranscript(tool):
-		refuseTranscript(w, http.StatusNotFound, "there is no transcript: the tool is a mirror, whose files the edge serves by itself")
-	case h.canaries == nil:
-		refuseTranscript(w, http.StatusNotFound, "there are no transcripts: the operator has switched the canary off")
-	default:
-		shown := h.canaries.standing(name).shown
-		_, err := h.app.live.ForProxy(name, canaryPath)
-		if refused, ok := refusal.Of(err); ok && refused.Reason != noticeboard.ReasonPending && shown == nil {
-			refuseTranscript(w, http.StatusNotFound, "there is no transcript: "+refused.Text)
-			return
+	contentType, body, refused := h.canaryAnswer(r, tool, ok)
+	if refused != nil {
+		if refused.Status == http.StatusMethodNotAllowed {
+			header.Set("Allow", "GET, HEAD")
 		}
-		if shown == nil {
-			refuseTranscript(w, http.StatusServiceUnavailable, "there is no transcript yet: try again in a moment")
-			return
-		}
-		h.showTranscript(w, r, shown)
+		_ = refused.Answer(w) // nobody to tell
+		return true
 	}
-}
-
-func (h *AnonProxy) showTranscript(w http.ResponseWriter, r *http.Request, shown *selfcheck.Published) {
-	if r.URL.Query().Get("format") == "note" || !wantsHTML(r) {
-		servePublic(w, r, "text/plain; charset=utf-8", shown.Note)
-		return
-	}
-	page, err := selfcheck.Page(shown.Transcript, *h.canaries.publicKey.Load(), h.page.StyleSheet())
-	if err != nil { // none is so
-		refuseTranscript(w, http.StatusInternalServerError, "the transcript can't be shown")
-		return
-	}
-	servePublic(w, r, "text/html; charset=utf-8", page)
-}
-
-// serveTranscripts shows the public key.
-func (h *AnonProxy) serveTranscripts(w http.ResponseWriter, r *http.Request) {
-	if h.canaries == nil {
-		refuseTranscript(w, http.StatusNotFound, "there are no transcripts: the operator has switched the canary off")
-		return
-	}
-	key := h.canaries.publicKey.Load()
-	if key == nil {
-		refuseTranscript(w, http.StatusServiceUnavailable, "there is no transcript yet: try again in a moment")
-		return
-	}
-	prefix := h.pageOptions().Prefix
-	answer := publishedTranscripts{*key, make(map[string]string), prefix}
-	for tool := range h.canaries.all {
-		answer.Transcripts[tool] = prefix + tool + noticeboard.TranscriptPath
-	}
-	data, _ := json.Marshal(answer) // texts alone
-	servePublic(w, r, "application/json", data)
-}
-
-// servePublic answers with what everybody may keep for a while, or that the client has it already.
-func servePublic(w http.ResponseWriter, r *http.Request, contentType string, data []byte) {
-	sum := sha256.Sum256(data)
-	header := w.Header()
+	sum := sha256.Sum256(body)
 	header.Set("Content-Type", contentType)
 	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(transcriptFor.Seconds())))
 	header.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	return true
+}
+
+// canaryAnswer returns a tool's transcript, or what tells of them all.
+func (h *AnonProxy) canaryAnswer(r *http.Request, name string, ofTool bool) (contentType string, body []byte, _ *refusal.Refusal) {
+	refuse := func(status int, text string) (string, []byte, *refusal.Refusal) {
+		return "", nil, refusal.New(status, "no_transcript", text)
+	}
+	format := r.URL.Query().Get("format")
+	tool, _ := h.app.live.Board().Lookup(name)
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return refuse(http.StatusMethodNotAllowed, "transcripts are only read: use GET or HEAD")
+	case !slices.Contains([]string{"", "html", "note", "json"}, format):
+		return refuse(http.StatusBadRequest, `unknown format: use "html" or "note"`)
+	case ofTool && tool == nil:
+		return refuse(http.StatusNotFound, "no tool of that name is declared")
+	case ofTool && !tool.Proxied():
+		return refuse(http.StatusNotFound, "there is no transcript: the edge asks nothing of the tool, readers reach it by consent alone")
+	case ofTool && !noticeboard.HasTranscript(tool):
+		return refuse(http.StatusNotFound, "there is no transcript: the tool is a mirror, whose files the edge serves by itself")
+	case h.canaries == nil:
+		return refuse(http.StatusNotFound, "there are no transcripts: the operator has switched the canary off")
+	}
+	key, shown := h.canaries.publicKey.Load(), h.canaries.standing(name).shown
+	if ofTool && shown == nil {
+		_, err := h.app.live.ForProxy(name, canaryPath)
+		if refused, ok := refusal.Of(err); ok && refused.Reason != noticeboard.ReasonPending {
+			return refuse(http.StatusNotFound, "there is no transcript: "+refused.Text)
+		}
+	}
+	switch {
+	case key == nil || ofTool && shown == nil:
+		return refuse(http.StatusServiceUnavailable, "there is no transcript yet: try again in a moment")
+	case !ofTool:
+		prefix := h.pageOptions().Prefix
+		answer := publishedTranscripts{*key, make(map[string]string), prefix}
+		for tool := range h.canaries.all {
+			answer.Transcripts[tool] = prefix + tool + noticeboard.TranscriptPath
+		}
+		data, _ := json.Marshal(answer) // texts alone
+		return "application/json", data, nil
+	case format == "note" || !wantsHTML(r):
+		return "text/plain; charset=utf-8", shown.Note, nil
+	}
+	html, err := selfcheck.Page(shown.Transcript, *key, h.page.StyleSheet())
+	if err != nil { // none is so
+		return refuse(http.StatusInternalServerError, "the transcript can't be shown")
+	}
+	return "text/html; charset=utf-8", html, nil
 }

@@ -137,13 +137,20 @@ func (e *edge) etag(t *testing.T) string {
 func TestToolsVerifyCommand(t *testing.T) {
 	testutil.Slow(t)
 	tool := jsonTool(t)
-	e := boardEdge(t, fileTool("maps", tool, `, "kinds": ["data", "img"]`), fileTool("named", tool, `, "pseudonym": true, "personal": "some"`))
+	secret := filepath.Join(t.TempDir(), "refreshed-paths") // where the operator keeps files is nobody's business
+	if err := os.WriteFile(secret, []byte("/x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := boardEdge(t, fileTool("maps", tool, fmt.Sprintf(`, "kinds": ["data", "img"], "refresh_file": %q, "refresh_every": "24h"`, secret)), fileTool("named", tool, `, "pseudonym": true, "personal": "some"`))
 	_, first := e.transcript(t, "maps")
 	e.transcript(t, "named")
 	_, published := e.anyone(t, http.MethodGet, transcriptsPath, nil)
 	var shown publishedTranscripts
 	if err := json.Unmarshal([]byte(published), &shown); err != nil || shown.Transcripts["maps"] != "/.tools/maps/transcript" || shown.Noticeboard != "/.tools/" {
 		t.Fatalf("%v: %s", err, published)
+	}
+	if strings.Contains(first, "refreshed-paths") {
+		t.Error("the transcript tells where the operator keeps a file")
 	}
 	at := "http://" + e.site + "/.tools/maps/transcript"
 	firstFile, keyFile := saved(t, first), saved(t, published)
@@ -155,7 +162,7 @@ func TestToolsVerifyCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tampered := saved(t, strings.Replace(first, `"tool":"maps"`, `"tool":"mops"`, 1))
+	tampered := saved(t, strings.Replace(first, `"name":"maps"`, `"name":"mops"`, 1))
 
 	out, err := run(t, "", "tools", "verify", at)
 	if err != nil {
@@ -229,7 +236,7 @@ func TestToolsVerifyCommand(t *testing.T) {
 		_, body := e.anyone(t, http.MethodGet, r.URL.RequestURI(), nil)
 		fmt.Fprint(w, strings.Replace(body, `"title": "The maps"`, `"title": "The best maps"`, 1))
 	})
-	if out, err = run(t, "", "tools", "verify", lying.URL+"/.tools/maps/transcript"); err == nil || !strings.Contains(err.Error(), "isn't what its hash is of") {
+	if out, err = run(t, "", "tools", "verify", lying.URL+"/.tools/maps/transcript"); err == nil || !strings.Contains(err.Error(), "of another declaration than the noticeboard's") {
 		t.Errorf("another declaration under its hash: %v: %s", err, out)
 	}
 }
@@ -365,7 +372,7 @@ func TestCanaryOverReloads(t *testing.T) {
 	}
 	e.load(t, config("one@wiki.example"))
 	a, b, c := ask("a.test"), ask("b.test"), ask("c.test")
-	if a.Sequence != b.Sequence || !a.Time.Equal(b.Time) || c.Tool != "maps" {
+	if a.Sequence != b.Sequence || !a.Time.Equal(b.Time) || c.Tool.Name != "maps" {
 		t.Errorf("two sites have number %d and %d", a.Sequence, b.Sequence)
 	}
 	agent := func(t *selfcheck.Transcript) string {

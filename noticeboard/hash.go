@@ -13,7 +13,7 @@ const maxRevision = 1e15
 
 // Hash is the declaration hash, to which a reader's consent is bound: SHA-256 in
 // hex of "wikiveil/v1/declaration", a zero byte, and the declaration's canonical
-// form. Call it on a board's tool. On one of a [Live] board it covers the
+// public form. Call it on a board's tool. On one of a [Live] board it covers the
 // revision that was counted, so a change that is taken back gives a new hash; on
 // others only the one that the operator gave.
 //
@@ -21,8 +21,18 @@ const maxRevision = 1e15
 // no white space, and no field that is empty. So a new field in a later version
 // changes the hash of no tool that doesn't use it.
 func (t *Tool) Hash() string {
-	sum := sha256.Sum256(append([]byte("wikiveil/v1/declaration\x00"), t.canonical()...))
+	public := t.Public()
+	sum := sha256.Sum256(append([]byte("wikiveil/v1/declaration\x00"), public.canonical()...))
 	return hex.EncodeToString(sum[:])
+}
+
+// Public returns the declaration without what is nobody's business: where the operator keeps the refresh file, if any.
+func (t *Tool) Public() Tool {
+	public := *t
+	if public.RefreshFile != "" {
+		public.RefreshFile = "not public"
+	}
+	return public
 }
 
 // content tells declarations apart by all that the operator wrote.

@@ -106,6 +106,18 @@ func TestHashCoversEachField(t *testing.T) {
 	}
 }
 
+// What the noticeboard shows has the hash that it shows, though it doesn't tell where a refresh file is.
+func TestHashOfWhatIsPublic(t *testing.T) {
+	tool, err := (&Tool{Name: "maps", Origin: "https://maps.example.org", RefreshFile: "/srv/maps/paths", RefreshEvery: Duration(time.Hour)}).normalised()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := tool.Public()
+	if again, err := public.normalised(); err != nil || again.Hash() != tool.Hash() || strings.Contains(public.RefreshFile, "srv") {
+		t.Errorf("got %+v, %v", again, err)
+	}
+}
+
 func TestHashOfSpellings(t *testing.T) {
 	a := hashOf(t, &Tool{Name: "maps", Origin: "https://maps.example.org", Kinds: []Kind{Img, Data}, Hosts: []string{"b.example.org"}})
 	b := hashOf(t, &Tool{Name: "maps", Origin: "HTTPS://Maps.example.org:443/", Kinds: []Kind{Data, Img, Data}, Hosts: []string{"B.example.org:443"}, Title: "maps"})

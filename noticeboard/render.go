@@ -101,8 +101,7 @@ func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.
 }
 
 func newToolView(l Listing, now time.Time) toolView {
-	public := *l.Tool
-	public.RefreshFile = "" // where the operator keeps his files is nobody's business
+	public := l.Tool.Public()
 	v := toolView{Tool: &public, Standing: "usable", Declared: l.Hash}
 	if l.Refusal != nil {
 		v.Standing, v.Refused = l.Refusal.Reason, l.Refusal.Text

@@ -115,7 +115,7 @@ func writeFrames(conn io.Writer, fields []Field, body []byte) {
 // declared is a board's tool.
 func declared(t testing.TB, tool noticeboard.Tool) *noticeboard.Tool {
 	t.Helper()
-	tool.Name = "maps"
+	tool.Name, tool.Revision = "maps", 7
 	tool.AllowLoopback = strings.Contains(tool.Origin, "//127.")
 	board, err := noticeboard.New([]*noticeboard.Tool{&tool})
 	if err != nil {
@@ -146,7 +146,7 @@ var moment = time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC)
 
 func transcriptOf(tool *noticeboard.Tool, result *Result) *Transcript {
 	t := &Transcript{
-		Site: "wiki", Prefix: "/.tools/", Tool: tool.Name, Origin: tool.Origin, Declaration: tool.Hash(), Revision: 7,
+		Site: "wiki", Prefix: "/.tools/", Tool: tool.Public(),
 		Sequence: 2, Previous: digest([]byte("one")), Time: moment, Every: 3600, Edge: Edge{"edge1", "v1", "go1.26"},
 		Result: *result,
 	}

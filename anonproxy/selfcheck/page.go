@@ -74,7 +74,7 @@ func Page(t *Transcript, key, style string) ([]byte, error) {
 		page.Frame
 		*Transcript
 		Key string
-	}{page.Frame{Title: "What " + t.Tool + " gets", Sheet: style}, t, key})
+	}{page.Frame{Title: "What " + t.Tool.Name + " gets", Sheet: style}, t, key})
 	if err != nil {
 		return nil, fmt.Errorf("rendering the transcript: %w", err)
 	}

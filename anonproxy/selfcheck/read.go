@@ -75,6 +75,7 @@ func readHTTP2(sent []byte) (*message, error) {
 	}
 	framer := http2.NewFramer(io.Discard, in)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	framer.MaxHeaderListSize = maxSent
 	m := &message{bytes: []byte(http2.ClientPreface)}
 	for ended := false; !ended; {
 		start := len(sent) - in.Len()

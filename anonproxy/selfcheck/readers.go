@@ -26,6 +26,15 @@ const (
 	Placeholder     = "PSEUDONYM-OF-A-READER"
 )
 
+// splitOrigin returns the scheme and the host, without a port.
+func splitOrigin(origin string) (scheme, host string) {
+	u, err := url.Parse(origin)
+	if err != nil { // on no board
+		return "", ""
+	}
+	return u.Scheme, u.Hostname()
+}
+
 // requestsOf are all the ways in which readers make the proxy ask a tool.
 func requestsOf(tool *noticeboard.Tool) (all []Request) {
 	protocols := []string{HTTP1}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -38,10 +37,6 @@ type Config struct {
 type Result struct {
 	// Differences say by what the tool could tell the two readers apart. There must be none.
 	Differences []string `json:"differences,omitempty"`
-
-	// Pseudonym is whether the tool gets another name for each client, in the header
-	// PseudonymHeader. In its place the requests have Placeholder.
-	Pseudonym bool `json:"pseudonym,omitempty"`
 
 	// Hello are the TLS records that begin the first connection; none where the tool isn't reached by TLS.
 	Hello    []byte    `json:"client_hello,omitempty"`
@@ -91,113 +86,97 @@ func (q Request) Fields() []Field {
 type run struct {
 	Config
 	Result
-	tls     *tls.Config // of the echo; nil: the tool isn't reached by TLS
-	roots   *x509.CertPool
-	readers [2]*Reader
-	offers  []Field // of the first ClientHello
+	tls    *tls.Config // of the echo; nil: the tool isn't reached by TLS
+	roots  *x509.CertPool
+	offers []Field // of the first ClientHello
 }
 
 // Run has both readers make all kinds of requests, one after the other, and compares
 // what came of them. An error means that it couldn't be found out what the tool gets.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	result, err := start(ctx, cfg)
-	if err != nil {
+	r := &run{Config: cfg}
+	if err := r.run(ctx); err != nil {
 		return nil, fmt.Errorf("running the canary: %w", err)
-	}
-	return result, nil
-}
-
-func start(ctx context.Context, cfg Config) (*Result, error) {
-	switch {
-	case !cfg.Tool.Proxied():
-		return nil, errors.New("readers reach the tool by consent alone")
-	case cfg.Tool.IsMirror():
-		return nil, errors.New("the tool is a mirror")
-	}
-	origin, err := url.Parse(cfg.Tool.Origin)
-	if err != nil {
-		return nil, err
-	}
-	r := &run{Config: cfg, Result: Result{Pseudonym: cfg.Tool.Pseudonym}, readers: Readers()}
-	if origin.Scheme == "https" {
-		certificate, roots, err := throwAway(origin.Hostname())
-		if err != nil {
-			return nil, fmt.Errorf("making a certificate: %w", err)
-		}
-		r.tls, r.roots = &tls.Config{Certificates: []tls.Certificate{certificate}}, roots
-	}
-	for _, q := range requestsOf(cfg.Tool) {
-		if err := r.compare(ctx, &q); err != nil {
-			return nil, fmt.Errorf("%v: %w", q, err)
-		}
-		r.Requests = append(r.Requests, q)
-	}
-	if !slices.ContainsFunc(r.Requests, func(q Request) bool { return q.Refused == "" }) {
-		return nil, fmt.Errorf("the edge refuses all its requests: %s", r.Requests[0].Refused)
 	}
 	return &r.Result, nil
 }
 
-// compare has both readers make a request.
-func (r *run) compare(ctx context.Context, q *Request) error {
-	var got [2]*exchanged
-	for i, who := range r.readers {
-		var err error
-		if got[i], err = r.exchange(ctx, q, who); err != nil {
-			return err
+func (r *run) run(ctx context.Context) error {
+	switch {
+	case !r.Tool.Proxied():
+		return errors.New("readers reach the tool by consent alone")
+	case r.Tool.IsMirror():
+		return errors.New("the tool is a mirror")
+	}
+	if scheme, host := splitOrigin(r.Tool.Origin); scheme == "https" {
+		certificate, roots, err := throwAway(host)
+		if err != nil {
+			return fmt.Errorf("making a certificate: %w", err)
+		}
+		r.tls, r.roots = &tls.Config{Certificates: []tls.Certificate{certificate}}, roots
+	}
+	refused := 0
+	for _, q := range requestsOf(r.Tool) {
+		if err := r.compare(ctx, &q); err != nil {
+			return fmt.Errorf("%v: %w", q, err)
+		}
+		if r.Requests = append(r.Requests, q); q.Refused != "" {
+			refused++
 		}
 	}
-	first, second := got[0], got[1]
-	switch {
-	case first.refused != second.refused:
-		r.differ("%v: the edge refuses one reader and not the other: %s", q, first.refused+second.refused)
-		if first.refused != "" {
-			first = second
-		}
-		q.Bytes = first.bytes
-	case first.refused != "":
-		q.Refused = first.refused
-	default:
-		q.Bytes = first.bytes
-		if !bytes.Equal(first.bytes, second.bytes) {
-			q.Second = second.bytes
-			r.differ("%v: the requests differ in %s", q, difference(first.message, second.message))
-		}
+	if refused == len(r.Requests) {
+		return fmt.Errorf("the edge refuses all its requests: %s", r.Requests[0].Refused)
 	}
 	return nil
 }
 
-func (r *run) differ(format string, args ...any) {
-	r.Differences = append(r.Differences, fmt.Sprintf(format, args...))
+// compare has both readers make a request.
+func (r *run) compare(ctx context.Context, q *Request) error {
+	var got [2]*message
+	var refused [2]string
+	for i, who := range Readers() {
+		var err error
+		if got[i], refused[i], err = r.exchange(ctx, q, who); err != nil {
+			return err
+		}
+	}
+	q.Bytes = got[0].bytes
+	switch {
+	case refused[0] != refused[1]:
+		q.Second = got[1].bytes
+		r.differ(q, "the edge refuses one reader and not the other: "+refused[0]+refused[1])
+	case !bytes.Equal(got[0].bytes, got[1].bytes):
+		q.Second = got[1].bytes
+		r.differ(q, "the requests differ in "+difference(got[0], got[1]))
+	default:
+		q.Refused = refused[0]
+	}
+	return nil
+}
+
+func (r *run) differ(q *Request, how string) {
+	r.Differences = append(r.Differences, q.String()+": "+how)
 }
 
 // difference says in what two requests differ.
 func difference(a, b *message) string {
 	var names []string
-	for _, list := range [2][2][]Field{{a.fields, b.fields}, {b.fields, a.fields}} {
-		for _, f := range list[0] {
-			if !slices.Contains(list[1], f) && !slices.Contains(names, f.Name) {
+	for _, lists := range [2][2][]Field{{a.fields, b.fields}, {b.fields, a.fields}} {
+		for _, f := range lists[0] {
+			if !slices.Contains(lists[1], f) && !slices.Contains(names, f.Name) {
 				names = append(names, f.Name)
 			}
 		}
 	}
-	switch {
-	case len(names) > 0:
+	if len(names) > 0 {
 		return "the header fields " + strings.Join(names, ", ")
-	case !slices.Equal(a.fields, b.fields):
-		return "the order or number of their header fields"
 	}
-	return "their order, frames or bodies"
+	return "the order or number of their fields, in frames or bodies"
 }
 
-// exchanged is what came of one reader's request: bytes, or why there are none.
-type exchanged struct {
-	*message
-	refused string
-}
-
-// exchange has one reader make a request to a proxy whose connections end at an echo of its own.
-func (r *run) exchange(ctx context.Context, q *Request, who *Reader) (*exchanged, error) {
+// exchange has one reader make a request to a proxy whose connections end at an echo of its own. It returns what
+// came there, or, beside an empty message, why nothing did.
+func (r *run) exchange(ctx context.Context, q *Request, who *Reader) (m *message, refused string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
 	config := r.tls.Clone() // of nil: nil
@@ -206,34 +185,35 @@ func (r *run) exchange(ctx context.Context, q *Request, who *Reader) (*exchanged
 	}
 	e, err := startEcho(config, typeOf(q, r.Tool))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	response, err := r.ask(ctx, e.Addr().String(), q, who)
+	w, err := r.ask(ctx, e.Addr().String(), q, who)
 	connections := e.close()
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, "", err
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, "", ctx.Err()
 	case len(connections) == 0:
-		return &exchanged{refused: response.reason()}, nil
+		return new(message), w.reason(), nil
 	case len(connections) > 1:
-		return nil, fmt.Errorf("the proxy made %d connections, not one", len(connections))
+		return nil, "", fmt.Errorf("the proxy made %d connections, not one", len(connections))
 	}
 	hello, sent := connections[0].get()
-	m, err := read(q.Protocol, sent)
-	if err != nil {
-		return nil, fmt.Errorf("the echo got %w, and the proxy answered: %s", err, response.reason())
+	if m, err = read(q.Protocol, sent); err != nil {
+		return nil, "", fmt.Errorf("the echo got %w, and the proxy answered: %s", err, w.reason())
 	}
-	r.checkPseudonym(q, m, who)
-	return &exchanged{message: m}, r.checkHello(q, hello)
+	if r.Tool.Pseudonym {
+		r.checkPseudonym(q, m, who)
+	}
+	if r.tls != nil {
+		err = r.checkHello(q, hello)
+	}
+	return m, "", err
 }
 
 // checkPseudonym checks that the tool gets the pseudonym that it is declared to get, and that it tells nothing.
 func (r *run) checkPseudonym(q *Request, m *message, who *Reader) {
-	if !r.Pseudonym {
-		return
-	}
 	named := 0
 	for _, f := range m.fields {
 		if strings.EqualFold(f.Name, PseudonymHeader) && f.Value != "" {
@@ -241,18 +221,15 @@ func (r *run) checkPseudonym(q *Request, m *message, who *Reader) {
 		}
 	}
 	if named != 1 {
-		r.differ("%v: the request has %d fields %s, not one", q, named, PseudonymHeader)
+		r.differ(q, fmt.Sprintf("the request has %d fields %s, not one", named, PseudonymHeader))
 	}
 	if who.exposed {
-		r.differ("%v: the pseudonym holds what is known of the reader", q)
+		r.differ(q, "the pseudonym holds what is known of the reader")
 	}
 }
 
 // checkHello compares a connection's ClientHello with that of the first.
 func (r *run) checkHello(q *Request, hello []byte) error {
-	if r.tls == nil {
-		return nil
-	}
 	offers, err := offers(hello)
 	switch {
 	case err != nil:
@@ -260,7 +237,7 @@ func (r *run) checkHello(q *Request, hello []byte) error {
 	case r.offers == nil:
 		r.Hello, r.offers = hello, offers
 	case !slices.Equal(offers, r.offers):
-		r.differ("%v: the ClientHello is another", q)
+		r.differ(q, "the ClientHello is another")
 	}
 	return nil
 }

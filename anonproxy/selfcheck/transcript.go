@@ -1,17 +1,17 @@
 package selfcheck
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 const (
@@ -35,10 +35,8 @@ type Transcript struct {
 	Site   string `json:"site,omitempty"`
 	Prefix string `json:"prefix"`
 
-	Tool        string `json:"tool"`
-	Origin      string `json:"origin"`
-	Declaration string `json:"declaration_hash"`
-	Revision    uint64 `json:"revision,omitempty"`
+	// Tool is the declaration, as it stands on the noticeboard.
+	Tool noticeboard.Tool `json:"tool"`
 
 	// Sequence counts the transcripts of the tool; Previous is the digest of the one before.
 	Sequence uint64 `json:"sequence"`
@@ -103,14 +101,18 @@ func Open(signed []byte, key note.Verifier) (*Transcript, error) {
 	t := &Transcript{digest: digest([]byte(opened.Text))}
 	d := json.NewDecoder(strings.NewReader(data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(t); err != nil {
+	if err := d.Decode(t); err != nil || strings.TrimSpace(data[d.InputOffset():]) != "" {
 		return nil, fmt.Errorf("%w: it has other fields or values", ErrForm)
 	}
-	switch _, err := d.Token(); {
-	case err != io.EOF:
-		return nil, fmt.Errorf("%w: it has more than one value", ErrForm)
-	case t.Sequence == 0 || (t.Previous == "") != (t.Sequence == 1):
+	if t.Sequence == 0 || (t.Previous == "") != (t.Sequence == 1) {
 		return nil, fmt.Errorf("%w: its sequence contradicts itself", ErrForm)
+	}
+	board, err := noticeboard.New([]*noticeboard.Tool{&t.Tool})
+	if err != nil {
+		return nil, fmt.Errorf("%w: its declaration is none: %w", ErrForm, err)
+	}
+	if own, _ := board.Lookup(t.Tool.Name); own.Hash() != t.Tool.Hash() || !noticeboard.HasTranscript(own) {
+		return nil, fmt.Errorf("%w: its declaration is none that a board has for the proxy", ErrForm)
 	}
 	return t, nil
 }
@@ -125,7 +127,7 @@ func digest(data []byte) string {
 func (t *Transcript) Follows(earlier *Transcript) error {
 	reason := ""
 	switch {
-	case t.Tool != earlier.Tool || t.Prefix != earlier.Prefix || t.Site != earlier.Site:
+	case t.Tool.Name != earlier.Tool.Name || t.Prefix != earlier.Prefix || t.Site != earlier.Site:
 		reason = "they are of different tools or wikis"
 	case t.Sequence < earlier.Sequence:
 		reason = fmt.Sprintf("number %d doesn't come after number %d", t.Sequence, earlier.Sequence)
@@ -139,17 +141,4 @@ func (t *Transcript) Follows(earlier *Transcript) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrChain, reason)
-}
-
-// saysAsMuch reports whether two transcripts say the same of the tool, whenever, by whom and in
-// whatever connection they were made.
-func (t *Transcript) saysAsMuch(other *Transcript) bool {
-	content := func(t Transcript) []byte {
-		t.Sequence, t.Previous, t.Time, t.Edge = 0, "", time.Time{}, Edge{}
-		offered, _ := offers(t.Hello)
-		t.Hello = fmt.Append(nil, offered)
-		data, _ := json.Marshal(t) // texts, numbers and bytes
-		return data
-	}
-	return bytes.Equal(content(*t), content(*other))
 }

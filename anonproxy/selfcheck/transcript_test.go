@@ -33,8 +33,8 @@ func TestSignAndOpen(t *testing.T) {
 	if err := opened.Verify(expect(made)); err != nil {
 		t.Error(err)
 	}
-	if len(opened.Differences) > 0 || !opened.Pseudonym || len(opened.Requests) != 18 {
-		t.Errorf("differences %q, pseudonym %v, %d requests", opened.Differences, opened.Pseudonym, len(opened.Requests))
+	if len(opened.Differences) > 0 || !opened.Tool.Pseudonym || len(opened.Requests) != 18 {
+		t.Errorf("differences %q, pseudonym %v, %d requests", opened.Differences, opened.Tool.Pseudonym, len(opened.Requests))
 	}
 	for _, q := range opened.Requests {
 		if !slices.Contains(q.Fields(), Field{"client-pseudonym", Placeholder}) {
@@ -110,7 +110,11 @@ func TestOpenRefuses(t *testing.T) {
 		"a signature less": {bytes.Replace(data, []byte("\u2014 wiki "), []byte("\u2014 wiko "), 1), verifier, ErrSignature, ""},
 		"too long":         {append(data, bytes.Repeat([]byte{' '}, MaxSize)...), verifier, ErrForm, "over 1048576 bytes"},
 		"not JSON":         {text(Format + "\nhello\n"), verifier, ErrForm, "other fields or values"},
-		"two values":       {text(Format + "\n" + `{"sequence":1}{"sequence":1}` + "\n"), verifier, ErrForm, "more than one value"},
+		"two values":       {text(Format + "\n" + `{"sequence":1}{"sequence":1}` + "\n"), verifier, ErrForm, "other fields or values"},
+		"no declaration":   {text(Format + "\n" + `{"sequence":1}` + "\n"), verifier, ErrForm, "its declaration is none"},
+		"not normal":       {resigned(func(t *Transcript) { t.Tool.Origin += "/" }), verifier, ErrForm, "none that a board has"},
+		"for consent":      {resigned(func(t *Transcript) { t.Tool.Access, t.Tool.Pseudonym = noticeboard.ByConsent, false }), verifier, ErrForm, "none that a board has"},
+		"a strange method": {resigned(func(t *Transcript) { t.Tool.Methods = []string{"\x1b"} }), verifier, ErrForm, "its declaration is none"},
 		"an unknown field": {text(Format + "\n" + `{"sequence":1,"colour":"red"}` + "\n"), verifier, ErrForm, "other fields or values"},
 		"a later format":   {text("wikiveil/v2/transcript\n{}\n"), verifier, ErrForm, "unknown format"},
 		"no sequence":      {resigned(func(t *Transcript) { t.Sequence = 0 }), verifier, ErrForm, "sequence"},
@@ -137,11 +141,13 @@ func TestVerifyFindsFault(t *testing.T) {
 		}
 		return own
 	}
-	post := -1
+	post, head := -1, -1
 	for i, q := range fresh().Requests {
 		switch {
 		case q.Method == "POST" && q.Protocol == HTTP1:
 			post = i
+		case q.Method == "HEAD" && q.Protocol == HTTP2:
+			head = i
 		case q.Protocol == HTTP1 && h1 < 0:
 			h1 = i
 		case q.Protocol == HTTP2 && h2 < 0:
@@ -163,26 +169,25 @@ func TestVerifyFindsFault(t *testing.T) {
 		"old with a long promise": {func(t *Transcript) { t.Time, t.Every = moment.Add(-72*time.Hour), 1<<62 }, ErrStale, "of the last 72h"},
 		"negative promise":        {func(t *Transcript) { t.Every = -1 << 62 }, ErrStale, "of the last 0s"},
 		"from the future":         {func(t *Transcript) { t.Time = moment.Add(2 * time.Hour) }, ErrFuture, ""},
-		"another prefix":          {func(t *Transcript) { t.Prefix = "/t/" }, ErrDeclaration, `"/t/"`},
 		"a difference":            {func(t *Transcript) { t.Differences = []string{"GET img"} }, ErrUnequal, "GET img"},
-		"no requests":             {func(t *Transcript) { t.Requests = nil }, ErrContradicts, "no requests"},
-		"too many requests":       {func(t *Transcript) { t.Requests = slices.Repeat(t.Requests, 9) }, ErrContradicts, "too many"},
+		"no requests":             {func(t *Transcript) { t.Requests = nil }, ErrContradicts, "and no others"},
+		"too many requests":       {func(t *Transcript) { t.Requests = slices.Repeat(t.Requests, 9) }, ErrContradicts, "and no others"},
 		"all refused": {func(t *Transcript) {
 			for i, q := range t.Requests {
-				t.Requests[i] = Request{Kind: q.Kind, Method: q.Method, Protocol: q.Protocol, Refused: "403"}
+				t.Requests[i] = Request{Kind: q.Kind, Method: q.Method, Protocol: q.Protocol, Stream: q.Stream, Refused: "403"}
 			}
-		}, ErrContradicts, "no requests"},
+		}, ErrContradicts, "refuses all"},
 		"refused and sent":           {func(t *Transcript) { t.Requests[h1].Refused = "403" }, ErrContradicts, "refused and sent"},
 		"a second one":               {func(t *Transcript) { t.Requests[h1].Second = []byte("x") }, ErrUnequal, ""},
-		"another method":             {func(t *Transcript) { t.Requests[h1].Method = "HEAD" }, ErrForeign, `":method"`},
-		"another method over HTTP/2": {func(t *Transcript) { t.Requests[h2].Method = "HEAD" }, ErrForeign, `":method"`},
-		"another kind":               {func(t *Transcript) { t.Requests[h1].Kind = noticeboard.Font }, ErrForeign, "accept"},
-		"another protocol":           {func(t *Transcript) { t.Requests[h1].Protocol = HTTP2 }, ErrContradicts, "no preface"},
-		"the other protocol":         {func(t *Transcript) { t.Requests[h2].Protocol = HTTP1 }, ErrForeign, `"PRI"`},
-		"an unknown protocol":        {func(t *Transcript) { t.Requests[h1].Protocol = "h3" }, ErrContradicts, "of an unknown kind"},
-		"an unknown kind":            {func(t *Transcript) { t.Requests[h1].Kind = "\x1b" }, ErrContradicts, "of an unknown kind"},
-		"an unknown method":          {func(t *Transcript) { t.Requests[h1].Method = "PUT" }, ErrContradicts, "of an unknown kind"},
-		"an unknown stream":          {func(t *Transcript) { t.Requests[h1].Stream = "websocket" }, ErrContradicts, "of an unknown kind"},
+		"another method":             {func(t *Transcript) { again(t, h1, replace("GET", "HEAD")) }, ErrForeign, `":method"`},
+		"another method over HTTP/2": {func(t *Transcript) { t.Requests[h2].Bytes = t.Requests[head].Bytes }, ErrForeign, `":method"`},
+		"another kind":               {func(t *Transcript) { t.Requests[h1].Kind = noticeboard.Font }, ErrContradicts, "must have [GET img over h2 "},
+		"another protocol":           {func(t *Transcript) { t.Requests[h2].Bytes = t.Requests[h1].Bytes }, ErrContradicts, "no preface"},
+		"the other protocol":         {func(t *Transcript) { t.Requests[h1].Bytes = t.Requests[h2].Bytes }, ErrForeign, `"PRI"`},
+		"an unknown protocol":        {func(t *Transcript) { t.Requests[h1].Protocol = "h3" }, ErrContradicts, "and no others"},
+		"an unknown kind":            {func(t *Transcript) { t.Requests[h1].Kind = "\x1b" }, ErrContradicts, "and no others"},
+		"an unknown method":          {func(t *Transcript) { t.Requests[h1].Method = "PUT" }, ErrContradicts, "and no others"},
+		"an unknown stream":          {func(t *Transcript) { t.Requests[h1].Stream = "websocket" }, ErrContradicts, "and no others"},
 		"no bytes":                   {func(t *Transcript) { t.Requests[h1].Bytes = nil }, ErrContradicts, "not a request"},
 		"a cookie":                   {func(t *Transcript) { again(t, h1, replace("\r\n\r\n", "\r\nCookie: a=b\r\n\r\n")) }, ErrForeign, `the header field "cookie"`},
 		"a cookie over HTTP/2": {func(t *Transcript) {
@@ -201,7 +206,7 @@ func TestVerifyFindsFault(t *testing.T) {
 		"a path":            {func(t *Transcript) { again(t, h1, replace(Path, Path+"&r=2")) }, ErrForeign, `":path"`},
 		"HTTP/1.0":          {func(t *Transcript) { again(t, h1, replace("HTTP/1.1", "HTTP/1.0")) }, ErrForeign, `"HTTP/1.0"`},
 		"a real pseudonym":  {func(t *Transcript) { again(t, h1, replace(Placeholder, "abc")) }, ErrForeign, `"abc"`},
-		"an undeclared one": {func(t *Transcript) { t.Pseudonym = false }, ErrForeign, "client-pseudonym"},
+		"an undeclared one": {func(t *Transcript) { t.Tool.Pseudonym = false }, ErrForeign, "client-pseudonym"},
 		"a body":            {func(t *Transcript) { again(t, h1, func(s string) string { return s + "x" }) }, ErrForeign, "bytes beside"},
 		"spaces":            {func(t *Transcript) { again(t, h1, replace("identity\r\n", "identity  \r\n")) }, ErrForeign, "bytes beside"},
 		"bare line ends":    {func(t *Transcript) { again(t, h1, replace("identity\r\n", "identity\n")) }, ErrForeign, "bytes beside"},
@@ -232,8 +237,9 @@ func TestVerifyFindsFault(t *testing.T) {
 			frame := strings.Index(string(q.Bytes), "\x01\x01\x00\x00\x00\x01") // HEADERS that go on, of the stream
 			q.Bytes = slices.Concat(q.Bytes[:frame-1], []byte{q.Bytes[frame-1] + 4}, []byte("\x01\x09\x00\x00\x00\x01\x03"), q.Bytes[frame+6:frame+13], []byte("bob"), q.Bytes[frame+13:])
 		}, ErrForeign, "with padding"},
-		"no TLS":         {func(t *Transcript) { t.Hello = nil }, ErrContradicts, "TLS without"},
-		"no ClientHello": {func(t *Transcript) { t.Hello = t.Hello[:40] }, ErrContradicts, "not a ClientHello"},
+		"no TLS":            {func(t *Transcript) { t.Hello = nil }, ErrContradicts, "not a ClientHello"},
+		"TLS without https": {func(t *Transcript) { t.Tool.Origin = "http://maps.example.org" }, ErrContradicts, ""},
+		"a part of one":     {func(t *Transcript) { t.Hello = t.Hello[:40] }, ErrContradicts, "not a ClientHello"},
 		"another name": {func(t *Transcript) {
 			t.Hello = bytes.Replace(t.Hello, []byte("maps.example.org"), []byte("meps.example.org"), 1)
 		}, ErrForeign, "server name"},
@@ -333,7 +339,7 @@ func TestRunFails(t *testing.T) {
 
 func TestFollows(t *testing.T) {
 	at := func(digest string, sequence uint64, previous string, hour int) *Transcript {
-		return &Transcript{digest: digest, Tool: "maps", Prefix: "/.tools/", Sequence: sequence, Previous: previous, Time: moment.Add(time.Duration(hour) * time.Hour)}
+		return &Transcript{digest: digest, Tool: noticeboard.Tool{Name: "maps"}, Prefix: "/.tools/", Sequence: sequence, Previous: previous, Time: moment.Add(time.Duration(hour) * time.Hour)}
 	}
 	for name, tc := range map[string]struct {
 		later, earlier *Transcript
@@ -346,7 +352,7 @@ func TestFollows(t *testing.T) {
 		"another before":  {at("three", 3, "other", 1), at("two", 2, "one", 0), "names another one before it"},
 		"begun anew":      {at("one", 1, "", 1), at("two", 2, "one", 0), "number 1 doesn't come after number 2"},
 		"older":           {at("three", 3, "two", -1), at("two", 2, "one", 0), "is older than"},
-		"of another tool": {&Transcript{Tool: "stats", Prefix: "/.tools/", Sequence: 3}, at("two", 2, "one", 0), "different tools"},
+		"of another tool": {&Transcript{Tool: noticeboard.Tool{Name: "stats"}, Prefix: "/.tools/", Sequence: 3}, at("two", 2, "one", 0), "different tools"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := tc.later.Follows(tc.earlier)
@@ -368,7 +374,7 @@ func FuzzOpen(f *testing.F) {
 	text, _, _ := strings.Cut(string(signed), "\n\n")
 	f.Add([]byte(text+"\n"), true)
 	f.Add(signed, false)
-	f.Add([]byte(Format+"\n"+`{"origin":"https://x","sequence":1,"requests":[{"method":"GET","protocol":"h2","bytes":"UFJJ"}],"client_hello":"AQAA"}`+"\n"), true)
+	f.Add([]byte(Format+"\n"+`{"tool":{"name":"x","origin":"https://x.example"},"sequence":1,"requests":[{"method":"GET","protocol":"h2","bytes":"UFJJ"}],"client_hello":"AQAA"}`+"\n"), true)
 	f.Fuzz(func(t *testing.T, data []byte, sign bool) {
 		if sign { // so that what is inside is reached
 			var err error
@@ -416,30 +422,29 @@ func TestVerifyDeclared(t *testing.T) {
 	tool := declared(t, noticeboard.Tool{Origin: "https://maps.example.org", Kinds: noticeboard.Kinds(), Methods: []string{"GET", "HEAD", "POST"},
 		Streams: []noticeboard.Stream{noticeboard.Events}, Pseudonym: true})
 	for name, tc := range map[string]struct {
-		change func(*Transcript, *noticeboard.Tool)
+		change func(*Transcript, *Expect)
 		want   error
 		text   string
 	}{
-		"another declaration": {func(t *Transcript, _ *noticeboard.Tool) { t.Declaration = digest(nil) }, ErrDeclaration, tool.Hash()},
-		"all of it":           {func(*Transcript, *noticeboard.Tool) {}, nil, ""},
-		"a request less":      {func(t *Transcript, _ *noticeboard.Tool) { t.Requests = t.Requests[1:] }, ErrContradicts, "lacks GET img over h2"},
-		"one protocol": {func(t *Transcript, _ *noticeboard.Tool) {
+		"all of it":           {func(*Transcript, *Expect) {}, nil, ""},
+		"a request less":      {func(t *Transcript, _ *Expect) { t.Requests = t.Requests[1:] }, ErrContradicts, "must have [GET img over h2 "},
+		"another prefix":      {func(_ *Transcript, x *Expect) { x.Prefix = "/t/" }, ErrDeclaration, `"/.tools/"`},
+		"another declaration": {func(_ *Transcript, x *Expect) { x.Declaration = digest(nil) }, ErrDeclaration, tool.Hash()},
+		"one protocol": {func(t *Transcript, _ *Expect) {
 			t.Requests = slices.DeleteFunc(slices.Clone(t.Requests), func(q Request) bool { return q.Protocol == HTTP2 })
-		}, ErrContradicts, "lacks POST data over h2"},
-		"another origin":  {func(_ *Transcript, d *noticeboard.Tool) { d.Origin = "https://maps.example.com" }, ErrDeclaration, "maps.example.org"},
-		"another tool":    {func(_ *Transcript, d *noticeboard.Tool) { d.Name = "stats" }, ErrDeclaration, `it is of "maps"`},
-		"no pseudonym":    {func(_ *Transcript, d *noticeboard.Tool) { d.Pseudonym = false }, ErrDeclaration, "pseudonym"},
-		"an hidden one":   {func(t *Transcript, _ *noticeboard.Tool) { t.Pseudonym = false }, ErrDeclaration, "pseudonym"},
-		"fewer are asked": {func(_ *Transcript, d *noticeboard.Tool) { d.Methods, d.Streams = []string{"GET"}, nil }, nil, ""},
+		}, ErrContradicts, "and no others"},
+		"another origin": {func(t *Transcript, _ *Expect) { t.Tool.Origin = "https://maps.example.com" }, ErrDeclaration, tool.Hash()},
+		"a hidden name":  {func(t *Transcript, _ *Expect) { t.Tool.Pseudonym = false }, ErrDeclaration, tool.Hash()},
+		"more are asked": {func(t *Transcript, x *Expect) {
+			t.Tool.Streams = nil
+			x.Declaration = t.Tool.Hash()
+		}, ErrContradicts, "and no others"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			own, declaration := *made, *tool
-			tc.change(&own, &declaration)
-			if name != "another declaration" {
-				own.Declaration = declaration.Hash()
-			}
+			own := *made
 			x := expect(&own)
-			x.Declared = &declaration
+			x.Declaration = tool.Hash()
+			tc.change(&own, &x)
 			err := own.Verify(x)
 			if tc.want == nil && err != nil || tc.want != nil && (!errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.text)) {
 				t.Errorf("got %v, want %v with %q", err, tc.want, tc.text)
@@ -470,7 +475,7 @@ func TestPage(t *testing.T) {
 	}
 	for name, want := range map[bool]string{false: "can’t tell readers apart by its requests", true: "can tell readers apart for a day"} {
 		made := full(t)
-		made.Pseudonym = name
+		made.Tool.Pseudonym = name
 		page, err := Page(made, "wiki+12345678+AbCd", "")
 		if err != nil || !strings.Contains(string(page), want) || name && strings.Contains(string(page), "can’t tell readers") {
 			t.Errorf("with a pseudonym: %v:: %v %s", name, err, page)
