@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/wikiveil/wikiveil/anonproxy/wiretest"
+	"github.com/wikiveil/wikiveil/internal/testutil/wiretest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 

@@ -26,7 +26,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/wikiveil/wikiveil/anonproxy/wiretest"
+	"github.com/wikiveil/wikiveil/internal/testutil/wiretest"
 )
 
 // toolPair is the certificate of tools at 127.0.0.2, which this process trusts as one of

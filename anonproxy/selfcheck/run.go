@@ -72,16 +72,6 @@ func (q Request) String() string {
 	return q.Method + " " + kind + " over " + q.Protocol
 }
 
-// Fields returns what the header of a request says that Run recorded, or nil for bytes that
-// are none. HTTP/1.1's first line is told as HTTP/2 does.
-func (q Request) Fields() []Field {
-	m, err := read(q.Protocol, q.Bytes)
-	if err != nil {
-		return nil
-	}
-	return m.fields
-}
-
 // run is a Run at work.
 type run struct {
 	Config

@@ -37,8 +37,8 @@ func TestSignAndOpen(t *testing.T) {
 		t.Errorf("differences %q, pseudonym %v, %d requests", opened.Differences, opened.Tool.Pseudonym, len(opened.Requests))
 	}
 	for _, q := range opened.Requests {
-		if !slices.Contains(q.Fields(), Field{"client-pseudonym", Placeholder}) {
-			t.Errorf("%v: no placeholder in %v", q, q.Fields())
+		if m, err := read(q.Protocol, q.Bytes); err != nil || !slices.Contains(m.fields, Field{"client-pseudonym", Placeholder}) {
+			t.Errorf("%v: no placeholder in %q", q, q.Bytes)
 		}
 	}
 	// Others may vouch for it too, as witnesses of logs do.
