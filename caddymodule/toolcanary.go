@@ -101,13 +101,13 @@ type canaryRunner struct {
 	*canaryBook
 	handler *AnonProxy // one of those with the book
 	every   time.Duration
-	end     func() // nil: not started
 }
 
 // toolCanaries are an app's.
 type toolCanaries struct {
 	mu      sync.Mutex
 	runners map[string]*canaryRunner // by what their books are pooled under
+	ends    []func()                 // of those that have started
 }
 
 // openCanary returns the book for a handler, and sees that it is kept up to date once the app starts.
@@ -142,17 +142,15 @@ func (c *toolCanaries) all() []*canaryRunner {
 
 func (c *toolCanaries) start() {
 	for _, r := range c.all() {
-		r.end = inBackground(r.follow)
+		c.ends = append(c.ends, inBackground(r.follow))
 	}
 }
 
 func (c *toolCanaries) stop() {
-	for _, r := range c.all() {
-		if r.end != nil {
-			r.end()
-			r.end = nil
-		}
+	for _, end := range c.ends {
+		end()
 	}
+	c.ends = nil
 }
 
 // follow runs the canaries that are due until ctx ends.

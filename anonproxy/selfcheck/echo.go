@@ -29,13 +29,12 @@ type echo struct {
 	tls    *tls.Config // nil: without TLS
 	server *http.Server
 
-	mu          sync.Mutex
+	mu          sync.Mutex // of all that came
 	connections []*connection
 }
 
 // connection is what came over one connection.
 type connection struct {
-	mu    sync.Mutex
 	hello []byte // the TLS records with the ClientHello; nil without TLS
 	sent  []byte
 }
@@ -83,41 +82,38 @@ func (e *echo) Accept() (net.Conn, error) {
 		var records []byte
 		config := e.tls.Clone()
 		config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { // nothing but the ClientHello came so far
-			c.mu.Lock()
-			defer c.mu.Unlock()
+			e.mu.Lock()
+			defer e.mu.Unlock()
 			c.hello = bytes.Clone(records)
 			return nil, nil
 		}
-		conn = tls.Server(&tap{conn, c, &records}, config)
+		conn = tls.Server(&tap{conn, &e.mu, &records}, config)
 	}
-	return &tap{conn, c, &c.sent}, nil
+	return &tap{conn, &e.mu, &c.sent}, nil
 }
 
 // close ends the echo and all its connections, and returns what came over them.
-func (e *echo) close() []*connection {
+func (e *echo) close() (all []connection) {
 	_ = e.server.Close()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.connections
-}
-
-func (c *connection) get() (hello, sent []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return bytes.Clone(c.hello), bytes.Clone(c.sent)
+	for _, c := range e.connections {
+		all = append(all, *c)
+	}
+	return all
 }
 
 // tap keeps what is read.
 type tap struct {
 	net.Conn
-	of   *connection
+	mu   *sync.Mutex // around into
 	into *[]byte
 }
 
 func (t *tap) Read(p []byte) (int, error) {
 	n, err := t.Conn.Read(p)
-	t.of.mu.Lock()
-	defer t.of.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if *t.into = append(*t.into, p[:n]...); len(*t.into) > maxSent {
 		return 0, errTooLong
 	}

@@ -23,7 +23,9 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+}
 
 const agent = "Wikiveil/1 (+https://github.com/wikiveil/wikiveil; anonymizing proxy)"
 

@@ -189,15 +189,14 @@ func (r *run) exchange(ctx context.Context, q *Request, who *Reader) (m *message
 	case len(connections) > 1:
 		return nil, "", fmt.Errorf("the proxy made %d connections, not one", len(connections))
 	}
-	hello, sent := connections[0].get()
-	if m, err = read(q.Protocol, sent); err != nil {
+	if m, err = read(q.Protocol, connections[0].sent); err != nil {
 		return nil, "", fmt.Errorf("the echo got %w, and the proxy answered: %s", err, w.reason())
 	}
 	if r.Tool.Pseudonym {
 		r.checkPseudonym(q, m, who)
 	}
 	if r.tls != nil {
-		err = r.checkHello(q, hello)
+		err = r.checkHello(q, connections[0].hello)
 	}
 	return m, "", err
 }
