@@ -21,21 +21,14 @@ const (
 // maxAuditBody is some thousand checkpoints.
 const maxAuditBody = 4 << 20
 
-// openedDesk returns the desk, nil where no site looks masks up.
-func (a *App) openedDesk() *desk {
-	a.deskMu.Lock()
-	defer a.deskMu.Unlock()
-	return a.desk
-}
-
-// runningDesk returns the desk of the config that runs.
-func runningDesk() (*desk, error) {
+// runningAudit returns the audit log of the config that runs.
+func runningAudit() (*auditLog, error) {
 	app, err := runningApp()
 	if err != nil {
 		return nil, err
 	}
-	if d := app.openedDesk(); d != nil {
-		return d, nil
+	if log := app.lookups.log; log != nil {
+		return log, nil
 	}
 	return nil, caddy.APIError{HTTPStatus: http.StatusNotFound,
 		Err: errors.New("the running config keeps no audit log: no site has mask_info or mask_reveal")}
@@ -47,11 +40,11 @@ func (a *adminAPI) auditCheckpoint(w http.ResponseWriter, r *http.Request) error
 	if r.Method != http.MethodGet {
 		return methodNotAllowed(r)
 	}
-	d, err := runningDesk()
+	log, err := runningAudit()
 	if err != nil {
 		return err
 	}
-	logs, err := d.log.publishedLogs(r.Context())
+	logs, err := log.publishedLogs(r.Context())
 	if err != nil {
 		return err
 	}
@@ -63,7 +56,7 @@ func (a *adminAPI) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return methodNotAllowed(r)
 	}
-	d, err := runningDesk()
+	log, err := runningAudit()
 	if err != nil {
 		return err
 	}
@@ -78,7 +71,7 @@ func (a *adminAPI) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 	case err != nil || decoder.More():
 		return badRequest(errors.New("the body is not one JSON object with the fields public_key and checkpoints"))
 	}
-	report, err := d.log.verifyRunning(saved)
+	report, err := log.verifyRunning(saved)
 	if errors.Is(err, errNoneFollowed) {
 		return badRequest(err)
 	}
@@ -93,11 +86,11 @@ func (a *adminAPI) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 
 // auditChange writes a change into the audit before it is made, where there is an audit log.
 func (a *App) auditChange(r *http.Request, entry audit.Entry) error {
-	d := a.openedDesk()
-	if d == nil {
+	log := a.lookups.log
+	if log == nil {
 		return nil
 	}
-	if _, err := d.log.Append(r.Context(), entry); err != nil {
+	if _, err := log.Append(r.Context(), entry); err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("nothing was changed: %w", err)}
 	}
 	return nil

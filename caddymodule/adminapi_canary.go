@@ -42,7 +42,7 @@ func (a *adminAPI) serveCanary(w http.ResponseWriter, r *http.Request) error {
 	case http.MethodGet:
 		reports := []canaryReport{}
 		tool := r.URL.Query().Get("tool")
-		for _, runner := range app.canaries.all() {
+		for _, runner := range app.tools.canaries.all() {
 			for name, s := range runner.canaryBook.all {
 				if tool != "" && tool != name {
 					continue
@@ -70,11 +70,11 @@ func (a *adminAPI) serveCanary(w http.ResponseWriter, r *http.Request) error {
 
 // runCanaries runs the canaries of a tool, for all sites that ask it in different ways.
 func (a *App) runCanaries(w http.ResponseWriter, r *http.Request, name string) error {
-	entry, err := a.live.ForProxy(name, canaryPath)
+	entry, err := a.tools.live.ForProxy(name, canaryPath)
 	if err == nil && !noticeboard.HasTranscript(entry.Tool) {
 		err = errors.New("the tool is a mirror, which has no canary")
 	}
-	runners := a.canaries.all()
+	runners := a.tools.canaries.all()
 	if err == nil && len(runners) == 0 {
 		err = errors.New("no site has a canary")
 	}

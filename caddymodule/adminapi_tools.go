@@ -85,8 +85,8 @@ func (a *adminAPI) listTools(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *App) listTools(now time.Time) toolList {
-	list := toolList{Tools: []toolEntry{}, Disabled: a.boardState.Kills(), Changes: a.boardState.Changes()}
-	for _, l := range a.live.Listings(now) {
+	list := toolList{Tools: []toolEntry{}, Disabled: a.tools.state.Kills(), Changes: a.tools.state.Changes()}
+	for _, l := range a.tools.live.Listings(now) {
 		t := l.Tool
 		entry := toolEntry{
 			Name: t.Name, Title: t.Title, Origin: t.Origin, Access: t.Access, Standing: "usable",
@@ -102,7 +102,7 @@ func (a *App) listTools(now time.Time) toolList {
 	if list.Disabled == nil {
 		list.Disabled = []noticeboard.Kill{}
 	}
-	status := a.live.Status()
+	status := a.tools.live.Status()
 	if status.FileErr != nil {
 		list.FileError = status.FileErr.Error()
 	}
@@ -144,14 +144,14 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 		return badRequest(err)
 	}
 	answer := switchAnswer{Tool: body.Tool, Prefix: body.URL}
-	if tool, known := app.live.Board().Lookup(body.Tool); known {
+	if tool, known := app.tools.live.Board().Lookup(body.Tool); known {
 		if answer.Prefix, err = noticeboard.ParsePrefix(tool, body.URL); err != nil {
 			return badRequest(err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), switchTimeout)
 	defer cancel()
-	err = turn(app.live, ctx, noticeboard.Kill{Tool: body.Tool, Prefix: body.URL, By: by, Why: body.Why})
+	err = turn(app.tools.live, ctx, noticeboard.Kill{Tool: body.Tool, Prefix: body.URL, By: by, Why: body.Why})
 	if errors.Is(err, noticeboard.ErrThisNodeOnly) {
 		answer.Warning, err = err.Error(), nil
 	}
@@ -164,7 +164,7 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 func (a *App) switchError(err error) error {
 	if refusal, ok := refusal.Of(err); ok && refusal.Reason == noticeboard.ReasonUnknown {
 		var names []string
-		for tool := range a.live.Board().All() {
+		for tool := range a.tools.live.Board().All() {
 			names = append(names, tool.Name)
 		}
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%w (there are: %s)", err, strings.Join(names, ", "))}

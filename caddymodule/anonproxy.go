@@ -115,14 +115,14 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	h.findConsent(ctx)
 	h.told.Logger = ctx.Slogger()
 	h.told.Refuse = h.refuse
-	h.told.Cache = app.toolCache
+	h.told.Cache = app.tools.cache
 	h.told.Reader = toolReader{h.LeakGuardIgnore}.reader
 	h.told.Pseudonym = (&pseudonyms{keys: app.keys}).of
-	h.told.Mirrors = app.mirrors.store
+	h.told.Mirrors = app.tools.mirrors.store
 	h.told.ObserveMirror = func(tool, outcome string) { app.metrics.mirrors.WithLabelValues(tool, outcome).Inc() }
 	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
 	h.told.ObserveRefresh = func(tool, outcome string) { app.metrics.refreshes.WithLabelValues(tool, outcome).Inc() }
-	app.mirrors.add(h.fillMirrors)
+	app.tools.mirrors.add(h.fillMirrors)
 	if !h.Canary.off() {
 		h.canaries = app.openCanary(ctx, h)
 	}
@@ -132,7 +132,7 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	if err := h.open(); err != nil {
 		return err
 	}
-	app.refreshes.add(h)
+	app.tools.refreshes.add(h)
 	return nil
 }
 
@@ -146,7 +146,7 @@ func (h *AnonProxy) findConsent(ctx caddy.Context) {
 	if app == nil || slices.ContainsFunc(configcheck.Handlers(app, "csp"), hasConsent) {
 		return
 	}
-	for tool := range h.app.live.Board().All() {
+	for tool := range h.app.tools.live.Board().All() {
 		if tool.Consentable() {
 			configcheck.WarnOf(ctx.Logger(), configcheck.NoConsent(tool.Name))
 		}
@@ -165,10 +165,10 @@ func (h *AnonProxy) validate() error {
 
 // open makes what serves.
 func (h *AnonProxy) open() (err error) {
-	if h.page, err = h.app.live.Page(h.pageOptions()); err != nil {
+	if h.page, err = h.app.tools.live.Page(h.pageOptions()); err != nil {
 		return err
 	}
-	h.proxy, err = newToolProxy(h.app.live.Board(), h.told)
+	h.proxy, err = newToolProxy(h.app.tools.live.Board(), h.told)
 	return err
 }
 

@@ -11,12 +11,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
-	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -91,43 +88,28 @@ type App struct {
 	// Quota bounds how many masks each user may look up and reveal a day.
 	Quota *QuotaConfig `json:"quota,omitempty"`
 
-	starting     *starting
+	ctx      caddy.Context
+	logger   *zap.Logger
+	starting *starting
+	held     pool.Held // but for what look-ups use, see lookups.held
+	metrics  *metrics
+	logs     appLogs
+	servers  *caddyhttp.App // nil: not started, or without any
+
 	clock        *sharedClock
 	keys         *keyRing
-	blocks       *blocks.List
-	book         *recordBook // nil: nothing is remembered
-	desk         *desk       // nil: nobody asked for it
-	deskMu       sync.Mutex
-	held         pool.Held // but for what look-ups use
-	lookups      pool.Held // what look-ups use, until the last of them has ended
-	cspSites     cspSites
-	consents     appConsents
-	canaries     toolCanaries
 	networks     []*masking.Network
 	networksRead int // of Networks
-	live         *noticeboard.Live
-	metrics      *metrics
-	logger       *zap.Logger
+	blocks       *blocks.List
+	book         *recordBook // nil: nothing is remembered
+	lookups      lookups
+	consents     appConsents
+	tools        tools
 
-	ctx     caddy.Context
-	servers *caddyhttp.App // nil: not started, or without any
-
+	cspSites    cspSites
+	cspServers  cspServers
 	serversOnce sync.Once // see checkServers
 	serversErr  error
-
-	cspServers cspServers
-
-	logs, logsBefore *logMasker
-	hasSink          bool // a log for what is written to Go's own
-	keptLogs         *keptLogs
-
-	mirrors appMirrors
-
-	toolCache *cache.Cache // nil: each request asks the tool
-	refreshes toolRefreshes
-
-	boardState    *noticeboard.State
-	stopFollowing func() // the noticeboard; nil: not started
 }
 
 // NetworkConfig is a named network.
@@ -143,67 +125,6 @@ type NetworkConfig struct {
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "wikiveil", New: func() caddy.Module { return new(App) }}
-}
-
-// Provision sets up the shared state.
-func (a *App) Provision(ctx caddy.Context) error {
-	err := a.provision(ctx)
-	if err != nil {
-		return err
-	}
-	a.hasSink, err = checkLogs(ctx)
-	return err
-}
-
-func (a *App) provision(ctx caddy.Context) error {
-	a.logger, a.ctx, a.starting = ctx.Logger(), ctx, newStarting()
-	a.lookups.Late = func(err error) { pooledLog().Error("closing what a config's last look-up used", zap.Error(err)) }
-	err := a.validate(false)
-	if err != nil {
-		return err
-	}
-	if err = a.openMirrors(); err != nil {
-		return err
-	}
-	if err = a.openToolCache(ctx.GetMetricsRegistry()); err != nil {
-		return err
-	}
-	if err = a.openBoard(ctx); err != nil {
-		return err
-	}
-	if a.metrics, err = pooledMetrics(&a.held); err != nil {
-		return err
-	}
-	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {
-		return err
-	}
-	if a.clock, err = openClock(ctx, &a.lookups); err != nil {
-		return err
-	}
-	if a.keys, err = openKeyRing(ctx, &a.lookups, a); err != nil {
-		return fmt.Errorf("opening the key ring: %w", err)
-	}
-	if a.blocks, err = openBlockList(ctx, &a.held, a.clock); err != nil {
-		return fmt.Errorf("opening the block list: %w", err)
-	}
-	for _, c := range []prometheus.Collector{boardCollector{a.live}, breakerCollector{}, storeCollector{}, canaryCollector{&a.canaries}, clockCollector{a.clock}, ringCollector{a.keys}} {
-		if err := ctx.GetMetricsRegistry().Register(c); err != nil {
-			return err
-		}
-	}
-	if a.Sightings == nil {
-		return nil
-	}
-	if err := a.checkSightings(); err != nil {
-		return err
-	}
-	a.onStart(func() error {
-		if a.book, err = openRecordBook(ctx, &a.lookups, a); err != nil {
-			return fmt.Errorf("opening the records of sightings: %w", err)
-		}
-		return ctx.GetMetricsRegistry().Register(bookCollector{a.book})
-	})
-	return nil
 }
 
 // validate checks what can be checked without the storage, and while adapting without
@@ -274,70 +195,6 @@ func (a *App) keep() int {
 		return 1
 	}
 	return *a.Keep
-}
-
-// Start implements caddy.App.
-func (a *App) Start() error {
-	if servers, err := a.ctx.AppIfConfigured("http"); err == nil {
-		a.servers, _ = servers.(*caddyhttp.App)
-	}
-	if err := a.keys.start(a.dataDir()); err != nil {
-		return fmt.Errorf("opening the key ring: %w", err)
-	}
-	if err := a.starting.open(); errors.Is(err, openbolt.ErrInUse) {
-		return fmt.Errorf("wikiveil: %w; is another edge running with the same data_dir?", err)
-	} else if err != nil {
-		return err
-	}
-	a.clock.start()
-	a.starting.begin()
-	a.logs = &logMasker{keys: a.keys, config: a.siteConfig()}
-	a.logsBefore = logMasks.Swap(a.logs)
-	a.keptLogs = keepLogs(a.hasSink)
-	a.startBoard()
-	a.mirrors.start()
-	a.canaries.start()
-	a.refreshes.start(a)
-	a.starting.whenInUse(a, a.won)
-	return nil
-}
-
-// won does what can't be taken back, now that the config is in use.
-func (a *App) won() {
-	if a.desk != nil {
-		if err := a.desk.log.SetRetention(a.Audit.retention()); err != nil { // validate has seen to it
-			a.logger.Error("audit log", zap.Error(err))
-		}
-	}
-	a.cspSites.won(a.logger)
-	a.keys.won(a.policy())
-}
-
-// Stop implements caddy.App. In a reload the next app has started already; but where that
-// reload fails, it is the next app that is stopped, and the one before goes on.
-func (a *App) Stop() error {
-	a.starting.stop()
-	logMasks.CompareAndSwap(a.logs, a.logsBefore)
-	a.logsBefore = nil
-	a.keptLogs.end()
-	a.canaries.stop()
-	a.refreshes.stop()
-	a.stopBoard()
-	return nil
-}
-
-// Cleanup implements caddy.CleanerUpper. Provision may have failed half-way.
-func (a *App) Cleanup() error {
-	closeIdleUpstreams(a.servers)
-	if a.starting != nil {
-		a.starting.close()
-	}
-	a.canaries.stop()
-	a.refreshes.stop()
-	a.stopBoard()
-	a.mirrors.stop()
-	// The last opened is closed first: the records before the keys, which they are read with, and these before the clock, which they go by.
-	return errors.Join(a.lookups.Release(), a.held.Release())
 }
 
 // loadApp returns the app of ctx's config; without a `wikiveil` block it is made with defaults.

@@ -107,7 +107,7 @@ func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked
 		w.Header().Set("Allow", "GET, HEAD")
 		return h.refusePublic(w, r, http.StatusMethodNotAllowed, errors.New("checkpoints are read by GET"))
 	}
-	logs, err := h.desk.log.shown(r.Context())
+	logs, err := h.app.lookups.log.shown(r.Context())
 	if err != nil { // which is in the log
 		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the checkpoints can't be read just now; try again in a minute"))
 	}
@@ -132,7 +132,7 @@ type linksAnswer struct {
 // serveLinks gives what leads from one checkpoint of this node to the next.
 func (h *MaskInfo) serveLinks(w http.ResponseWriter, r *http.Request, logs publishedLogs) error {
 	query := r.URL.Query()
-	if status, err := h.desk.log.hasLog(logs, query); err != nil {
+	if status, err := h.app.lookups.log.hasLog(logs, query); err != nil {
 		return h.refusePublic(w, r, status, err)
 	}
 	after, _, err := sequenceOf(query, "after")
@@ -145,7 +145,7 @@ func (h *MaskInfo) serveLinks(w http.ResponseWriter, r *http.Request, logs publi
 			return h.refusePublic(w, r, http.StatusBadRequest, fmt.Errorf("limit is not a number from 1 to %d", maxLinks))
 		}
 	}
-	links, err := h.desk.log.Links(after, limit)
+	links, err := h.app.lookups.log.Links(after, limit)
 	switch {
 	case errors.Is(err, audit.ErrPruned):
 		return h.refusePublic(w, r, http.StatusGone, audit.ErrPruned)

@@ -33,7 +33,7 @@ func openBoardState(ctx caddy.Context, held *pool.Held) (*noticeboard.State, err
 }
 
 // openBoard reads the noticeboard. Nothing is written: the config may only be validated.
-func (a *App) openBoard(ctx caddy.Context) error {
+func (t *tools) openBoard(ctx caddy.Context, a *App) error {
 	file := caddy.NewReplacer().ReplaceAll(a.ToolsFile, "")
 	if a.ToolsFile != "" && file == "" {
 		return fmt.Errorf("tools_file %s is empty", a.ToolsFile)
@@ -42,55 +42,55 @@ func (a *App) openBoard(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the noticeboard: %w", err)
 	}
-	a.boardState = state
-	a.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: func(tool string) {
-		if a.live != nil { // nil: it is being made, and the config may only be validated
-			a.forgetTool(tool)
+	t.state = state
+	t.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: func(tool string) {
+		if t.live != nil { // nil: it is being made, and the config may only be validated
+			t.forget(tool)
 		}
 	}})
 	if err != nil {
 		return err
 	}
-	for _, left := range a.live.Status().LeftOut {
-		a.reportLeftOut(left)
+	for _, left := range t.live.Status().LeftOut {
+		t.reportLeftOut(left)
 	}
 	return nil
 }
 
-func (a *App) reportLeftOut(err error) {
-	a.logger.Warn("an entry of the file of tools is left out; what it said last goes on to hold, if it said anything", zap.Error(err))
+func (t *tools) reportLeftOut(err error) {
+	t.logger.Warn("an entry of the file of tools is left out; what it said last goes on to hold, if it said anything", zap.Error(err))
 }
 
 // startBoard puts the noticeboard into use.
-func (a *App) startBoard() {
+func (t *tools) startBoard() {
 	publishing, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
-	if err := a.live.Publish(publishing); err != nil {
+	if err := t.live.Publish(publishing); err != nil {
 		// Tools that were known before work; following tries again.
-		a.reportBoard(err)
+		t.reportBoard(err)
 	}
-	a.stopFollowing = inBackground(func(ctx context.Context) { a.live.Follow(ctx, 0, a.reportBoard) })
+	t.stopFollowing = inBackground(func(ctx context.Context) { t.live.Follow(ctx, 0, t.reportBoard) })
 }
 
 // stopBoard ends what startBoard began, if it did.
-func (a *App) stopBoard() {
-	if a.stopFollowing != nil {
-		a.stopFollowing()
-		a.stopFollowing = nil
-		a.live.Board() // has what was stopped this moment forgotten
+func (t *tools) stopBoard() {
+	if t.stopFollowing != nil {
+		t.stopFollowing()
+		t.stopFollowing = nil
+		t.live.Board() // has what was stopped this moment forgotten
 	}
 }
 
-func (a *App) reportBoard(err error) {
+func (t *tools) reportBoard(err error) {
 	if left, ok := errors.AsType[*noticeboard.LeftOutError](err); ok {
-		a.reportLeftOut(left)
+		t.reportLeftOut(left)
 		return
 	}
-	if errors.Is(err, a.live.Status().FileErr) {
-		a.logger.Error("the file of tools can't be used; what it said last goes on to hold", zap.Error(err))
+	if errors.Is(err, t.live.Status().FileErr) {
+		t.logger.Error("the file of tools can't be used; what it said last goes on to hold", zap.Error(err))
 		return
 	}
-	a.logger.Error("the noticeboard's shared state can't be read or stored, trying again; new declarations wait", zap.Error(err))
+	t.logger.Error("the noticeboard's shared state can't be read or stored, trying again; new declarations wait", zap.Error(err))
 }
 
 // boardCollector reads how a noticeboard fares when metrics are asked for.

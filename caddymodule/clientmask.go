@@ -243,7 +243,7 @@ func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal.Refusa
 		h.app.book.See(c.Sighting())
 		return nil
 	}
-	done, ok := h.app.lookups.Use() // or a reload closes the book meanwhile
+	done, ok := h.app.lookups.held.Use() // or a reload closes the book meanwhile
 	defer done()
 	if !ok {
 		return refusedNotRecorded

@@ -124,13 +124,13 @@ const maxNonces = 1 << 17
 // openNonces opens them where several nodes share their sightings, so in Redis, or in memory.
 func (a *App) openNonces() (kv.Store, error) {
 	if a.redis() == nil {
-		return stores.Acquire(&a.lookups, "memory", pool.Closing(func() (kv.Store, error) { return kv.NewMemory(maxNonces), nil }))
+		return stores.Acquire(&a.lookups.held, "memory", pool.Closing(func() (kv.Store, error) { return kv.NewMemory(maxNonces), nil }))
 	}
 	key, open, err := a.store("nonces", "")
 	if err != nil {
 		return nil, err
 	}
-	return stores.Acquire(&a.lookups, key, func(own *pool.Held) (kv.Store, error) {
+	return stores.Acquire(&a.lookups.held, key, func(own *pool.Held) (kv.Store, error) {
 		nonces, err := pool.Closing(open)(own)
 		if err != nil {
 			return nil, err

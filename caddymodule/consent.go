@@ -102,7 +102,7 @@ type keyedSite struct {
 
 // newConsentSite makes the pages. More is what the wiki's own site knows and the consent origin doesn't need.
 func (a *App) newConsentSite(origins ConsentOrigins, more exempt.Config) (*consentSite, error) {
-	more.Declared = func(name string) (noticeboard.Entry, error) { return a.live.ForConsent(name) }
+	more.Declared = func(name string) (noticeboard.Entry, error) { return a.tools.live.ForConsent(name) }
 	more.HTTPS = isHTTPS
 	more.Count = func(outcome string) { a.metrics.consents.WithLabelValues(outcome).Inc() }
 	more.Localhost = origins.DeveloperConsent

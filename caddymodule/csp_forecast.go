@@ -99,9 +99,9 @@ func (a *App) siteReports(ctx context.Context, name string, first, last time.Tim
 // that stops it: a forecast must not draft its origin anew.
 func (a *App) declaredTools() []*noticeboard.Tool {
 	tools := []*noticeboard.Tool{}
-	for tool := range a.live.Board().All() {
-		_, byProxy := a.live.ForProxy(tool.Name, "/")
-		_, byConsent := a.live.ForConsent(tool.Name)
+	for tool := range a.tools.live.Board().All() {
+		_, byProxy := a.tools.live.ForProxy(tool.Name, "/")
+		_, byConsent := a.tools.live.ForConsent(tool.Name)
 		if byProxy != nil && byConsent != nil {
 			stopped := *tool
 			stopped.Disabled = true

@@ -20,6 +20,25 @@ type logMasker struct {
 	cached sync.Map // site label: *loggedSite
 }
 
+// appLogs are what a config has for the logs, from its start to its stop.
+type appLogs struct {
+	hasSink        bool // a log for what is written to Go's own
+	masker, before *logMasker
+	kept           *keptLogs
+}
+
+func (l *appLogs) start(keys *keyRing, config masking.SiteConfig) {
+	l.masker = &logMasker{keys: keys, config: config}
+	l.before = logMasks.Swap(l.masker)
+	l.kept = keepLogs(l.hasSink)
+}
+
+func (l *appLogs) stop() {
+	logMasks.CompareAndSwap(l.masker, l.before)
+	l.before = nil
+	l.kept.end()
+}
+
 type loggedSite struct {
 	epochs *activeEpochs
 	masker *masking.Masker

@@ -40,7 +40,6 @@ type MaskAccess struct {
 	Reveal *RevealOrigins `json:"reveal,omitempty"`
 
 	app   *App
-	desk  *desk
 	gate  *access.Gate
 	wiki  *access.MediaWiki
 	label string
@@ -165,7 +164,7 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 		if c.wiki, err = access.NewMediaWiki(config); err != nil {
 			return err
 		}
-		c.app.lookups.Add(c.wiki.Close)
+		c.app.lookups.held.Add(c.wiki.Close)
 		users = c.wiki
 	case c.Users != nil:
 		rights, err := c.rights()
@@ -174,13 +173,13 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 		}
 		users = access.Fixed{ID: authenticatedUser, Rights: rights}
 	}
-	c.app.confirmations() // opened before the desk
-	c.app.onStart(func() (err error) {
-		if c.desk, err = c.app.openDesk(ctx); err == nil && users != nil {
-			c.gate = &access.Gate{Users: users, Quotas: c.desk.quotas}
-		}
-		return err
-	})
+	c.app.lookups.provision(ctx, c.app)
+	if users != nil {
+		c.app.onStart(func() error {
+			c.gate = &access.Gate{Users: users, Quotas: c.app.lookups.quotas}
+			return nil
+		})
+	}
 	return nil
 }
 
@@ -215,11 +214,11 @@ func authenticatedUser(r *http.Request) (id, name string) {
 
 // flow is how reveals of this wiki are confirmed.
 func (c *MaskAccess) flow() (*confirm.Flow, error) {
-	keys, err := c.desk.confirming.keys()
+	keys, err := c.app.lookups.confirming.keys()
 	if err != nil {
 		return nil, err
 	}
-	return c.makeFlow(keys.flows, c.desk.confirming.nonces)
+	return c.makeFlow(keys.flows, c.app.lookups.confirming.nonces)
 }
 
 func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces kv.Store) (*confirm.Flow, error) {
@@ -230,7 +229,7 @@ func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces kv.Store) (*confirm.Flo
 
 // look returns the records of clients' masks. One of another site is unknown.
 func (c *MaskAccess) look(ctx context.Context, masks []netip.Addr) ([]sightings.Record, error) {
-	records, err := c.desk.book.LookAll(ctx, masks...)
+	records, err := c.app.book.LookAll(ctx, masks...)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +243,7 @@ func (c *MaskAccess) look(ctx context.Context, masks []netip.Addr) ([]sightings.
 
 // lookNetwork returns what a network mask stands for.
 func (c *MaskAccess) lookNetwork(ctx context.Context, mask netip.Addr) (sightings.NetworkRecord, error) {
-	n, err := c.desk.book.LookNetwork(ctx, mask)
+	n, err := c.app.book.LookNetwork(ctx, mask)
 	if err == nil && n.Site != c.label {
 		return sightings.NetworkRecord{}, &sightings.MaskError{Mask: mask, Err: sightings.ErrUnknown}
 	}

@@ -68,10 +68,10 @@ func (h *MaskInfo) readAudit(w http.ResponseWriter, r *http.Request, page maskPa
 	if err := checkReason(entry.Reason); err != nil {
 		return h.fail(w, r, auditRead, page, err)
 	}
-	if _, err := h.desk.log.Append(r.Context(), entry); err != nil {
+	if _, err := h.app.lookups.log.Append(r.Context(), entry); err != nil {
 		return h.fail(w, r, auditRead, page, fmt.Errorf("writing the audit: %w", err))
 	}
-	view, err := readAudit(r.Context(), h.desk.log.Log, asked)
+	view, err := readAudit(r.Context(), h.app.lookups.log.Log, asked)
 	if err != nil {
 		return h.fail(w, r, auditRead, page, err)
 	}

@@ -30,11 +30,11 @@ func auditSite(t testing.TB, upstream string, options ...string) string {
 // runningLog is the running edge's audit log.
 func runningLog(t testing.TB) *auditLog {
 	t.Helper()
-	d, err := runningDesk()
+	log, err := runningAudit()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.log
+	return log
 }
 
 func auditMask(n int) netip.Addr {
@@ -60,11 +60,7 @@ func fullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "audit.db")
-	d, err := runningDesk()
-	if err != nil {
-		t.Fatal(err)
-	}
-	copyFile(t, d.log.file, file)
+	copyFile(t, log.file, file)
 	store, err := audit.OpenBolt(file)
 	if err != nil {
 		t.Fatal(err)

@@ -129,7 +129,7 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		hideEdgeCookies(r) // a site without csp, too
 		return next.ServeHTTP(w, r)
 	}
-	done, ok := h.app.lookups.Use()
+	done, ok := h.app.lookups.held.Use()
 	defer done()
 	if !ok || !h.app.started(r) {
 		return refusedStarting.Answer(w)

@@ -125,7 +125,7 @@ func entries(t *testing.T) (all []audit.Entry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for entry, err := range app.desk.log.Entries(context.Background(), 0) {
+	for entry, err := range app.lookups.log.Entries(context.Background(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -380,7 +380,7 @@ func TestNoAuditNoAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := app.desk.log.Log.Close(); err != nil {
+	if err := app.lookups.log.Log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	var failed failure

@@ -100,7 +100,7 @@ func (h *MaskInfo) answer(w http.ResponseWriter, r *http.Request, page maskPage,
 	if err := entry.Validate(); err != nil {
 		return h.fail(w, r, action.String(), page, mistakef("%v", err))
 	}
-	if _, err := h.desk.log.Append(r.Context(), entry); err != nil {
+	if _, err := h.app.lookups.log.Append(r.Context(), entry); err != nil {
 		return h.fail(w, r, action.String(), page, fmt.Errorf("writing the audit: %w", err))
 	}
 	var name string
@@ -253,7 +253,7 @@ func (h *MaskInfo) info(r *http.Request, mask netip.Addr) (*infoView, error) {
 		return nil, err
 	}
 	record := records[0]
-	if err := h.desk.book.RememberNetworks(r.Context(), record); err != nil {
+	if err := h.app.book.RememberNetworks(r.Context(), record); err != nil {
 		return nil, err
 	}
 	view := &infoView{
@@ -319,7 +319,7 @@ func (h *MaskInfo) compare(r *http.Request, masks []netip.Addr) (*comparisonView
 	network := "none in common"
 	if c.Network.IsValid() {
 		network = c.Network.String()
-		if err := h.desk.book.RememberNetworks(r.Context(), records[0]); err != nil { // it's one of them
+		if err := h.app.book.RememberNetworks(r.Context(), records[0]); err != nil { // it's one of them
 			return nil, err
 		}
 	}

@@ -97,7 +97,7 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it: nothing else is to be
 // on this origin.
 func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	done, ok := h.app.lookups.Use()
+	done, ok := h.app.lookups.held.Use()
 	defer done()
 	if !ok || !h.app.started(r) {
 		return refusedStarting.Answer(w)

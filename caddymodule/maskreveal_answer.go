@@ -64,7 +64,7 @@ func (h *MaskReveal) ask(w http.ResponseWriter, r *http.Request, flow *confirm.F
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
-	subject, err := h.desk.openSubject(handOff.Subject())
+	subject, err := h.app.keys.openSubject(handOff.Subject())
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
@@ -148,7 +148,7 @@ func (h *MaskReveal) genuineSubject(flow *confirm.Flow, r *http.Request, form co
 	if _, err := flow.Redeem(r, form, confirm.Act{Subject: text, Action: revealAction}); !errors.Is(err, confirm.ErrBinding) {
 		return revealSubject{}, cmp.Or(err, error(confirm.ErrMalformed))
 	}
-	return h.desk.openSubject(text)
+	return h.app.keys.openSubject(text)
 }
 
 // reveal does it: who may is asked, the token used up, the quota taken and the audit written, in this
@@ -162,10 +162,10 @@ func (h *MaskReveal) reveal(r *http.Request, flow *confirm.Flow, form confirm.Fo
 	if _, err := flow.Redeem(r, form, act); err != nil {
 		return nil, err
 	}
-	if _, err := h.desk.quotas.Take(r.Context(), subject.User, access.Reveal, 1); err != nil {
+	if _, err := h.app.lookups.quotas.Take(r.Context(), subject.User, access.Reveal, 1); err != nil {
 		return nil, err
 	}
-	written, err := h.desk.log.Append(r.Context(), entry)
+	written, err := h.app.lookups.log.Append(r.Context(), entry)
 	if err != nil {
 		return nil, fmt.Errorf("writing the audit: %w", err)
 	}
@@ -180,7 +180,7 @@ func (h *MaskReveal) reveal(r *http.Request, flow *confirm.Flow, form confirm.Fo
 
 // openLocal opens a box that the edge sealed to itself.
 func (h *MaskReveal) openLocal(box seal.Box) (netip.Addr, error) {
-	epochs := h.desk.keys.readable()
+	epochs := h.app.keys.readable()
 	i := slices.IndexFunc(epochs, func(e masking.Epoch) bool { return e.ID() == box.Epoch })
 	if i < 0 {
 		return netip.Addr{}, &sightings.MaskError{Mask: box.Mask, Err: sightings.ErrEpochDestroyed}

@@ -67,7 +67,7 @@ func (h *MaskInfo) handOff(w http.ResponseWriter, r *http.Request, subject revea
 	if err != nil {
 		return "", err
 	}
-	text, err := h.desk.sealSubject(subject)
+	text, err := h.app.keys.sealSubject(subject)
 	if err != nil {
 		return "", err
 	}

@@ -83,6 +83,23 @@ func (a *App) recordBookKey() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
+// provisionSightings has the records opened at the start, where there are to be any.
+func (a *App) provisionSightings(ctx caddy.Context) error {
+	if a.Sightings == nil {
+		return nil
+	}
+	if err := a.checkSightings(); err != nil {
+		return err
+	}
+	a.onStart(func() (err error) {
+		if a.book, err = openRecordBook(ctx, &a.lookups.held, a); err != nil {
+			return fmt.Errorf("opening the records of sightings: %w", err)
+		}
+		return ctx.GetMetricsRegistry().Register(bookCollector{a.book})
+	})
+	return nil
+}
+
 // checkSightings finds out what is wrong with the configuration, and opens nothing for writing.
 func (a *App) checkSightings() error {
 	key, err := a.recordBookKey()

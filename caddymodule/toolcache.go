@@ -73,7 +73,7 @@ func (c toolCache) Close() error {
 }
 
 // openToolCache makes the app's cache, or takes the one before a reload that is configured the same way.
-func (a *App) openToolCache(registry prometheus.Registerer) error {
+func (t *tools) openCache(a *App, registry prometheus.Registerer) error {
 	if a.ToolsCache != nil && a.ToolsCache.Off {
 		return nil
 	}
@@ -89,17 +89,17 @@ func (a *App) openToolCache(registry prometheus.Registerer) error {
 	if err != nil {
 		return fmt.Errorf("opening the cache of tools: %w", err)
 	}
-	a.toolCache = pooled.Cache
-	a.refreshes.refresher = pooled.refresher
-	return registry.Register(toolCacheCollector{a.toolCache})
+	t.cache = pooled.Cache
+	t.refreshes.refresher = pooled.refresher
+	return registry.Register(toolCacheCollector{t.cache})
 }
 
-// forgetTool drops a tool's answers: what is stopped, or leads to what is, must not come back with
+// forget drops a tool's answers: what is stopped, or leads to what is, must not come back with
 // them when the stop is taken back.
-func (a *App) forgetTool(tool string) {
-	if a.toolCache != nil {
-		a.toolCache.Purge(tool, "")
-		a.refreshes.refresher.Restart(tool)
+func (t *tools) forget(tool string) {
+	if t.cache != nil {
+		t.cache.Purge(tool, "")
+		t.refreshes.refresher.Restart(tool)
 	}
 }
 

@@ -117,7 +117,7 @@ func (a *App) openCanary(ctx caddy.Context, h *AnonProxy) *canaryBook {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", a.Site, h.pageOptions().Prefix, h.UserAgentContact))
 	id := hex.EncodeToString(sum[:8])
 	key := storageKey(storage) + " " + id
-	c := &a.canaries
+	c := &a.tools.canaries
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r := c.runners[key]; r != nil {
@@ -166,7 +166,7 @@ func (r *canaryRunner) follow(ctx context.Context) {
 
 // round runs the canaries that are due, of the tools that readers may use now.
 func (r *canaryRunner) round(ctx context.Context) {
-	live := r.handler.app.live
+	live := r.handler.app.tools.live
 	has := make(map[string]bool)
 	for _, l := range live.Listings(time.Now()) {
 		name := l.Tool.Name

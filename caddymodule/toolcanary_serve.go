@@ -87,7 +87,7 @@ func (h *AnonProxy) canaryAnswer(r *http.Request, name string, ofTool bool) (con
 		return "", nil, refusal.New(status, "no_transcript", text)
 	}
 	format := r.URL.Query().Get("format")
-	tool, _ := h.app.live.Board().Lookup(name)
+	tool, _ := h.app.tools.live.Board().Lookup(name)
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return refuse(http.StatusMethodNotAllowed, "transcripts are only read: use GET or HEAD")
@@ -104,7 +104,7 @@ func (h *AnonProxy) canaryAnswer(r *http.Request, name string, ofTool bool) (con
 	}
 	key, shown := h.canaries.publicKey.Load(), h.canaries.standing(name).shown
 	if ofTool && shown == nil {
-		_, err := h.app.live.ForProxy(name, canaryPath)
+		_, err := h.app.tools.live.ForProxy(name, canaryPath)
 		if refused, ok := refusal.Of(err); ok && refused.Reason != noticeboard.ReasonPending {
 			return refuse(http.StatusNotFound, "there is no transcript: "+refused.Text)
 		}

@@ -63,7 +63,7 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 	if err := live.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h := &AnonProxy{app: &App{live: live}}
+	h := &AnonProxy{app: &App{tools: tools{live: live}}}
 	h.told.Refuse = h.refuse
 	if err := h.open(); err != nil {
 		t.Fatal(err)
@@ -113,12 +113,12 @@ func TestMirrorServedAfterCleanup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := &App{live: live, MirrorDir: t.TempDir()}
-	if err := app.openMirrors(); err != nil {
+	app := &App{tools: tools{live: live}, MirrorDir: t.TempDir()}
+	if err := app.tools.openMirrors(app); err != nil {
 		t.Fatal(err)
 	}
 	h := &AnonProxy{app: app}
-	h.told.Refuse, h.told.Mirrors = h.refuse, app.mirrors.store
+	h.told.Refuse, h.told.Mirrors = h.refuse, app.tools.mirrors.store
 	if err := h.open(); err != nil {
 		t.Fatal(err)
 	}

@@ -30,13 +30,13 @@ func (r *toolRefreshes) add(site *AnonProxy) {
 
 // start begins to refresh. The noticeboard is followed here too: else a new tool would be
 // refreshed from the time on at which a reader first asks for it.
-func (r *toolRefreshes) start(a *App) {
+func (r *toolRefreshes) start(t *tools) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refresher == nil {
-		for tool := range a.live.Board().All() {
+		for tool := range t.live.Board().All() {
 			if tool.Refreshes() && len(r.sites) > 0 {
-				a.logger.Warn("tools_cache is off, so no path of a tool is refreshed")
+				t.logger.Warn("tools_cache is off, so no path of a tool is refreshed")
 				return
 			}
 		}
