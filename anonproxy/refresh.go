@@ -2,9 +2,7 @@ package anonproxy
 
 import (
 	"context"
-	"slices"
 	"sync"
-	"time"
 	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
@@ -21,20 +19,20 @@ const (
 // come evenly, in random order, and whose times depend on nothing that a reader does:
 // only on when the schedule began, on the tool's own answers, and on chance.
 //
-// Make one with [NewRefresher], and [Refresher.Attach] the proxies that have a cache. A schedule goes on while any proxy with the same
-// declaration is attached, so one that takes another's place must be attached before
-// that is detached. It is safe for concurrent use.
+// Make one with [NewRefresher], and [Refresher.Attach] the proxies that have a cache. A schedule goes on
+// while any proxy with the same declaration is attached, so one that takes another's place must be
+// attached before that is detached. It is safe for concurrent use.
 type Refresher struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu    sync.Mutex
-	rotas map[rotaKey]*rota
+	mu        sync.Mutex
+	schedules map[scheduleKey]*schedule
 }
 
-// rotaKey tells schedules apart as the cache tells answers apart.
-type rotaKey struct {
+// scheduleKey tells schedules apart as the cache tells answers apart.
+type scheduleKey struct {
 	cache *cache.Cache
 	scope unique.Handle[cache.Scope]
 }
@@ -42,7 +40,7 @@ type rotaKey struct {
 // NewRefresher returns a refresher that has nothing to do yet. Close it before the
 // cache.
 func NewRefresher() *Refresher {
-	r := &Refresher{rotas: make(map[rotaKey]*rota)}
+	r := &Refresher{schedules: make(map[scheduleKey]*schedule)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
@@ -80,11 +78,11 @@ func (r *Refresher) attach(p *Proxy) (detach func()) {
 	if r.ctx.Err() != nil {
 		return func() {}
 	}
-	joined := make(map[rotaKey]*rotaUser)
+	joined := make(map[scheduleKey]*attached)
 	for _, up := range p.upstreams() {
 		if up.tool.Refreshes() {
-			key := rotaKey{p.cfg.Cache, up.scopes[anyKind]}
-			joined[key] = &rotaUser{p, up}
+			key := scheduleKey{p.cfg.Cache, up.scopes[anyKind]}
+			joined[key] = &attached{p, up}
 			r.join(key, joined[key])
 		}
 	}
@@ -92,27 +90,24 @@ func (r *Refresher) attach(p *Proxy) (detach func()) {
 }
 
 // join makes a proxy the one that a schedule asks through. mu is held.
-func (r *Refresher) join(key rotaKey, u *rotaUser) {
-	o := r.rotas[key]
-	if o != nil {
-		o.use(u)
-		return
+func (r *Refresher) join(key scheduleKey, u *attached) {
+	s := r.schedules[key]
+	if s == nil {
+		ctx, stop := context.WithCancel(r.ctx)
+		s = newSchedule(u.up.tool.Name, stop)
+		r.schedules[key] = s
+		r.running.Go(func() { s.run(ctx) })
 	}
-	o = newRota(u.up.tool.Name)
-	r.rotas[key] = o
-	ctx, stop := context.WithCancel(r.ctx)
-	o.stop = stop
-	o.use(u)
-	r.running.Go(func() { o.run(ctx) })
+	s.join(u)
 }
 
-func (r *Refresher) detach(joined map[rotaKey]*rotaUser) {
+func (r *Refresher) detach(joined map[scheduleKey]*attached) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key, u := range joined {
-		if o := r.rotas[key]; o != nil && o.leave(u) {
-			o.stop()
-			delete(r.rotas, key)
+		if s := r.schedules[key]; s != nil && s.leave(u) {
+			s.stop()
+			delete(r.schedules, key)
 		}
 	}
 }
@@ -122,40 +117,9 @@ func (r *Refresher) detach(joined map[rotaKey]*rotaUser) {
 func (r *Refresher) Restart(tool string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, o := range r.rotas {
-		if o.tool == tool {
-			o.restart()
+	for _, s := range r.schedules {
+		if s.tool == tool {
+			s.restart()
 		}
 	}
-}
-
-func (o *rota) restart() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if u := o.user(); u.p != nil {
-		o.queue.restart(time.Now(), o.gap(u))
-		o.wake()
-	}
-}
-
-// rotaUser is a proxy that a schedule can ask through.
-type rotaUser struct {
-	p  *Proxy
-	up *upstream
-}
-
-func (o *rota) use(u *rotaUser) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.users = append(o.users, u)
-	o.reread = true // the declaration may name other paths
-	o.wake()
-}
-
-// leave tells whether nobody is left.
-func (o *rota) leave(u *rotaUser) (last bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.users = slices.DeleteFunc(o.users, func(other *rotaUser) bool { return other == u })
-	return len(o.users) == 0
 }

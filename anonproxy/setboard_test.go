@@ -143,14 +143,14 @@ func TestRefreshFollowsTheBoard(t *testing.T) {
 	e.setBoard(t, refreshed("/1", "/2"))
 	until(t, "the second path", func() bool { _, ok := asked.Load("/2"); return ok })
 	e.setBoard(t, tool("maps", b.URL))
-	if n := len(r.rotas); n != 0 {
+	if n := len(r.schedules); n != 0 {
 		t.Errorf("%d schedules go on", n)
 	}
 	e.setBoard(t, refreshed("/3"))
 	until(t, "the third path", func() bool { _, ok := asked.Load("/3"); return ok })
 	detach()
 	e.setBoard(t, refreshed("/3", "/4"))
-	if n := len(r.rotas); n != 0 {
+	if n := len(r.schedules); n != 0 {
 		t.Errorf("%d schedules go on after detach", n)
 	}
 }

@@ -85,3 +85,52 @@ func spread(list []*turn, now time.Time, gap time.Duration) {
 		list[i].due = now.Add(time.Duration(place)*gap + rand.N(gap))
 	}
 }
+
+// next counts an answer, and returns the time to the one after.
+func (t *turn) next(every, fresh time.Duration) time.Duration {
+	span := refreshSpan(every, fresh)
+	if t.asked++; t.asked == 1 {
+		return span/10 + rand.N(span-span/10) // the first round came faster; from here on they are spread
+	}
+	t.asked = 2
+	if every > 0 {
+		return jittered(every)
+	}
+	return span - span/20 - rand.N(span/20)
+}
+
+// refreshSpan is the time between two requests for a path.
+func refreshSpan(every, fresh time.Duration) time.Duration {
+	if every > 0 {
+		return every
+	}
+	return min(max(fresh, refreshMin), refreshMax)
+}
+
+// refreshRetry is the time after which a path is tried again that gave an error.
+func refreshRetry(every time.Duration) time.Duration {
+	again := 10 * refreshMin
+	if every > 0 {
+		again = min(every, again)
+	}
+	return jittered(again)
+}
+
+// servesAfter is for how long an answer serves after its lifetime: until it is twice
+// as old as the operator has it refreshed, or where he doesn't say, as long as its
+// refresh may be late.
+func servesAfter(every, fresh time.Duration) time.Duration {
+	switch {
+	case every > 0:
+		return max(0, 2*every-fresh)
+	case fresh == 0:
+		return 0
+	}
+	span := refreshSpan(0, fresh)
+	return max(0, span-fresh) + min(span, refreshLate)
+}
+
+// jittered is about a span: the mean is just that.
+func jittered(span time.Duration) time.Duration {
+	return span - span/32 + rand.N(span/16)
+}

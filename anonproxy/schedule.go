@@ -1,0 +1,319 @@
+package anonproxy
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wikiveil/wikiveil/anonproxy/cache"
+)
+
+// The pace of refreshes.
+const (
+	refreshRate     = 10              // requests a second to a tool that states no limit
+	refreshMaxRate  = 1000            // in any case
+	refreshAtOnce   = 16              // requests under way to one tool
+	refreshMin      = time.Minute     // between two requests for a path, where the tool's lifetimes decide
+	refreshMax      = 24 * time.Hour  // the same
+	refreshNotKept  = time.Hour       // between tries of what can't be kept
+	refreshLate     = time.Hour       // for which an answer serves at most where its refresh is late
+	refreshStopped  = time.Minute     // between looks at a path that is stopped
+	refreshLook     = 5 * time.Second // between looks at a tool that is stopped
+	refreshBackoff  = time.Minute     // between tries of a tool that fails, at most
+	refreshPatience = time.Second     // before the first of them
+)
+
+// schedule is when one tool's paths are asked for.
+type schedule struct {
+	tool string
+	stop context.CancelFunc
+	news chan struct{} // holds one where something changed
+
+	mu       sync.Mutex
+	users    []*attached // of which the last is asked through
+	reread   bool
+	queue    turns
+	underWay map[*turn]struct{}
+	next     time.Time // nothing is sent before
+	stopped  bool      // the tool may not be asked
+	failures int       // of the tool, one after the other
+	told     map[string]bool
+
+	// Of the loop alone.
+	list refreshList
+	look time.Time // at the file, next
+}
+
+// attached is a proxy that a schedule can ask through.
+type attached struct {
+	p  *Proxy
+	up *upstream
+}
+
+func newSchedule(tool string, stop context.CancelFunc) *schedule {
+	return &schedule{
+		tool: tool, stop: stop, news: make(chan struct{}, 1), underWay: make(map[*turn]struct{}), told: make(map[string]bool),
+	}
+}
+
+func (s *schedule) wake() {
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
+func (s *schedule) join(u *attached) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users = append(s.users, u)
+	s.reread = true // the declaration may name other paths
+	s.wake()
+}
+
+// leave reports whether nobody is left.
+func (s *schedule) leave(u *attached) (last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users = slices.DeleteFunc(s.users, func(other *attached) bool { return other == u })
+	return len(s.users) == 0
+}
+
+// run asks until ctx ends, and waits for what is under way.
+func (s *schedule) run(ctx context.Context) {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.news:
+		case <-timer.C:
+		}
+		s.declare(time.Now())
+		wait := refreshFilePoll
+		for {
+			t, u, left := s.take(time.Now())
+			if t == nil {
+				wait = min(wait, left)
+				break
+			}
+			asking.Go(func() { s.ask(ctx, t, u) })
+		}
+		timer.Reset(wait)
+	}
+}
+
+// declare takes over what the declaration and its file name, if they may have changed.
+func (s *schedule) declare(now time.Time) {
+	s.mu.Lock()
+	u, always := s.user(), s.reread
+	s.reread = false
+	s.mu.Unlock()
+	if u == nil || !always && now.Before(s.look) {
+		return
+	}
+	s.look = now.Add(refreshFilePoll)
+	entries, changed, err := s.list.read(u.up.tool, always)
+	if err != nil {
+		u.p.cfg.Logger.Error("a tool's file of paths can't be used; what it said last goes on to hold", "tool", s.tool, "error", err)
+	}
+	if !changed {
+		return
+	}
+	if room := u.p.cfg.Cache.Room(); len(entries) > room {
+		u.p.cfg.Logger.Warn("more paths of a tool are refreshed than the cache can keep; raise its bounds", "tool", s.tool, "paths", len(entries), "room", room)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.declare(entries, s.underWay, now, s.gap(u))
+}
+
+// user is the proxy that was attached last, nil if there is none. mu is held.
+func (s *schedule) user() *attached {
+	if len(s.users) == 0 {
+		return nil
+	}
+	return s.users[len(s.users)-1]
+}
+
+// restart has all paths asked for as at the start.
+func (s *schedule) restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.user(); u != nil {
+		s.queue.restart(time.Now(), s.gap(u))
+		s.wake()
+	}
+}
+
+// gap is the time between two requests to the tool: half of what it may be asked, or as
+// its paths need it. mu is held.
+func (s *schedule) gap(u *attached) time.Duration {
+	rate := float64(refreshRate)
+	if every := time.Duration(u.up.tool.RefreshEvery); every > 0 {
+		rate = max(rate, 1.25*float64(len(s.queue)+len(s.underWay))/every.Seconds())
+	}
+	if limit := u.up.tool.Limit; limit.Count > 0 {
+		rate = float64(limit.Count) / limit.Per.Seconds() / 2
+	}
+	return max(1, time.Duration(float64(time.Second)/min(rate, refreshMaxRate)))
+}
+
+// take returns what is to be asked for now, or how long there is nothing to do.
+func (s *schedule) take(now time.Time) (t *turn, u *attached, wait time.Duration) {
+	s.mu.Lock()
+	u = s.user()
+	s.mu.Unlock()
+	stopped := u != nil && u.p.refuse(u.up, "") != nil // who tells may hold a lock, and want ours
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u == nil || len(s.queue) == 0 || len(s.underWay) == refreshAtOnce {
+		return nil, u, refreshFilePoll // or until it is woken
+	}
+	if stopped {
+		s.stopped = true
+		return nil, u, refreshLook
+	}
+	if s.stopped { // its answers may have been purged
+		s.stopped = false
+		s.queue.restart(now, s.gap(u))
+	}
+	if s.failures > 0 && len(s.underWay) > 0 {
+		return nil, u, refreshFilePoll // one try at a time
+	}
+	due := s.queue[0].due
+	if due.Before(s.next) {
+		due = s.next
+	}
+	if wait = due.Sub(now); wait > 0 {
+		return nil, u, wait
+	}
+	s.next = now.Add(s.gap(u))
+	t = heap.Pop(&s.queue).(*turn)
+	s.underWay[t] = struct{}{}
+	return t, u, 0
+}
+
+// refreshed is what came of asking for a path.
+type refreshed struct {
+	outcome string
+	again   time.Duration // until it is asked for again
+	failing bool          // the tool as a whole, as it seems
+}
+
+// ask asks for a path through the cache, and gives it its next turn.
+func (s *schedule) ask(ctx context.Context, t *turn, u *attached) {
+	got := s.refresh(ctx, t, u)
+	if ctx.Err() != nil {
+		return
+	}
+	if u.p.cfg.ObserveRefresh != nil {
+		u.p.cfg.ObserveRefresh(s.tool, got.outcome)
+	}
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.wake()
+	switch {
+	case got.failing:
+		s.failures++
+		s.next = now.Add(min(refreshBackoff, refreshPatience<<min(s.failures-1, 10)))
+	case got.outcome != OutcomeStopped && got.outcome != OutcomeRefusedRequest:
+		s.failures = 0
+	}
+	delete(s.underWay, t)
+	if t.gone {
+		return
+	}
+	every := time.Duration(u.up.tool.RefreshEvery)
+	if planned := t.due.Add(got.again); every > 0 && t.asked > 1 && planned.After(now) {
+		t.due = planned // lateness doesn't add up
+	} else {
+		t.due = now.Add(got.again)
+	}
+	heap.Push(&s.queue, t)
+}
+
+// refresh asks for a path once.
+func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed {
+	every := time.Duration(u.up.tool.RefreshEvery)
+	a, refused := refreshAsk(u.up.tool, t.entry)
+	switch {
+	case refused != nil:
+		s.tell(u, refused, t.entry)
+		return refreshed{refused.outcome, refreshMax, false}
+	case u.p.refuse(u.up, a.path) != nil:
+		t.asked = 0 // what there was may be purged
+		return refreshed{OutcomeStopped, jittered(refreshStopped), false}
+	}
+	fetch := func(ctx context.Context, v *cache.Validators) (*cache.Response, error) {
+		return u.p.fetchShared(ctx, nil, u.up, a, v, true)
+	}
+	serve := func(fresh time.Duration) time.Duration { return servesAfter(every, fresh) }
+	got, err := u.p.cfg.Cache.Refresh(ctx, u.up.key(a), fetch, serve)
+	if err == nil && (got.Status >= 500 || got.Status == http.StatusTooManyRequests) {
+		err = &refusal{status: got.Status, outcome: OutcomeToolError, reason: "the tool answers with an error of its own"}
+	}
+	if err != nil {
+		return s.failed(err, t, u)
+	}
+	s.worksAgain(u)
+	if !got.Kept || got.Fresh == 0 && every == 0 {
+		s.tell(u, &refusal{outcome: OutcomeNotKept, reason: "the tool lets no cache keep its answer, or for no time"}, t.entry)
+		return refreshed{OutcomeNotKept, jittered(max(every, refreshNotKept)), false}
+	}
+	outcome := OutcomeOK
+	if got.Status >= 400 {
+		outcome = OutcomeToolError
+	}
+	return refreshed{outcome, t.next(every, got.Fresh), false}
+}
+
+// failed says what is to be done about an error.
+func (s *schedule) failed(err error, t *turn, u *attached) refreshed {
+	refused := &refusal{outcome: OutcomeUnreachable, reason: "the tool broke its answer off"}
+	_ = errors.As(err, &refused)
+	s.tell(u, refused, t.entry)
+	again := refreshRetry(time.Duration(u.up.tool.RefreshEvery))
+	switch {
+	case refused.outcome == OutcomeUnreachable, refused.outcome == OutcomeTimeout, refused.outcome == OutcomeBlocked:
+		return refreshed{refused.outcome, jittered(refreshMin), true}
+	case refused.outcome == OutcomeToolError && (refused.status >= 500 || refused.status == http.StatusTooManyRequests):
+		return refreshed{refused.outcome, again, true}
+	}
+	return refreshed{refused.outcome, again, false}
+}
+
+// tell logs what is wrong: once for each outcome, and with a failure of the tool as a
+// whole again once it has worked meanwhile. A path is the operator's own word here.
+func (s *schedule) tell(u *attached, refused *refusal, entry string) {
+	s.mu.Lock()
+	known := s.told[refused.outcome]
+	s.told[refused.outcome] = true
+	s.mu.Unlock()
+	if !known {
+		u.p.cfg.Logger.Warn("refreshing a tool's path fails; further ones are only counted",
+			"tool", s.tool, "path", entry, "outcome", refused.outcome, "reason", refused.reason)
+	}
+}
+
+// worksAgain notes that the tool answers.
+func (s *schedule) worksAgain(u *attached) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	failed := false
+	for _, outcome := range []string{OutcomeUnreachable, OutcomeTimeout, OutcomeBlocked} {
+		failed = failed || s.told[outcome]
+		delete(s.told, outcome)
+	}
+	if failed {
+		u.p.cfg.Logger.Info("a tool's paths can be refreshed again", "tool", s.tool)
+	}
+}
