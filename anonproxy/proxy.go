@@ -12,8 +12,8 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// Proxy serves a board's tools and, at its prefix, the board itself. It is safe
-// for concurrent use.
+// Proxy serves a board's tools, below its prefix; at it belongs the board's [noticeboard.Page]. It is
+// safe for concurrent use.
 type Proxy struct {
 	cfg    Config
 	bodies atomic.Int64 // bytes of the bodies that are being read
@@ -30,7 +30,6 @@ type Proxy struct {
 // served is a board with what serves it. It doesn't change.
 type served struct {
 	board     *noticeboard.Board
-	page      *noticeboard.Page
 	upstreams map[string]*upstream
 }
 
@@ -60,11 +59,7 @@ func (p *Proxy) SetBoard(board *noticeboard.Board) error {
 	if before.board == board {
 		return nil
 	}
-	page, err := noticeboard.NewPage(board, p.cfg.Prefix)
-	if err != nil {
-		return err
-	}
-	next := &served{board: board, page: page, upstreams: make(map[string]*upstream)}
+	next := &served{board: board, upstreams: make(map[string]*upstream)}
 	for tool := range board.All() {
 		if !tool.Proxied() {
 			continue // readers reach it by consent alone
@@ -132,11 +127,7 @@ func (p *Proxy) Handles(r *http.Request) bool {
 // know; net/http and Caddy take it as such.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := p.now.Load()
-	switch {
-	case now.page.Handles(r.URL.Path):
-		now.page.ServeHTTP(w, r)
-		return
-	case r.URL.Path == strings.TrimSuffix(p.cfg.Prefix, "/"):
+	if r.URL.Path == strings.TrimSuffix(p.cfg.Prefix, "/") {
 		http.Redirect(w, r, p.cfg.Prefix, http.StatusPermanentRedirect)
 		return
 	}

@@ -124,21 +124,7 @@ func (v *liveView) listings(now time.Time) []Listing {
 		e := v.entries[tool.Name]
 		list = append(list, Listing{tool, e.Hash, e.refusal(now), e.kills})
 	}
-	return append(list, listed(v.board)...)
-}
-
-// listings are those of a board that has no state.
-func (b *Board) listings(now time.Time) []Listing {
-	var list []Listing
-	for tool := range b.All() {
-		list = append(list, Listing{Tool: tool, Hash: tool.Hash(), Refusal: tool.refusal(now)})
-	}
-	return append(list, listed(b)...)
-}
-
-func listed(b *Board) []Listing {
-	var list []Listing
-	for _, tool := range b.pending {
+	for _, tool := range v.board.pending {
 		list = append(list, Listing{Tool: tool, Refusal: errListed})
 	}
 	return list

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,10 +112,7 @@ func TestMirrorOnThePage(t *testing.T) {
 	if label, _ := own.Label(time.Now()); label != LabelD {
 		t.Errorf("without purpose and contact: label %s", label)
 	}
-	page, err := NewPage(board, "/.tools/")
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := pageOf(t, mustLive(t, files(t), "", slices.Collect(board.All())...))
 	show := func(query string) string {
 		w := httptest.NewRecorder()
 		page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/.tools/"+query, nil))

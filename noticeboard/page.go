@@ -33,8 +33,8 @@ var pagePolicy = page.Policy("'self'", "")
 // "label", "unmet" (criteria), "stopped" (paths) and "declaration_hash". What a
 // page shows is rendered when it is first asked for and when it has changed.
 type Page struct {
-	opt    PageOptions
-	source func(now time.Time) (version any, list func() ([]Listing, []Change))
+	opt  PageOptions
+	live *Live
 
 	rendering sync.Mutex
 	last      atomic.Pointer[rendered]
@@ -43,7 +43,7 @@ type Page struct {
 // rendered is a page at a version of what it shows, good until a moment at which
 // a tool expires or a label changes.
 type rendered struct {
-	version    any
+	of         *liveView
 	until      time.Time // zero: for ever
 	html, json document
 }
@@ -86,52 +86,38 @@ func (opt PageOptions) Validate() error {
 	return nil
 }
 
-// NewPage returns the page of a board without a state. The prefix is the path of
-// the proxy, such as "/.tools/".
-func NewPage(b *Board, prefix string) (*Page, error) {
-	p := &Page{opt: PageOptions{Prefix: prefix}, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
-		return b, func() ([]Listing, []Change) { return b.listings(now), nil }
-	}}
-	_, err := p.render(time.Now())
-	return p, err
-}
-
 // Page returns the page of a live board, which follows the board and its state.
 func (l *Live) Page(opt PageOptions) (*Page, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Page{opt: opt, source: func(now time.Time) (any, func() ([]Listing, []Change)) {
-		v := l.view()
-		return v, func() ([]Listing, []Change) { return v.listings(now), v.state.changes() }
-	}}
+	p := &Page{opt: opt, live: l}
 	_, err := p.render(time.Now())
 	return p, err
 }
 
 // render returns the page as it is now, the last one if nothing has changed.
 func (p *Page) render(now time.Time) (*rendered, error) {
-	version, list := p.source(now)
-	if r := p.last.Load(); r.holds(version, now) {
+	v := p.live.view()
+	if r := p.last.Load(); r.holds(v, now) {
 		return r, nil
 	}
 	p.rendering.Lock() // once, however many ask
 	defer p.rendering.Unlock()
-	if r := p.last.Load(); r.holds(version, now) {
+	if r := p.last.Load(); r.holds(v, now) {
 		return r, nil
 	}
-	listings, changes := list()
-	r, err := renderPage(p.opt, listings, changes, now)
+	r, err := renderPage(p.opt, v.listings(now), v.state.changes(), now)
 	if err != nil {
 		return nil, err
 	}
-	r.version = version
+	r.of = v
 	p.last.Store(r)
 	return r, nil
 }
 
-func (r *rendered) holds(version any, now time.Time) bool {
-	return r != nil && r.version == version && (r.until.IsZero() || now.Before(r.until))
+func (r *rendered) holds(v *liveView, now time.Time) bool {
+	return r != nil && r.of == v && (r.until.IsZero() || now.Before(r.until))
 }
 
 // Handles tells whether the path is the page's or its style sheet's.

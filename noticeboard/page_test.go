@@ -11,17 +11,18 @@ import (
 	"time"
 )
 
-func testPage(t *testing.T, tools ...*Tool) *Page {
+func pageOf(t *testing.T, live *Live) *Page {
 	t.Helper()
-	board, err := New(tools)
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := NewPage(board, "/.tools/")
+	page, err := live.Page(PageOptions{Prefix: "/.tools/"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return page
+}
+
+func testPage(t *testing.T, tools ...*Tool) *Page {
+	t.Helper()
+	return pageOf(t, mustLive(t, files(t), "", tools...))
 }
 
 func get(page *Page, method, target, accept string) *httptest.ResponseRecorder {
