@@ -206,7 +206,7 @@ func TestOwnBlockPage(t *testing.T) {
 func TestDamagedBlockListIsRefused(t *testing.T) {
 	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
 	e.log = filepath.Join(e.dir, "edge.log")
-	file := filepath.Join(e.dir, "storage", "wikiveil", "blocks.jsonl")
+	file := filepath.Join(e.dir, "storage", "wikiveil", "blocks.json")
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestDamagedBlockListIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := loadErr(t, e.expand(plainSite+"127.0.0.1:1\n}"))
-	if err == nil || !strings.Contains(err.Error(), "block list is damaged") {
+	if err == nil || !strings.Contains(err.Error(), "wikiveil/blocks.json: it is damaged") {
 		t.Errorf("got %v", err)
 	}
 	if data, err := os.ReadFile(file); err != nil || string(data) != "{}" {

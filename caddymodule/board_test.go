@@ -215,7 +215,7 @@ func TestDamagedBoardStateIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	replaceFile(t, file, "{}")
-	if err := loadErr(t, e.expand(boardSite)); err == nil || !strings.Contains(err.Error(), "noticeboard's state is damaged") {
+	if err := loadErr(t, e.expand(boardSite)); err == nil || !strings.Contains(err.Error(), noticeboard.StateKey+": it is damaged") {
 		t.Errorf("got %v", err)
 	}
 	if data, err := os.ReadFile(file); err != nil || string(data) != "{}" {

@@ -246,7 +246,7 @@ func checkBackup(t *testing.T, file string) {
 			bolttest.Check(t, filepath.Join(dir, name))
 		}
 	}
-	if !kinds[".db"] || !kinds[".sightings"] || staged.Values["wikiveil/keyring.json"] == nil || staged.Values["wikiveil/blocks.jsonl"] == nil {
+	if !kinds[".db"] || !kinds[".sightings"] || staged.Values["wikiveil/keyring.json"] == nil || staged.Values["wikiveil/blocks.json"] == nil {
 		t.Errorf("%s has only %v", file, names)
 	}
 }

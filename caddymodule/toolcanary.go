@@ -91,7 +91,7 @@ func (b *canaryBook) chain(ctx context.Context, tool string) (*selfcheck.Chain, 
 		return nil, err
 	}
 	b.publicKey.Store(&public)
-	return selfcheck.OpenChain(b.storage, canaryDir+"/"+b.id+"/"+tool+".json", "wikiveil_transcripts_"+b.id+"_"+tool, signer, verifier, func(err error) {
+	return selfcheck.OpenChain(b.storage, canaryDir+"/"+b.id+"/"+tool+".json", signer, verifier, func(err error) {
 		pooledLog().Error("the kept transcripts can't be used; their numbers begin at 1 again", zap.String("tool", tool), zap.Error(err))
 	}), nil
 }

@@ -22,8 +22,6 @@ const (
 	// RingCopyKey is that of its copy, which is as new as the ring, so that it keeps no secret longer.
 	RingCopyKey = "wikiveil/keyring.copy.json"
 
-	lockName = "wikiveil_keyring"
-
 	// ManualLead is how far ahead a rotation by command is planned, so that all nodes know of it by then.
 	ManualLead = 15 * time.Second
 	// RefreshEvery is how often a node must read the ring for that.
@@ -68,7 +66,7 @@ type KeeperConfig struct {
 type Keeper struct {
 	KeeperConfig
 	node     string // this process, among those that share the ring
-	doc      *shareddoc.Doc
+	doc      *shareddoc.Doc[*Ring]
 	policies *policies
 
 	mu   sync.Mutex // around all that follows
@@ -82,17 +80,12 @@ func NewKeeper(config KeeperConfig) *Keeper {
 	}
 	config.Lead = cmp.Or(config.Lead, ManualLead)
 	k := &Keeper{KeeperConfig: config, node: rand.Text(), policies: newPolicies(config.Storage)}
-	k.doc = shareddoc.New(config.Storage, RingKey, lockName, k.accept)
+	k.doc = shareddoc.New(config.Storage, RingKey, shareddoc.Form[*Ring]{Encode: (*Ring).encode, Decode: decodeRing, Use: k.accept})
 	return k
 }
 
 // accept takes a stored ring, unless it lacks what the known one has.
-func (k *Keeper) accept(data []byte) error {
-	ring, err := decodeRing(data)
-	if err != nil {
-		return fmt.Errorf("%w; put %s in its place, which is a copy, or a backup (it is never overwritten; without it, masks"+
-			" made so far can't be made again)", err, RingCopyKey)
-	}
+func (k *Keeper) accept(ring *Ring) error {
 	if k.ring != nil && (ring.revision < k.ring.revision || len(k.ring.lost(ring)) > 0) {
 		return ErrOldRing
 	}
@@ -251,10 +244,10 @@ func (k *Keeper) command(ctx context.Context, change func(*Ring) (*Ring, []Chang
 // update changes the stored ring. The copy is written first: it is never without what the ring has.
 func (k *Keeper) update(ctx context.Context, change func(*Ring) (*Ring, []Change, error)) (*Ring, error) {
 	var all []Change
-	err := k.doc.Update(ctx, func() ([]byte, error) {
+	err := k.doc.Update(ctx, func(*Ring) (*Ring, error) {
 		next, made, err := change(k.ring)
 		if err != nil || next == k.ring {
-			return nil, err
+			return k.ring, err
 		}
 		all = made
 		data, err := next.encode()
@@ -264,7 +257,7 @@ func (k *Keeper) update(ctx context.Context, change func(*Ring) (*Ring, []Change
 		if err := k.Storage.Store(ctx, RingCopyKey, data); err != nil {
 			return nil, fmt.Errorf("storing %s: %w", RingCopyKey, err)
 		}
-		return data, nil
+		return next, nil
 	})
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package masking
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -48,8 +47,7 @@ var ErrDisagree = errors.New("the edges that share the key ring disagree about r
 
 // policies are what the nodes of a storage want.
 type policies struct {
-	doc   *shareddoc.Doc
-	nodes map[string]nodePolicy
+	*shareddoc.Doc[map[string]nodePolicy]
 }
 
 type nodePolicy struct {
@@ -58,33 +56,23 @@ type nodePolicy struct {
 }
 
 func newPolicies(storage Storage) *policies {
-	p := new(policies)
-	p.doc = shareddoc.New(storage, PoliciesKey, "wikiveil_keyring_nodes", func(data []byte) error {
-		nodes := make(map[string]nodePolicy)
-		if err := json.Unmarshal(data, &nodes); err != nil {
-			return errors.New("it is damaged: delete it and restart the edges, which write it anew")
-		}
-		p.nodes = nodes
-		return nil
-	})
-	return p
+	return &policies{shareddoc.New(storage, PoliciesKey, shareddoc.JSON[map[string]nodePolicy](nil))}
 }
 
 // tell has the other nodes know this one's policy, and returns what all of them together want. Where the error is
 // [ErrDisagree], that is right too.
 func (p *policies) tell(ctx context.Context, node string, own Policy, now time.Time) (Policy, error) {
-	if err := p.doc.Read(ctx); err != nil {
+	if err := p.Read(ctx); err != nil {
 		return own, err
 	}
-	if said, ok := p.nodes[node]; !ok || said.Policy != own || said.stale(now, tellEvery) {
-		err := p.doc.Update(ctx, func() ([]byte, error) {
-			nodes := maps.Clone(p.nodes)
-			if nodes == nil {
+	if said, ok := p.Get()[node]; !ok || said.Policy != own || said.stale(now, tellEvery) {
+		err := p.Update(ctx, func(nodes map[string]nodePolicy) (map[string]nodePolicy, error) {
+			if nodes = maps.Clone(nodes); nodes == nil {
 				nodes = make(map[string]nodePolicy)
 			}
 			maps.DeleteFunc(nodes, func(_ string, n nodePolicy) bool { return n.stale(now, forgetAfter) })
 			nodes[node] = nodePolicy{own, now.UTC().Truncate(time.Second)}
-			return json.Marshal(nodes)
+			return nodes, nil
 		})
 		if err != nil {
 			return own, err
@@ -92,7 +80,7 @@ func (p *policies) tell(ctx context.Context, node string, own Policy, now time.T
 	}
 	all := own
 	disagree := false
-	for _, n := range slices.Collect(maps.Values(p.nodes)) {
+	for _, n := range slices.Collect(maps.Values(p.Get())) {
 		if !n.stale(now, forgetAfter) {
 			all = all.longest(n.Policy)
 			disagree = disagree || n.Policy != own
@@ -106,16 +94,13 @@ func (p *policies) tell(ctx context.Context, node string, own Policy, now time.T
 
 // leave has this node's policy count no more. Others forget it in time where that fails.
 func (p *policies) leave(ctx context.Context, node string) error {
-	if !p.doc.Known() {
+	if !p.Known() {
 		return nil
 	}
-	return p.doc.Update(ctx, func() ([]byte, error) {
-		if _, ok := p.nodes[node]; !ok {
-			return nil, nil
-		}
-		nodes := maps.Clone(p.nodes)
+	return p.Update(ctx, func(nodes map[string]nodePolicy) (map[string]nodePolicy, error) {
+		nodes = maps.Clone(nodes)
 		delete(nodes, node)
-		return json.Marshal(nodes)
+		return nodes, nil
 	})
 }
 

@@ -33,7 +33,11 @@ type epochFile struct {
 
 var errChecksum = errors.New("its checksum is wrong")
 
+// encode returns the stored form; no ring has none.
 func (r *Ring) encode() ([]byte, error) {
+	if r == nil {
+		return nil, nil
+	}
 	body := ringBody{Revision: r.revision, Destroyed: r.destroyed}
 	for _, e := range r.epochs {
 		body.Epochs = append(body.Epochs, epochFile{
@@ -55,7 +59,8 @@ func checksum(compact []byte) string {
 func decodeRing(data []byte) (*Ring, error) {
 	r, err := decodeRingFile(data)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadRing, err)
+		return nil, fmt.Errorf("%w: %w; put %s in its place, which is a copy, or a backup (it is never overwritten; without it, masks"+
+			" made so far can't be made again)", ErrBadRing, err, RingCopyKey)
 	}
 	return r, nil
 }

@@ -2,10 +2,8 @@ package noticeboard
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"sync"
@@ -18,17 +16,11 @@ import (
 // StateKey is the storage key the state is kept under.
 const StateKey = "wikiveil/noticeboard.json"
 
-const stateLock = "wikiveil_noticeboard"
-
 // storageTimeout bounds one exchange with the storage, its lock included.
 const storageTimeout = 30 * time.Second
 
 // Storage is where nodes share the state.
 type Storage = shareddoc.Storage
-
-// ErrVanished: a state that was there is gone from the storage. The last one read holds,
-// and nothing is written in its place: an unmounted disk looks like that too.
-var ErrVanished = errors.New("the noticeboard's state is gone from the storage: bring it back, or restart to begin a new one")
 
 // ErrThisNodeOnly: the kill switch acts, but the storage took no note of it.
 var ErrThisNodeOnly = errors.New("disabled on this node only, until it stops or the storage works again")
@@ -39,8 +31,7 @@ var ErrThisNodeOnly = errors.New("disabled on this node only, until it stops or 
 // Nodes that share it should have the same declarations. Where they differ, each
 // node goes by its own, and consent lapses as nodes start.
 type State struct {
-	storage Storage
-	mu      sync.Mutex // around the storage
+	doc *shareddoc.Doc[stateBody]
 
 	publishing sync.Mutex // guards what follows, never held over the storage
 	unsaved    []Kill     // that the storage hasn't taken yet
@@ -49,10 +40,8 @@ type State struct {
 
 // stateView is the state as it was read. It never changes.
 type stateView struct {
-	body   stateBody
-	kills  map[string][]Kill // by tool, unsaved ones among them
-	stored bool              // whether it is in the storage at all
-	sum    [sha256.Size]byte // of its stored form
+	body  stateBody
+	kills map[string][]Kill // by tool, unsaved ones among them
 }
 
 // stateBody is what is stored.
@@ -71,12 +60,31 @@ func (b stateBody) clone() stateBody {
 	return b
 }
 
+func (b stateBody) check() error {
+	for _, k := range b.Kills {
+		if err := k.validate(); err != nil {
+			return fmt.Errorf("a stop of a tool: %w", err)
+		}
+	}
+	return nil
+}
+
+var stateForm = shareddoc.JSON(stateBody.check)
+
 // OpenState reads the state. One that is not there yet is empty; nothing is written.
 //
-// The error is [ErrDamaged] for a state that is not of its form, or the storage's.
+// The error is [shareddoc.ErrDamaged] for a state that is not of its form, or the storage's.
 func OpenState(ctx context.Context, storage Storage) (*State, error) {
-	s := &State{storage: storage}
-	s.current.Store(&stateView{})
+	s := new(State)
+	s.show(stateBody{})
+	form := stateForm
+	form.Use = func(b stateBody) error {
+		s.publishing.Lock()
+		defer s.publishing.Unlock()
+		s.show(b)
+		return nil
+	}
+	s.doc = shareddoc.New(storage, StateKey, form)
 	if err := s.Refresh(ctx); err != nil {
 		return nil, err
 	}
@@ -113,7 +121,7 @@ func (s *State) Disable(ctx context.Context, k Kill) error {
 		return ErrFull
 	}
 	s.unsaved = append(slices.DeleteFunc(s.unsaved, k.same), k)
-	s.show(*s.current.Load())
+	s.show(s.current.Load().body)
 	s.publishing.Unlock()
 	if err := s.update(ctx, func(*stateBody) error { return nil }); err != nil {
 		return fmt.Errorf("%w: %w", ErrThisNodeOnly, err)
@@ -124,7 +132,7 @@ func (s *State) Disable(ctx context.Context, k Kill) error {
 // Enable takes back what Disable did for the same tool and path; why is shown
 // in public.
 //
-// Errors: [ErrNotStopped], [ErrBy], [ErrWhy], [ErrVanished], [ErrDamaged], the storage's.
+// Errors: [ErrNotStopped], [ErrBy], [ErrWhy], [shareddoc.ErrVanished], [shareddoc.ErrDamaged], the storage's.
 func (s *State) Enable(ctx context.Context, name, prefix, by, why string) error {
 	like := Kill{Tool: name, Prefix: prefix, By: by, Why: why}
 	if err := like.validate(); err != nil {
@@ -150,101 +158,41 @@ func (s *State) Refresh(ctx context.Context) error {
 	if late {
 		return s.update(ctx, func(*stateBody) error { return nil })
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	view, err := s.read(ctx)
-	if err == nil && view != s.current.Load() {
+	return s.doc.Read(ctx)
+}
+
+// update changes the stored state, together with what it hasn't taken yet.
+func (s *State) update(ctx context.Context, change func(*stateBody) error) error {
+	var late []Kill
+	err := s.doc.Update(ctx, func(b stateBody) (stateBody, error) {
 		s.publishing.Lock()
-		s.show(*view)
+		late = slices.Clone(s.unsaved)
 		s.publishing.Unlock()
-	}
-	return err
-}
-
-// update changes the stored state under the storage's lock, so that of several
-// nodes at once each sees what the one before it stored.
-func (s *State) update(ctx context.Context, change func(*stateBody) error) (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.storage.Lock(ctx, stateLock); err != nil {
-		return fmt.Errorf("locking the noticeboard's state: %w", err)
-	}
-	defer func() {
-		// The lock must go even where the caller's time has run out.
-		if unlockErr := s.storage.Unlock(context.WithoutCancel(ctx), stateLock); unlockErr != nil && err == nil {
-			err = fmt.Errorf("unlocking the noticeboard's state: %w", unlockErr)
+		b = b.clone()
+		for _, k := range late {
+			b.Kills = append(slices.DeleteFunc(b.Kills, k.same), k)
+			b.log(Change{At: k.At, Tool: k.Tool, Act: Disabled, Prefix: k.Prefix, By: k.By, Why: k.Why})
 		}
-	}()
-	view, err := s.read(ctx)
+		err := change(&b)
+		return b, err
+	})
 	if err != nil {
 		return err
-	}
-	s.publishing.Lock()
-	late := slices.Clone(s.unsaved)
-	s.publishing.Unlock()
-	body := view.body.clone()
-	for _, k := range late {
-		body.Kills = append(slices.DeleteFunc(body.Kills, k.same), k)
-		body.log(Change{At: k.At, Tool: k.Tool, Act: Disabled, Prefix: k.Prefix, By: k.By, Why: k.Why})
-	}
-	if err := change(&body); err != nil {
-		return err
-	}
-	return s.store(ctx, view, body, late)
-}
-
-// store writes a new state, if it is one, and shows it.
-func (s *State) store(ctx context.Context, before *stateView, body stateBody, late []Kill) error {
-	data, err := encodeState(body)
-	if err != nil {
-		return fmt.Errorf("encoding the noticeboard's state: %w", err)
-	}
-	next := &stateView{body: body, stored: true, sum: sha256.Sum256(data)}
-	if !before.stored || next.sum != before.sum {
-		if err := s.storage.Store(ctx, StateKey, data); err != nil {
-			return fmt.Errorf("storing the noticeboard's state: %w", err)
-		}
 	}
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	s.unsaved = slices.DeleteFunc(s.unsaved, func(k Kill) bool { return slices.Contains(late, k) })
-	s.show(*next)
+	s.show(s.current.Load().body)
 	return nil
 }
 
-// read loads the state; it is the current one if nothing changed. The caller holds s.mu.
-func (s *State) read(ctx context.Context) (*stateView, error) {
-	before := s.current.Load()
-	data, err := s.storage.Load(ctx, StateKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		if before.stored {
-			return nil, ErrVanished
-		}
-		return before, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("loading the noticeboard's state: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	if before.stored && sum == before.sum {
-		return before, nil
-	}
-	body, err := decodeState(data)
-	if err != nil {
-		return nil, fmt.Errorf("loading the noticeboard's state: %w; restore %s in the storage from a backup, or delete it"+
-			" and restart to begin a new one (it is never overwritten)", err, StateKey)
-	}
-	return &stateView{body: body, stored: true, sum: sum}, nil
-}
-
-// show makes a state the current one, with what isn't stored yet. The caller
-// holds s.publishing.
-func (s *State) show(v stateView) {
-	v.kills = make(map[string][]Kill)
-	for _, k := range slices.Concat(v.body.Kills, s.unsaved) {
+// show makes a state the current one, with what isn't stored yet. The caller holds s.publishing.
+func (s *State) show(b stateBody) {
+	v := &stateView{b, make(map[string][]Kill)}
+	for _, k := range slices.Concat(b.Kills, s.unsaved) {
 		v.kills[k.Tool] = append(slices.DeleteFunc(v.kills[k.Tool], k.same), k)
 	}
-	s.current.Store(&v)
+	s.current.Store(v)
 }
 
 func byTime(a, b Kill) int { return a.At.Compare(b.At) }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 )
 
 func TestDisableAndEnable(t *testing.T) {
@@ -211,7 +213,7 @@ func TestDamagedState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kill, err := encodeState(stateBody{Kills: []Kill{{Tool: "maps", By: "a", Prefix: "/../"}}})
+	kill, err := stateForm.Encode(stateBody{Kills: []Kill{{Tool: "maps", By: "a", Prefix: "/../"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,14 +229,14 @@ func TestDamagedState(t *testing.T) {
 			if err := storage.Store(ctx, StateKey, []byte(tc.data)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := OpenState(ctx, storage); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), tc.reason) {
+			if _, err := OpenState(ctx, storage); !errors.Is(err, shareddoc.ErrDamaged) || !strings.Contains(err.Error(), tc.reason) {
 				t.Errorf("opening: %v", err)
 			}
-			if err := l.Refresh(ctx); !errors.Is(err, ErrDamaged) || !errors.Is(l.Status().StateErr, ErrDamaged) {
+			if err := l.Refresh(ctx); !errors.Is(err, shareddoc.ErrDamaged) || !errors.Is(l.Status().StateErr, shareddoc.ErrDamaged) {
 				t.Errorf("refreshing: %v, status %v", err, l.Status().StateErr)
 			}
 			lookUp(t, l, "maps")
-			if err := l.Disable(ctx, Kill{Tool: "maps", Prefix: "/x", By: "a"}); !errors.Is(err, ErrDamaged) {
+			if err := l.Disable(ctx, Kill{Tool: "maps", Prefix: "/x", By: "a"}); !errors.Is(err, shareddoc.ErrDamaged) {
 				t.Errorf("writing: %v", err)
 			}
 			if now, err := storage.Load(ctx, StateKey); err != nil || string(now) != tc.data {
@@ -245,7 +247,7 @@ func TestDamagedState(t *testing.T) {
 	if err := storage.Delete(ctx, StateKey); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Refresh(ctx); !errors.Is(err, ErrVanished) {
+	if err := l.Refresh(ctx); !errors.Is(err, shareddoc.ErrVanished) {
 		t.Errorf("vanished: %v", err)
 	}
 	if _, err := storage.Load(ctx, StateKey); !errors.Is(err, fs.ErrNotExist) {
@@ -269,7 +271,7 @@ func TestKillsAreBounded(t *testing.T) {
 	for i := range MaxKills {
 		b.Kills = append(b.Kills, Kill{Tool: "maps", Prefix: fmt.Sprintf("/%d", i), By: "a"})
 	}
-	data, err := encodeState(b)
+	data, err := stateForm.Encode(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +304,7 @@ func TestConcurrentNodes(t *testing.T) {
 }
 
 func FuzzState(f *testing.F) {
-	good, err := encodeState(stateBody{Kills: []Kill{{Tool: "maps", By: "a"}}, Tools: map[string]record{"maps": {Revision: 1}}})
+	good, err := stateForm.Encode(stateBody{Kills: []Kill{{Tool: "maps", By: "a"}}, Tools: map[string]record{"maps": {Revision: 1}}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -310,14 +312,14 @@ func FuzzState(f *testing.F) {
 	f.Add([]byte("{\"version\":1}\n"))
 	f.Add([]byte("\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		body, err := decodeState(data)
+		body, err := stateForm.Decode(data)
 		if err != nil {
-			if !errors.Is(err, ErrDamaged) {
+			if !errors.Is(err, shareddoc.ErrDamaged) {
 				t.Fatal(err)
 			}
 			return
 		}
-		if _, err := encodeState(body); err != nil {
+		if _, err := stateForm.Encode(body); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -17,12 +17,12 @@ const keptTranscripts = 30
 
 // Chain is the transcripts of one tool, kept in a storage that several nodes may share. It is safe for concurrent use.
 type Chain struct {
-	doc      *shareddoc.Doc
-	signer   note.Signer
-	verifier note.Verifier
-	damaged  func(error)
+	doc    *shareddoc.Doc[kept]
+	signer note.Signer
+}
 
-	// Of the document as it was read last.
+// kept is what is kept of a chain. It never changes.
+type kept struct {
 	notes []string // the newest last
 	last  *Transcript
 }
@@ -33,54 +33,57 @@ type Published struct {
 	Note []byte // its signed form
 }
 
-// OpenChain returns the chain under a key of the storage, which is changed under the lock of that
-// name. What is damaged there, or signed with keys that have been replaced, is left behind: the
-// chain begins anew, which everybody can see, and damaged is told.
-func OpenChain(storage shareddoc.Storage, key, lock string, signer note.Signer, verifier note.Verifier, damaged func(error)) *Chain {
-	c := &Chain{signer: signer, verifier: verifier, damaged: damaged}
-	c.doc = shareddoc.New(storage, key, lock, c.accept)
-	return c
+// OpenChain returns the chain under a key of the storage. What is damaged there, or signed with keys that have been replaced, is
+// left behind: the chain begins anew, which everybody can see, and damaged is told.
+func OpenChain(storage shareddoc.Storage, key string, signer note.Signer, verifier note.Verifier, damaged func(error)) *Chain {
+	return &Chain{signer: signer, doc: shareddoc.New(storage, key, shareddoc.Form[kept]{
+		Encode: func(k kept) ([]byte, error) { return json.Marshal(k.notes) },
+		Decode: func(data []byte) (kept, error) {
+			k, err := decode(data, verifier)
+			if err != nil {
+				damaged(err)
+			}
+			return k, nil
+		},
+	})}
 }
 
-func (c *Chain) accept(data []byte) error {
-	c.notes, c.last = nil, nil
+func decode(data []byte, verifier note.Verifier) (kept, error) {
 	var notes []string
-	err := json.Unmarshal(data, &notes)
-	if err == nil && len(notes) == 0 {
-		err = ErrForm
+	if err := json.Unmarshal(data, &notes); err != nil {
+		return kept{}, err
 	}
-	var last *Transcript
-	if err == nil {
-		last, err = Open([]byte(notes[len(notes)-1]), c.verifier)
+	if len(notes) == 0 {
+		return kept{}, ErrForm
 	}
+	last, err := Open([]byte(notes[len(notes)-1]), verifier)
 	if err != nil {
-		c.damaged(err)
-		return nil
+		return kept{}, err
 	}
-	c.notes, c.last = notes, last
-	return nil
+	return kept{notes, last}, nil
 }
 
 // Publish signs a transcript as the next of the chain and keeps it, unless another node has just
 // published one with the same findings: if it is younger than fresh it is returned in its place.
-func (c *Chain) Publish(ctx context.Context, t *Transcript, fresh time.Duration) (published *Published, err error) {
-	err = c.doc.Update(ctx, func() ([]byte, error) {
-		if last := c.last; last != nil && time.Since(last.Time) < fresh &&
+func (c *Chain) Publish(ctx context.Context, t *Transcript, fresh time.Duration) (*Published, error) {
+	var published *Published
+	err := c.doc.Update(ctx, func(k kept) (kept, error) {
+		if last := k.last; last != nil && time.Since(last.Time) < fresh &&
 			last.Tool.Hash() == t.Tool.Hash() && slices.Equal(last.Differences, t.Differences) {
-			published = &Published{c.last, []byte(c.notes[len(c.notes)-1])}
-			return nil, nil
+			published = &Published{k.last, []byte(k.notes[len(k.notes)-1])}
+			return k, nil
 		}
 		t.Sequence, t.Previous = 1, ""
-		if c.last != nil {
-			t.Sequence, t.Previous = c.last.Sequence+1, c.last.digest
+		if k.last != nil {
+			t.Sequence, t.Previous = k.last.Sequence+1, k.last.digest
 		}
 		signed, err := t.Sign(c.signer)
 		if err != nil {
-			return nil, err
+			return k, err
 		}
 		published = &Published{t, signed}
-		notes := append(slices.Clone(c.notes), string(signed))
-		return json.Marshal(notes[max(0, len(notes)-keptTranscripts):])
+		notes := append(slices.Clone(k.notes), string(signed))
+		return kept{notes[max(0, len(notes)-keptTranscripts):], t}, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("publishing the transcript: %w", err)
@@ -89,10 +92,7 @@ func (c *Chain) Publish(ctx context.Context, t *Transcript, fresh time.Duration)
 }
 
 // Kept returns the signed transcripts that are kept, the newest last.
-func (c *Chain) Kept(ctx context.Context) (notes []string, err error) {
-	err = c.doc.Update(ctx, func() ([]byte, error) { // nothing is changed
-		notes = slices.Clone(c.notes)
-		return nil, nil
-	})
-	return notes, err
+func (c *Chain) Kept(ctx context.Context) ([]string, error) {
+	err := c.doc.Read(ctx)
+	return slices.Clone(c.doc.Get().notes), err
 }

@@ -18,7 +18,7 @@ func TestChain(t *testing.T) {
 	dir := t.TempDir()
 	var damage []error
 	node := func() *Chain {
-		return OpenChain(&certmagic.FileStorage{Path: dir}, "transcripts/maps.json", "maps", signer, verifier, func(err error) { damage = append(damage, err) })
+		return OpenChain(&certmagic.FileStorage{Path: dir}, "transcripts/maps.json", signer, verifier, func(err error) { damage = append(damage, err) })
 	}
 	tool := declared(t, noticeboard.Tool{Origin: "http://127.0.0.1:1", Kinds: []noticeboard.Kind{noticeboard.Style}})
 	result := mustRun(t, tool, nil)

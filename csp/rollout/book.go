@@ -1,25 +1,20 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 	"github.com/wikiveil/wikiveil/internal/text"
-	"github.com/wikiveil/wikiveil/masking"
 )
 
 // Key is the storage key the shares are kept under.
 const Key = "wikiveil/csp_rollout.json"
-
-const lockName = "wikiveil_csp_rollout"
 
 // Limits of a book.
 const (
@@ -35,9 +30,6 @@ const ByConfig = "config"
 var (
 	ErrText = errors.New("a site's name and who changes it are 1 to 255 bytes of printable text")
 	ErrFull = fmt.Errorf("the rollout has %d sites already", MaxSites)
-	// ErrVanished: what was there is gone from the storage. The last that was read
-	// holds, and nothing is written in its place: an unmounted disk looks like that too.
-	ErrVanished = errors.New("the rollout is gone from the storage: bring it back, or restart to begin a new one")
 )
 
 // A Site is how far a policy is rolled out.
@@ -61,34 +53,23 @@ type Step struct {
 // A Book is the shares of sites, which several nodes may share. It is safe for
 // concurrent use.
 type Book struct {
-	storage masking.Storage
-	mu      sync.Mutex // around the storage
-	current atomic.Pointer[snapshot]
+	doc *shareddoc.Doc[map[string]Site]
 }
 
-// snapshot is the book as it was read. It never changes.
-type snapshot struct {
-	sites  map[string]Site
-	stored bool              // whether it is in the storage at all
-	sum    [sha256.Size]byte // of its stored form
-}
+var form = shareddoc.JSON[map[string]Site](nil)
 
 // Open reads the book. One that is not there yet is empty.
 //
-// The error is [ErrDamaged] for one that is not of its form, or the storage's.
-func Open(ctx context.Context, storage masking.Storage) (*Book, error) {
-	b := &Book{storage: storage}
-	b.current.Store(&snapshot{})
-	if err := b.Refresh(ctx); err != nil {
-		return nil, err
-	}
-	return b, nil
+// The error is [shareddoc.ErrDamaged] for one that is not of its form, or the storage's.
+func Open(ctx context.Context, storage shareddoc.Storage) (*Book, error) {
+	b := &Book{shareddoc.New(storage, Key, form)}
+	return b, b.Refresh(ctx)
 }
 
 // Share returns the share that holds for a site now: the one that was set, else the
 // configured one.
 func (b *Book) Share(site string, configured Share) Share {
-	if set := b.current.Load().sites[site].Override; set != nil {
+	if set := b.doc.Get()[site].Override; set != nil {
 		return *set
 	}
 	return configured
@@ -96,14 +77,14 @@ func (b *Book) Share(site string, configured Share) Share {
 
 // Site returns what is kept of a site.
 func (b *Book) Site(name string) Site {
-	s := b.current.Load().sites[name]
+	s := b.doc.Get()[name]
 	s.Steps = slices.Clone(s.Steps)
 	return s
 }
 
 // Set has a share hold for a site from now on, whatever is configured.
 //
-// Errors: [ErrText], [ErrFull], [ErrDamaged], [ErrVanished], the storage's.
+// Errors: [ErrText], [ErrFull], [shareddoc.ErrDamaged], [shareddoc.ErrVanished], the storage's.
 func (b *Book) Set(ctx context.Context, site string, share Share, by string) error {
 	return b.change(ctx, site, by, func(s *Site) { s.set(&share, share, by) })
 }
@@ -116,7 +97,7 @@ func (b *Book) Reset(ctx context.Context, site string, configured Share, by stri
 // Note keeps the step that a new configuration is, if it is one. Errors are those of
 // [Book.Set].
 func (b *Book) Note(ctx context.Context, site string, configured Share) error {
-	s := b.current.Load().sites[site]
+	s := b.doc.Get()[site]
 	if s.Override != nil || len(s.Steps) > 0 && s.Steps[len(s.Steps)-1].Share == configured {
 		return nil // the usual case takes no lock
 	}
@@ -136,73 +117,44 @@ func (s *Site) set(override *Share, share Share, by string) {
 	s.Steps = s.Steps[max(0, len(s.Steps)-MaxSteps):]
 }
 
-// change changes a site under the storage's lock, so that of several nodes at once each
-// sees what the one before it stored.
-func (b *Book) change(ctx context.Context, site, by string, change func(*Site)) (err error) {
+// change changes a site.
+func (b *Book) change(ctx context.Context, site, by string, change func(*Site)) error {
 	if site == "" || by == "" || !text.Printable(site, MaxText) || !text.Printable(by, MaxText) {
 		return ErrText
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.storage.Lock(ctx, lockName); err != nil {
-		return fmt.Errorf("locking the rollout: %w", err)
-	}
-	defer func() {
-		// The lock must go even where the caller's time has run out.
-		if unlockErr := b.storage.Unlock(context.WithoutCancel(ctx), lockName); unlockErr != nil && err == nil {
-			err = fmt.Errorf("unlocking the rollout: %w", unlockErr)
+	err := b.doc.Update(ctx, func(sites map[string]Site) (map[string]Site, error) {
+		if sites = maps.Clone(sites); sites == nil {
+			sites = make(map[string]Site)
 		}
-	}()
-	if err := b.read(ctx); err != nil {
-		return err
-	}
-	sites := maps.Clone(b.current.Load().sites)
-	if sites == nil {
-		sites = make(map[string]Site)
-	}
-	s := sites[site]
-	s.Steps = slices.Clone(s.Steps) // others read the snapshot
-	change(&s)
-	sites[site] = s
-	if len(sites) > MaxSites {
-		return ErrFull
-	}
-	data, err := encode(sites)
+		s := sites[site]
+		s.Steps = slices.Clone(s.Steps)
+		change(&s)
+		sites[site] = s
+		if len(sites) > MaxSites {
+			return nil, ErrFull
+		}
+		return sites, nil
+	})
 	if err != nil {
-		return fmt.Errorf("encoding the rollout: %w", err)
+		return fmt.Errorf("changing the rollout: %w", err)
 	}
-	if sha256.Sum256(data) == b.current.Load().sum {
-		return nil
-	}
-	if err := b.storage.Store(ctx, Key, data); err != nil {
-		return fmt.Errorf("storing the rollout: %w", err)
-	}
-	b.current.Store(&snapshot{sites, true, sha256.Sum256(data)})
 	return nil
 }
 
-// read loads the book. The caller holds b.mu.
-func (b *Book) read(ctx context.Context) error {
-	before := b.current.Load()
-	data, err := b.storage.Load(ctx, Key)
-	if errors.Is(err, fs.ErrNotExist) {
-		if before.stored {
-			return ErrVanished
-		}
-		return nil
+// DefaultPoll is how often other nodes' changes are looked for unless configured: a
+// rollback is urgent.
+const DefaultPoll = 3 * time.Second
+
+// Refresh reads what other nodes have changed. Where it fails, all stays as it is.
+func (b *Book) Refresh(ctx context.Context) error {
+	if err := b.doc.Read(ctx); err != nil {
+		return fmt.Errorf("reading the rollout: %w", err)
 	}
-	if err != nil {
-		return fmt.Errorf("loading the rollout: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	if before.stored && sum == before.sum {
-		return nil
-	}
-	sites, err := decode(data)
-	if err != nil {
-		return fmt.Errorf("loading the rollout: %w; restore %s in the storage from a backup, or delete it"+
-			" and restart to begin a new one (it is never overwritten)", err, Key)
-	}
-	b.current.Store(&snapshot{sites, true, sum})
 	return nil
+}
+
+// Follow polls the storage for changes of other nodes, every DefaultPoll if every is 0.
+// It returns when ctx ends. The first of several errors on end is reported; report may be nil.
+func (b *Book) Follow(ctx context.Context, every time.Duration, report func(error)) {
+	shareddoc.Follow(ctx, cmp.Or(every, DefaultPoll), b.Refresh, report)
 }

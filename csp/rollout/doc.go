@@ -13,14 +13,9 @@
 // in, or tell from a mask in a public history whether its client is. A new mask, as after
 // a rotation of the masks' secret, has a new place.
 //
-// The shares live in a [masking.Storage], such as Caddy's, under [Key], with the steps
+// The shares live in a storage, such as Caddy's, under [Key], with the steps
 // that led there. A node sees its own changes at once and the others' at its next poll.
 // [Book.Share] reads a snapshot in memory and asks no storage. While the storage fails,
-// the last shares read go on to hold.
-//
-// # Format, version 1
-//
-// The first line is a JSON object {"version":1,"sha256":HEX}, the sum being that of all
-// that follows: one line, the JSON of a map of [Site] by name. What is not of this form is
-// refused and never overwritten.
+// the last shares read go on to hold, and a book that
+// is damaged or gone is never overwritten.
 package rollout

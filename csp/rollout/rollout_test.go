@@ -16,7 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/goleak"
 
-	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 )
 
 func TestMain(m *testing.M) {
@@ -126,7 +126,7 @@ func BenchmarkEnforced(b *testing.B) {
 	}
 }
 
-func mustOpen(t *testing.T, s masking.Storage) *Book {
+func mustOpen(t *testing.T, s shareddoc.Storage) *Book {
 	t.Helper()
 	b, err := Open(t.Context(), s)
 	if err != nil {
@@ -239,7 +239,7 @@ func TestDamagedOrGoneIsNeverOverwritten(t *testing.T) {
 		}
 		_, openErr := Open(ctx, s)
 		for what, err := range map[string]error{"opening": openErr, "polling": b.Refresh(ctx), "setting": b.Set(ctx, "wiki", 1, "admin")} {
-			if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "restore "+Key) {
+			if !errors.Is(err, shareddoc.ErrDamaged) || !strings.Contains(err.Error(), "restore "+Key) {
 				t.Errorf("%s, %s: %v", name, what, err)
 			}
 		}
@@ -253,7 +253,7 @@ func TestDamagedOrGoneIsNeverOverwritten(t *testing.T) {
 	if err := s.Delete(ctx, Key); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Set(ctx, "wiki", 1, "admin"); !errors.Is(err, ErrVanished) {
+	if err := b.Set(ctx, "wiki", 1, "admin"); !errors.Is(err, shareddoc.ErrVanished) {
 		t.Errorf("gone: %v", err)
 	}
 	if _, err := s.Load(ctx, Key); !errors.Is(err, fs.ErrNotExist) {
@@ -266,16 +266,16 @@ func TestDamagedOrGoneIsNeverOverwritten(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	share := Share(500)
-	good, err := encode(map[string]Site{"wiki": {Override: &share, Steps: []Step{{time.Unix(1, 0).UTC(), 500, "a"}}}})
+	good, err := form.Encode(map[string]Site{"wiki": {Override: &share, Steps: []Step{{time.Unix(1, 0).UTC(), 500, "a"}}}})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good)
 	f.Add([]byte("{}\nnull\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		sites, err := decode(data)
+		sites, err := form.Decode(data)
 		if err != nil {
-			if !errors.Is(err, ErrDamaged) {
+			if !errors.Is(err, shareddoc.ErrDamaged) {
 				t.Fatal(err)
 			}
 			return
@@ -290,7 +290,7 @@ func FuzzDecode(f *testing.F) {
 
 // failing is a storage whose disk can be taken away.
 type failing struct {
-	masking.Storage
+	shareddoc.Storage
 	broken atomic.Bool
 }
 

@@ -1,14 +1,24 @@
-// Package shareddoc keeps one document in a storage that several nodes may share. A document that is gone while this
-// process knows it is never replaced: an unmounted volume looks like that, and an empty one in its place too.
+// Package shareddoc keeps documents in a storage that several nodes may share: a block list, a key ring, a secret.
+//
+//	doc := shareddoc.New(storage, "wikiveil/blocks.json", shareddoc.JSON(check))
+//	err := doc.Read(ctx)                    // now and then: see Follow
+//	list := doc.Get()                       // as it was read last; asks no storage
+//	err = doc.Update(ctx, func(list T) (T, error) { … })
+//
+// A document that is gone while this process knows it is never replaced: an unmounted volume looks like that, and an empty
+// one in its place too. Nor is one that is damaged.
 package shareddoc
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Storage is the part that is needed of a certmagic.Storage, which Caddy's storage modules are. Load of a
@@ -20,48 +30,63 @@ type Storage interface {
 	Store(ctx context.Context, key string, value []byte) error
 }
 
-// ErrVanished: a document that was there is gone from the storage. What was read last holds, and nothing is
-// written in its place.
-var ErrVanished = errors.New("it is gone from the storage: bring the storage back")
+// Errors of documents, for callers to test for. What was read last goes on to hold.
+var (
+	ErrVanished = errors.New("it is gone from the storage: bring the storage back, or restart all edges that share it to begin anew")
+	ErrDamaged  = errors.New("it is damaged")
+)
+
+// A Form is how a document is written.
+type Form[T any] struct {
+	Encode func(T) ([]byte, error)
+	Decode func(data []byte) (T, error)
+	// Use, if not nil, is told of each version that is read or was stored, one call at a time. One that it refuses is not
+	// taken, and never replaced.
+	Use func(T) error
+}
 
 // A Doc is one document. It is safe for concurrent use.
-type Doc struct {
+type Doc[T any] struct {
 	storage   Storage
 	key, lock string
-	// accept takes what was read or is about to be stored, or says why it can't be.
-	accept func(data []byte) error
+	form      Form[T]
 
-	mu    sync.Mutex
-	known bool
-	sum   [sha256.Size]byte
+	mu      sync.Mutex // around the storage
+	data    []byte     // as it is stored; nil: never known
+	current atomic.Pointer[T]
 }
 
-// New returns the document under a key, which is changed under the storage's lock of that name. Accept is called, one
-// call at a time, with each version that is read or stored; nothing is stored in place of one that it refuses.
-func New(storage Storage, key, lock string, accept func(data []byte) error) *Doc {
-	return &Doc{storage: storage, key: key, lock: lock, accept: accept}
+// New returns the document under a key, which is changed under a lock of the storage. Nothing is read yet.
+func New[T any](storage Storage, key string, form Form[T]) *Doc[T] {
+	lock := strings.ReplaceAll(strings.TrimSuffix(key, path.Ext(key)), "/", "_")
+	d := &Doc[T]{storage: storage, key: key, lock: lock, form: form}
+	d.current.Store(new(T))
+	return d
 }
+
+// Get returns the document as it was read or stored last; the zero T if it never was there. Nobody may change what it holds.
+func (d *Doc[T]) Get() T { return *d.current.Load() }
 
 // Known reports whether the document was there at some time.
-func (d *Doc) Known() bool {
+func (d *Doc[T]) Known() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.known
+	return d.data != nil
 }
 
 // Read reads the document. One that never was there is no error.
 //
-// Errors: [ErrVanished], those of accept and of the storage.
-func (d *Doc) Read(ctx context.Context) error {
+// Errors: [ErrVanished], those of the form and of the storage.
+func (d *Doc[T]) Read(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.read(ctx)
 }
 
-func (d *Doc) read(ctx context.Context) error {
+func (d *Doc[T]) read(ctx context.Context) error {
 	data, err := d.storage.Load(ctx, d.key)
 	if errors.Is(err, fs.ErrNotExist) {
-		if d.known {
+		if d.data != nil {
 			return fmt.Errorf("loading %s: %w", d.key, ErrVanished)
 		}
 		return nil
@@ -69,20 +94,36 @@ func (d *Doc) read(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading %s: %w", d.key, err)
 	}
-	sum := sha256.Sum256(data)
-	if d.known && sum == d.sum {
+	if d.data != nil && bytes.Equal(data, d.data) {
 		return nil
 	}
-	if err := d.accept(data); err != nil {
+	value, err := d.form.Decode(data)
+	if err == nil {
+		err = d.take(value, data)
+	}
+	if errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("%w; restore %s in the storage from a backup, or delete it and restart to begin a new one (it is never overwritten)", err, d.key)
+	}
+	if err != nil {
 		return fmt.Errorf("loading %s: %w", d.key, err)
 	}
-	d.known, d.sum = true, sum
+	return nil
+}
+
+func (d *Doc[T]) take(value T, data []byte) error {
+	if d.form.Use != nil {
+		if err := d.form.Use(value); err != nil {
+			return err
+		}
+	}
+	d.current.Store(&value)
+	d.data = data
 	return nil
 }
 
 // Update reads the document under the storage's lock, so that of several nodes each sees what the one before it
-// stored, and then stores what change returns; nil leaves it as it is.
-func (d *Doc) Update(ctx context.Context, change func() ([]byte, error)) (err error) {
+// stored, and stores what change makes of it, unless that is the same. Change must leave alone what it is given.
+func (d *Doc[T]) Update(ctx context.Context, change func(T) (T, error)) (err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.storage.Lock(ctx, d.lock); err != nil {
@@ -97,16 +138,42 @@ func (d *Doc) Update(ctx context.Context, change func() ([]byte, error)) (err er
 	if err := d.read(ctx); err != nil {
 		return err
 	}
-	data, err := change()
-	if err != nil || data == nil {
+	before := d.data
+	if before == nil {
+		if before, err = d.form.Encode(d.Get()); err != nil {
+			return fmt.Errorf("encoding %s: %w", d.key, err)
+		}
+	}
+	value, err := change(d.Get())
+	if err != nil {
 		return err
+	}
+	data, err := d.form.Encode(value)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", d.key, err)
+	}
+	if bytes.Equal(data, before) {
+		return nil
 	}
 	if err := d.storage.Store(ctx, d.key, data); err != nil {
 		return fmt.Errorf("storing %s: %w", d.key, err)
 	}
-	if err := d.accept(data); err != nil {
+	if err := d.take(value, data); err != nil {
 		return fmt.Errorf("storing %s: %w", d.key, err) // a fault of change
 	}
-	d.known, d.sum = true, sha256.Sum256(data)
 	return nil
+}
+
+// Make reads the document, and makes it if it never was there. Of several nodes at once one does.
+func (d *Doc[T]) Make(ctx context.Context, how func() (T, error)) (T, error) {
+	if err := d.Read(ctx); err != nil || d.Known() {
+		return d.Get(), err
+	}
+	err := d.Update(ctx, func(T) (T, error) {
+		if d.data != nil {
+			return d.Get(), nil // another node was faster
+		}
+		return how()
+	})
+	return d.Get(), err
 }

@@ -197,7 +197,7 @@ func TestCase42TheClockWritesNothingIntoAnEmptyVolume(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, Key), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Tend(t.Context()); !errors.Is(err, ErrDamaged) {
+	if err := k.Tend(t.Context()); !errors.Is(err, shareddoc.ErrDamaged) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package trustedclock
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -13,25 +12,18 @@ import (
 // Key is the storage key that the newest time is kept under.
 const Key = "wikiveil/clock.json"
 
-const (
-	lockName = "wikiveil_clock"
-	// storeEvery is how old the stored time gets at most while an edge runs.
-	storeEvery = 10 * time.Minute
-)
+// storeEvery is how old the stored time gets at most while an edge runs.
+const storeEvery = 10 * time.Minute
 
-// ErrDamaged: the stored time can't be read.
-var ErrDamaged = fmt.Errorf("the newest time is damaged: delete %s from the storage and restart, once this machine's clock is right", Key)
-
-// stored is the document, version 1.
+// stored is the document.
 type stored struct {
-	Version int       `json:"version"`
-	Newest  time.Time `json:"newest"`
+	Newest time.Time `json:"newest"`
 }
 
 // A Keeper keeps a clock's newest time in the storage.
 type Keeper struct {
 	*Clock
-	doc *shareddoc.Doc
+	doc *shareddoc.Doc[stored]
 }
 
 // Open returns the clock of this machine as the storage knows it. It writes nothing.
@@ -43,15 +35,18 @@ func Open(ctx context.Context, storage shareddoc.Storage) (*Keeper, error) {
 func OpenFrom(ctx context.Context, storage shareddoc.Storage, clock *Clock) (*Keeper, error) {
 	k := &Keeper{Clock: clock}
 	first := true
-	k.doc = shareddoc.New(storage, Key, lockName, func(data []byte) error {
-		var s stored
-		if err := json.Unmarshal(data, &s); err != nil || s.Version != 1 || s.Newest.IsZero() {
-			return ErrDamaged
+	form := shareddoc.JSON(func(s stored) error {
+		if s.Newest.IsZero() {
+			return errors.New("it holds no time")
 		}
+		return nil
+	})
+	form.Use = func(s stored) error {
 		clock.learn(s.Newest.UTC(), first)
 		first = false
 		return nil
-	})
+	}
+	k.doc = shareddoc.New(storage, Key, form)
 	if err := k.doc.Read(ctx); err != nil {
 		return nil, fmt.Errorf("reading the newest time: %w", err)
 	}
@@ -72,11 +67,11 @@ func (k *Keeper) Tend(ctx context.Context) error {
 	if k.newest().Add(storeEvery).After(status.Now) {
 		return nil
 	}
-	err := k.doc.Update(ctx, func() ([]byte, error) {
+	err := k.doc.Update(ctx, func(s stored) (stored, error) {
 		if status := k.Status(); status.Confirmed && status.Now.After(k.newest()) {
-			return encode(status.Now)
+			return toStore(status.Now), nil
 		}
-		return nil, nil
+		return s, nil
 	})
 	if err != nil {
 		return fmt.Errorf("storing the newest time: %w", err)
@@ -92,7 +87,7 @@ func (k *Keeper) newest() time.Time {
 
 // Confirm takes this machine's clock for right, here and at all nodes whose clocks agree with it.
 func (k *Keeper) Confirm(ctx context.Context) error {
-	err := k.doc.Update(ctx, func() ([]byte, error) { return encode(k.confirm()) })
+	err := k.doc.Update(ctx, func(stored) (stored, error) { return toStore(k.confirm()), nil })
 	if errors.Is(err, shareddoc.ErrVanished) {
 		return err
 	}
@@ -102,6 +97,4 @@ func (k *Keeper) Confirm(ctx context.Context) error {
 	return nil
 }
 
-func encode(newest time.Time) ([]byte, error) {
-	return json.Marshal(stored{Version: 1, Newest: newest.UTC().Truncate(time.Second)})
-}
+func toStore(newest time.Time) stored { return stored{newest.UTC().Truncate(time.Second)} }

@@ -2,11 +2,15 @@ package blocks
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 )
 
 func TestParseMask(t *testing.T) {
@@ -44,42 +48,22 @@ func TestParseMask(t *testing.T) {
 	}
 }
 
-func TestDecodeRefusesDamage(t *testing.T) {
-	good, err := encode([]Block{
-		{Mask: mask(1), By: "1", Reason: "vandalism", Created: time.Unix(1, 0).UTC()},
-		{Mask: mask(2), By: "1", Expires: time.Unix(9e9, 0).UTC(), Created: time.Unix(2, 0).UTC()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if list, err := decode(good); err != nil || len(list) != 2 {
-		t.Fatalf("%v, %v", list, err)
-	}
-	sealed := func(body string, n int) []byte {
-		list, _ := encode(nil)
-		all := append(list, body...)
-		return bytes.Replace(bytes.Replace(all, []byte(`"blocks":0`), []byte(`"blocks":`+string(rune('0'+n))), 1),
-			[]byte(emptySum), []byte(sumOf(body)), 1)
-	}
+func TestWhatIsNoListIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
-		data []byte
+		list []Block
 		want string
 	}{
-		"empty":             {nil, "first line"},
-		"garbage":           {[]byte("garbage\n"), "first line"},
-		"another version":   {bytes.Replace(good, []byte(`"version":1`), []byte(`"version":2`), 1), "unknown version 2"},
-		"cut":               {good[:len(good)-20], "wrong checksum"},
-		"cut at a line":     {good[:bytes.LastIndexByte(good[:len(good)-1], '\n')+1], "wrong checksum"},
-		"mask's digit":      {bytes.Replace(good, []byte("2001:2f::1"), []byte("2001:2f::3"), 1), "wrong checksum"},
-		"number of blocks":  {bytes.Replace(good, []byte(`"blocks":2`), []byte(`"blocks":3`), 1), "the number of blocks"},
-		"without last line": {sealed(`{"mask":"2001:2f::1","by":"1"}`, 0), "the number of blocks"},
-		"not JSON":          {sealed("{\n", 1), "block 1 is not of its form"},
-		"not a mask":        {sealed(`{"mask":"203.0.113.77","by":"1"}`+"\n", 1), "block 1: not a mask"},
-		"by nobody":         {sealed(`{"mask":"2001:2f::1"}`+"\n", 1), "block 1: who blocks"},
+		"not a mask": {[]Block{{Mask: mask(1), By: "1"}, {Mask: netip.MustParseAddr("203.0.113.77"), By: "1"}}, "block 2: not a mask"},
+		"by nobody":  {[]Block{{Mask: mask(1)}}, "block 1: who blocks"},
+		"too many":   {make([]Block, MaxBlocks+1), "the list is full"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := decode(c.data)
-			if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), c.want) {
+			data, err := form.Encode(c.list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = form.Decode(data)
+			if !errors.Is(err, shareddoc.ErrDamaged) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "203.0.113.77") {
@@ -90,30 +74,30 @@ func TestDecodeRefusesDamage(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	good, err := encode([]Block{{Mask: mask(1), By: "1", Reason: "r", Expires: time.Unix(9e9, 0)}})
+	good, err := form.Encode([]Block{{Mask: mask(1), By: "1", Reason: "r", Expires: time.Unix(9e9, 0)}})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good)
-	f.Add([]byte(`{"version":1,"blocks":0,"sha256":"` + emptySum + `"}`))
 	f.Add([]byte("\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		check := func(data []byte) {
-			list, err := decode(data)
+			list, err := form.Decode(data)
 			if err != nil {
 				return
 			}
-			again, err := encode(list)
+			again, err := form.Encode(list)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if back, err := decode(again); err != nil || len(back) != len(list) {
+			if back, err := form.Decode(again); err != nil || len(back) != len(list) {
 				t.Errorf("%q reads back as %v, %v", again, back, err)
 			}
 		}
 		check(data)
 		_, body, _ := bytes.Cut(data, []byte("\n")) // with a header that fits
-		check(append(headerFor(body), body...))
+		sum := sha256.Sum256(body)
+		check(append(fmt.Appendf(nil, "{\"version\":1,\"sha256\":\"%x\"}\n", sum), body...))
 	})
 }
 

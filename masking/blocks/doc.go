@@ -10,17 +10,12 @@
 // those under the older epochs that are kept. Then a block holds whatever kind of mask
 // it is of, and goes on after a rotation.
 //
-// The list lives in a [masking.Storage], such as Caddy's, under [Key]. Nodes that share
+// The list lives in a storage, such as Caddy's, under [Key]. Nodes that share
 // the storage share the list: a node sees its own changes at once and the others' at its
 // next poll. [List.Match] reads a snapshot in memory and asks no storage. While the
-// storage fails, the last list read goes on to hold.
+// storage fails, the last list read goes on to hold, and a list that is
+// damaged or gone is never overwritten.
 //
 // A block ends at its expiry and is deleted from the storage a day later, with the next
 // change or poll; within that day it would hold again should the clock have been ahead.
-//
-// # Format, version 1
-//
-// The first line is a JSON object {"version":1,"blocks":N,"sha256":HEX}, the sum being
-// that of all that follows: N lines, each the JSON of a [Block]. A list that is not of
-// this form is refused and never overwritten.
 package blocks

@@ -1,37 +1,20 @@
 package blocks
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"net/netip"
 	"testing"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/goleak"
 
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
-	"github.com/wikiveil/wikiveil/masking"
 )
 
 func TestMain(m *testing.M) {
 	// certmagic's file lock ends its goroutine some seconds after the lock.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
-}
-
-// emptySum is the SHA-256 of nothing.
-const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-func sumOf(body string) string {
-	sum := sha256.Sum256([]byte(body))
-	return hex.EncodeToString(sum[:])
-}
-
-func headerFor(body []byte) []byte {
-	line, _ := json.Marshal(header{Version: 1, Blocks: bytes.Count(body, []byte("\n")), SHA256: sumOf(string(body))})
-	return append(line, '\n')
 }
 
 func mask(n int) netip.Addr {
@@ -44,7 +27,7 @@ func networkMask(n int) netip.Addr {
 
 func files(t testing.TB) *certmagic.FileStorage { return &certmagic.FileStorage{Path: t.TempDir()} }
 
-func mustOpen(t testing.TB, s masking.Storage) *List {
+func mustOpen(t testing.TB, s shareddoc.Storage) *List {
 	t.Helper()
 	l, err := Open(context.Background(), s, trustedclock.New())
 	if err != nil {

@@ -3,36 +3,30 @@ package blocks
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
 // Key is the storage key the list is kept under.
-const Key = "wikiveil/blocks.jsonl"
+const Key = "wikiveil/blocks.json"
 
-const lockName = "wikiveil_blocks"
-
-// grace is how long an expired block is kept, lest a clock that was ahead for a while delete it.
-const grace = 24 * time.Hour
-
-// ErrVanished: a list that was there is gone from the storage. The last one read holds,
-// and nothing is written in its place: an unmounted disk looks like that too.
-var ErrVanished = errors.New("the block list is gone from the storage: bring it back, or restart to begin a new one")
+const (
+	// DefaultPoll is how often other nodes' changes are looked for unless configured.
+	DefaultPoll = 10 * time.Second
+	// grace is how long an expired block is kept, lest a clock that was ahead for a while delete it.
+	grace = 24 * time.Hour
+)
 
 // A List is a block list that several nodes may share. It is safe for concurrent use.
 type List struct {
-	storage masking.Storage
+	doc     *shareddoc.Doc[[]Block]
 	clock   masking.Clock
-	mu      sync.Mutex // around the storage
 	current atomic.Pointer[snapshot]
 }
 
@@ -40,29 +34,70 @@ type List struct {
 type snapshot struct {
 	blocks []Block
 	index  map[[16]byte]int32 // into blocks, by mask
-	stored bool               // whether it is in the storage at all
-	sum    [sha256.Size]byte  // of its stored form
 }
 
-func newSnapshot(list []Block, data []byte) *snapshot {
-	s := &snapshot{blocks: list, index: make(map[[16]byte]int32, len(list)), stored: true, sum: sha256.Sum256(data)}
+// use makes a list the one that is matched against.
+func (l *List) use(list []Block) error {
+	s := &snapshot{blocks: list, index: make(map[[16]byte]int32, len(list))}
 	for i, b := range list {
 		s.index[b.Mask.As16()] = int32(i)
 	}
-	return s
+	l.current.Store(s)
+	return nil
 }
+
+var form = shareddoc.JSON(func(list []Block) error {
+	if len(list) > MaxBlocks {
+		return ErrFull
+	}
+	for i, b := range list {
+		if err := b.validate(); err != nil {
+			return fmt.Errorf("block %d: %w", i+1, err)
+		}
+	}
+	return nil
+})
 
 // Open reads the list. One that is not there yet is empty. Blocks end by the clock, and are deleted by what it says
 // has passed for sure.
 //
-// The error is [ErrDamaged] for a list that is not of its form, or the storage's.
-func Open(ctx context.Context, storage masking.Storage, clock masking.Clock) (*List, error) {
-	l := &List{storage: storage, clock: clock}
-	l.current.Store(&snapshot{})
+// The error is [shareddoc.ErrDamaged] for a list that is not of its form, or the storage's.
+func Open(ctx context.Context, storage shareddoc.Storage, clock masking.Clock) (*List, error) {
+	l := &List{clock: clock}
+	l.current.Store(new(snapshot))
+	using := form
+	using.Use = l.use
+	l.doc = shareddoc.New(storage, Key, using)
 	if err := l.Refresh(ctx); err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// Refresh reads what other nodes have changed. Where it fails, the list stays as it is.
+func (l *List) Refresh(ctx context.Context) error {
+	if err := l.doc.Read(ctx); err != nil {
+		return fmt.Errorf("reading the block list: %w", err)
+	}
+	return nil
+}
+
+// Follow polls the storage for changes of other nodes, every DefaultPoll if every is 0,
+// and deletes what has long expired. It returns when ctx ends. The first of several
+// errors on end is reported; report may be nil.
+func (l *List) Follow(ctx context.Context, every time.Duration, report func(error)) {
+	shareddoc.Follow(ctx, cmp.Or(every, DefaultPoll), l.poll, report)
+}
+
+func (l *List) poll(ctx context.Context) error {
+	if err := l.Refresh(ctx); err != nil {
+		return err
+	}
+	now := l.clock.Passed()
+	if slices.ContainsFunc(l.current.Load().blocks, func(b Block) bool { return outlived(b, now) }) {
+		return l.update(ctx, func(map[netip.Addr]Block) {})
+	}
+	return nil
 }
 
 // Match returns the first block that holds now for one of the masks, in their order. It
@@ -96,8 +131,8 @@ func (l *List) Len() int { return len(l.current.Load().blocks) }
 // Add stores blocks. One of the same mask that was there before is replaced. Where it
 // returns an error, none is added.
 //
-// Errors: [ErrNotMask], [ErrReason], [ErrBy], [ErrExpired], [ErrFull], [ErrDamaged],
-// [ErrVanished], the storage's.
+// Errors: [ErrNotMask], [ErrReason], [ErrBy], [ErrExpired], [ErrFull], [shareddoc.ErrDamaged],
+// [shareddoc.ErrVanished], the storage's.
 func (l *List) Add(ctx context.Context, add ...Block) error {
 	now := l.clock.Now().UTC().Truncate(time.Second)
 	add = slices.Clone(add)
@@ -128,80 +163,37 @@ func (l *List) Remove(ctx context.Context, masks ...netip.Addr) (removed int, er
 	return removed, err
 }
 
-// update changes the stored list under the storage's lock, so that of several nodes at
-// once each sees what the one before it stored.
-func (l *List) update(ctx context.Context, change func(map[netip.Addr]Block)) (err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.storage.Lock(ctx, lockName); err != nil {
-		return fmt.Errorf("locking the block list: %w", err)
-	}
-	defer func() {
-		// The lock must go even where the caller's time has run out.
-		if unlockErr := l.storage.Unlock(context.WithoutCancel(ctx), lockName); unlockErr != nil && err == nil {
-			err = fmt.Errorf("unlocking the block list: %w", unlockErr)
+// update changes the stored list.
+func (l *List) update(ctx context.Context, change func(map[netip.Addr]Block)) error {
+	err := l.doc.Update(ctx, func(before []Block) ([]Block, error) {
+		byMask := make(map[netip.Addr]Block, len(before))
+		for _, b := range before {
+			byMask[b.Mask] = b
 		}
-	}()
-	if err := l.read(ctx); err != nil {
-		return err
-	}
-	before := l.current.Load()
-	byMask := make(map[netip.Addr]Block, len(before.blocks))
-	for _, b := range before.blocks {
-		byMask[b.Mask] = b
-	}
-	change(byMask)
-	now := l.clock.Passed()
-	list := make([]Block, 0, len(byMask))
-	for _, b := range byMask {
-		if !outlived(b, now) {
-			list = append(list, b)
+		change(byMask)
+		now := l.clock.Passed()
+		list := make([]Block, 0, len(byMask))
+		for _, b := range byMask {
+			if !outlived(b, now) {
+				list = append(list, b)
+			}
 		}
-	}
-	if len(list) > MaxBlocks {
-		return ErrFull
-	}
-	slices.SortFunc(list, func(a, b Block) int {
-		return cmp.Or(a.Created.Compare(b.Created), a.Mask.Compare(b.Mask))
+		if len(list) > MaxBlocks {
+			return nil, ErrFull
+		}
+		slices.SortFunc(list, func(a, b Block) int {
+			return cmp.Or(a.Created.Compare(b.Created), a.Mask.Compare(b.Mask))
+		})
+		if slices.Equal(list, before) {
+			return before, nil
+		}
+		return list, nil
 	})
-	if slices.Equal(list, before.blocks) {
-		return nil
-	}
-	data, err := encode(list)
 	if err != nil {
-		return fmt.Errorf("encoding the block list: %w", err)
+		return fmt.Errorf("changing the block list: %w", err)
 	}
-	if err := l.storage.Store(ctx, Key, data); err != nil {
-		return fmt.Errorf("storing the block list: %w", err)
-	}
-	l.current.Store(newSnapshot(list, data))
 	return nil
 }
 
 // outlived reports whether a block is to be deleted.
 func outlived(b Block, now time.Time) bool { return !b.Active(now.Add(-grace)) }
-
-// read loads the list. The caller holds l.mu.
-func (l *List) read(ctx context.Context) error {
-	before := l.current.Load()
-	data, err := l.storage.Load(ctx, Key)
-	if errors.Is(err, fs.ErrNotExist) {
-		if before.stored {
-			return ErrVanished
-		}
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("loading the block list: %w", err)
-	}
-	if before.stored && sha256.Sum256(data) == before.sum {
-		return nil
-	}
-	list, err := decode(data)
-	if err != nil {
-		return fmt.Errorf("loading the block list: %w; restore %s in the storage from a backup, or delete it"+
-			" and restart to begin a new one (it is never overwritten)", err, Key)
-	}
-	l.current.Store(newSnapshot(list, data))
-	return nil
-}

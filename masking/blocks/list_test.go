@@ -16,8 +16,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
-	"github.com/wikiveil/wikiveil/masking"
 )
 
 func TestMatch(t *testing.T) {
@@ -260,8 +260,8 @@ func TestDamagedListIsNeverOverwritten(t *testing.T) {
 	for name, err := range map[string]error{
 		"opening": openErr, "adding": l.Add(ctx, Block{Mask: mask(2), By: "1"}), "removing": removeErr, "polling": l.Refresh(ctx),
 	} {
-		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "restore "+Key) {
-			t.Errorf("%s: %v, want %v with what to do", name, err, ErrDamaged)
+		if !errors.Is(err, shareddoc.ErrDamaged) || !strings.Contains(err.Error(), "restore "+Key) {
+			t.Errorf("%s: %v, want %v with what to do", name, err, shareddoc.ErrDamaged)
 		}
 	}
 	if data, err := s.Load(ctx, Key); err != nil || string(data) != damage {
@@ -280,11 +280,11 @@ func TestVanishedListHolds(t *testing.T) {
 	if err := s.Delete(ctx, Key); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Refresh(ctx); !errors.Is(err, ErrVanished) {
-		t.Errorf("got %v, want %v", err, ErrVanished)
+	if err := l.Refresh(ctx); !errors.Is(err, shareddoc.ErrVanished) {
+		t.Errorf("got %v, want %v", err, shareddoc.ErrVanished)
 	}
-	if err := l.Add(ctx, Block{Mask: mask(2), By: "1"}); !errors.Is(err, ErrVanished) {
-		t.Errorf("got %v, want %v", err, ErrVanished)
+	if err := l.Add(ctx, Block{Mask: mask(2), By: "1"}); !errors.Is(err, shareddoc.ErrVanished) {
+		t.Errorf("got %v, want %v", err, shareddoc.ErrVanished)
 	}
 	if !blocked(l, mask(1)) {
 		t.Error("the last list read no longer holds")
@@ -302,7 +302,7 @@ func TestVanishedListHolds(t *testing.T) {
 
 // failing is a storage whose disk can be taken away.
 type failing struct {
-	masking.Storage
+	shareddoc.Storage
 	broken atomic.Bool
 }
 
@@ -317,7 +317,7 @@ func (f *failing) Load(ctx context.Context, key string) ([]byte, error) {
 
 // slow is a storage that holds back what it has read until it is told to go on.
 type slow struct {
-	masking.Storage
+	shareddoc.Storage
 	next       atomic.Bool // hold back the next
 	read, goOn chan struct{}
 }
