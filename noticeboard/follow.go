@@ -1,8 +1,11 @@
 package noticeboard
 
 import (
+	"cmp"
 	"context"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 )
 
 // DefaultPoll is how often a live board looks at its file and at the shared state.
@@ -20,18 +23,7 @@ func (e *LeftOutError) Unwrap() error { return e.err }
 // DefaultPoll if every is 0, and publishes what is new. It returns when ctx ends.
 // Of several equal failures on end the first is reported; report may be nil.
 func (l *Live) Follow(ctx context.Context, every time.Duration, report func(error)) {
-	if every <= 0 {
-		every = DefaultPoll
-	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	shareddoc.Follow(ctx, cmp.Or(every, DefaultPoll), func(ctx context.Context) error {
 		// The file goes first: what it disables must not wait for the storage.
 		if news, err := l.refreshFile(); news && report != nil {
 			if err != nil {
@@ -42,12 +34,8 @@ func (l *Live) Follow(ctx context.Context, every time.Duration, report func(erro
 				}
 			}
 		}
-		err := l.refreshState(ctx)
-		if err != nil && !failing && ctx.Err() == nil && report != nil {
-			report(err)
-		}
-		failing = err != nil
-	}
+		return l.refreshState(ctx)
+	}, report)
 }
 
 // Refresh does at once what Follow does from time to time.
