@@ -16,7 +16,6 @@ import (
 
 // Defaults of [Config].
 const (
-	DefaultPrefix        = "/.tools/"
 	defaultMaxSize       = 32 << 20 // bytes
 	defaultTimeout       = time.Minute
 	defaultHeaderTimeout = 15 * time.Second
@@ -29,7 +28,7 @@ const product = "Wikiveil/1 (+https://github.com/wikiveil/wikiveil; anonymizing 
 // Config says how a [Proxy] works. The zero value is ready to use.
 type Config struct {
 	// Prefix is the path under which tools are reached; it starts and ends with
-	// a slash. Default: DefaultPrefix.
+	// a slash. Default: noticeboard.DefaultPrefix.
 	Prefix string
 
 	// Contact is put into the User-Agent, so that a tool's owner can reach the
@@ -126,7 +125,7 @@ var (
 
 // withDefaults checks a config and fills it in.
 func (c Config) withDefaults() (Config, error) {
-	setDefault(&c.Prefix, DefaultPrefix)
+	setDefault(&c.Prefix, noticeboard.DefaultPrefix)
 	setDefault(&c.MaxSize, defaultMaxSize)
 	setDefault(&c.MaxRequestSize, defaultMaxRequestSize)
 	setDefault(&c.Timeout, defaultTimeout)

@@ -71,7 +71,7 @@ func runCanary(t testing.TB, tool *noticeboard.Tool, cfg Config, change func(*Pr
 		t.Fatal(err)
 	}
 	tool, _ = board.Lookup(tool.Name)
-	result, err := selfcheck.Run(t.Context(), selfcheck.Config{Tool: tool, Prefix: DefaultPrefix, Proxy: echoed(t, board, cfg, change)})
+	result, err := selfcheck.Run(t.Context(), selfcheck.Config{Tool: tool, Prefix: noticeboard.DefaultPrefix, Proxy: echoed(t, board, cfg, change)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func signed(t testing.TB, tool *noticeboard.Tool, result *selfcheck.Result) *sel
 		t.Fatal(err)
 	}
 	made := &selfcheck.Transcript{
-		Prefix: DefaultPrefix, Tool: tool.Public(), Sequence: 1,
+		Prefix: noticeboard.DefaultPrefix, Tool: tool.Public(), Sequence: 1,
 		Time: time.Now().UTC().Truncate(time.Second), Every: 3600, Result: *result,
 	}
 	data, err := made.Sign(signer)

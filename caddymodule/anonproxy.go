@@ -173,7 +173,7 @@ func (h *AnonProxy) open() (err error) {
 }
 
 func (h *AnonProxy) pageOptions() noticeboard.PageOptions {
-	return noticeboard.PageOptions{Prefix: cmp.Or(h.Path, anonproxy.DefaultPrefix), Withdraw: h.Withdraw, Transcripts: !h.Canary.off()}
+	return noticeboard.PageOptions{Prefix: cmp.Or(h.Path, noticeboard.DefaultPrefix), Withdraw: h.Withdraw, Transcripts: !h.Canary.off()}
 }
 
 // config is what the library is told; the zero values are its defaults.

@@ -170,7 +170,7 @@ func (p *pinner) printCaddyfile(to io.Writer) error {
 	var b strings.Builder
 	_ = p.tool.WriteCaddyfile(&b) // a builder takes all
 	b.WriteString("\n# On the wiki, where browsers ask again each hour, and where they keep this very file for good:\n")
-	for _, address := range tool.MirrorAddresses(anonproxy.DefaultPrefix) {
+	for _, address := range tool.MirrorAddresses(noticeboard.DefaultPrefix) {
 		fmt.Fprintf(&b, "# %s\n#   %s\n", address.Address, address.Versioned)
 	}
 	_, err = io.WriteString(to, b.String())

@@ -58,6 +58,9 @@ func newDocument(body []byte) document {
 	return document{body, `"` + hex.EncodeToString(sum[:12]) + `"`}
 }
 
+// DefaultPrefix is the path of the proxy unless another is configured.
+const DefaultPrefix = "/.tools/"
+
 // PageOptions say how a page is shown.
 type PageOptions struct {
 	// Prefix is the path of the proxy, such as "/.tools/".

@@ -18,6 +18,9 @@ const maxDrafts = 200
 // FillIn begins each text of a draft that a person has to write.
 const FillIn = "FILL IN: "
 
+// toFill are the fields of a declaration that a person has to fill in.
+var toFill = []string{"purpose", "sends", "personal", "retention", "contact", "source", "privacy", "reviewer", "reviewed"}
+
 // Draft is a declaration to review.
 type Draft struct {
 	// Tool is the declaration, with texts that begin with [FillIn].
@@ -47,7 +50,7 @@ func (m *maker) declared(t *Tool) {
 			status = Unusable
 		case tool.Proxied() && own:
 			status = Proxied
-			t.Paths = append(t.Paths, toolPath+tool.Name)
+			t.Paths = append(t.Paths, noticeboard.DefaultPrefix+tool.Name)
 			t.mirrored = t.mirrored || tool.IsMirror() && tool.Has(noticeboard.Style) && tool.Has(noticeboard.Font)
 		}
 		noStream := isStream(t.Origin) && !tool.Opens(noticeboard.WebSocket)
@@ -138,13 +141,13 @@ func (m *maker) draftNew(t *Tool, kinds []noticeboard.Kind, names map[string]boo
 	if d := m.drafted[tool.Origin]; d != nil { // the same host by another scheme
 		d.add(kinds, t)
 		d.Basis = append(d.Basis, t.basis(m.Reports.PageViews)...)
-		t.Paths = append(t.Paths, toolPath+d.Tool.Name)
+		t.Paths = append(t.Paths, noticeboard.DefaultPrefix+d.Tool.Name)
 		return
 	}
 	tool.Access = noticeboard.ByProxy
 	d := m.finish(t, tool)
 	d.add(kinds, t)
-	d.Fill = []string{"purpose", "sends", "personal", "retention", "contact", "source", "privacy", "reviewer", "reviewed"}
+	d.Fill = toFill
 	if slices.Contains(kinds, noticeboard.Style) {
 		d.Basis = append(d.Basis, "a style sheet that comes by the proxy loads no fonts or images: one that has any needs a mirror, see `wikiveil tools pin`")
 	}
@@ -154,7 +157,7 @@ func (m *maker) draftNew(t *Tool, kinds []noticeboard.Kind, names map[string]boo
 	}
 	m.drafted[tool.Origin] = d
 	t.take(d, names)
-	t.Paths = append(t.Paths, toolPath+tool.Name)
+	t.Paths = append(t.Paths, noticeboard.DefaultPrefix+tool.Name)
 }
 
 // take adds a draft.
@@ -191,7 +194,7 @@ func (m *maker) draftScript(t *Tool, names map[string]bool) {
 		return
 	}
 	d := m.finish(t, tool)
-	d.Fill = []string{"executable", "integrity", "purpose", "sends", "personal", "retention", "contact", "source", "privacy", "reviewer", "reviewed"}
+	d.Fill = append([]string{"executable", "integrity"}, toFill...)
 	d.Basis = append(d.Basis, "a script can do all that a reader can: copy it into the wiki instead, if at all possible")
 	t.take(d, names)
 }
@@ -228,7 +231,7 @@ func (m *maker) draftMirror(t *Tool, names map[string]bool) {
 	d.Fill = []string{"mirror", "purpose", "contact", "source", "privacy", "reviewer", "reviewed"}
 	d.Basis = append(d.Basis, "a style sheet that comes by the proxy loads no fonts, so it is mirrored with them; this prints the hashes and the fonts: "+command)
 	t.take(d, names)
-	t.Paths = append(t.Paths, toolPath+tool.Name)
+	t.Paths = append(t.Paths, noticeboard.DefaultPrefix+tool.Name)
 }
 
 // newTool begins a declaration; nil if the origin is none that can be declared.

@@ -12,9 +12,6 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// toolPath is where the proxy has the tools.
-const toolPath = "/.tools/"
-
 // Input is what a forecast is made from. Reports, Page and Policy are needed.
 type Input struct {
 	// Reports is what was collected.
