@@ -110,7 +110,7 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal {
 }
 
 // fetcher asks the tool for the cache. It may run on when the reader for whom it
-// was made has left, so it holds nothing of his but a copy of what he asked for, and
+// was made has left, so it holds nothing of theirs but a copy of what they asked for, and
 // the visit that is charged for it.
 func (p *Proxy) fetcher(v *visit, up *upstream, req request) cache.Fetch {
 	req.path, req.escaped, req.rawQuery = strings.Clone(req.path), strings.Clone(req.escaped), strings.Clone(req.rawQuery)

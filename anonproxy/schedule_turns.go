@@ -117,7 +117,7 @@ func refreshRetry(every time.Duration) time.Duration {
 }
 
 // servesAfter is for how long an answer serves after its lifetime: until it is twice
-// as old as the operator has it refreshed, or where he doesn't say, as long as its
+// as old as the operator has it refreshed, or where they don't say, as long as its
 // refresh may be late.
 func servesAfter(every, fresh time.Duration) time.Duration {
 	switch {

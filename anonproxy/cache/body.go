@@ -19,7 +19,7 @@ const (
 	window      = 64 << 10
 	windowBlock = 32 << 10
 
-	// patience is how long one reader may hold up others who are ahead of him.
+	// patience is how long one reader may hold up others who are ahead of them.
 	patience = 10 * time.Second
 )
 
@@ -29,7 +29,7 @@ var (
 )
 
 // body is a response body, arriving or whole. Of one that isn't kept only a window is held: what its
-// slowest reader hasn't got yet, and the tool waits for him.
+// slowest reader hasn't got yet, and the tool waits for them.
 //
 // One goroutine fills it, by grow or slide, and put, and in the end finish.
 type body struct {
@@ -226,7 +226,7 @@ func (b *body) leave(r *reader) (needless bool) {
 	return len(b.readers) == 0 && !b.kept
 }
 
-// sendAway forgets all readers but one, who may be nil.
+// sendAway forgets all readers but one, which may be nil, and returns them.
 func (b *body) sendAway(but *reader) (gone []*reader) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -239,7 +239,7 @@ func (b *body) sendAway(but *reader) (gone []*reader) {
 	return gone
 }
 
-// one returns a reader: this one, unless he has left.
+// one returns a reader: this one, unless they have left.
 func (b *body) one(first *reader) *reader {
 	b.mu.Lock()
 	defer b.mu.Unlock()

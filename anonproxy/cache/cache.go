@@ -61,9 +61,9 @@ func (c *Cache) Close() {
 // ErrClosed says that the cache is closed.
 var ErrClosed = errors.New("the cache is closed")
 
-// Admit reports whether a fetch may begin for the caller; an error is for him alone. It is
-// called for each fetch that he begins, and neither for answers that are stored
-// nor for fetches of others that he follows. It must be quick: the cache is locked.
+// Admit reports whether a fetch may begin for the caller; an error is for them alone. It is
+// called for each fetch that they begin, and neither for answers that are stored
+// nor for fetches of others that they follow. It must be quick: the cache is locked.
 type Admit func() error
 
 // Get returns the answer for a key, stored or fetched. Close it. Errors are those

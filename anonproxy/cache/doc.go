@@ -3,11 +3,14 @@
 // a [Key] and given a [Fetch], and what it hands out is status, type, lifetime
 // and body under validators of its own.
 //
+// Make a cache with [New]. [Cache.Get] and [Cache.Lookup] give an [Answer], of which [Answer.Reply] makes what
+// one request gets. [Cache.Refresh] asks ahead of readers; [Cache.Purge] and [Cache.Invalidate] forget.
+//
 // Whoever fetches decides what may be passed on and sends the same request for
 // every reader, all of which stands in the key. So a Vary field is satisfied by
 // construction, except for `*`, which is never stored. A reader's Cache-Control
 // is not looked at (RFC 9111 section 5.2.1 leaves that free): one who reloads
-// must not make the tool see him.
+// must not make the tool see them.
 //
 // Equal requests at one time are one fetch, whose readers follow it as it
 // arrives; a reader who leaves changes nothing for the others. A response that

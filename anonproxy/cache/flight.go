@@ -216,8 +216,8 @@ func (f *flight) pass() {
 	f.c.passing.Add(f.key, time.Now().Add(passTime))
 }
 
-// apart leaves an answer that can't be shared to one who waits, who is the one that it was
-// fetched for unless he left. The others ask for themselves.
+// apart leaves an answer that can't be shared to one who waits: the one that it was
+// fetched for, unless they have left. The others ask for themselves.
 func (f *flight) apart() {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
@@ -366,7 +366,7 @@ func (f *flight) settle(r Result, o *object, err error) {
 
 var errAlone = errors.New("the answer was another's")
 
-// wait returns a reader's answer, unless his context ends first.
+// wait returns a reader's answer, unless their context ends first.
 func (f *flight) wait(ctx context.Context, r *reader) (Answer, error) {
 	select {
 	case <-f.ready:

@@ -14,7 +14,7 @@ import (
 // is taken away is gone soon.
 const maxBrowserAge = time.Hour
 
-// object is an answer. But for its body nothing in it changes once it is handed out.
+// object is an answer. Once it is handed out nothing in it changes but its body, nextTry and what is the store's.
 type object struct {
 	key         Key
 	status      int

@@ -64,7 +64,7 @@ type Entry struct {
 	others []int32 // who waited for the same
 }
 
-// caused tells whether an entry was sent for a reader.
+// caused reports whether an entry was sent for a reader.
 func (e *Entry) caused(reader int32) bool {
 	return e.asker == reader || slices.Contains(e.others, reader)
 }
@@ -153,7 +153,7 @@ func refreshedPages(d *Day, share float64) int32 {
 	return int32(math.Ceil(share * float64(d.World.Pages)))
 }
 
-// inDay tells whether a time belongs to the day that is measured.
+// inDay reports whether a time belongs to the day that is measured.
 func inDay(at time.Duration) bool { return at >= 0 && at < day }
 
 func (e *edge) request(q Request) {

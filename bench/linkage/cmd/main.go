@@ -67,7 +67,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	return report.Print(stdout)
 }
 
-// isTerminal tells whether somebody watches.
+// isTerminal reports whether somebody watches.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
