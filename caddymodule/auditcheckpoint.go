@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/wikiveil/wikiveil/lookup/access"
@@ -24,12 +25,10 @@ import (
 // Where everybody sees how far the audit logs have come; RFC 8615.
 const (
 	checkpointPath = "/.well-known/wikiveil-audit"
-	linksPath      = "/.well-known/wikiveil-audit/links"
+	proofPath      = "/.well-known/wikiveil-audit/proof"
 )
 
 const (
-	// maxLinks is how many links one answer has at most.
-	maxLinks = 1000
 	// publishedFor is how long an answer is kept here, so that strangers can't load the storage.
 	publishedFor = time.Minute
 	// publishedRetry is how long a failure is.
@@ -43,10 +42,10 @@ const (
 type publishedLogs struct {
 	// PublicKey is the Ed25519 key, in hex, of the checkpoints' signatures.
 	PublicKey string `json:"public_key"`
-	// Checkpoints are one of each node.
+	// Checkpoints are one of each node, signed notes.
 	Checkpoints []audit.Checkpoint `json:"checkpoints"`
-	// Links is where links are asked for, with node, log, after and limit.
-	Links string `json:"links,omitempty"`
+	// Proof is where a proof is asked for that leads to them from an earlier one, with node, log and entries.
+	Proof string `json:"proof,omitempty"`
 }
 
 // publishedCache keeps what was published last.
@@ -98,7 +97,7 @@ func (l *auditLog) publishedLogs(ctx context.Context) (publishedLogs, error) {
 	if err != nil {
 		return publishedLogs{}, err
 	}
-	return publishedLogs{PublicKey: hex.EncodeToString(l.PublicKey()), Checkpoints: all, Links: linksPath}, nil
+	return publishedLogs{PublicKey: hex.EncodeToString(l.PublicKey()), Checkpoints: all, Proof: proofPath}, nil
 }
 
 // serveCheckpoint answers everybody, under one of the two paths.
@@ -111,8 +110,8 @@ func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked
 	if err != nil { // which is in the log
 		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the checkpoints can't be read just now; try again in a minute"))
 	}
-	if asked == linksPath {
-		return h.serveLinks(w, r, logs)
+	if asked == proofPath {
+		return h.serveProof(w, r, logs)
 	}
 	if !wantsHTML(r) {
 		return h.writePublic(w, r, http.StatusOK, publicFor, "application/json", logs)
@@ -122,46 +121,34 @@ func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked
 	return h.writePublic(w, r, http.StatusOK, publicFor, "text/html; charset=utf-8", page)
 }
 
-// linksAnswer are links for Checkpoint.Follows.
-type linksAnswer struct {
-	Links []audit.Link `json:"links"`
-	// After is what to ask for next: the sequence of the last one.
-	After uint64 `json:"after"`
+// proofAnswer is a proof for Checkpoint.Follows, with the checkpoint that it leads to: each of its moment.
+type proofAnswer struct {
+	Checkpoint audit.Checkpoint `json:"checkpoint"`
+	Proof      tlog.TreeProof   `json:"proof"`
 }
 
-// serveLinks gives what leads from one checkpoint of this node to the next.
-func (h *MaskInfo) serveLinks(w http.ResponseWriter, r *http.Request, logs publishedLogs) error {
+// serveProof gives what leads from so many entries to this node's checkpoint.
+func (h *MaskInfo) serveProof(w http.ResponseWriter, r *http.Request, logs publishedLogs) error {
 	query := r.URL.Query()
 	if status, err := h.app.lookups.log.hasLog(logs, query); err != nil {
 		return h.refusePublic(w, r, status, err)
 	}
-	after, _, err := sequenceOf(query, "after")
+	entries, _, err := sequenceOf(query, "entries")
 	if err != nil {
 		return h.refusePublic(w, r, http.StatusBadRequest, err)
 	}
-	limit := maxLinks
-	if text := query.Get("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxLinks {
-			return h.refusePublic(w, r, http.StatusBadRequest, fmt.Errorf("limit is not a number from 1 to %d", maxLinks))
-		}
-	}
-	links, err := h.app.lookups.log.Links(after, limit)
+	to, proof, err := h.app.lookups.log.Proof(entries)
 	switch {
 	case errors.Is(err, audit.ErrPruned):
 		return h.refusePublic(w, r, http.StatusGone, audit.ErrPruned)
 	case err != nil:
-		h.logger.Error("links of the audit log", zap.Error(err))
-		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the links can't be read just now; try again in a minute"))
+		h.logger.Error("proofs of the audit log", zap.Error(err))
+		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the proof can't be made just now; try again in a minute"))
 	}
-	answer := linksAnswer{Links: append([]audit.Link{}, links...), After: after + uint64(len(links))}
-	maxAge := publicFor
-	if len(links) < limit {
-		maxAge = publishedFor // more may be published
-	}
-	return h.writePublic(w, r, http.StatusOK, maxAge, "application/json", answer)
+	return h.writePublic(w, r, http.StatusOK, publishedFor, "application/json", proofAnswer{to, append(tlog.TreeProof{}, proof...)})
 }
 
-// hasLog reports why this node has not the links of a log, if it hasn't, and the status for it.
+// hasLog reports why this node has no proofs of a log, if it hasn't, and the status for it.
 func (l *auditLog) hasLog(logs publishedLogs, query url.Values) (int, error) {
 	node, id := query.Get("node"), query.Get("log")
 	if node == "" || id == "" {
@@ -172,7 +159,7 @@ func (l *auditLog) hasLog(logs publishedLogs, query url.Values) (int, error) {
 		case c.Node != node:
 			continue
 		case node != l.node:
-			return http.StatusMisdirectedRequest, fmt.Errorf("this is node %s: only the other one has its links, so ask again until it answers", l.node)
+			return http.StatusMisdirectedRequest, fmt.Errorf("this is node %s: only the other one has its proofs, so ask again until it answers", l.node)
 		case c.Log.String() != id:
 			return http.StatusNotFound, fmt.Errorf("this node's log is %v now: it was begun anew", c.Log)
 		}

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -85,7 +84,7 @@ type auditLog struct {
 	cache   publishedCache
 
 	mu     sync.Mutex
-	stored audit.Checkpoint // the published one that is in the storage
+	stored string // the published checkpoint that is in the storage
 }
 
 // unlimited is the retention of a log until a config is in use that has it: one that comes to nothing must not
@@ -181,7 +180,7 @@ func (l *auditLog) inPlace() error {
 	return nil
 }
 
-func checkpointKey(node string) string { return path.Join(checkpointsDir, node+".json") }
+func checkpointKey(node string) string { return path.Join(checkpointsDir, node+".checkpoint") }
 
 // follow publishes without being asked, so that others always find a checkpoint to save.
 func (l *auditLog) follow(ctx context.Context) {
@@ -210,17 +209,13 @@ func (l *auditLog) publish(ctx context.Context) (audit.Checkpoint, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stored.Time.Equal(c.Time) && l.stored.Head == c.Head {
+	if l.stored == c.Note {
 		return c, nil
 	}
-	data, err := json.Marshal(c)
-	if err != nil {
-		return audit.Checkpoint{}, err
-	}
-	if err := l.storage.Store(ctx, checkpointKey(l.node), data); err != nil {
+	if err := l.storage.Store(ctx, checkpointKey(l.node), []byte(c.Note)); err != nil {
 		return audit.Checkpoint{}, fmt.Errorf("storing the published checkpoint: %w", err)
 	}
-	l.stored = c
+	l.stored = c.Note
 	return c, nil
 }
 

@@ -101,11 +101,7 @@ func TestPublishedCheckpoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := json.Marshal(published)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.storage().Store(t.Context(), checkpointKey("edge-2"), data); err != nil {
+	if err := e.storage().Store(t.Context(), checkpointKey("edge-2"), []byte(published.Note)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -115,7 +111,7 @@ func TestPublishedCheckpoints(t *testing.T) {
 		t.Errorf("headers %v", resp.Header)
 	}
 	key, err := hex.DecodeString(before.PublicKey)
-	if err != nil || len(before.Checkpoints) != 2 || before.Links != linksPath {
+	if err != nil || len(before.Checkpoints) != 2 || before.Proof != proofPath {
 		t.Fatalf("%+v, %v", before, err)
 	}
 	for _, c := range before.Checkpoints {
@@ -142,35 +138,30 @@ func TestPublishedCheckpoints(t *testing.T) {
 	append1(t, runningLog(t).Log, "patroller", audit.Reveal, 5)
 	runningLog(t).cache.last.Store(nil)
 	own := ofNode(t, before, "edge-1")
-	links := fmt.Sprintf("%s?node=edge-1&log=%v", linksPath, own.Log)
-	var some linksAnswer
+	proof := fmt.Sprintf("%s?node=edge-1&log=%v&entries=", proofPath, own.Log)
+	var some proofAnswer
 	e.public(t, checkpointPath, &again)
-	e.public(t, links, &some)
-	if now := ofNode(t, again, "edge-1"); now.Entries != 0 || now.Reveals != 0 || now.Head != own.Head || len(some.Links) != 0 || some.After != 0 {
-		t.Errorf("within a day: %+v, links %+v", now, some)
+	e.public(t, proof+"1", &some)
+	if now := ofNode(t, again, "edge-1"); now.Entries != 0 || now.Reveals != 0 || now.Head != own.Head || len(some.Proof) != 0 || some.Checkpoint != own {
+		t.Errorf("within a day: %+v, proof %+v", now, some)
 	}
 
 	// And later everybody sees that nothing vanished.
 	aDayLater(t)
 	e.public(t, checkpointPath, &again)
 	now := ofNode(t, again, "edge-1")
-	resp, body := e.public(t, links, &some)
-	if now.Entries != 2 || now.Reveals != 1 || some.After != 2 || now.Follows(own, some.Links) != nil {
-		t.Errorf("a day later: %+v, links %s", now, body)
+	resp, body := e.public(t, proof+"0", &some)
+	if now.Entries != 2 || now.Reveals != 1 || some.Checkpoint != now || now.Follows(own, some.Proof) != nil {
+		t.Errorf("a day later: %+v, proof %s", now, body)
 	}
 	if resp.Header.Get("Cache-Control") != "public, max-age=60" {
-		t.Errorf("Cache-Control of links that may become more: %q", resp.Header.Get("Cache-Control"))
+		t.Errorf("Cache-Control of a proof: %q", resp.Header.Get("Cache-Control"))
 	}
-	var first, second linksAnswer
-	if resp, _ = e.public(t, links+"&limit=1", &first); resp.Header.Get("Cache-Control") != "public, max-age=3600" {
-		t.Errorf("Cache-Control of links: %q", resp.Header.Get("Cache-Control"))
+	if e.public(t, proof+"1", &some); len(some.Proof) == 0 {
+		t.Errorf("from one to two there is no proof: %+v", some)
 	}
-	e.public(t, fmt.Sprintf("%s&after=%d", links, first.After), &second)
-	if err := now.Follows(own, append(first.Links, second.Links...)); err != nil || len(first.Links) != 1 {
-		t.Errorf("in two parts: %v", err)
-	}
-	if _, body := e.public(t, links+"&after=99", nil); body != `{"links":[],"after":99}`+"\n" {
-		t.Errorf("links beyond the end: %s", body)
+	if e.public(t, proof+"99", &some); len(some.Proof) != 0 || some.Checkpoint != now {
+		t.Errorf("a proof beyond the end: %+v", some)
 	}
 
 	resp, body = e.public(t, checkpointPath, nil, "text/html,*/*;q=0.8")
@@ -215,11 +206,7 @@ func search(t *testing.T, dir string, needles ...[]byte) {
 func TestPublicRefusals(t *testing.T) {
 	e := newEdge(t, auditSite(t, "127.0.0.1:1"))
 	other := otherLog(t, e, "edge-2")
-	data, err := json.Marshal(other.Checkpoint())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.storage().Store(t.Context(), checkpointKey("edge-2"), data); err != nil {
+	if err := e.storage().Store(t.Context(), checkpointKey("edge-2"), []byte(other.Checkpoint().Note)); err != nil {
 		t.Fatal(err)
 	}
 	own := runningLog(t).Checkpoint()
@@ -234,15 +221,13 @@ func TestPublicRefusals(t *testing.T) {
 		"another node":   {"node=edge-2&log=" + other.Checkpoint().Log.String(), 421, "This is node edge-1"},
 		"unknown node":   {"node=edge-3&log=" + own.Log.String(), 404, "There is no node of that name"},
 		"log of old":     {"node=edge-1&log=" + other.Checkpoint().Log.String(), 404, "it was begun anew"},
-		"after":          {good + "&after=x", 400, "After is not the number of an entry"},
-		"negative":       {good + "&after=-1", 400, "After is not the number of an entry"},
-		"nothing":        {good + "&limit=0", 400, "Limit is not a number from 1 to 1000"},
-		"too many":       {good + "&limit=1001", 400, "Limit is not a number from 1 to 1000"},
-		"limit":          {good + "&limit=x", 400, "Limit is not a number from 1 to 1000"},
+		"entries":        {good + "&entries=x", 400, "Entries is not the number of an entry"},
+		"negative":       {good + "&entries=-1", 400, "Entries is not the number of an entry"},
+		"huge":           {good + "&entries=99999999999999999999", 400, "Entries is not the number of an entry"},
 		"hostile":        {"node=%3Cscript%3E&log=203.0.113.9", 404, "There is no node of that name"},
-		"query in parts": {good + "&after=%zz&limit=", 200, `"links":[]`},
+		"query in parts": {good + "&entries=%zz", 200, `"proof":[]`},
 	} {
-		resp, body := e.public(t, linksPath+"?"+c.query, nil, "text/html")
+		resp, body := e.public(t, proofPath+"?"+c.query, nil, "text/html")
 		if resp.StatusCode != c.status || !strings.Contains(body, c.want) || strings.Contains(body, "203.0.113.9") || strings.Contains(body, "script") {
 			t.Errorf("%s: %d %s", name, resp.StatusCode, body)
 		}
@@ -250,7 +235,7 @@ func TestPublicRefusals(t *testing.T) {
 			t.Errorf("%s: Cache-Control %q", name, resp.Header.Get("Cache-Control"))
 		}
 	}
-	for _, path := range []string{checkpointPath, linksPath} {
+	for _, path := range []string{checkpointPath, proofPath} {
 		if resp, body := send(t, from(t, "127.8.8.8"), "POST", "http://"+e.site+path, nil); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("POST %s: %d %s", path, resp.StatusCode, body)
 		}
@@ -327,7 +312,7 @@ func TestTamperedAuditIsRefused(t *testing.T) {
 	const putBack = "it was left as it is: put the right file back."
 	const accept = "wikiveil audit accept-loss --config FILE --reason TEXT"
 	head := func(e *edge) string {
-		return filepath.Join(e.storage().Path, "wikiveil", "audit_heads", "edge-1.json")
+		return filepath.Join(e.storage().Path, "wikiveil", "audit_heads", "edge-1.checkpoint")
 	}
 	for name, c := range map[string]struct {
 		tamper func(t *testing.T, e *edge, older string)
@@ -360,7 +345,7 @@ func TestTamperedAuditIsRefused(t *testing.T) {
 		"head changed": {func(t *testing.T, e *edge, _ string) {
 			data, err := os.ReadFile(head(e))
 			if err == nil {
-				err = os.WriteFile(head(e), bytes.Replace(data, []byte(`"entries":3`), []byte(`"entries":2`), 1), 0o600)
+				err = os.WriteFile(head(e), bytes.Replace(data, []byte("reveals 1"), []byte("reveals 0"), 1), 0o600)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -370,7 +355,7 @@ func TestTamperedAuditIsRefused(t *testing.T) {
 			if err := os.WriteFile(head(e), []byte("{"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"the log's head wikiveil/audit_heads/edge-1.json in the storage: checkpoint is not of its form", putBack, accept}},
+		}, []string{"the log's head wikiveil/audit_heads/edge-1.checkpoint in the storage: checkpoint is not of its form", putBack, accept}},
 		"head taken away": {func(t *testing.T, e *edge, _ string) {
 			if err := os.Remove(head(e)); err != nil {
 				t.Fatal(err)
@@ -512,18 +497,18 @@ func TestAuditNodeAndRetentionByReload(t *testing.T) {
 	if report, err = log.verifyRunning(publishedLogs{key, []audit.Checkpoint{tooOld}, ""}); !errors.Is(err, errNoneFollowed) || !strings.Contains(err.Error(), "1 from before what is kept") {
 		t.Errorf("%+v, %v", report, err)
 	}
-	// Links that are gone are said to be; those of what is kept go on.
+	// Proofs that are gone are said to be; those of what is kept go on.
 	aDayLater(t)
-	links := fmt.Sprintf("%s?node=edge-1&log=%v&after=", linksPath, saved.Log)
-	if resp, body := e.public(t, links+"4", nil); resp.StatusCode != 410 || !strings.Contains(body, "Entries of that age are no longer kept.") {
-		t.Errorf("links of what is pruned: %d %s", resp.StatusCode, body)
+	proof := fmt.Sprintf("%s?node=edge-1&log=%v&entries=", proofPath, saved.Log)
+	if resp, body := e.public(t, proof+"4", nil); resp.StatusCode != 410 || !strings.Contains(body, "Entries of that age are no longer kept.") {
+		t.Errorf("a proof from what is pruned: %d %s", resp.StatusCode, body)
 	}
 	var logs publishedLogs
-	var some linksAnswer
+	var some proofAnswer
 	e.public(t, checkpointPath, &logs)
-	e.public(t, links+"5", &some)
+	e.public(t, proof+"5", &some)
 	now := ofNode(t, logs, "edge-1")
-	if err := now.Follows(saved, some.Links); err != nil || now.Pruned != 5 || now.Reveals != 2 {
+	if err := now.Follows(saved, some.Proof); err != nil || now.Pruned != 5 || now.Reveals != 2 {
 		t.Errorf("%+v: %v", now, err)
 	}
 

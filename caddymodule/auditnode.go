@@ -53,7 +53,10 @@ func nodeOf(file string, store audit.Store, config *AuditConfig) (string, error)
 	if kept == known {
 		return known, nil
 	}
-	return known, writeNode(place, known)
+	if err := writeWhole(place, []byte(known+"\n")); err != nil {
+		return "", fmt.Errorf("keeping the node's name: %w", err)
+	}
+	return known, nil
 }
 
 func readNode(place string) (string, error) {
@@ -72,19 +75,16 @@ func readNode(place string) (string, error) {
 	return name, nil
 }
 
-// writeNode makes the file, whole and on disk or not at all.
-func writeNode(place, name string) error {
-	temp, err := os.CreateTemp(filepath.Dir(place), nodeFile+".new*")
+// writeWhole writes a file, whole and on disk or not at all.
+func writeWhole(place string, data []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(place), filepath.Base(place)+".new*")
 	if err != nil {
-		return fmt.Errorf("keeping the node's name: %w", err)
+		return err
 	}
 	defer os.Remove(temp.Name())
-	_, err = temp.WriteString(name + "\n")
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), place)
+	_, err = temp.Write(data)
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("keeping the node's name: %w", err)
-	}
-	return nil
+	return os.Rename(temp.Name(), place)
 }

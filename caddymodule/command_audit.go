@@ -30,7 +30,8 @@ With --file it verifies the file of an edge that isn't running; with --config to
 takes the keys from that config's storage, to prove what the entries hold as well.
 
 follow needs neither keys nor the server: it proves to anybody, from what a site shows to
-everybody, that its logs continue a saved checkpoint.
+everybody, that its logs continue a saved checkpoint. With --save it keeps what it has proved, to go
+on from; with --witness and --key it cosigns that (C2SP tlog-cosignature), so that others may rely on it.
 
 accept-loss has an edge that isn't running start again with a log that doesn't go on from its
 head: one restored from a backup, or a new one where the old is gone. Who says so, why, and what is

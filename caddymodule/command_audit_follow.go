@@ -3,19 +3,24 @@ package caddymodule
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wikiveil/wikiveil/internal/durable"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -24,13 +29,14 @@ const (
 	followTries = 20
 	// followStale is how old a checkpoint that is renewed once a day can be where its edge runs.
 	followStale = 72 * time.Hour
-	// maxFollow bounds the links that are kept in memory, some 170 MB.
-	maxFollow = 5_000_000
 )
 
 func auditFollowCommand() *cobra.Command {
 	c := auditCommand("follow <site>", "Proves that a site's audit logs, such as https://wiki.example has, continue saved checkpoints", cobra.ExactArgs(1), runAuditFollow)
 	addSavedFlag(c)
+	c.Flags().String("save", "", "The file for what the site shows now, once that is proved: to follow next time")
+	c.Flags().String("witness", "", "A name, such as witness.example, to cosign what is saved by")
+	c.Flags().String("key", "", "The file of the witness's key, made if there is none")
 	return c
 }
 
@@ -46,11 +52,69 @@ func runAuditFollow(cmd *cobra.Command, args []string) error {
 	if err != nil || site.Scheme != "https" && site.Scheme != "http" || site.Host == "" || strings.Trim(site.Path, "/") != "" {
 		return errors.New("the site is not an address such as https://wiki.example")
 	}
+	place, _ := cmd.Flags().GetString("save")
+	witness, err := witnessFlag(cmd)
+	if err != nil {
+		return err
+	}
+	if witness != nil && place == "" {
+		return errors.New("say by --save where what the witness cosigns goes")
+	}
 	// Each question on a connection of its own, so that another node may answer.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true
 	f := &follower{site: site, client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
-	return f.follow(cmd.Context(), cmd.OutOrStdout(), saved)
+	now, err := f.follow(cmd.Context(), cmd.OutOrStdout(), saved)
+	if err != nil || place == "" {
+		return err
+	}
+	if witness != nil {
+		for i, c := range now.Checkpoints {
+			if now.Checkpoints[i], err = witness.Cosign(c); err != nil {
+				return err
+			}
+		}
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "cosigned by %s\n", witness.VerifierKey()); err != nil {
+			return err
+		}
+	}
+	data, err := json.MarshalIndent(now, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeWhole(place, append(data, '\n'))
+}
+
+// witnessFlag returns the witness of --witness and --key, nil if none is asked for.
+func witnessFlag(cmd *cobra.Command) (*audit.Witness, error) {
+	name, _ := cmd.Flags().GetString("witness")
+	file, _ := cmd.Flags().GetString("key")
+	if name == "" && file == "" {
+		return nil, nil
+	}
+	if name == "" || file == "" {
+		return nil, errors.New("a witness needs both --witness and --key")
+	}
+	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+		seed := make([]byte, ed25519.SeedSize)
+		rand.Read(seed) // never fails
+		err := durable.Create(file, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%x\n", seed)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("making the witness's key: %w", err)
+		}
+	}
+	data, err := readFile(file, 1<<10)
+	if err != nil {
+		return nil, fmt.Errorf("reading the witness's key: %w", err)
+	}
+	seed, err := hex.DecodeString(strings.TrimSpace(string(data)))
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a witness's key: it is not in hex", file)
+	}
+	return audit.NewWitness(name, seed)
 }
 
 // follower proves from what a site shows to everybody that nothing vanished.
@@ -59,30 +123,35 @@ type follower struct {
 	client *http.Client
 }
 
-func (f *follower) follow(ctx context.Context, to io.Writer, saved publishedLogs) error {
+// follow returns what the site shows of the logs that were saved.
+func (f *follower) follow(ctx context.Context, to io.Writer, saved publishedLogs) (followed publishedLogs, err error) {
 	var shown publishedLogs
 	if err := f.get(ctx, checkpointPath, url.Values{"format": {"json"}}, &shown); err != nil {
-		return err
+		return followed, err
 	}
+	followed.PublicKey = shown.PublicKey
 	key, err := hex.DecodeString(shown.PublicKey)
 	if err != nil || len(key) != ed25519.PublicKeySize {
-		return errors.New("the site shows no public key")
+		return followed, errors.New("the site shows no public key")
 	}
 	if saved.PublicKey != "" && saved.PublicKey != shown.PublicKey {
-		return fmt.Errorf("%w: the site has another public key than what was saved", audit.ErrWrongKeys)
+		return followed, fmt.Errorf("%w: the site has another public key than what was saved", audit.ErrWrongKeys)
 	}
 	for _, earlier := range saved.Checkpoints {
 		now, err := f.one(ctx, key, shown.Checkpoints, earlier)
 		if err != nil {
-			return fmt.Errorf("node %s, checkpoint of %s: %w", earlier.Node, earlier.Time.Format(time.RFC3339), err)
+			return followed, fmt.Errorf("node %s, checkpoint of %s: %w", earlier.Node, earlier.Time.Format(time.RFC3339), err)
 		}
 		_, err = fmt.Fprintf(to, "node %s: %d entries, %d of them reveals, since %s; nothing has vanished (%d entries, %d reveals ever)\n",
 			now.Node, now.Entries-earlier.Entries, now.Reveals-earlier.Reveals, earlier.Time.Format(time.RFC3339), now.Entries, now.Reveals)
 		if err != nil {
-			return err
+			return followed, err
+		}
+		if !slices.Contains(followed.Checkpoints, now) { // as a receipt of the same node leads to it, too
+			followed.Checkpoints = append(followed.Checkpoints, now)
 		}
 	}
-	return nil
+	return followed, nil
 }
 
 // one returns the checkpoint that is shown now and continues an earlier one.
@@ -105,39 +174,19 @@ func (f *follower) one(ctx context.Context, key ed25519.PublicKey, shown []audit
 			return audit.Checkpoint{}, fmt.Errorf("the node has published nothing since %s: its edge isn't running, or its log was taken away",
 				now.Time.Format(time.RFC3339))
 		}
-		var links []audit.Link
+		var answer proofAnswer
 		if now.Log == earlier.Log && now.Entries > earlier.Entries {
-			var err error
-			if links, err = f.links(ctx, now, earlier.Entries); err != nil {
+			query := url.Values{"node": {now.Node}, "log": {now.Log.String()}, "entries": {strconv.FormatUint(earlier.Entries, 10)}}
+			if err := f.get(ctx, proofPath, query, &answer); err != nil {
 				return audit.Checkpoint{}, err
 			}
+			if answer.Checkpoint.Note != now.Note {
+				return audit.Checkpoint{}, errors.New("the site proves another checkpoint than it shows: it has a new one once a day, so ask again in a minute")
+			}
 		}
-		return now, now.Follows(earlier, links)
+		return now, now.Follows(earlier, answer.Proof)
 	}
 	return audit.Checkpoint{}, fmt.Errorf("%w: the site no longer shows a log of that node", audit.ErrInconsistent)
-}
-
-// links asks for the links of the entries after a sequence, up to a checkpoint.
-func (f *follower) links(ctx context.Context, to audit.Checkpoint, after uint64) ([]audit.Link, error) {
-	if to.Entries-after > maxFollow {
-		return nil, fmt.Errorf("%d entries are too many to follow at once", to.Entries-after)
-	}
-	var links []audit.Link
-	for after < to.Entries {
-		var answer linksAnswer
-		limit := min(maxLinks, to.Entries-after)
-		err := f.get(ctx, linksPath, url.Values{"node": {to.Node}, "log": {to.Log.String()},
-			"after": {strconv.FormatUint(after, 10)}, "limit": {strconv.FormatUint(limit, 10)}}, &answer)
-		if err != nil {
-			return nil, err
-		}
-		if n := uint64(len(answer.Links)); n == 0 || n > limit {
-			return nil, fmt.Errorf("%w: the site gives %d links after entry %d, where %d are asked for", audit.ErrInconsistent, n, after, limit)
-		}
-		links = append(links, answer.Links...)
-		after += uint64(len(answer.Links))
-	}
-	return links, nil
 }
 
 // get asks the site, as often as another node answers than the one that is meant.

@@ -24,7 +24,9 @@ import (
 func save(t *testing.T, data any) string {
 	t.Helper()
 	text, ok := data.(string)
-	if !ok {
+	if c, is := data.(audit.Checkpoint); is {
+		text = c.Note
+	} else if !ok {
 		text = string(mustJSON(t, data))
 	}
 	file := filepath.Join(t.TempDir(), "saved.json")
@@ -55,7 +57,7 @@ func TestAuditVerifyCommand(t *testing.T) {
 	append1(t, log.Log, "secretive", audit.Info, 2)
 	aDayLater(t)
 	saved, err := run(t, "", "audit", "checkpoint", "--address", e.admin)
-	if err != nil || !strings.Contains(saved, `"entries": 2`) {
+	if err != nil || !strings.Contains(saved, `\n2\n`) {
 		t.Fatalf("checkpoint: %v %s", err, saved)
 	}
 	whole := save(t, saved)
@@ -88,7 +90,7 @@ func TestAuditVerifyCommand(t *testing.T) {
 		"of other nodes": {save(t, publishedLogs{PublicKey: fmt.Sprintf("%x", log.PublicKey()),
 			Checkpoints: []audit.Checkpoint{otherLog(t, e, "edge-2").Checkpoint()}}), "none of the given checkpoints can be followed: of 1, 1 are of other nodes than edge-1"},
 		"another key":  {save(t, strings.Replace(saved, fmt.Sprintf("%x", log.PublicKey()), fmt.Sprintf("%x", foreign.Public()), 1)), "saved with another public key"},
-		"changed":      {save(t, strings.Replace(saved, `"reveals": 1`, `"reveals": 0`, 1)), "checkpoint of 2 entries of node edge-1: checkpoint has a wrong signature"},
+		"changed":      {save(t, strings.Replace(saved, "reveals 1", "reveals 0", 1)), "checkpoint of 2 entries of node edge-1: checkpoint has a wrong signature"},
 		"not JSON":     {save(t, "203.0.113.9"), "neither a saved answer of /.well-known/wikiveil-audit nor a checkpoint"},
 		"empty":        {save(t, `{"public_key":"","checkpoints":[]}`), "neither a saved answer"},
 		"another file": {save(t, `{"version":1}`), "neither a saved answer"},
@@ -264,7 +266,7 @@ func TestAuditAdminRefusals(t *testing.T) {
 		"not JSON":             {"POST", adminAuditVerify, "203.0.113.9", 400, "not one JSON object"},
 		"unknown field":        {"POST", adminAuditVerify, `{"address":"203.0.113.9"}`, 400, "not one JSON object"},
 		"two objects":          {"POST", adminAuditVerify, `{}{}`, 400, "not one JSON object"},
-		"bad checkpoint":       {"POST", adminAuditVerify, `{"checkpoints":[{"version":1,"node":"203.0.113.9/"}]}`, 400, "checkpoint is not of its form"},
+		"bad checkpoint":       {"POST", adminAuditVerify, `{"checkpoints":["203.0.113.9\n"]}`, 400, "checkpoint is not of its form"},
 		"huge":                 {"POST", adminAuditVerify, `{"public_key":"` + strings.Repeat("x", maxAuditBody) + `"}`, 400, "not one JSON object"},
 	} {
 		r, err := http.NewRequest(c.method, "http://"+e.admin+c.path, strings.NewReader(c.body))
@@ -298,7 +300,7 @@ func TestAuditFollowCommand(t *testing.T) {
 	append1(t, log.Log, "1", audit.Reveal, 1)
 	aDayLater(t)
 	_, saved := e.public(t, checkpointPath, nil)
-	for n := range maxLinks + 5 {
+	for n := range 1005 {
 		append1(t, log.Log, "1", []audit.Action{audit.Block, audit.Reveal}[n&1], n+2)
 	}
 	follow := func(args ...string) (string, error) {
@@ -340,17 +342,23 @@ func TestAuditFollowCommand(t *testing.T) {
 			return 0, body
 		})
 	}
-	misdirected := 0
-	for name, c := range map[string]struct{ site, saved, want string }{
-		"a reveal less":      {with(checkpointPath, `"reveals":503`, `"reveals":502`), saved, "what the site shows: checkpoint has a wrong signature"},
-		"an older one again": {lie(func(path, _ string, body []byte) (int, []byte) { return 0, []byte(saved) }), later, "the site shows an older checkpoint"},
-		"a link changed":     {with(linksPath, `{"reveal":true,`, `{`), saved, "do not lead from one head to the other"},
-		"links missing": {lie(func(path, _ string, body []byte) (int, []byte) {
-			if path == linksPath {
-				return 0, []byte(`{"links":[],"after":1}`)
+	inProof := func(change func(*proofAnswer)) func(string, string, []byte) (int, []byte) {
+		return func(path, _ string, body []byte) (int, []byte) {
+			var answer proofAnswer
+			if path == proofPath && json.Unmarshal(body, &answer) == nil {
+				change(&answer)
+				body = mustJSON(t, answer)
 			}
 			return 0, body
-		}), saved, "the site gives 0 links after entry 1, where 1000 are asked for"},
+		}
+	}
+	misdirected := 0
+	for name, c := range map[string]struct{ site, saved, want string }{
+		"a reveal less":                {with(checkpointPath, "reveals 503", "reveals 502"), saved, "what the site shows: checkpoint has a wrong signature"},
+		"an older one again":           {lie(func(path, _ string, body []byte) (int, []byte) { return 0, []byte(saved) }), later, "the site shows an older checkpoint"},
+		"another proof":                {lie(inProof(func(a *proofAnswer) { a.Proof[0][0] ^= 1 })), saved, "the proof does not lead from one to the other"},
+		"no proof":                     {lie(inProof(func(a *proofAnswer) { a.Proof = nil })), saved, "the proof does not lead from one to the other"},
+		"a proof of what is not shown": {lie(inProof(func(a *proofAnswer) { a.Checkpoint = log.Checkpoint() })), saved, "the site proves another checkpoint than it shows"},
 		"the node gone": {lie(func(path, _ string, body []byte) (int, []byte) {
 			var logs publishedLogs
 			if json.Unmarshal(body, &logs) == nil && logs.Checkpoints != nil {
@@ -359,17 +367,17 @@ func TestAuditFollowCommand(t *testing.T) {
 			}
 			return 0, body
 		}), saved, "no longer shows a log of that node"},
-		"begun anew":    {site, string(mustJSON(t, otherLog(t, e, "edge-1").Checkpoint())), "the site shows an older checkpoint"},
-		"saved changed": {site, strings.Replace(saved, `"entries":1`, `"entries":2`, 1), "what was saved: checkpoint has a wrong signature"},
+		"begun anew":    {site, otherLog(t, e, "edge-1").Checkpoint().Note, "the site shows an older checkpoint"},
+		"saved changed": {site, strings.Replace(saved, `\n1\n`, `\n2\n`, 1), "what was saved: checkpoint has a wrong signature"},
 		"another key":   {site, strings.Replace(saved, fmt.Sprintf("%x", log.PublicKey()), strings.Repeat("ab", 32), 1), "another public key"},
 		"pruned": {lie(func(path, _ string, body []byte) (int, []byte) {
-			if path == linksPath {
+			if path == proofPath {
 				return 410, []byte(`{}`)
 			}
 			return 0, body
 		}), saved, "entries of that age are no longer kept"},
 		"never the right node": {lie(func(path, _ string, body []byte) (int, []byte) {
-			if path == linksPath {
+			if path == proofPath {
 				misdirected++
 				return 421, []byte(`{"error":"This is node b"}`)
 			}
@@ -394,13 +402,69 @@ func TestAuditFollowCommand(t *testing.T) {
 	// One of several nodes answers at last.
 	tries := 0
 	behind := lie(func(path, _ string, body []byte) (int, []byte) {
-		if tries++; path == linksPath && tries%3 != 0 {
+		if tries++; path == proofPath && tries%3 != 0 {
 			return 421, []byte(`{}`)
 		}
 		return 0, body
 	})
 	if out, err := follow(behind, "--checkpoint", save(t, saved)); err != nil || !strings.Contains(out, "nothing has vanished") {
 		t.Errorf("behind a balancer: %s %v", out, err)
+	}
+}
+
+// Who follows can be a witness: what is saved is cosigned, and can be followed again.
+func TestAuditFollowAsWitness(t *testing.T) {
+	e := newEdge(t, auditSite(t, "127.0.0.1:1"))
+	log := runningLog(t)
+	append1(t, log.Log, "1", audit.Reveal, 1)
+	aDayLater(t)
+	_, first := e.public(t, checkpointPath, nil)
+	saved, key := save(t, first), filepath.Join(t.TempDir(), "witness.key")
+	follow := func(args ...string) (string, error) {
+		return run(t, "", append([]string{"audit", "follow", "http://" + e.site, "--checkpoint", saved}, args...)...)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no key":    {[]string{"--save", saved, "--witness", "w.example"}, "both --witness and --key"},
+		"no name":   {[]string{"--save", saved, "--key", key}, "both --witness and --key"},
+		"no place":  {[]string{"--witness", "w.example", "--key", key}, "say by --save"},
+		"bad name":  {[]string{"--save", saved, "--witness", "w example", "--key", key}, "printable ASCII"},
+		"not a key": {[]string{"--save", saved, "--witness", "w.example", "--key", saved}, "not a witness's key"},
+	} {
+		if _, err := follow(c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	var keys []string
+	for n := range 2 {
+		append1(t, log.Log, "1", audit.Reveal, n+2)
+		now := aDayLater(t)
+		out, err := follow("--save", saved, "--witness", "w.example", "--key", key)
+		if err != nil {
+			t.Fatal(out, err)
+		}
+		_, cosigned, ok := strings.Cut(out, "cosigned by w.example+")
+		if !ok {
+			t.Fatal(out)
+		}
+		keys = append(keys, cosigned)
+		data, err := os.ReadFile(saved)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs, err := parseSaved(data)
+		if err != nil || len(logs.Checkpoints) != 1 || logs.Checkpoints[0].Entries != now.Entries ||
+			strings.Count(logs.Checkpoints[0].Note, "— w.example ") != 1 || logs.Checkpoints[0].Verify(log.PublicKey()) != nil {
+			t.Errorf("saved %s: %v", data, err)
+		}
+	}
+	if keys[0] != keys[1] {
+		t.Errorf("two keys: %q", keys)
+	}
+	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key's mode: %v, %v", info.Mode(), err)
 	}
 }
 
@@ -420,7 +484,8 @@ func FuzzParseSaved(f *testing.F) {
 	}
 	c := log.Checkpoint()
 	log.Close()
-	for _, seed := range []any{c, publishedLogs{PublicKey: fmt.Sprintf("%x", keys.Public()), Checkpoints: []audit.Checkpoint{c}, Links: linksPath}, []any{c}, nil} {
+	f.Add([]byte(c.Note))
+	for _, seed := range []any{c, publishedLogs{PublicKey: fmt.Sprintf("%x", keys.Public()), Checkpoints: []audit.Checkpoint{c}, Proof: proofPath}, []any{c}, nil} {
 		data, err := json.Marshal(seed)
 		if err != nil {
 			f.Fatal(err)

@@ -31,7 +31,7 @@ func init() {
 // And for everybody, so that they can see how many reveals there were and that none vanished:
 //
 //	/.well-known/wikiveil-audit        the audit logs' checkpoints
-//	/.well-known/wikiveil-audit/links  what proves that one continues another
+//	/.well-known/wikiveil-audit/proof  what proves that one continues another
 //
 // Each look-up is in the audit log before it is answered.
 type MaskInfo struct {
@@ -120,7 +120,7 @@ func (h *MaskInfo) Provision(ctx caddy.Context) error {
 func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	asked := originalPath(r)
 	below, ours := strings.CutPrefix(asked, h.Path)
-	public := asked == checkpointPath || asked == linksPath
+	public := asked == checkpointPath || asked == proofPath
 	if !ours && !public {
 		if asked+"/" == h.Path {
 			http.Redirect(w, r, h.Path, http.StatusPermanentRedirect)

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -53,10 +52,7 @@ type revealed struct {
 }
 
 // Receipt proves the reveal to who made it, against an audit log and storage that are both put back.
-func (r *revealed) Receipt() (string, error) {
-	text, err := json.MarshalIndent(r.receipt, "", "  ")
-	return string(text), err
-}
+func (r *revealed) Receipt() string { return r.receipt.Note }
 
 // ask shows the page that asks for a reason and the code.
 func (h *MaskReveal) ask(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {

@@ -62,7 +62,7 @@ func IsKey(key string) bool {
 		return false
 	}
 	ext := path.Ext(name)
-	return ext == ".json" || ext == ".jsonl" // others are half-written ones of a storage of files
+	return ext == ".json" || ext == ".jsonl" || ext == ".checkpoint" // others are half-written ones of a storage of files
 }
 
 // IsEarlyKey reports whether a value of the storage must be read before the data_dir is copied: an audit log may

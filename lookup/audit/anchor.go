@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
+	"math"
 	"time"
 )
 
@@ -133,7 +133,7 @@ gather:
 // storeHead stores the head as it is now, unless it is stored already.
 func (l *Log) storeHead() (Checkpoint, error) {
 	head := l.Checkpoint()
-	if !l.anchor.force && l.anchor.stored.isOf(chain{head.Entries, head.Reveals, head.Head}) {
+	if !l.anchor.force && l.anchor.stored.same(head) {
 		return l.anchor.stored, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), headTimeout)
@@ -153,7 +153,7 @@ func (l *Log) storeHead() (Checkpoint, error) {
 // copy of the file runs, and each would take the other's for a log put back. A head that is gone, older or
 // damaged is replaced, and said.
 func (l *Log) checkStoredHead(ctx context.Context) error {
-	if l.anchor.force || len(l.anchor.stored.Signature) == 0 { // the first: see load
+	if l.anchor.force || l.anchor.stored.Note == "" { // the first: see load
 		return nil
 	}
 	there, err := l.config.Heads.Load(ctx)
@@ -163,7 +163,7 @@ func (l *Log) checkStoredHead(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return err
-	case there.isOf(chain{l.anchor.stored.Entries, l.anchor.stored.Reveals, l.anchor.stored.Head}):
+	case there.same(l.anchor.stored):
 		return nil
 	case there.Verify(l.config.Keys.Public()) != nil:
 		l.config.Report(errors.New("the log's head in the storage was replaced by one that isn't genuine; it is stored anew"))
@@ -188,13 +188,10 @@ func (l *Log) continues(head Checkpoint) (own bool, err error) {
 	case head.Entries < s.start().entries:
 		return true, nil
 	}
-	err = l.config.Store.View(head.Entries+1, func(_ []byte, records iter.Seq2[uint64, []byte]) error {
-		for _, data := range records {
-			r, err := decodeRecord(data)
-			own = r.previous == head.Head
-			return err
-		}
+	at := s.start()
+	err = l.records(at.entries, int(min(head.Entries-at.entries, math.MaxInt)), func(r record, data []byte) error {
+		at = at.extend(r.action, data, nil)
 		return nil
 	})
-	return own, err
+	return err == nil && head.isOf(at), err
 }

@@ -5,19 +5,13 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
-// A Hash is a SHA-256 sum. Its text form is hex.
-type Hash [sha256.Size]byte
-
-// String returns the hash in hex.
-func (h Hash) String() string { return hex.EncodeToString(h[:]) }
-
-// MarshalText gives the hash in hex.
-func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
-
-// UnmarshalText reads a hash in lower-case hex.
-func (h *Hash) UnmarshalText(text []byte) error { return unhex(h[:], text) }
+// A Hash is a SHA-256 sum. Its text form is base64.
+type Hash = tlog.Hash
 
 // A LogID tells a log from one that was begun anew. Its text form is hex.
 type LogID [16]byte
@@ -29,63 +23,83 @@ func (id LogID) String() string { return hex.EncodeToString(id[:]) }
 func (id LogID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
 // UnmarshalText reads an id in lower-case hex.
-func (id *LogID) UnmarshalText(text []byte) error { return unhex(id[:], text) }
-
-// unhex reads exactly as many bytes as dst has. Upper case is refused: signed things have one form.
-func unhex(dst, text []byte) error {
-	if len(text) != 2*len(dst) {
-		return errors.New("not hex of its length")
+func (id *LogID) UnmarshalText(text []byte) error {
+	data, err := hex.DecodeString(string(text))
+	if err != nil || len(data) != len(id) || hex.EncodeToString(data) != string(text) {
+		return errors.New("not a log's id in lower-case hex")
 	}
-	if _, err := hex.Decode(dst, text); err != nil || hex.EncodeToString(dst) != string(text) {
-		return errors.New("not lower-case hex")
-	}
+	*id = LogID(data)
 	return nil
-}
-
-// A Link is what anyone may see of an entry: enough to follow the chain, and
-// nothing of what it holds but whether it is a reveal.
-type Link struct {
-	Reveal bool `json:"reveal,omitempty"`
-	// Record is the SHA-256 of the encrypted record. Its nonce makes it no guess at the content.
-	Record Hash `json:"record"`
 }
 
 // Tags keep what is hashed or signed for one purpose from counting for another.
 const (
-	tagLog        = "wikiveil/v1/audit/log\x00"
-	tagLink       = "wikiveil/v1/audit/link\x00"
-	tagEntry      = "wikiveil/v1/audit/entry\x00"
-	tagCheckpoint = "wikiveil/v1/audit/checkpoint\x00"
-	tagBase       = "wikiveil/v1/audit/base\x00"
-	tagState      = "wikiveil/v1/audit/state\x00"
+	tagLog   = "wikiveil/v1/audit/log\x00"
+	tagEntry = "wikiveil/v1/audit/entry\x00"
+	tagState = "wikiveil/v1/audit/state\x00"
 )
 
 // chain is a log up to some entry: all that is needed to append the next.
 type chain struct {
 	entries, reveals uint64
-	head             Hash
+	// last is the hash of the last record, which the next one names: so a fault is known by its entry.
+	last Hash
+	// edge has the hashes of the largest whole subtrees of the Merkle tree, from the left: one for each bit of entries.
+	edge []Hash
 }
 
 func newChain(id LogID, node string) chain {
 	b := append([]byte(tagLog), id[:]...)
-	return chain{head: sha256.Sum256(appendString(b, node))}
+	return chain{last: sha256.Sum256(appendString(b, node))}
 }
 
-// extend returns the chain with one more entry.
-func (c chain) extend(l Link) chain {
-	c.entries++
-	reveal := byte(0)
-	if l.Reveal {
-		c.reveals++
-		reveal = 1
+// extend returns the chain with one more record. whole, if not nil, is told the hashes of the subtrees that it completes, in
+// the order of [tlog.StoredHashIndex].
+func (c chain) extend(action Action, encoded []byte, whole func(Hash)) chain {
+	h := tlog.RecordHash(encoded)
+	c.last = h
+	at := len(c.edge)
+	for n := c.entries; ; n >>= 1 {
+		if whole != nil {
+			whole(h)
+		}
+		if n&1 == 0 {
+			break
+		}
+		at--
+		h = tlog.NodeHash(c.edge[at], h)
 	}
-	var buf [256]byte
-	b := append(append(buf[:0], tagLink...), c.head[:]...)
-	b = append(binary.BigEndian.AppendUint64(b, c.entries), reveal)
-	c.head = sha256.Sum256(append(b, l.Record[:]...))
+	c.edge = append(slices.Clone(c.edge[:at]), h)
+	c.entries++
+	if action == Reveal {
+		c.reveals++
+	}
 	return c
 }
 
-func linkOf(action Action, encoded []byte) Link {
-	return Link{Reveal: action == Reveal, Record: sha256.Sum256(encoded)}
+// head is the root of the Merkle tree (RFC 6962).
+func (c chain) head() Hash {
+	if len(c.edge) == 0 {
+		return sha256.Sum256(nil)
+	}
+	at := len(c.edge) - 1
+	h := c.edge[at]
+	for at--; at >= 0; at-- {
+		h = tlog.NodeHash(c.edge[at], h)
+	}
+	return h
+}
+
+func (c chain) equal(other chain) bool {
+	return c.entries == other.entries && c.reveals == other.reveals && c.last == other.last && slices.Equal(c.edge, other.edge)
+}
+
+func (c chain) appendTo(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, c.entries)
+	b = binary.BigEndian.AppendUint64(b, c.reveals)
+	b = append(b, c.last[:]...)
+	for _, h := range c.edge {
+		b = append(b, h[:]...)
+	}
+	return b
 }

@@ -1,80 +1,107 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
-)
 
-func publishedLinks(t *testing.T, path string) (links []Link) {
-	t.Helper()
-	l := mustOpen(t, path)
-	defer mustClose(t, l)
-	if _, err := l.Publish(t.Context(), day); err != nil {
-		t.Fatal(err)
-	}
-	links, err := l.Links(0, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return links
-}
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
 
 func TestCheckpointReadsBack(t *testing.T) {
 	_, eight := sampleLog(t, logPath(t))
+	for _, text := range []string{eight.Note, strings.ReplaceAll(eight.Note, "\n", "\r\n"), "\n" + strings.TrimSpace(eight.Note)} {
+		back, err := ParseCheckpoint([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := back.Verify(testKeys(t, 1).Public()); err != nil || back != eight {
+			t.Errorf("%+v, %v", back, err)
+		}
+	}
 	data, err := json.Marshal(eight)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var fields map[string]any
-	if err := json.Unmarshal(data, &fields); err != nil {
-		t.Fatal(err)
+	var back Checkpoint
+	if err := json.Unmarshal(data, &back); err != nil || back != eight {
+		t.Errorf("in JSON: %s, %v", data, err)
 	}
-	for _, name := range []string{"version", "log", "node", "entries", "reveals", "pruned", "head", "time", "signature"} {
-		if _, ok := fields[name]; !ok {
-			t.Errorf("%s has no %s", data, name)
-		}
+}
+
+// What others' tools need: a tree's head in the form of a tlog-checkpoint, signed as a note by a key of the log's name.
+func TestCheckpointIsOfTheStandard(t *testing.T) {
+	_, eight := sampleLog(t, logPath(t))
+	origin, _, _ := strings.Cut(eight.Note, "\n")
+	if origin != "wikiveil.audit/edge-1/"+eight.Log.String() {
+		t.Errorf("origin %q", origin)
 	}
-	if len(fields) != 9 {
-		t.Errorf("%s has %d fields, want 9", data, len(fields))
-	}
-	back, err := ParseCheckpoint(data)
+	vkey, err := note.NewEd25519VerifierKey(origin, testKeys(t, 1).Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := back.Verify(testKeys(t, 1).Public()); err != nil {
-		t.Error(err)
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		t.Fatal(err)
 	}
+	opened, err := note.Open([]byte(eight.Note), note.VerifierList(verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(opened.Text, "\n")
+	if head, err := tlog.ParseHash(lines[2]); err != nil || lines[1] != "8" || head != eight.Head {
+		t.Errorf("%q, %v", lines, err)
+	}
+	signed, err := note.Sign(opened, anotherSigner(t)) // a witness adds its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseCheckpoint(signed)
+	if err != nil || c.Verify(testKeys(t, 1).Public()) != nil {
+		t.Errorf("with a witness's signature: %v, %v", err, c.Verify(testKeys(t, 1).Public()))
+	}
+}
+
+func anotherSigner(t *testing.T) note.Signer {
+	t.Helper()
+	private, _, err := note.GenerateKey(nil, "witness.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
 }
 
 func TestParseCheckpointRefuses(t *testing.T) {
 	_, c := sampleLog(t, logPath(t))
-	data, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := string(data)
+	good := c.Note
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":           {"", "not JSON"},
-		"two":             {good + good, "not JSON"},
-		"version 2":       {strings.Replace(good, `"version":1`, `"version":2`, 1), "unknown version 2"},
-		"no version":      {strings.Replace(good, `"version":1,`, ``, 1), "unknown version 0"},
-		"another field":   {strings.Replace(good, `"version":1`, `"version":1,"note":"trust me"`, 1), "other fields"},
-		"short head":      {strings.Replace(good, c.Head.String(), "abcd", 1), "other fields or values"},
-		"upper-case head": {strings.Replace(good, c.Head.String(), strings.ToUpper(c.Head.String()), 1), "other fields or values"},
+		"empty":           {"", "not a signed note"},
+		"no signature":    {good[:strings.Index(good, "\n\n")+1], "not a signed note"},
+		"an address":      {"203.0.113.9", "not a signed note"},
+		"long":            {good + strings.Repeat(good[strings.Index(good, "— "):], 300), "not a signed note"},
+		"another line":    {strings.Replace(good, "\npruned", "\ntrust me\npruned", 1), "six lines"},
+		"a line less":     {strings.Replace(good, "pruned 0\n", "", 1), "six lines"},
+		"lines swapped":   {strings.Replace(good, "reveals 2\npruned 0", "pruned 0\nreveals 2", 1), "another form"},
+		"short head":      {strings.Replace(good, c.Head.String(), "abcd", 1), "another form"},
+		"upper-case log":  {strings.Replace(good, "/"+c.Log.String(), "/"+strings.ToUpper(c.Log.String()), 1), "another form"},
+		"of another kind": {strings.Replace(good, originPrefix, "example/", 1), "another form"},
 		"bad node":        {strings.Replace(good, "edge-1", "edge 1", 1), "node name"},
-		"too many":        {strings.Replace(good, `"reveals":2`, `"reveals":9`, 1), "contradict"},
-		"pruned too many": {strings.Replace(good, `"pruned":0`, `"pruned":9`, 1), "contradict"},
-		"negative":        {strings.Replace(good, `"reveals":2`, `"reveals":-2`, 1), "other fields or values"},
-		"no signature":    {good[:strings.Index(good, `,"signature"`)] + "}", "signature has 0 bytes"},
-		"fine time":       {strings.Replace(good, `Z","signature"`, `0001Z","signature"`, 1), ""},
+		"too many":        {strings.Replace(good, "reveals 2", "reveals 9", 1), "contradict"},
+		"pruned too many": {strings.Replace(good, "pruned 0", "pruned 9", 1), "contradict"},
+		"negative":        {strings.Replace(good, "reveals 2", "reveals -2", 1), "another form"},
+		"padded number":   {strings.Replace(good, "reveals 2", "reveals 02", 1), "another form"},
+		"fine time":       {strings.Replace(good, "Z\n", "0001Z\n", 1), "another form"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := ParseCheckpoint([]byte(c.text)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), c.want) {
+			if _, err := ParseCheckpoint([]byte(c.text)); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "203.0") {
 				t.Errorf("got %v, want %v with %q", err, ErrCheckpoint, c.want)
 			}
 		})
@@ -95,13 +122,21 @@ func TestCheckpointsSignatureCoversEachField(t *testing.T) {
 		"pruned":    func(c *Checkpoint) { c.Pruned++ },
 		"head":      func(c *Checkpoint) { c.Head[31] ^= 1 },
 		"time":      func(c *Checkpoint) { c.Time = c.Time.Add(day) },
-		"signature": func(c *Checkpoint) { c.Signature = bytes.Repeat([]byte{1}, 64) },
+		"signature": func(c *Checkpoint) { *c = c.signed(testKeys(t, 2)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := c
 			change(&changed)
 			if err := changed.Verify(key); !errors.Is(err, ErrSignature) {
 				t.Errorf("got %v, want %v", err, ErrSignature)
+			}
+			_, signatures, _ := strings.Cut(c.Note, "\n\n") // and in the text
+			changed.Note = changed.text() + "\n" + signatures
+			if name == "signature" {
+				return
+			}
+			if err := changed.Verify(key); !errors.Is(err, ErrSignature) {
+				t.Errorf("in the text: got %v, want %v", err, ErrSignature)
 			}
 		})
 	}
@@ -111,21 +146,27 @@ func TestCheckpointsSignatureCoversEachField(t *testing.T) {
 	if err := c.Verify(ed25519.PublicKey("short")); err == nil {
 		t.Error("a short key was taken")
 	}
-	if err := c.verify(key, tagBase); !errors.Is(err, ErrSignature) {
-		t.Errorf("as a base: %v, want %v", err, ErrSignature)
-	}
 }
 
 func TestFollows(t *testing.T) {
 	path := logPath(t)
 	five, eight := sampleLog(t, path)
 	_, other := sampleLog(t, logPath(t))
-	links := publishedLinks(t, path)
-	if len(links) != 8 || !links[2].Reveal || !links[6].Reveal || links[0].Reveal {
-		t.Fatalf("links %v", links)
+	l := mustOpen(t, path)
+	defer mustClose(t, l)
+	if _, err := l.Publish(t.Context(), day); err != nil {
+		t.Fatal(err)
 	}
-	edit := func(change func([]Link)) []Link {
-		changed := slices.Clone(links[5:])
+	_, proof, err := l.Proof(5)
+	if err != nil || len(proof) < 2 {
+		t.Fatalf("proof %v, %v", proof, err)
+	}
+	_, three, err := l.Proof(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit := func(change func(tlog.TreeProof)) tlog.TreeProof {
+		changed := slices.Clone(proof)
 		change(changed)
 		return changed
 	}
@@ -135,25 +176,27 @@ func TestFollows(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		later, earlier Checkpoint
-		links          []Link
+		proof          tlog.TreeProof
 		want           string
 	}{
-		"continued":      {eight, five, links[5:], ""},
+		"continued":      {eight, five, proof, ""},
 		"the same":       {five, five, nil, ""},
-		"another log":    {other, five, links[5:], "two logs"},
+		"from none":      {eight, with(eight, func(c *Checkpoint) { c.Entries, c.Reveals = 0, 0 }), nil, ""},
+		"another log":    {other, five, proof, "two logs"},
 		"fewer entries":  {five, eight, nil, "3 entries have vanished"},
-		"fewer reveals":  {with(eight, func(c *Checkpoint) { c.Reveals = 0 }), five, links[5:], "1 reveals have vanished"},
+		"fewer reveals":  {with(eight, func(c *Checkpoint) { c.Reveals = 0 }), five, proof, "1 reveals have vanished"},
 		"unpruned":       {five, with(five, func(c *Checkpoint) { c.Pruned = 1 }), nil, "are back"},
-		"links missing":  {eight, five, links[6:], "2 links are given for the 3 entries"},
-		"links too many": {eight, five, links[4:], "4 links"},
-		"edited":         {eight, five, edit(func(l []Link) { l[0].Record[0] ^= 1 }), "do not lead"},
-		"reordered":      {eight, five, edit(func(l []Link) { l[0], l[1] = l[1], l[0] }), "do not lead"},
-		"reveal hidden":  {eight, five, edit(func(l []Link) { l[1].Reveal = false }), "do not lead"},
-		"rewritten":      {with(eight, func(c *Checkpoint) { c.Head[0] ^= 1 }), five, links[5:], "do not lead"},
-		"other count":    {with(eight, func(c *Checkpoint) { c.Reveals = 3 }), five, links[5:], "count 2 reveals, not 3"},
+		"no proof":       {eight, five, nil, "does not lead"},
+		"proof cut":      {eight, five, proof[1:], "does not lead"},
+		"another proof":  {eight, five, three, "does not lead"},
+		"edited":         {eight, five, edit(func(p tlog.TreeProof) { p[0][0] ^= 1 }), "does not lead"},
+		"reordered":      {eight, five, edit(func(p tlog.TreeProof) { p[0], p[1] = p[1], p[0] }), "does not lead"},
+		"rewritten":      {with(eight, func(c *Checkpoint) { c.Head[0] ^= 1 }), five, proof, "does not lead"},
+		"forked at once": {with(five, func(c *Checkpoint) { c.Head[0] ^= 1 }), five, nil, "of others"},
+		"too many":       {with(eight, func(c *Checkpoint) { c.Reveals = 5 }), five, proof, "more new reveals"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := c.later.Follows(c.earlier, c.links)
+			err := c.later.Follows(c.earlier, c.proof)
 			if c.want == "" && err != nil {
 				t.Error(err)
 			}
@@ -164,16 +207,50 @@ func TestFollows(t *testing.T) {
 	}
 }
 
+// Each size of a log follows from each smaller one that is kept, whatever was pruned.
+func TestProofsOfAllSizes(t *testing.T) {
+	for _, pruned := range []uint64{0, 1, 5, 8, 13} {
+		const n = 21
+		l := &Log{config: Config{Store: &recordStore{}}, quit: make(chan struct{})}
+		records := l.config.Store.(*recordStore)
+		at := []chain{newChain(LogID{}, "edge-1")}
+		for i := range uint64(n) {
+			data := record{sequence: i + 1, action: Info, previous: at[i].last}.encode()
+			records.all = append(records.all, data)
+			at = append(at, at[i].extend(Info, data, nil))
+		}
+		records.pruned = pruned
+		for to := pruned; to <= n; to++ {
+			s := &state{chain: at[n], published: &Checkpoint{Entries: to, Head: at[to].head()}}
+			if pruned > 0 {
+				s.base = &at[pruned]
+			}
+			l.current.Store(s)
+			l.subtrees = nil
+			for from := range to + 1 {
+				_, proof, err := l.Proof(from)
+				if from < pruned && from > 0 && from < to {
+					if !errors.Is(err, ErrPruned) {
+						t.Errorf("%d pruned, from %d to %d: %v", pruned, from, to, err)
+					}
+					continue
+				}
+				if err == nil {
+					err = s.published.Follows(Checkpoint{Entries: from, Head: at[from].head()}, proof)
+				}
+				if err != nil {
+					t.Errorf("%d pruned, from %d to %d: %v", pruned, from, to, err)
+				}
+			}
+		}
+	}
+}
+
 func FuzzParseCheckpoint(f *testing.F) {
 	_, c := sampleLog(f, logPath(f))
-	data, err := json.Marshal(c)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(data)
-	f.Add([]byte(`{"version":1}`))
-	f.Add([]byte(`null`))
-	f.Add([]byte(`{"version":1,"node":"a","time":"0000-01-01T00:00:00+23:59","signature":""}`))
+	f.Add([]byte(c.Note))
+	f.Add([]byte("wikiveil.audit/a/\n"))
+	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseCheckpoint(data)
 		if err != nil {
@@ -182,16 +259,8 @@ func FuzzParseCheckpoint(f *testing.F) {
 		if err := c.Verify(make([]byte, 32)); err == nil {
 			t.Error("anything verifies")
 		}
-		again, err := json.Marshal(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		back, err := ParseCheckpoint(again)
-		if err != nil || !bytes.Equal(back.encode(), c.encode()) {
-			t.Errorf("%s reads back as %+v, %v", again, back, err)
-		}
-		if decoded, err := decodeCheckpoint(c.encode()); err != nil || !bytes.Equal(decoded.encode(), c.encode()) {
-			t.Errorf("the stored form reads back as %+v, %v", decoded, err)
+		if back, err := ParseCheckpoint([]byte(c.Note)); err != nil || back != c {
+			t.Errorf("%q reads back as %+v, %v", c.Note, back, err)
 		}
 	})
 }

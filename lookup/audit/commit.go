@@ -66,12 +66,12 @@ func (b *batchBuilder) add(req *request) {
 			return
 		}
 	}
-	r := record{sequence: b.state.entries + 1, time: b.now, action: req.entry.Action, previous: b.state.head}
+	r := record{sequence: b.state.entries + 1, time: b.now, action: req.entry.Action, previous: b.state.last}
 	r.sealed = b.log.config.Keys.encrypt(b.state.id, r, req.entry)
 	encoded := r.encode()
 	b.records = append(b.records, encoded)
-	b.state.chain = b.state.extend(linkOf(r.action, encoded))
-	receipt := Receipt{Sequence: r.sequence, Time: r.time, Link: b.state.head}
+	b.state.chain = b.state.extend(r.action, encoded, nil)
+	receipt := Receipt{Sequence: r.sequence, Time: r.time}
 	if repeats {
 		b.added[key] = receipt
 	}

@@ -1,4 +1,4 @@
-// Package audit keeps a durable, hash-chained log of who looked up, compared,
+// Package audit keeps a durable transparency log of who looked up, compared,
 // revealed or blocked which masks.
 //
 // A [Log] writes an entry to disk before the action is answered:
@@ -19,11 +19,15 @@
 // # What is readable
 //
 // Performer, masks and reason are encrypted (AES-256-GCM) and padded, so a thief of
-// the file learns when there was an action and of what kind, nothing more. The chain
+// the file learns when there was an action and of what kind, nothing more. The tree
 // is made over the encrypted records: it can be verified without any key, by those
 // who may not read it.
 //
 // # What is proved
+//
+// A log is a transparency log: its records are the leaves of a Merkle tree (RFC 6962, by
+// golang.org/x/mod/sumdb/tlog), and a [Checkpoint] is its signed root (a note of
+// golang.org/x/mod/sumdb/note in C2SP's form tlog-checkpoint).
 //
 // [Verify] finds any entry that was edited, dropped, moved, inserted or appended by
 // somebody without the keys, or a tail that was cut: the log's state is signed.
@@ -37,17 +41,17 @@
 // loss, and writes it to the log.
 //
 // Whoever puts back file and head at once, or holds the keys and computes all anew, is seen by
-// those who hold a [Checkpoint] from between, be it a receipt or one that was published:
-// a signed count of entries and reveals with the chain's head. [Checkpoint.Follows]
-// lets anyone see that a later one continues an earlier one, from [Link] values which
-// tell of each entry only whether it is a reveal. Publish seldom, see [Log.Publish]:
+// those who hold a [Checkpoint] from between, be it a receipt or one that was published.
+// [Checkpoint.Follows] lets anyone see that a later one continues an earlier one, by a [Log.Proof] of
+// some forty hashes at most. The count of reveals in it is the log's own word, which [Verify] checks by the records:
+// a log that says too few has signed it. Publish seldom, see [Log.Publish]:
 // a live count would tell an attacker the moment he is looked up.
 //
 // # Retention
 //
 // Entries older than the retention (a year by default) are deleted, from the oldest
-// on. In their place stands a signed base: how many they were, how many reveals among
-// them, and the head of their chain, so that the rest still verifies and still follows
+// on. In their place stands a base in the signed state: how many they were, how many reveals among
+// them, and their part of the tree, so that the rest still verifies and still follows
 // the checkpoints published since. A checkpoint older than the base can't be followed
 // any more: who watches a log must look once in a retention period.
 //
@@ -55,26 +59,21 @@
 //
 // Each node has a log of its own, told apart by the node's name and a random id;
 // nodes that share the storage share the keys. The count of all reveals is the sum
-// of the nodes' checkpoints. The [Store] is an interface so that another place than
-// bbolt may hold the log; one writer a log is part of its contract, since a chain
-// that two nodes append to would need a lock around each look-up.
+// of the nodes' checkpoints. A [Store] has one writer: a log that two nodes append to would need a
+// lock around each look-up.
 //
 // # Format, version 1
 //
 // Numbers are big-endian; u8, u32, u64 unsigned, time i64 milliseconds since 1970;
 // bytes are a u32 length and as many bytes.
 //
-//	record = u8 version (1) | u64 sequence (from 1) | time | u8 action | 32 previous link | bytes sealed
+//	record = u8 version (1) | u64 sequence (from 1) | time | u8 action | 32 hash of the record before | bytes sealed
 //	sealed = 12 nonce | AES-256-GCM(content), additional data "wikiveil/v1/audit/entry" 0x00 | 16 log id | bytes node | record up to sealed
 //	content = bytes performer | bytes name | u32 masks | 16 each | bytes reason | zeroes to a multiple of 128
-//	link(0) = SHA-256("wikiveil/v1/audit/log" 0x00 | 16 log id | bytes node)
-//	link(n) = SHA-256("wikiveil/v1/audit/link" 0x00 | link(n-1) | u64 n | u8 reveal (0 or 1) | SHA-256(record n))
+//	hash of a record = its leaf hash in the tree; before the first: SHA-256("wikiveil/v1/audit/log" 0x00 | 16 log id | bytes node)
 //
-//	checkpoint = 16 log id | bytes node | u64 entries | u64 reveals | u64 pruned | link(entries) | time
-//	signature  = Ed25519("wikiveil/v1/audit/checkpoint" 0x00 | checkpoint); a base: "wikiveil/v1/audit/base" 0x00
-//	head, receipt = a checkpoint; a state is signed with "wikiveil/v1/audit/state" 0x00
+//	head, receipt, published = a [Checkpoint]; a state is signed by Ed25519 with "wikiveil/v1/audit/state" 0x00
 //
 // The keys come by HKDF-SHA-256 from a secret of their own, which outlives the
 // epochs of the masks: info "wikiveil/v1/audit/entries" and "wikiveil/v1/audit/checkpoints".
-// The forms are fixed; a later version of this package reads them.
 package audit

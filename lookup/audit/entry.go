@@ -73,7 +73,7 @@ const (
 
 // An Entry is one action of one performer.
 type Entry struct {
-	// Sequence, Time (to the millisecond) and Previous, the chain's link before it, are
+	// Sequence, Time (to the millisecond) and Previous, the hash of the entry before, are
 	// set by the log; [Log.Append] ignores what they hold.
 	Sequence uint64    `json:"sequence"`
 	Time     time.Time `json:"time"`

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,7 +29,7 @@ type storageHeads struct {
 
 // StorageHeads keeps the head of a node's log in a storage.
 func StorageHeads(storage masking.Storage, node string) Heads {
-	return storageHeads{storage, path.Join(headsDir, node+".json")}
+	return storageHeads{storage, path.Join(headsDir, node+".checkpoint")}
 }
 
 // Load implements [Heads].
@@ -48,11 +47,7 @@ func (h storageHeads) Load(ctx context.Context) (Checkpoint, error) {
 
 // Store implements [Heads].
 func (h storageHeads) Store(ctx context.Context, head Checkpoint) error {
-	data, err := json.Marshal(head)
-	if err != nil {
-		return err
-	}
-	if err := h.storage.Store(ctx, h.key, data); err != nil {
+	if err := h.storage.Store(ctx, h.key, []byte(head.Note)); err != nil {
 		return fmt.Errorf("storing the log's head %s: %w", h.key, err)
 	}
 	return nil

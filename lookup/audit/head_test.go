@@ -201,7 +201,15 @@ func TestCase30StateCutToThePublishedCheckpoint(t *testing.T) {
 		s, err := decodeState(f.state.Get(stateKey))
 		f.ok(err)
 		signature := slices.Clone(f.state.Get(stateKey)[len(f.state.Get(stateKey))-64:])
-		s.chain = chain{five.Entries, five.Reveals, five.Head}
+		at := s.start() // as it was by then
+		for n := uint64(1); n <= 5; n++ {
+			r, err := decodeRecord(f.get(n))
+			f.ok(err)
+			at = at.extend(r.action, f.get(n), nil)
+		}
+		if s.chain = at; !five.isOf(at) {
+			t.Fatal("not the published checkpoint's")
+		}
 		data := s.encode(testKeys(t, 2)) // what he has in the place of the log's key
 		f.ok(f.state.Put(stateKey, append(data[:len(data)-64], signature...)))
 	})
@@ -396,17 +404,18 @@ func TestDamagedOrForgedHeadIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	forged := head
-	forged.Entries, forged.Reveals = 0, 0
+	forged.Note = strings.Replace(forged.Note, "\n1\n", "\n0\n", 1)
+	forged.Note = strings.Replace(forged.Note, "reveals 1", "reveals 0", 1)
 	if err := headsOf(path).Store(t.Context(), forged); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, path, "checkpoint has a wrong signature")
 	storage := &certmagic.FileStorage{Path: path + ".storage"}
-	if err := storage.Store(t.Context(), "wikiveil/audit_heads/edge-1.json", []byte("{")); err != nil {
+	if err := storage.Store(t.Context(), "wikiveil/audit_heads/edge-1.checkpoint", []byte("{")); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, path, "the log's head wikiveil/audit_heads/edge-1.json in the storage: checkpoint is not of its form")
-	if err := storage.Delete(t.Context(), "wikiveil/audit_heads/edge-1.json"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	refused(t, path, "the log's head wikiveil/audit_heads/edge-1.checkpoint in the storage: checkpoint is not of its form")
+	if err := storage.Delete(t.Context(), "wikiveil/audit_heads/edge-1.checkpoint"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
 	refused(t, path, "its head isn't in the storage any more")

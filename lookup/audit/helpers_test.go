@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -139,3 +140,20 @@ func sampleLog(t testing.TB, path string) (five, eight Checkpoint) {
 }
 
 const year = 365 * day
+
+// recordStore holds records to be read.
+type recordStore struct {
+	Store
+	all    [][]byte
+	pruned uint64
+}
+
+func (s *recordStore) View(from uint64, fn func([]byte, iter.Seq2[uint64, []byte]) error) error {
+	return fn(nil, func(yield func(uint64, []byte) bool) {
+		for n := max(from, s.pruned+1); n <= uint64(len(s.all)); n++ {
+			if !yield(n, s.all[n-1]) {
+				return
+			}
+		}
+	})
+}

@@ -55,6 +55,9 @@ type Log struct {
 	anchor    anchor
 	loss      string // what is lost, where that is accepted
 
+	proving  sync.Mutex
+	subtrees *subtrees // up to the checkpoint published last
+
 	// Of the goroutine alone:
 	stored    []byte // the state's encoding
 	uncertain bool   // a write failed since
@@ -65,8 +68,6 @@ type Log struct {
 type Receipt struct {
 	Sequence uint64
 	Time     time.Time
-	// Link is the chain's link with this entry.
-	Link Hash
 	// Repeated: the entry was written before, today.
 	Repeated bool
 	// Head is a reveal's proof for who made it: a checkpoint with the entry, which is stored outside
@@ -164,7 +165,7 @@ func (l *Log) begin(ctx context.Context) error {
 	s := newState(l.config.Node, l.config.Keys.Public())
 	head := s.checkpoint(s.chain)
 	head.Time = time.Now()
-	head = head.signed(l.config.Keys, tagCheckpoint)
+	head = head.signed(l.config.Keys)
 	if !l.anchor.force { // then the one there goes when the loss is in the log
 		if err := l.config.Heads.Store(ctx, head); err != nil {
 			return err
@@ -204,7 +205,7 @@ func (l *Log) loadState(data []byte, records iter.Seq2[uint64, []byte], head *Ch
 		if err != nil {
 			return &TamperError{Sequence: r.sequence, What: err.Error()}
 		}
-		l.repeats.add(e, Receipt{Sequence: at.entries, Time: r.time, Link: at.head})
+		l.repeats.add(e, Receipt{Sequence: at.entries, Time: r.time})
 		return nil
 	})
 	if err == nil {

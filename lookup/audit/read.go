@@ -33,7 +33,7 @@ func (l *Log) Checkpoint() Checkpoint {
 	s := l.current.Load()
 	c := s.checkpoint(s.chain)
 	c.Time = time.Now()
-	return c.signed(l.config.Keys, tagCheckpoint)
+	return c.signed(l.config.Keys)
 }
 
 // Publish returns the checkpoint to show to the public: the one published last, or a
@@ -100,34 +100,6 @@ func (l *Log) Entries(ctx context.Context, after uint64) iter.Seq2[Entry, error]
 			}
 		}
 	}
-}
-
-// Links returns the links of the entries after a sequence, at most limit of them, for
-// anyone to follow from one published checkpoint to the next. None is given beyond the
-// checkpoint published last, so that it tells no more than that.
-//
-// The error is [ErrPruned] where one of them is no longer kept.
-func (l *Log) Links(after uint64, limit int) ([]Link, error) {
-	s := l.current.Load()
-	if s.published == nil || after >= s.published.Entries {
-		return nil, nil
-	}
-	limit = int(min(uint64(max(limit, 0)), s.published.Entries-after))
-	links := make([]Link, 0, min(limit, page))
-	err := l.records(after, limit, func(r record, data []byte) error {
-		if r.sequence != after+uint64(len(links))+1 {
-			return ErrPruned
-		}
-		links = append(links, linkOf(r.action, data))
-		return nil
-	})
-	if err == nil && len(links) < limit {
-		err = ErrPruned
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading links: %w", err)
-	}
-	return links, nil
 }
 
 func (l *Log) records(after uint64, limit int, visit func(record, []byte) error) error {

@@ -42,10 +42,7 @@ func (l *Log) prune() (pruned uint64, err error) {
 		if n == 0 {
 			return pruned, nil
 		}
-		c := s.checkpoint(base)
-		c.Pruned, c.Time = base.entries, time.Now()
-		c = c.signed(l.config.Keys, tagBase)
-		s.base = &c
+		s.base = &base
 		if err := l.store(s, func(data []byte) error { return l.config.Store.Prune(base.entries, data) }); err != nil {
 			return pruned, fmt.Errorf("pruning the audit log: %w", err)
 		}
@@ -61,13 +58,13 @@ func (l *Log) oldest(s state, before time.Time) (chain, error) {
 	err := l.config.Store.View(at.entries+1, func(_ []byte, records iter.Seq2[uint64, []byte]) error {
 		for n, data := range records {
 			r, err := decodeRecord(data)
-			if err != nil || r.sequence != at.entries+1 || r.previous != at.head {
+			if err != nil || r.sequence != at.entries+1 || r.previous != at.last {
 				return &TamperError{Sequence: n, What: "it does not continue the one before it"}
 			}
 			if !r.time.Before(before) || at.entries == limit {
 				return nil
 			}
-			at = at.extend(linkOf(r.action, data))
+			at = at.extend(r.action, data, nil)
 		}
 		return nil
 	})

@@ -49,11 +49,13 @@ func TestRetentionKeepsTheChainVerifiable(t *testing.T) {
 		if _, err := l.Publish(t.Context(), day); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Links(41, 100); !errors.Is(err, ErrPruned) {
-			t.Errorf("links of pruned entries: %v, want %v", err, ErrPruned)
+		if _, _, err := l.Proof(41); !errors.Is(err, ErrPruned) {
+			t.Errorf("a proof from among pruned entries: %v, want %v", err, ErrPruned)
 		}
-		if links, err := l.Links(42, 100); err != nil || now.Follows(published[20], links) != nil {
-			t.Errorf("the base's checkpoint is not followed: %v, %v", err, now.Follows(published[20], links))
+		for _, from := range published[20:] { // the first is the base's
+			if _, proof, err := l.Proof(from.Entries); err != nil || now.Follows(from, proof) != nil {
+				t.Errorf("the checkpoint of %d entries is not followed: %v, %v", from.Entries, err, now.Follows(from, proof))
+			}
 		}
 		mustClose(t, l)
 

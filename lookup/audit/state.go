@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // state is what a log knows of itself beside its records. It is replaced with
@@ -14,9 +14,10 @@ type state struct {
 	id     identity
 	public ed25519.PublicKey
 	chain
-	// base stands for the entries that were pruned, published is the checkpoint that
+	// base is the chain of the entries that were pruned, published the checkpoint that
 	// was published last; nil if there is none.
-	base, published *Checkpoint
+	base      *chain
+	published *Checkpoint
 }
 
 func newState(node string, public ed25519.PublicKey) state {
@@ -31,31 +32,32 @@ func (s state) start() chain {
 	if s.base == nil {
 		return newChain(s.id.log, s.id.node)
 	}
-	return chain{entries: s.base.Entries, reveals: s.base.Reveals, head: s.base.Head}
+	return *s.base
 }
 
 // checkpoint is an unsigned one of a chain of this log.
 func (s state) checkpoint(at chain) Checkpoint {
 	return Checkpoint{Log: s.id.log, Node: s.id.node, Entries: at.entries, Reveals: at.reveals,
-		Pruned: s.start().entries, Head: at.head}
+		Pruned: s.start().entries, Head: at.head()}
 }
 
 // encode gives, signed, since whoever cuts the log would else write a state that fits,
 //
-//	u8 version | 16 log id | bytes node | 32 public key | u64 entries | u64 reveals | 32 head | bytes base | bytes published
+//	u8 version | 16 log id | bytes node | 32 public key | bytes chain | bytes base | bytes published
 func (s state) encode(keys *Keys) []byte {
 	b := append([]byte{version}, s.id.log[:]...)
 	b = append(appendString(b, s.id.node), s.public...)
-	b = binary.BigEndian.AppendUint64(b, s.entries)
-	b = binary.BigEndian.AppendUint64(b, s.reveals)
-	b = append(b, s.head[:]...)
-	for _, c := range []*Checkpoint{s.base, s.published} {
-		if c == nil {
-			b = appendBytes(b, nil)
-			continue
-		}
-		b = appendBytes(b, c.encode())
+	b = appendBytes(b, s.chain.appendTo(nil))
+	var base []byte
+	if s.base != nil {
+		base = s.base.appendTo(nil)
 	}
+	b = appendBytes(b, base)
+	published := ""
+	if s.published != nil {
+		published = s.published.Note
+	}
+	b = appendString(b, published)
 	return append(b, ed25519.Sign(keys.sign, append([]byte(tagState), b...))...)
 }
 
@@ -71,20 +73,34 @@ func decodeState(data []byte) (state, error) {
 	if !ed25519.Verify(s.public, append([]byte(tagState), body...), signature) {
 		return state{}, fmt.Errorf("%w: wrong signature of its state", ErrDamaged)
 	}
-	s.chain = chain{entries: d.uint64(), reveals: d.uint64(), head: d.hash()}
-	for _, c := range []**Checkpoint{&s.base, &s.published} {
-		encoded := d.bytes(maxSealed)
-		if len(encoded) == 0 {
-			continue
-		}
-		decoded, err := decodeCheckpoint(encoded)
-		if err != nil || decoded.Log != s.id.log || decoded.Node != s.id.node {
+	whole, base, published := d.bytes(maxSealed), d.bytes(maxSealed), d.bytes(maxNote)
+	err := d.end()
+	if err == nil {
+		s.chain, err = decodeChain(whole)
+	}
+	if err == nil && len(base) > 0 {
+		var c chain
+		c, err = decodeChain(base)
+		s.base = &c
+	}
+	if len(published) > 0 {
+		c, err := ParseCheckpoint(published)
+		if err != nil || c.Note != string(published) || c.Log != s.id.log || c.Node != s.id.node {
 			return state{}, fmt.Errorf("%w: it holds a checkpoint that is not its own", ErrDamaged)
 		}
-		*c = &decoded
+		s.published = &c
 	}
-	if err := d.end(); err != nil || !nodeName.MatchString(s.id.node) {
+	if err != nil || !nodeName.MatchString(s.id.node) {
 		return state{}, fmt.Errorf("%w: its state is not of version %d's form", ErrDamaged, version)
 	}
 	return s, nil
+}
+
+func decodeChain(data []byte) (chain, error) {
+	d := &decoder{rest: data}
+	c := chain{entries: d.uint64(), reveals: d.uint64(), last: d.hash()}
+	for range bits.OnesCount64(c.entries) {
+		c.edge = append(c.edge, d.hash())
+	}
+	return c, d.end()
 }

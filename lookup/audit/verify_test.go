@@ -65,14 +65,14 @@ func (f *forger) rechain(from uint64, change func(*record)) {
 			f.ok(f.log.Delete(bytes.Clone(k)))
 		}
 		for _, r := range all {
-			r.previous = at.head
+			r.previous = at.last
 			if r.sequence >= from {
 				change(&r)
 			}
 			r.sequence = at.entries + 1
 			data := r.encode()
 			f.put(r.sequence, data)
-			at = at.extend(linkOf(r.action, data))
+			at = at.extend(r.action, data, nil)
 		}
 		s.chain = at
 	})
@@ -165,7 +165,7 @@ func TestTampering(t *testing.T) {
 		"forged one appended": {func(f *forger) {
 			r, err := decodeRecord(f.get(8))
 			f.ok(err)
-			f.edit(func(s *state) { r.sequence, r.previous = 9, s.head })
+			f.edit(func(s *state) { r.sequence, r.previous = 9, s.last })
 			f.put(9, r.encode())
 		}, "entry 9: it was added from outside", "entry 9", "entry 9"},
 		"entry zero": {func(f *forger) { f.put(0, f.get(1)) }, "entry 1: it is missing, 0 comes next", "entry 1", "entry 1"},
@@ -177,14 +177,16 @@ func TestTampering(t *testing.T) {
 			f.ok(f.state.Put(stateKey, data))
 		}, "wrong signature of its state", "wrong signature of its state", "wrong signature of its state"},
 		"state gone":      {func(f *forger) { f.ok(f.state.Delete(stateKey)) }, "wrong signature of its state", "wrong signature of its state", "wrong signature of its state"},
-		"count lowered":   {func(f *forger) { f.edit(func(s *state) { s.entries-- }) }, "entry 8: it was added", "entry 8", "entry 8"},
+		"count lowered":   {func(f *forger) { f.edit(func(s *state) { s.entries, s.edge = 4, s.edge[:1] }) }, "entry 5: it was added", "entry 5", "entry 5"},
 		"reveals lowered": {func(f *forger) { f.edit(func(s *state) { s.reveals-- }) }, "count of reveals", "count of reveals", "count of reveals"},
-		"head changed":    {func(f *forger) { f.edit(func(s *state) { s.head[0] ^= 1 }) }, "another head", "another head", "another head"},
+		"head changed":    {func(f *forger) { f.edit(func(s *state) { s.edge[0][0] ^= 1 }) }, "another head", "another head", "another head"},
 		"another log's id": {func(f *forger) { f.edit(func(s *state) { s.id.log[0] ^= 1; s.published = nil }) },
 			"entry 1: it does not continue", "entry 1", "the checkpoint is of log"},
 		"another node's name": {func(f *forger) { f.edit(func(s *state) { s.id.node = "edge-9"; s.published = nil }) },
 			"entry 1: it does not continue", "entry 1", "the checkpoint is of log"},
-		"another log's checkpoint": {func(f *forger) { f.edit(func(s *state) { s.published.Log[0] ^= 1 }) },
+		"another log's checkpoint": {func(f *forger) {
+			f.edit(func(s *state) { s.published.Log[0] ^= 1; *s.published = s.published.signed(testKeys(t, 1)) })
+		},
 			"a checkpoint that is not its own", "not its own", "not its own"},
 		"another public key": {func(f *forger) {
 			s, err := decodeState(f.state.Get(stateKey))
@@ -227,15 +229,19 @@ func TestTampering(t *testing.T) {
 			f.put(9, f.get(8))
 			f.rechain(9, same)
 		}, "", "entry 9: content does not decrypt", ""}, // it is after what was published
-		"front cut to an unsigned base": {func(f *forger) {
-			cutFront(f, Checkpoint{Signature: make([]byte, 64)})
-		}, "the base that stands for pruned entries has a wrong signature", "the base", "the base"},
-		"front cut to what was published": {func(f *forger) {
-			var published Checkpoint
-			f.edit(func(s *state) { published = *s.published })
-			cutFront(f, published)
-		}, "the base that stands for pruned entries has a wrong signature", "the base", "the base"},
-		"published one edited": {func(f *forger) { f.edit(func(s *state) { s.published.Reveals = 0 }) },
+		"front cut, and the state not signed by the log": {func(f *forger) {
+			signature := bytes.Clone(f.state.Get(stateKey)[len(f.state.Get(stateKey))-ed25519.SignatureSize:])
+			cutFront(f)
+			data := f.state.Get(stateKey)
+			f.ok(f.state.Put(stateKey, append(bytes.Clone(data[:len(data)-len(signature)]), signature...)))
+		}, "wrong signature of its state", "wrong signature of its state", "wrong signature of its state"},
+		"front cut to another tree": {func(f *forger) {
+			cutFront(f)
+			f.edit(func(s *state) { s.base.edge[0][0] ^= 1 })
+		}, "another head", "another head", "entry 5: up to here"},
+		"published one edited": {func(f *forger) {
+			f.edit(func(s *state) { s.published.Note = strings.Replace(s.published.Note, "reveals 1", "reveals 0", 1) })
+		},
 			"the checkpoint published last has a wrong signature", "published last", "published last"},
 		"tail cut before what was published": {func(f *forger) {
 			for n := range uint64(4) {
@@ -288,20 +294,16 @@ func publishedLog(t *testing.T, path string) (five, eight Checkpoint) {
 }
 
 // cutFront drops what comes before entry six and puts a base in its place.
-func cutFront(f *forger, base Checkpoint) {
-	at := chain{}
-	f.edit(func(s *state) { at = s.start() })
-	for n := uint64(1); n <= 5; n++ {
-		r, err := decodeRecord(f.get(n))
-		f.ok(err)
-		at = at.extend(linkOf(r.action, f.get(n)))
-		f.drop(n)
-	}
+func cutFront(f *forger) {
 	f.edit(func(s *state) {
-		signature := base.Signature
-		base = s.checkpoint(at)
-		base.Pruned, base.Signature = at.entries, signature
-		s.base = &base
+		at := s.start()
+		for n := uint64(1); n <= 5; n++ {
+			r, err := decodeRecord(f.get(n))
+			f.ok(err)
+			at = at.extend(r.action, f.get(n), nil)
+			f.drop(n)
+		}
+		s.base = &at
 	})
 }
 
@@ -490,8 +492,9 @@ func FuzzDecodeState(f *testing.F) {
 	keys := testKeys(f, 1)
 	id := newState("edge-1", keys.Public())
 	f.Add(id.encode(keys))
-	c := id.checkpoint(id.chain).signed(keys, tagBase)
-	id.base, id.published = &c, &c
+	base := id.extend(Info, []byte("1"), nil).extend(Reveal, []byte("2"), nil).extend(Info, []byte("3"), nil)
+	c := id.checkpoint(base).signed(keys)
+	id.base, id.published = &base, &c
 	f.Add(id.encode(keys))
 	f.Add([]byte(nil))
 	f.Add(make([]byte, 300))
