@@ -133,7 +133,7 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	c.sent[cspReportOnly] = app.metrics.policies.WithLabelValues(cspReport)
 	c.refused = app.metrics.refused.WithLabelValues("service_worker")
 	c.tooLarge = app.metrics.refused.WithLabelValues(refusedHeader.Reason)
-	if c.maxHeader, err = app.openServer(ctx); err != nil {
+	if c.maxHeader, err = app.cspServers.open(ctx); err != nil {
 		return err
 	}
 	if err := c.provisionConsent(app); err != nil || c.Reports == nil && c.Rollout == "" {
@@ -142,7 +142,7 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	if err := c.checkSite(ctx); err != nil {
 		return err
 	}
-	c.site, err = app.openCSPSite(ctx, c)
+	c.site, err = app.cspSites.provision(ctx, app, c)
 	return err
 }
 

@@ -65,7 +65,7 @@ type siteReports struct {
 // siteReports returns what a site collected. The name may be left out where there is only
 // one site that collects.
 func (a *App) siteReports(ctx context.Context, name string, first, last time.Time) (*siteReports, error) {
-	collectors := a.reportCollectors()
+	collectors := a.cspSites.collectors()
 	names := slices.Sorted(maps.Keys(collectors))
 	if name == "" && len(names) == 1 {
 		name = names[0]
@@ -90,18 +90,18 @@ func (a *App) siteReports(ctx context.Context, name string, first, last time.Tim
 	policies := a.cspSites.policies(name)
 	answer := &siteReports{
 		Site: name, Origin: policies.origin, Mode: policies.mode, Policy: policies.policy, Trial: policies.trial,
-		Tools: a.declaredTools(), Reports: snapshot,
+		Tools: a.tools.declared(), Reports: snapshot,
 	}
 	return answer, nil
 }
 
-// declaredTools are those of the noticeboard. One that readers can't reach now counts as disabled, whatever it is
+// declared are those of the noticeboard. One that readers can't reach now counts as disabled, whatever it is
 // that stops it: a forecast must not draft its origin anew.
-func (a *App) declaredTools() []*noticeboard.Tool {
+func (t *tools) declared() []*noticeboard.Tool {
 	tools := []*noticeboard.Tool{}
-	for tool := range a.tools.live.Board().All() {
-		_, byProxy := a.tools.live.ForProxy(tool.Name, "/")
-		_, byConsent := a.tools.live.ForConsent(tool.Name)
+	for tool := range t.live.Board().All() {
+		_, byProxy := t.live.ForProxy(tool.Name, "/")
+		_, byConsent := t.live.ForConsent(tool.Name)
 		if byProxy != nil && byConsent != nil {
 			stopped := *tool
 			stopped.Disabled = true

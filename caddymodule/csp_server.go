@@ -82,29 +82,29 @@ type cspServers struct {
 	listeners map[*caddyhttp.Server]bool // those that have a CSPListener in the config
 }
 
-// openServer sees to it that what the server of ctx answers by itself has a policy, and returns the limit that
+// open sees to it that what the server of ctx answers by itself has a policy, and returns the limit that
 // requests' headers have, of which the handler sees to it: the server's own is raised, so that browsers can't meet
 // that one. It does so once for each server.
-func (a *App) openServer(ctx caddy.Context) (limit int, err error) {
+func (s *cspServers) open(ctx caddy.Context) (limit int, err error) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
 		return 0, errNoServer
 	}
-	a.cspServers.mu.Lock()
-	defer a.cspServers.mu.Unlock()
-	if limit, known := a.cspServers.limits[server]; known {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit, known := s.limits[server]; known {
 		return limit, nil
 	}
-	if err := a.cspServers.addListener(server); err != nil {
+	if err := s.addListener(server); err != nil {
 		return 0, err
 	}
 	limit = server.MaxHeaderBytes
 	// Twice that is still answered, with a page that says why.
 	server.MaxHeaderBytes = bare.HeaderLimit(max(2*limit, 64<<10))
-	if a.cspServers.limits == nil {
-		a.cspServers.limits = make(map[*caddyhttp.Server]int)
+	if s.limits == nil {
+		s.limits = make(map[*caddyhttp.Server]int)
 	}
-	a.cspServers.limits[server] = limit
+	s.limits[server] = limit
 	return limit, nil
 }
 

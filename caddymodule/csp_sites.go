@@ -38,14 +38,13 @@ type cspSite struct {
 	policies   sitePolicies // for forecasts
 }
 
-// openCSPSite returns the site of a directive with reports or a rollout, which the first one of its name has
+// provision returns the site of a directive with reports or a rollout, which the first one of its name has
 // opened at the start.
-func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
+func (s *cspSites) provision(ctx caddy.Context, a *App, c *CSP) (*cspSite, error) {
 	options, err := json.Marshal([]any{c.Reports, c.Rollout})
 	if err != nil {
 		return nil, err
 	}
-	s := &a.cspSites
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if site := s.sites[c.Site]; site != nil {
@@ -62,13 +61,12 @@ func (a *App) openCSPSite(ctx caddy.Context, c *CSP) (*cspSite, error) {
 		s.sites = make(map[string]*cspSite)
 	}
 	s.sites[c.Site] = site
-	a.onStart(func() error { return a.startCSPSite(ctx, c, site) })
+	a.onStart(func() error { return s.open(ctx, a, c, site) })
 	return site, nil
 }
 
-// startCSPSite opens what a site keeps.
-func (a *App) startCSPSite(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
-	s := &a.cspSites
+// open opens what a site keeps.
+func (s *cspSites) open(ctx caddy.Context, a *App, c *CSP, site *cspSite) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.secret == nil {
@@ -104,12 +102,12 @@ func (a *App) startCSPSite(ctx caddy.Context, c *CSP, site *cspSite) (err error)
 // share is the one that holds now.
 func (s *cspSite) share() rollout.Share { return s.book.Share(s.name, s.configured) }
 
-// reportCollectors returns the collectors of the app's sites, by the sites' names.
-func (a *App) reportCollectors() map[string]*reports.Collector {
-	a.cspSites.mu.Lock()
-	defer a.cspSites.mu.Unlock()
+// collectors returns those of the sites that collect reports, by the sites' names.
+func (s *cspSites) collectors() map[string]*reports.Collector {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	collectors := make(map[string]*reports.Collector)
-	for name, site := range a.cspSites.sites {
+	for name, site := range s.sites {
 		if site.collector != nil {
 			collectors[name] = site.collector
 		}
