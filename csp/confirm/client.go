@@ -21,14 +21,14 @@ func (f *Flow) groups(r *http.Request, set *keySet) ([]Group, error) {
 // current returns the groups of who sent r under the keys in use, where they are to be burnt for.
 func (f *Flow) current(r *http.Request) ([]Group, error) { return f.groups(r, &f.keys.sets[0]) }
 
-// sameClient compares with what was signed under a set of keys.
-func (f *Flow) sameClient(r *http.Request, set *keySet, client Group) error {
+// sameClient compares with what was signed under a set of keys, and returns the current groups.
+func (f *Flow) sameClient(r *http.Request, set *keySet, client Group) ([]Group, error) {
 	groups, err := f.groups(r, set)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !same(groups[0][:], client[:]) {
-		return errOtherClient
+		return nil, errOtherClient
 	}
-	return nil
+	return f.current(r)
 }

@@ -66,10 +66,7 @@ func (f *Flow) OpenPage(r *http.Request, https bool) (HandOff, error) {
 	if err := f.sameBrowser(r, c.browser); err != nil {
 		return HandOff{}, err
 	}
-	if err := f.sameClient(r, set, c.client); err != nil {
-		return HandOff{}, err
-	}
-	groups, err := f.current(r)
+	groups, err := f.sameClient(r, set, c.client)
 	if err != nil {
 		return HandOff{}, err
 	}

@@ -38,10 +38,7 @@ func (f *Flow) Commit(r *http.Request) (Confirmation, error) {
 	if err := matches(b, c.browser); err != nil {
 		return Confirmation{}, err
 	}
-	if err := f.sameClient(r, set, c.client); err != nil {
-		return Confirmation{}, err
-	}
-	groups, err := f.current(r)
+	groups, err := f.sameClient(r, set, c.client)
 	if err != nil {
 		return Confirmation{}, err
 	}

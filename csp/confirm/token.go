@@ -69,10 +69,7 @@ func (f *Flow) Redeem(r *http.Request, form Form, act Act) (Confirmation, error)
 	if err := f.sameBrowser(r, c.browser); err != nil {
 		return Confirmation{}, err
 	}
-	if err := f.sameClient(r, set, c.client); err != nil {
-		return Confirmation{}, err
-	}
-	groups, err := f.current(r)
+	groups, err := f.sameClient(r, set, c.client)
 	if err != nil {
 		return Confirmation{}, err
 	}
