@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
@@ -93,39 +92,18 @@ func (t *tools) reportBoard(err error) {
 	t.logger.Error("the noticeboard's shared state can't be read or stored, trying again; new declarations wait", zap.Error(err))
 }
 
-// boardCollector reads how a noticeboard fares when metrics are asked for.
-type boardCollector struct{ live *noticeboard.Live }
-
 var (
-	toolsFileBrokenDesc = prometheus.NewDesc("wikiveil_tools_file_broken",
-		"1 where the file of tools is broken or missing and the last good one is in use.", nil, nil)
-	toolsLeftOutDesc = prometheus.NewDesc("wikiveil_tools_file_entries_left_out",
-		"Entries of the file of tools that are left out, as they are wrong or repeat a name.", nil, nil)
-	toolsStateBrokenDesc = prometheus.NewDesc("wikiveil_tools_state_broken",
-		"1 where the noticeboard's shared state can't be read or stored.", nil, nil)
+	toolsFileBroken  = gauge("tools_file_broken", "1 where the file of tools is broken or missing and the last good one is in use.")
+	toolsLeftOut     = gauge("tools_file_entries_left_out", "Entries of the file of tools that are left out, as they are wrong or repeat a name.")
+	toolsStateBroken = gauge("tools_state_broken", "1 where the noticeboard's shared state can't be read or stored.")
 )
 
-// Describe implements prometheus.Collector.
-func (boardCollector) Describe(to chan<- *prometheus.Desc) {
-	to <- toolsFileBrokenDesc
-	to <- toolsLeftOutDesc
-	to <- toolsStateBrokenDesc
+// boardReadings are a noticeboard's.
+func boardReadings(live *noticeboard.Live) readings {
+	return readings{[]reading{toolsFileBroken, toolsLeftOut, toolsStateBroken}, func(tell telling) {
+		status := live.Status()
+		tell(toolsFileBroken, truth(status.FileErr != nil))
+		tell(toolsLeftOut, float64(len(status.LeftOut)))
+		tell(toolsStateBroken, truth(status.StateErr != nil))
+	}}
 }
-
-// Collect implements prometheus.Collector.
-func (c boardCollector) Collect(to chan<- prometheus.Metric) {
-	broken := func(desc *prometheus.Desc, err error) {
-		value := 0.0
-		if err != nil {
-			value = 1
-		}
-		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
-	}
-	status := c.live.Status()
-	broken(toolsFileBrokenDesc, status.FileErr)
-	to <- prometheus.MustNewConstMetric(toolsLeftOutDesc, prometheus.GaugeValue, float64(len(status.LeftOut)))
-	broken(toolsStateBrokenDesc, status.StateErr)
-}
-
-// Interface guard
-var _ prometheus.Collector = boardCollector{}

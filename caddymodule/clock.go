@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
@@ -88,22 +87,10 @@ func (c *sharedClock) close() error {
 	return nil
 }
 
-var clockDesc = prometheus.NewDesc("wikiveil_clock_unconfirmed",
-	"1 where this machine's clock is far from the newest time known, so that nothing is deleted or rotated by it.", nil, nil)
+var clockUnconfirmed = gauge("clock_unconfirmed", "1 where this machine's clock is far from the newest time known, so that nothing is deleted or rotated by it.")
 
-// clockCollector reads how the clock stands when metrics are asked for.
-type clockCollector struct{ clock *sharedClock }
-
-// Describe implements prometheus.Collector.
-func (clockCollector) Describe(to chan<- *prometheus.Desc) { to <- clockDesc }
-
-// Collect implements prometheus.Collector.
-func (c clockCollector) Collect(to chan<- prometheus.Metric) {
-	value := 0.0
-	if !c.clock.Status().Confirmed {
-		value = 1
-	}
-	to <- prometheus.MustNewConstMetric(clockDesc, prometheus.GaugeValue, value)
+func clockReadings(clock *sharedClock) readings {
+	return readings{[]reading{clockUnconfirmed}, func(tell telling) { tell(clockUnconfirmed, truth(!clock.Status().Confirmed)) }}
 }
 
 const (
@@ -156,8 +143,3 @@ func answerClock(w http.ResponseWriter, clock *sharedClock) error {
 	}
 	return answerJSON(w, answer)
 }
-
-// Interface guards
-var (
-	_ prometheus.Collector = clockCollector{}
-)

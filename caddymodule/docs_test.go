@@ -19,7 +19,7 @@ func TestMetricsAreInTheDocs(t *testing.T) {
 	exist := make(map[string]bool)
 	for _, collector := range []prometheus.Collector{
 		m.masks, m.refused, m.tools, m.mirrors, m.refreshes, m.lookups, m.policies, m.reports, m.consents,
-		boardCollector{}, breakerCollector{}, canaryCollector{}, toolCacheCollector{}, bookCollector{}, clockCollector{}, ringCollector{}, storeCollector{},
+		boardReadings(nil), breakerReadings(), canaryReadings(nil), toolCacheReadings(nil), bookReadings(nil), clockReadings(nil), ringReadings(nil), storeReadings(),
 	} {
 		descs := make(chan *prometheus.Desc, 100)
 		collector.Describe(descs)

@@ -50,7 +50,7 @@ func (a *App) registerMetrics(registry prometheus.Registerer) error {
 		return err
 	}
 	for _, c := range []prometheus.Collector{
-		boardCollector{a.tools.live}, breakerCollector{}, storeCollector{}, canaryCollector{&a.tools.canaries}, clockCollector{a.clock}, ringCollector{a.keys},
+		boardReadings(a.tools.live), breakerReadings(), storeReadings(), canaryReadings(&a.tools.canaries), clockReadings(a.clock), ringReadings(a.keys),
 	} {
 		if err := registry.Register(c); err != nil {
 			return err

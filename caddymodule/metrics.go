@@ -77,27 +77,12 @@ func (m *metrics) register(registry prometheus.Registerer) error {
 	return nil
 }
 
-// storeCollector reads which stores work when metrics are asked for.
-type storeCollector struct{}
+var storeUp = gauge("store_up", "1 where a store works, 0 where it is down and what depends on it gets 503.", "store")
 
-var storeUpDesc = prometheus.NewDesc("wikiveil_store_up",
-	"1 where a store works, 0 where it is down and what depends on it gets 503.", []string{"store"}, nil)
-
-// Describe implements prometheus.Collector.
-func (storeCollector) Describe(to chan<- *prometheus.Desc) { to <- storeUpDesc }
-
-// Collect implements prometheus.Collector.
-func (storeCollector) Collect(to chan<- prometheus.Metric) {
-	for name, up := range health.Up() {
-		value := 0.0
-		if up {
-			value = 1
+func storeReadings() readings {
+	return readings{[]reading{storeUp}, func(tell telling) {
+		for name, up := range health.Up() {
+			tell(storeUp, truth(up), name)
 		}
-		to <- prometheus.MustNewConstMetric(storeUpDesc, prometheus.GaugeValue, value, name)
-	}
+	}}
 }
-
-// Interface guards
-var (
-	_ prometheus.Collector = storeCollector{}
-)

@@ -95,7 +95,7 @@ func (a *App) provisionSightings(ctx caddy.Context) error {
 		if a.book, err = openRecordBook(ctx, &a.lookups.held, a); err != nil {
 			return fmt.Errorf("opening the records of sightings: %w", err)
 		}
-		return ctx.GetMetricsRegistry().Register(bookCollector{a.book})
+		return ctx.GetMetricsRegistry().Register(bookReadings(a.book))
 	})
 	return nil
 }

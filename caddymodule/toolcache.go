@@ -91,7 +91,7 @@ func (t *tools) openCache(a *App, registry prometheus.Registerer) error {
 	}
 	t.cache = pooled.Cache
 	t.refreshes.refresher = pooled.refresher
-	return registry.Register(toolCacheCollector{t.cache})
+	return registry.Register(toolCacheReadings(t.cache))
 }
 
 // forget drops a tool's answers: what is stopped, or leads to what is, must not come back with
@@ -103,43 +103,25 @@ func (t *tools) forget(tool string) {
 	}
 }
 
-// toolCacheCollector reads a cache's numbers when metrics are asked for. Its counters start anew with a
-// cache, that is when its configuration changes.
-type toolCacheCollector struct{ cache *cache.Cache }
-
 var (
-	toolCacheDesc = prometheus.NewDesc("wikiveil_tool_cache_requests_total",
+	toolCacheRequests = counter("tool_cache_requests_total",
 		"Requests by what the shared cache made of them: hit, stale, miss, coalesced (followed another's), "+
-			"revalidated (the tool confirmed it), passed (answers that could not be kept).", []string{"result"}, nil)
-	toolCacheGoneDesc = prometheus.NewDesc("wikiveil_tool_cache_removed_total",
-		"Answers that left the shared cache: evicted for want of room, or purged.", []string{"reason"}, nil)
-	toolCacheEntriesDesc = prometheus.NewDesc("wikiveil_tool_cache_entries",
-		"Answers in the shared cache.", nil, nil)
-	toolCacheBytesDesc = prometheus.NewDesc("wikiveil_tool_cache_bytes",
-		"Bytes of answers in the shared cache.", nil, nil)
+			"revalidated (the tool confirmed it), passed (answers that could not be kept).", "result")
+	toolCacheGone    = counter("tool_cache_removed_total", "Answers that left the shared cache: evicted for want of room, or purged.", "reason")
+	toolCacheEntries = gauge("tool_cache_entries", "Answers in the shared cache.")
+	toolCacheBytes   = gauge("tool_cache_bytes", "Bytes of answers in the shared cache.")
 )
 
-// Describe implements prometheus.Collector.
-func (toolCacheCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{toolCacheDesc, toolCacheGoneDesc, toolCacheEntriesDesc, toolCacheBytesDesc} {
-		to <- d
-	}
+// toolCacheReadings are a cache's. Its counters start anew with a cache, that is when its configuration changes.
+func toolCacheReadings(cache *cache.Cache) readings {
+	return readings{[]reading{toolCacheRequests, toolCacheGone, toolCacheEntries, toolCacheBytes}, func(tell telling) {
+		s := cache.Stats()
+		for result, n := range s.Requests {
+			tell(toolCacheRequests, float64(n), string(result))
+		}
+		tell(toolCacheGone, float64(s.Evicted), "evicted")
+		tell(toolCacheGone, float64(s.Purged), "purged")
+		tell(toolCacheEntries, float64(s.Entries))
+		tell(toolCacheBytes, float64(s.Bytes))
+	}}
 }
-
-// Collect implements prometheus.Collector.
-func (c toolCacheCollector) Collect(to chan<- prometheus.Metric) {
-	s := c.cache.Stats()
-	counter := func(desc *prometheus.Desc, n uint64, label string) {
-		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), label)
-	}
-	for result, n := range s.Requests {
-		counter(toolCacheDesc, n, string(result))
-	}
-	counter(toolCacheGoneDesc, s.Evicted, "evicted")
-	counter(toolCacheGoneDesc, s.Purged, "purged")
-	to <- prometheus.MustNewConstMetric(toolCacheEntriesDesc, prometheus.GaugeValue, float64(s.Entries))
-	to <- prometheus.MustNewConstMetric(toolCacheBytesDesc, prometheus.GaugeValue, float64(s.Bytes))
-}
-
-// Interface guard
-var _ prometheus.Collector = toolCacheCollector{}
