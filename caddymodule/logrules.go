@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"net/url"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -23,16 +24,22 @@ import (
 func logRules(ctx caddy.Context, label *string) *masklog.Rules {
 	servers := make(map[netip.Addr]struct{})
 	pages := privatePages{{prefix: "/.privacy/"}, {prefix: defaultMasksPath, whole: true}}
+	paths := append([]string{caddy.AppDataDir(), caddy.AppConfigDir()}, os.Args...)
+	if dir, err := os.Getwd(); err == nil {
+		paths = append(paths, dir)
+	}
 	for _, raw := range caddyprivate.Parts(ctx) {
 		var tree any
 		if json.Unmarshal(raw, &tree) == nil {
 			masklog.Servers(tree, servers)
 			pages.add(tree)
+			paths = append(paths, masklog.ConfigPaths(tree)...)
 		}
 	}
 	return &masklog.Rules{
 		Mask:     func(addr netip.Addr) string { return logMasks.Load().mask(addr, label) },
 		Readable: servers,
+		Paths:    masklog.Paths(paths...),
 		Forwards: carriesAddress,
 		Page:     pages.shown,
 		Request: func(m zapcore.ObjectMarshaler) (masklog.Request, bool) {

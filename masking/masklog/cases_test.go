@@ -202,6 +202,28 @@ func TestFriction2ServersStayReadable(t *testing.T) {
 	}
 }
 
+// The operator can read their own paths and the ids of epochs, in what clients send the same numbers are hidden.
+func TestOwnPathsStayReadable(t *testing.T) {
+	rules := testRules()
+	rules.Paths = Paths(ConfigPaths(map[string]any{"root": "/srv/2131432993/keys/3405803785.json", "x": []any{"/srv/wiki"}})...)
+	if len(rules.Paths) != 3 || rules.Paths[2] != "/srv/2131432993" {
+		t.Errorf("paths %q", rules.Paths)
+	}
+	e := New(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", SkipLineEnding: true}), true, rules)
+	line := encode(t, e, "open /srv/2131432993/tools.json: no such file", zap.Error(errors.New(`"/srv/2131432993/keys/3405803785.json" is damaged`)),
+		zap.String("epoch", "2a0012345678"), request(map[string][]string{"X-Note": {"/x/2131432993", "/srv/21314329935", "2a0012345678"}}))
+	for _, want := range []string{"open /srv/2131432993/tools.json: no such file", "/srv/2131432993/keys/3405803785.json", `"epoch":"2a0012345678"`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%q isn't in %s", want, line)
+		}
+	}
+	for _, leak := range []string{"/x/2131432993", `"2a0012345678"]`} {
+		if strings.Contains(line, leak) {
+			t.Errorf("%q is in %s", leak, line)
+		}
+	}
+}
+
 // Case 10: who asks about which mask isn't told.
 func TestCase10PrivatePages(t *testing.T) {
 	line := encode(t, newTestEncoder(true), "m", zap.Object("request", logged{

@@ -58,12 +58,21 @@ func (e *entry) field(key, value string, ofRequest bool) string {
 		if ofRequest {
 			return e.maskOf(value)
 		}
+	case "epoch":
+		if isEpoch(value) {
+			return value
+		}
 	case "user_id":
 		if e.private {
 			return ""
 		}
 	}
 	return e.value(key, value)
+}
+
+// isEpoch reports whether a text can be the id of an epoch, which the edge itself logs.
+func isEpoch(id string) bool {
+	return len(id) == 12 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
 // value masks a header's value, or any other text that has a name.
@@ -110,6 +119,9 @@ func (e *entry) maskOf(text string) string {
 // addresses and reads the log would see which is the reader's. So whatever may be anybody's address, in any spelling,
 // becomes the same; some numbers and ids that aren't do too.
 func (e *entry) mask(text string, agent bool) string {
+	if before, path, after, found := e.rules.cutPath(text); found {
+		return e.mask(before, agent) + path + e.mask(after, agent)
+	}
 	hide := hide
 	if agent {
 		e.learnVersions(text)

@@ -33,6 +33,10 @@ type Rules struct {
 	// Readable are the operator's own servers. Default: none.
 	Readable map[netip.Addr]struct{}
 
+	// Paths are the operator's own, the longer first; see [Paths]. They stay readable, though they hold numbers that could be
+	// addresses: they are the same whoever asks. Default: none.
+	Paths []string
+
 	// Request describes an object that is a request as the server logs it; false is any other.
 	Request func(zapcore.ObjectMarshaler) (Request, bool)
 

@@ -1,0 +1,58 @@
+package masklog
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/wikiveil/wikiveil/masking/spelling"
+)
+
+// Paths returns those of the absolute paths, and of the directories above them, that a log would not show otherwise.
+func Paths(paths ...string) (own []string) {
+	for _, path := range paths {
+		for filepath.IsAbs(path) {
+			path = filepath.Clean(path)
+			if _, hidden := spelling.Hide(path, Masked); !hidden {
+				break
+			}
+			own = append(own, path)
+			path = filepath.Dir(path)
+		}
+	}
+	slices.SortFunc(own, func(a, b string) int { return len(b) - len(a) })
+	return own
+}
+
+// ConfigPaths returns the absolute paths in decoded JSON of a config.
+func ConfigPaths(config any) (paths []string) {
+	switch v := config.(type) {
+	case string:
+		if filepath.IsAbs(v) {
+			paths = append(paths, v)
+		}
+	case []any:
+		for _, element := range v {
+			paths = append(paths, ConfigPaths(element)...)
+		}
+	case map[string]any:
+		for _, member := range v {
+			paths = append(paths, ConfigPaths(member)...)
+		}
+	}
+	return paths
+}
+
+// cutPath cuts a text around one of the operator's own paths.
+func (r *Rules) cutPath(text string) (before, path, after string, found bool) {
+	for _, path := range r.Paths {
+		if before, after, found := strings.Cut(text, path); found && !startsAlnum(after) {
+			return before, path, after, true
+		}
+	}
+	return text, "", "", false
+}
+
+func startsAlnum(text string) bool {
+	return text != "" && (isLetter(rune(text[0])) || '0' <= text[0] && text[0] <= '9')
+}
