@@ -1,40 +1,20 @@
 package caddymodule
 
 import (
-	"strconv"
-	"time"
-
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/dustin/go-humanize"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("anonproxy", masksDefaultLog(parseAnonProxy))
 }
 
-// parseAnonProxy parses the directive. Syntax:
-//
-//	anonproxy [<matcher>] {
-//	    path               <prefix>
-//	    canary             off | [every <duration>] [report_only]
-//	    user_agent_contact <address>
-//	    max_size           <size>
-//	    max_request_size   <size>
-//	    leak_guard_ignore  <cookie>...
-//	    timeout            <duration>
-//	    header_timeout     <duration>
-//	    idle_timeout       <duration>
-//	    require_fetch_metadata
-//	    client_limit       <number>/<duration>
-//	    limit              <number>/<duration>
-//	    concurrent         <number>
-//	    withdraw           <path or address>
-//	}
+// parseAnonProxy parses the directive.
 func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(AnonProxy)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
@@ -44,109 +24,35 @@ func parseAnonProxy(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	return handler, nil
 }
 
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseAnonProxy.
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens.
 func (h *AnonProxy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	seen := make(map[string]bool)
-	for d.NextBlock(0) {
-		option := d.Val()
-		if seen[option] {
-			return d.Errf("%s is given twice", option)
-		}
-		seen[option] = true
-		if err := h.parseOption(d, option); err != nil {
-			return err
-		}
-		if err := h.validate(); err != nil {
-			return d.WrapErr(err)
-		}
-	}
-	return nil
+	return h.options().Parse(d)
 }
 
-func (h *AnonProxy) parseOption(d *caddyfile.Dispenser, option string) (err error) {
-	switch option {
-	case "path":
-		h.Path, err = oneArg(d)
-	case "canary":
-		h.Canary, err = parseCanary(d)
-	case "user_agent_contact":
-		h.UserAgentContact, err = oneArg(d)
-	case "max_size":
-		h.MaxSize, err = oneSize(d)
-	case "max_request_size":
-		h.MaxRequestSize, err = oneSize(d)
-	case "leak_guard_ignore":
-		h.LeakGuardIgnore, err = someArgs(d)
-	case "timeout":
-		h.Timeout, err = oneDuration(d)
-	case "header_timeout":
-		h.HeaderTimeout, err = oneDuration(d)
-	case "idle_timeout":
-		h.IdleTimeout, err = oneDuration(d)
-	case "require_fetch_metadata":
-		h.RequireFetchMetadata = true
-		if d.NextArg() {
-			err = d.ArgErr()
-		}
-	case "client_limit":
-		err = parseArg(d, h.ClientLimit.UnmarshalText)
-	case "limit":
-		err = parseArg(d, h.Limit.UnmarshalText)
-	case "concurrent":
-		h.Concurrent, err = oneCount(d)
-	case "withdraw":
-		h.Withdraw, err = oneArg(d)
-	default:
-		err = d.Errf("unknown anonproxy option %q (known: path, canary, user_agent_contact, max_size, max_request_size, leak_guard_ignore, timeout, "+
-			"header_timeout, idle_timeout, require_fetch_metadata, client_limit, limit, concurrent, withdraw)", option)
-	}
-	return err
-}
-
-// oneSize returns the one argument of the option at hand as a number of bytes above 0.
-func oneSize(d *caddyfile.Dispenser) (int64, error) {
-	option := d.Val()
-	text, err := oneArg(d)
-	if err != nil {
-		return 0, err
-	}
-	size, err := humanize.ParseBytes(text)
-	if err != nil || size == 0 || size > 1<<62 {
-		return 0, d.Errf("parsing %s: %q is not a size such as 32MiB", option, text)
-	}
-	return int64(size), nil
-}
-
-// oneCount returns the one argument of the option at hand as a number above 0.
-func oneCount(d *caddyfile.Dispenser) (int, error) {
-	option := d.Val()
-	text, err := oneArg(d)
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, d.Errf("parsing %s: %q is not a whole number above 0", option, text)
-	}
-	return n, nil
-}
-
-// oneDuration returns the one argument of the option at hand as a time span above 0.
-func oneDuration(d *caddyfile.Dispenser) (caddy.Duration, error) {
-	option := d.Val()
-	text, err := oneArg(d)
-	if err != nil {
-		return 0, err
-	}
-	span, err := caddy.ParseDuration(text)
-	if err != nil || span < time.Millisecond {
-		return 0, d.Errf("parsing %s: %q is not a duration such as 30s", option, text)
-	}
-	return caddy.Duration(span), nil
+func (h *AnonProxy) options() options.Block {
+	return options.Block{Name: "anonproxy", Check: h.validate, Options: []options.Option{
+		{Name: "path", Args: "<prefix>", Set: options.Text(&h.Path), Doc: "Where the tools are. Default: `" + noticeboard.DefaultPrefix + "`."},
+		{Name: "canary", Args: "off | [every <duration>] [report_only]", Doc: "The self-check of what tools get. Default: `every 1h`.",
+			Set: func(d *caddyfile.Dispenser) (err error) {
+				h.Canary, err = parseCanary(d)
+				return err
+			}},
+		{Name: "user_agent_contact", Args: "<address>", Set: options.Text(&h.UserAgentContact), Doc: "Whom tools' owners can reach."},
+		{Name: "max_size", Args: "<size>", Set: options.Size(&h.MaxSize), Doc: "The largest answer. Default: 32MiB."},
+		{Name: "max_request_size", Args: "<size>", Set: options.Size(&h.MaxRequestSize), Doc: "The largest body of a POST. Default: 64KiB."},
+		{Name: "leak_guard_ignore", Args: "<cookie>...", Set: options.List(&h.LeakGuardIgnore), Doc: "Cookies whose values requests to tools may hold."},
+		{Name: "timeout", Args: "<duration>", Set: options.Duration(&h.Timeout), Doc: "How long a whole request may take. Default: 1m."},
+		{Name: "header_timeout", Args: "<duration>", Set: options.Duration(&h.HeaderTimeout), Doc: "How long to wait for the answer's header. Default: 15s."},
+		{Name: "idle_timeout", Args: "<duration>", Set: options.Duration(&h.IdleTimeout), Doc: "How long to wait for each further piece. Default: 20s."},
+		{Name: "require_fetch_metadata", Set: options.Flag(&h.RequireFetchMetadata), Doc: "Refuse requests without Sec-Fetch headers over plain HTTP too."},
+		{Name: "client_limit", Args: "<number>/<duration>", Set: options.Value(&h.ClientLimit, noticeboard.ParseRate),
+			Doc: "How often one client may ask one tool. Default: `600/1m`."},
+		{Name: "limit", Args: "<number>/<duration>", Set: options.Value(&h.Limit, noticeboard.ParseRate),
+			Doc: "How often all clients together may. Default: `6000/1m`."},
+		{Name: "concurrent", Args: "<number>", Set: options.Count(&h.Concurrent), Doc: "How many requests one tool gets at one time. Default: 256."},
+		{Name: "withdraw", Args: "<path or address>", Set: options.Text(&h.Withdraw), Doc: "Where readers withdraw their consent."},
+	}}
 }
 
 // Interface guards

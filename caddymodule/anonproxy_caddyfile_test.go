@@ -44,7 +44,7 @@ func TestToolBadCaddyfile(t *testing.T) {
 		"loopback":          {"tool maps https://localhost", "is a local name (.localhost): tools live on the public internet, at Caddyfile:3"},
 		"wildcard":          {"tool maps https://*.example.org", "is a wildcard: declare each host by its full name, at Caddyfile:3"},
 		"public suffix":     {"tool maps https://co.uk", "is a public suffix that many parties share: declare the tool's own host, at Caddyfile:3"},
-		"duplicate":         {"tool maps https://a.example.org\n tool maps https://b.example.org", `tool "maps" stands twice, at Caddyfile:4`},
+		"duplicate":         {"tool maps https://a.example.org\n tool maps https://b.example.org", `tool "maps" is given twice, at Caddyfile:4`},
 		"unknown option":    {"tool maps https://maps.example.org {\n cache on\n }", `unknown tool option "cache"`},
 		"option twice":      {"tool maps https://maps.example.org {\n kinds img\n kinds font\n }", "kinds is given twice, at Caddyfile:5"},
 		"script":            {"tool maps https://maps.example.org {\n title x\n kinds img script\n timeout 1s\n }", `kind "script" isn't allowed: nothing that the proxy brings may run on the wiki (a mirror's files may, with executable), at Caddyfile:5`},

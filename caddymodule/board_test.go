@@ -157,7 +157,7 @@ func TestToolsFileBadConfig(t *testing.T) {
 	for name, tt := range map[string]struct{ options, reason string }{
 		"no file named":    {"tools_file", "wrong argument count or unexpected line ending after 'tools_file', at Caddyfile:3"},
 		"two files":        {"tools_file a b", "at Caddyfile:3"},
-		"twice":            {"tools_file " + good + "\ntools_file " + good, "tools_file stands twice; put all tools in one file, at Caddyfile:4"},
+		"twice":            {"tools_file " + good + "\ntools_file " + good, "tools_file is given twice, at Caddyfile:4"},
 		"missing":          {"tools_file " + dir + "/none.json", "none.json: no such file"},
 		"a directory":      {"tools_file " + dir, "isn't a file"},
 		"empty by setting": {"tools_file {env.WIKIVEIL_TEST_UNSET}", "tools_file {env.WIKIVEIL_TEST_UNSET} is empty"},

@@ -10,18 +10,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 )
 
-// parseClientMask parses the directive. It covers the site's error routes too. Syntax:
-//
-//	client_mask {
-//	    mode      mask|observe
-//	    networks  header|xff|off
-//	    site      <label>
-//	    v6_prefix 48|56|64|128
-//	    block_page <file>
-//	    before    <handler>...
-//	}
+// parseClientMask parses the directive. It covers the site's error routes too.
 func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(ClientMask)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
@@ -40,51 +32,40 @@ func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error
 	return withErrorRoute(h, site, handler, "client_mask"), nil
 }
 
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseClientMask.
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens.
 func (h *ClientMask) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	if d.NextArg() {
-		return d.Errf("client_mask takes no matcher or argument (%q): a site is masked whole", d.Val())
-	}
-	for d.NextBlock(0) {
-		if err := h.parseOption(d); err != nil {
-			return err
-		}
-	}
-	return nil
+	return h.options().Parse(d)
 }
 
-func (h *ClientMask) parseOption(d *caddyfile.Dispenser) (err error) {
-	var text string
-	switch option := d.Val(); option {
-	case "mode":
-		text, err = oneArg(d)
-		h.Mode = maskMode(text)
-	case "networks":
-		text, err = oneArg(d)
-		h.Networks = networksMode(text)
-	case "site":
-		text, err = oneArg(d)
-		h.Site = &text
-	case "v6_prefix":
-		h.V6Prefix, err = oneInt(d)
-	case "block_page":
-		h.BlockPage, err = oneArg(d)
-	case "before":
-		var names []string
-		names, err = someArgs(d)
-		h.Before = append(h.Before, names...)
-	default:
-		return d.Errf("unknown client_mask option %q (known: mode, networks, site, v6_prefix, block_page, before)", option)
+func (h *ClientMask) options() options.Block {
+	return options.Block{
+		Name: "client_mask",
+		Args: func(d *caddyfile.Dispenser) error {
+			if d.NextArg() {
+				return d.Errf("client_mask takes no matcher or argument (%q): a site is masked whole", d.Val())
+			}
+			return nil
+		},
+		Check: func() error {
+			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage}
+			return check.validate()
+		},
+		Options: []options.Option{
+			{Name: "mode", Args: "mask|observe", Set: options.Text(&h.Mode),
+				Doc: "`observe` only adds the headers that name the mask, for a staged start. Default: `mask`."},
+			{Name: "networks", Args: "header|xff|off", Set: options.Text(&h.Networks),
+				Doc: "Where the masks of the client's networks go; MediaWiki wants `xff`. Default: `header`."},
+			{Name: "site", Args: "<label>", Set: options.Optional(&h.Site, options.Text[string]),
+				Doc: "Sites of one label share masks. Default: the app's."},
+			{Name: "v6_prefix", Args: "48|56|64|128", Set: options.Int(&h.V6Prefix),
+				Doc: "How many bits of an IPv6 address make its mask. Default: the app's."},
+			{Name: "block_page", Args: "<file>", Set: options.Text(&h.BlockPage),
+				Doc: "A template of the page for clients whom the edge itself blocks."},
+			{Name: "before", Args: "<handler>...", Set: options.List(&h.Before), Repeats: true,
+				Doc: "Handlers that may run before it, and so get addresses."},
+		},
 	}
-	if err != nil {
-		return err
-	}
-	check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage}
-	if err := check.validate(); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
 }
 
 // withErrorRoute gives a site a handler as a route and, if it has error routes, as the first of

@@ -28,7 +28,7 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 		{"keep not a number", "keep all", "", []string{`"all" is not a whole number`, "Caddyfile:3"}},
 		{"v6_prefix", "v6_prefix 63", "", []string{"48, 56, 64 or 128", "Caddyfile:3"}},
 		{"ranges", "ranges v4 16 33", "", []string{"range length 33 is not from 1 to 32", "Caddyfile:3"}},
-		{"ranges of what", "ranges v5 16", "", []string{`not for "v5"`, "Caddyfile:3"}},
+		{"ranges of what", "ranges v5 16", "", []string{`ranges "v5" is not one of v4, v6`, "Caddyfile:3"}},
 		{"network name", "network Tor! 192.0.2.1", "", []string{`network name "Tor!"`, "Caddyfile:3"}},
 		{"network file", "network tor /etc/tor-exits", "", []string{"write a file as {file./etc/tor-exits}", "Caddyfile:3"}},
 		{"network range", "network tor 192.0.2.300", "", []string{`"192.0.2.300" is neither an IP address nor a CIDR range`, "Caddyfile:3"}},
@@ -45,7 +45,7 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 		{"original_client_ip of nothing", "", "@a original_client_ip\nclient_mask", []string{"wrong argument count", "Caddyfile:8"}},
 		{"masked with an address", "", "@a masked 192.0.2.1\nclient_mask", []string{`"192.0.2.1" is not a mask`, "Caddyfile:8"}},
 		{"log format", "", "log {\nformat masked yaml\n}", []string{"caddy.logging.encoders.yaml", "Caddyfile:9"}},
-		{"option twice", "}\nwikiveil {", "", []string{"the wikiveil option stands twice", "Caddyfile:4"}},
+		{"option twice", "}\nwikiveil {", "", []string{"the wikiveil option is given twice", "Caddyfile:4"}},
 		{"option in a site", "", "wikiveil {\n}", []string{"wikiveil is a global option", "Caddyfile:8"}},
 		{"log format option", "", "log {\nformat masked {\ncolour red\n}\n}", []string{"colour", "Caddyfile:10"}},
 	} {

@@ -1,14 +1,15 @@
 package caddymodule
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/csp/rollout"
 )
 
 // parseCSP makes the directive's route, and an error route for error pages, which
@@ -34,62 +35,11 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	return withErrorRoute(h, site, c, "csp"), nil
 }
 
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
-//
-//	csp [<preset>] {
-//		preset      mediawiki|strict|static
-//		first_party <origin...>
-//		allow       <directive> <source...>
-//		mode        enforce|report
-//		report_only [<preset>] {
-//			preset      mediawiki|strict|static
-//			first_party <origin...>
-//			allow       <directive> <source...>
-//		}
-//		upstream    keep|drop
-//		reports [{
-//			path    <path>
-//			keep    <duration>
-//			origins <origin...>
-//		}]
-//		rollout     report|<n>%|enforce
-//		site        <name>
-//		consent     <wiki's origin> <consent origin> {
-//			developer_consent
-//		}
-//	}
-//
-// Everything is optional. `first_party` and `allow` may be repeated and add up.
-// `report_only` is a second policy beside the enforced one, which browsers only
-// report on.
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens.
 func (c *CSP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
-	if err := c.CSPPolicy.unmarshalArgs(d); err != nil {
+	if err := c.options().Parse(d); err != nil {
 		return err
-	}
-	for d.NextBlock(0) {
-		var err error
-		switch option := d.Val(); option {
-		case "mode":
-			err = unmarshalWord(d, &c.Mode, cspEnforce, cspReport)
-		case "upstream":
-			err = unmarshalWord(d, &c.Upstream, cspKeep, cspDrop)
-		case "report_only":
-			err = c.unmarshalReportOnly(d)
-		case "reports":
-			err = c.unmarshalReports(d)
-		case "rollout":
-			err = c.unmarshalRollout(d)
-		case "site":
-			err = unmarshalOnce(d, &c.Site)
-		case "consent":
-			err = c.unmarshalConsent(d)
-		default:
-			err = c.CSPPolicy.unmarshalOption(d)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	if err := c.compile(); err != nil {
 		return d.WrapErr(err)
@@ -97,26 +47,40 @@ func (c *CSP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (c *CSP) unmarshalReportOnly(d *caddyfile.Dispenser) error {
-	if c.ReportOnly != nil {
-		return d.Errf("report_only is given twice")
-	}
-	c.ReportOnly = new(CSPPolicy)
-	if err := c.ReportOnly.unmarshalArgs(d); err != nil {
-		return err
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := c.ReportOnly.unmarshalOption(d); err != nil {
-			return err
-		}
-	}
-	return nil
+func (c *CSP) options() options.Block {
+	return options.Block{Name: "csp", Args: c.CSPPolicy.parsePreset, Options: append(c.CSPPolicy.options(), []options.Option{
+		{Name: "mode", Args: "enforce|report", Set: options.Word(&c.Mode, cspEnforce, cspReport),
+			Doc: "`report` has browsers only report violations. Default: `enforce`."},
+		{Name: "report_only", Args: "[<preset>]", Doc: "A second policy, on which browsers only report.",
+			Block: func() options.Block {
+				c.ReportOnly = new(CSPPolicy)
+				return options.Block{Name: "report_only", Args: c.ReportOnly.parsePreset, Options: c.ReportOnly.options()}
+			}},
+		{Name: "upstream", Args: "keep|drop", Set: options.Word(&c.Upstream, cspKeep, cspDrop),
+			Doc: "What happens to policies that the app sets. Default: `keep`."},
+		{Name: "reports", Doc: "Collects what browsers report.",
+			Block: func() options.Block {
+				c.Reports = new(CSPReports)
+				return c.Reports.options()
+			}},
+		{Name: "rollout", Args: "report|<n>%|enforce", Doc: "How many clients' browsers enforce the policy.",
+			Set: options.Checked(options.Text(&c.Rollout), func() error {
+				_, err := rollout.ParseShare(c.Rollout)
+				return err
+			})},
+		{Name: "site", Args: "<name>", Set: options.Text(&c.Site),
+			Doc: "The site's name in reports and rollouts. Default: its first address."},
+		{Name: "consent", Args: "<wiki's origin> <consent origin>", Doc: "Lets readers let single tools through.",
+			Block: func() options.Block {
+				c.Consent = new(CSPConsent)
+				return c.Consent.options("consent")
+			}},
+	}...)}
 }
 
-// unmarshalArgs reads the preset behind the name of a policy's directive.
-func (p *CSPPolicy) unmarshalArgs(d *caddyfile.Dispenser) error {
-	args := d.CountRemainingArgs()
-	if args == 0 {
+// parsePreset reads the preset behind the name of a policy's directive.
+func (p *CSPPolicy) parsePreset(d *caddyfile.Dispenser) error {
+	if d.CountRemainingArgs() == 0 {
 		return nil
 	}
 	d.NextArg()
@@ -124,55 +88,34 @@ func (p *CSPPolicy) unmarshalArgs(d *caddyfile.Dispenser) error {
 		return d.Errf("csp takes no matcher like %s: a site gets one policy", first)
 	}
 	d.Prev()
-	return unmarshalWord(d, &p.Preset, csp.PresetNames()...)
+	return options.Word(&p.Preset, csp.PresetNames()...)(d)
 }
 
-func (p *CSPPolicy) unmarshalOption(d *caddyfile.Dispenser) error {
-	switch option := d.Val(); option {
-	case "preset":
-		return unmarshalWord(d, &p.Preset, csp.PresetNames()...)
-	case "first_party":
-		origins := d.RemainingArgs()
-		if len(origins) == 0 {
-			return d.ArgErr()
-		}
-		// Checked here as well, so that the error names this line.
-		if _, err := addFirstParty(csp.Policy{}, origins); err != nil {
-			return d.WrapErr(err)
-		}
-		p.FirstParty = append(p.FirstParty, origins...)
-	case "allow":
-		args := d.RemainingArgs()
-		if len(args) < 2 {
-			return d.ArgErr()
-		}
-		directive, sources := args[0], args[1:]
-		if _, err := allowSources(csp.Policy{}, directive, sources); err != nil {
-			return d.WrapErr(err)
-		}
-		if p.Allow == nil {
-			p.Allow = make(map[string][]string)
-		}
-		p.Allow[directive] = append(p.Allow[directive], sources...)
-	default:
-		return d.Errf("unknown option %q", option)
+func (p *CSPPolicy) options() []options.Option {
+	return []options.Option{
+		{Name: "preset", Args: strings.Join(csp.PresetNames(), "|"), Set: options.Word(&p.Preset, csp.PresetNames()...),
+			Doc: "The policy to start from. Default: `" + cspDefaultPreset + "`."},
+		{Name: "first_party", Args: "<origin>...", Repeats: true, Doc: "Origins that belong to the site.",
+			Set: options.Checked(options.List(&p.FirstParty), func() error {
+				_, err := addFirstParty(csp.Policy{}, p.FirstParty)
+				return err
+			})},
+		{Name: "allow", Args: "<directive> <source>...", Repeats: true, Doc: "Sources to add to a directive.", Set: p.parseAllow},
 	}
-	return nil
 }
 
-// unmarshalWord reads an option's only argument, which must be one of words.
-func unmarshalWord(d *caddyfile.Dispenser, target *string, words ...string) error {
-	option := d.Val()
-	var word string
-	if !d.AllArgs(&word) {
+func (p *CSPPolicy) parseAllow(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 {
 		return d.ArgErr()
 	}
-	if *target != "" {
-		return d.Errf("%s is given twice", option)
+	directive, sources := args[0], args[1:]
+	if _, err := allowSources(csp.Policy{}, directive, sources); err != nil {
+		return d.WrapErr(err)
 	}
-	if !slices.Contains(words, word) {
-		return d.Errf("%s %q is not one of %s", option, word, strings.Join(words, ", "))
+	if p.Allow == nil {
+		p.Allow = make(map[string][]string)
 	}
-	*target = word
+	p.Allow[directive] = append(p.Allow[directive], sources...)
 	return nil
 }

@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/exempt"
@@ -107,46 +106,10 @@ func (c *cspConsents) tools(r *http.Request, state *reqstate.State) []*exempt.To
 	return tools
 }
 
-func (c *CSP) unmarshalConsent(d *caddyfile.Dispenser) error {
-	if c.Consent != nil {
-		return d.Err("consent is given twice")
-	}
-	c.Consent = new(CSPConsent)
-	return c.Consent.unmarshal(d, func(option string) error {
-		return d.Errf("unknown consent option %q (known: developer_consent)", option)
-	})
-}
-
-// unmarshal reads the two origins and the options. More takes those that are not of both directives.
-func (c *ConsentOrigins) unmarshal(d *caddyfile.Dispenser, more func(option string) error) error {
-	if !d.AllArgs(&c.Wiki, &c.Origin) {
-		return d.ArgErr()
-	}
-	if err := c.validate(); err != nil {
-		return d.WrapErr(err)
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		if option := d.Val(); option == "developer_consent" {
-			err = unmarshalFlag(d, &c.DeveloperConsent)
-		} else {
-			err = more(option)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unmarshalFlag reads an option without arguments.
-func unmarshalFlag(d *caddyfile.Dispenser, flag *bool) error {
-	if *flag {
-		return d.Errf("%s is given twice", d.Val())
-	}
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	*flag = true
-	return nil
+// options are those of a directive or option of this name.
+func (c *ConsentOrigins) options(name string) options.Block {
+	return options.Block{Name: name, Args: options.Checked(options.Texts(&c.Wiki, &c.Origin), c.validate), Options: []options.Option{
+		{Name: "developer_consent", Set: options.Flag(&c.DeveloperConsent),
+			Doc: "Lets readers let a port of their own machine through for a day, to try a gadget."},
+	}}
 }

@@ -3,76 +3,19 @@ package caddymodule
 import (
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
-	"github.com/wikiveil/wikiveil/csp/rollout"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 )
 
-func (c *CSP) unmarshalReports(d *caddyfile.Dispenser) error {
-	if c.Reports != nil {
-		return d.Errf("reports is given twice")
-	}
-	c.Reports = new(CSPReports)
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := c.Reports.unmarshalOption(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *CSPReports) unmarshalOption(d *caddyfile.Dispenser) (err error) {
-	switch option := d.Val(); option {
-	case "path":
-		err = unmarshalOnce(d, &c.Path)
-	case "keep":
-		if c.Keep != 0 {
-			return d.Errf("keep is given twice")
-		}
-		err = parseDuration(d, &c.Keep)
-	case "origins":
-		var origins []string
-		origins, err = someArgs(d)
-		c.Origins = append(c.Origins, origins...)
-	default:
-		return d.Errf("unknown reports option %q (known: path, keep, origins)", option)
-	}
-	if err != nil {
-		return err
-	}
-	if err := c.validate(); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
-}
-
-func (c *CSP) unmarshalRollout(d *caddyfile.Dispenser) error {
-	if err := unmarshalOnce(d, &c.Rollout); err != nil {
-		return err
-	}
-	if _, err := rollout.ParseShare(c.Rollout); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
-}
-
-// unmarshalOnce reads an option's only argument.
-func unmarshalOnce(d *caddyfile.Dispenser, target *string) error {
-	option := d.Val()
-	var text string
-	if !d.AllArgs(&text) || text == "" {
-		return d.ArgErr()
-	}
-	if *target != "" {
-		return d.Errf("%s is given twice", option)
-	}
-	*target = text
-	return nil
+func (c *CSPReports) options() options.Block {
+	return options.Block{Name: "reports", Check: c.validate, Options: []options.Option{
+		{Name: "path", Args: "<path>", Set: options.Text(&c.Path), Doc: "Where browsers send reports to. Default: `/.privacy/csp-reports`."},
+		{Name: "keep", Args: "<duration>", Set: options.Duration(&c.Keep), Doc: "How long counts of reports are kept. Default: 90 days."},
+		{Name: "origins", Args: "<origin>...", Set: options.List(&c.Origins), Repeats: true,
+			Doc: "Whose pages may send reports. Default: the host's own."},
+	}}
 }
 
 // completeFor checks and adds what the site around the directive says. An error names the

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 	"github.com/wikiveil/wikiveil/masking/masklog"
 )
 
@@ -175,37 +176,35 @@ func (w *wrapping) parse(d *caddyfile.Dispenser, site **string) error {
 		wrapped = append(wrapped, d.Token())
 	}
 	name := d.Token()
-	var options []caddyfile.Token
+	var inner []caddyfile.Token
 	for d.NextBlock(0) {
 		if d.Val() != "site" || site == nil {
-			options = append(options, d.NextSegment()...)
+			inner = append(inner, d.NextSegment()...)
 			continue
 		}
-		label, err := oneArg(d)
-		if err != nil {
+		if err := options.Optional(site, options.Text[string])(d); err != nil {
 			return err
 		}
-		*site = &label
 	}
 	if len(wrapped) == 0 {
-		if len(options) == 0 {
+		if len(inner) == 0 {
 			return nil // the default
 		}
 		name.Text = "json"
 		wrapped = append(wrapped, name)
 	}
-	return w.parseWrapped(d, wrapped, options)
+	return w.parseWrapped(d, wrapped, inner)
 }
 
-func (w *wrapping) parseWrapped(d *caddyfile.Dispenser, tokens, options []caddyfile.Token) error {
+func (w *wrapping) parseWrapped(d *caddyfile.Dispenser, tokens, inner []caddyfile.Token) error {
 	name := tokens[0]
-	if len(options) > 0 {
+	if len(inner) > 0 {
 		last := tokens[len(tokens)-1]
-		open, end := name, options[len(options)-1]
+		open, end := name, inner[len(inner)-1]
 		open.Text, open.Line = "{", last.Line+last.NumLineBreaks()
 		end.Text = "}"
 		end.Line++
-		tokens = slices.Concat(tokens, []caddyfile.Token{open}, options, []caddyfile.Token{end})
+		tokens = slices.Concat(tokens, []caddyfile.Token{open}, inner, []caddyfile.Token{end})
 	}
 	segment := caddyfile.NewDispenser(tokens)
 	segment.Next()

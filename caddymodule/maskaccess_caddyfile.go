@@ -7,61 +7,42 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 )
 
-// accessOptions are the options that unmarshalOption knows. Syntax:
-//
-//	wiki <api-url> {
-//	    host    <host>
-//	    right   info|reveal|audit <right of the wiki>
-//	    cookies <pattern>...
-//	    timeout <duration>
-//	    cache   <duration>
-//	}
-//	user   <id> info|reveal|audit...
-//	site   <label>
-//	reveal <wiki's origin> <origin of reveals>
-const accessOptions = "wiki, user, site, reveal"
+// accessOptions are of all directives that look masks up.
+func (c *MaskAccess) accessOptions() []options.Option {
+	return []options.Option{
+		{Name: "wiki", Args: "<api-url>", Doc: "The wiki that says who may look up.",
+			Block: func() options.Block {
+				c.Wiki = new(WikiAccess)
+				return c.Wiki.options()
+			}},
+		{Name: "user", Args: "<id> info|reveal|audit...", Set: c.parseUser, Repeats: true,
+			Doc: "What a user may whom Caddy itself has authenticated."},
+		{Name: "site", Args: "<label>", Set: options.Optional(&c.Site, options.Text[string]),
+			Doc: "The label of the masks that are looked up. Default: the app's."},
+		{Name: "reveal", Args: "<wiki's origin> <origin of reveals>", Doc: "Where reveals are confirmed.",
+			Set: func(d *caddyfile.Dispenser) error {
+				c.Reveal = new(RevealOrigins)
+				return options.Texts(&c.Reveal.Wiki, &c.Reveal.Origin)(d)
+			}},
+	}
+}
 
-// unmarshalOption parses the option at hand if it is one of access.
-func (c *MaskAccess) unmarshalOption(d *caddyfile.Dispenser) (known bool, err error) {
-	switch d.Val() {
-	case "wiki":
-		err = c.unmarshalWiki(d)
-	case "user":
-		args := d.RemainingArgs()
-		if len(args) < 2 {
-			return true, d.ArgErr()
-		}
-		if _, twice := c.Users[args[0]]; twice {
-			return true, d.Errf("user %s stands twice", args[0])
-		}
-		if c.Users == nil {
-			c.Users = make(map[string][]string)
-		}
-		c.Users[args[0]] = args[1:]
-	case "site":
-		var label string
-		label, err = oneArg(d)
-		c.Site = &label
-	case "reveal":
-		if c.Reveal != nil {
-			return true, d.Err("reveal stands twice")
-		}
-		c.Reveal = new(RevealOrigins)
-		if !d.AllArgs(&c.Reveal.Wiki, &c.Reveal.Origin) {
-			err = d.ArgErr()
-		}
-	default:
-		return false, nil
+func (c *MaskAccess) parseUser(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 {
+		return d.ArgErr()
 	}
-	if err != nil {
-		return true, err
+	if _, twice := c.Users[args[0]]; twice {
+		return d.Errf("user %s is given twice", args[0])
 	}
-	if err := c.validate(true); err != nil {
-		return true, d.WrapErr(err)
+	if c.Users == nil {
+		c.Users = make(map[string][]string)
 	}
-	return true, nil
+	c.Users[args[0]] = args[1:]
+	return nil
 }
 
 // checkAdapted refuses a label that no masks of the Caddyfile have.
@@ -80,53 +61,14 @@ func (c *MaskAccess) checkAdapted(h httpcaddyfile.Helper, directive string) erro
 	return nil
 }
 
-func (c *MaskAccess) unmarshalWiki(d *caddyfile.Dispenser) error {
-	if c.Wiki != nil {
-		return d.Err("wiki stands twice")
-	}
-	c.Wiki = new(WikiAccess)
-	var err error
-	if c.Wiki.API, err = oneArg(d); err != nil {
-		return err
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		switch option := d.Val(); option {
-		case "host":
-			c.Wiki.Host, err = oneArg(d)
-		case "right":
-			err = c.Wiki.unmarshalRight(d)
-		case "cookies":
-			if c.Wiki.Cookies = d.RemainingArgs(); len(c.Wiki.Cookies) == 0 {
-				err = d.ArgErr()
-			}
-		case "timeout":
-			err = parseDuration(d, &c.Wiki.Timeout)
-		case "cache":
-			err = parseDuration(d, &c.Wiki.Cache)
-		default:
-			err = d.Errf("unknown wiki option %q (known: host, right, cookies, timeout, cache)", option)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *WikiAccess) unmarshalRight(d *caddyfile.Dispenser) error {
-	var ours, theirs string
-	if !d.AllArgs(&ours, &theirs) {
-		return d.ArgErr()
-	}
-	switch ours {
-	case "info":
-		c.InfoRight = theirs
-	case "reveal":
-		c.RevealRight = theirs
-	case "audit":
-		c.AuditRight = theirs
-	default:
-		return d.Errf("right %q is none of info, reveal and audit", ours)
-	}
-	return nil
+func (c *WikiAccess) options() options.Block {
+	return options.Block{Name: "wiki", Args: options.Text(&c.API), Options: []options.Option{
+		{Name: "host", Args: "<host>", Set: options.Text(&c.Host), Doc: "The wiki's host, where the URL has another."},
+		{Name: "right", Args: "info|reveal|audit <right of the wiki>", Repeats: true, Doc: "Which right of the wiki lets its users do what.",
+			Set: options.Keyed(options.Option{Name: "info", Set: options.Text(&c.InfoRight)},
+				options.Option{Name: "reveal", Set: options.Text(&c.RevealRight)}, options.Option{Name: "audit", Set: options.Text(&c.AuditRight)})},
+		{Name: "cookies", Args: "<pattern>...", Set: options.List(&c.Cookies), Doc: "The cookies that the wiki is asked with."},
+		{Name: "timeout", Args: "<duration>", Set: options.Duration(&c.Timeout), Doc: "How long to wait for the wiki."},
+		{Name: "cache", Args: "<duration>", Set: options.Duration(&c.Cache), Doc: "How long its word holds."},
+	}}
 }

@@ -1,22 +1,16 @@
 package caddymodule
 
 import (
+	"errors"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 )
 
-// parseMaskInfo parses the directive. Syntax, with the options of access (see accessOptions):
-//
-//	mask_info {
-//	    wiki ...
-//	    user ...
-//	    site ...
-//	    reveal ...
-//	    path       <path>
-//	    block_link <url with {mask}>
-//	    login_link <url>
-//	}
+// parseMaskInfo parses the directive.
 func parseMaskInfo(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(MaskInfo)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
@@ -25,39 +19,31 @@ func parseMaskInfo(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) 
 	return handler, handler.checkAdapted(h, "mask_info")
 }
 
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseMaskInfo.
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens.
 func (h *MaskInfo) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	if d.NextArg() {
-		return d.Errf("mask_info takes no argument but a matcher (%q); set its path by the option path", d.Val())
+	return h.options().Parse(d)
+}
+
+func (h *MaskInfo) options() options.Block {
+	return options.Block{
+		Name: "mask_info",
+		Args: func(d *caddyfile.Dispenser) error {
+			if d.NextArg() {
+				return d.Errf("mask_info takes no argument but a matcher (%q); set its path by the option path", d.Val())
+			}
+			return nil
+		},
+		Check: func() error {
+			own := MaskInfo{Path: h.Path, BlockLink: h.BlockLink, LoginLink: h.LoginLink}
+			return errors.Join(h.MaskAccess.validate(true), own.validate())
+		},
+		Options: append(h.accessOptions(), []options.Option{
+			{Name: "path", Args: "<path>", Set: options.Text(&h.Path), Doc: "Where the form is. Default: `" + defaultMasksPath + "`."},
+			{Name: "block_link", Args: "<url with {mask}>", Set: options.Text(&h.BlockLink), Doc: "Where the wiki blocks a mask."},
+			{Name: "login_link", Args: "<url>", Set: options.Text(&h.LoginLink), Doc: "Where users log in."},
+		}...),
 	}
-	for d.NextBlock(0) {
-		known, err := h.unmarshalOption(d)
-		if err != nil {
-			return err
-		}
-		if known {
-			continue
-		}
-		switch option := d.Val(); option {
-		case "path":
-			h.Path, err = oneArg(d)
-		case "block_link":
-			h.BlockLink, err = oneArg(d)
-		case "login_link":
-			h.LoginLink, err = oneArg(d)
-		default:
-			return d.Errf("unknown mask_info option %q (known: %s, path, block_link, login_link)", option, accessOptions)
-		}
-		if err != nil {
-			return err
-		}
-		check := MaskInfo{Path: h.Path, BlockLink: h.BlockLink, LoginLink: h.LoginLink}
-		if err := check.validate(); err != nil {
-			return d.WrapErr(err)
-		}
-	}
-	return nil
 }
 
 // Interface guards

@@ -265,7 +265,7 @@ func TestSightingsConfigErrors(t *testing.T) {
 		"identity":             {"seal any " + secret, "not a recipient"},
 		"recipient twice":      {"seal all " + id.Recipient().String() + " " + id.Recipient().String(), "stands twice"},
 		"no database":          {"geoip asn {DIR}/none.mmdb", "opening the ASN database"},
-		"unknown database":     {"geoip planet x", `geoip "planet" is none of`},
+		"unknown database":     {"geoip planet x", `geoip "planet" is not one of`},
 		"replicas and trust":   {"redis redis://127.0.0.1 {\ntrust\nreplicas 1\n}", "replicas or trust"},
 		"unknown redis option": {"redis redis://127.0.0.1 {\ncolour red\n}", `unknown redis option "colour"`},
 		"no redis URL":         {"redis gopher://127.0.0.1", "redis"},

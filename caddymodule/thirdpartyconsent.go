@@ -91,9 +91,7 @@ func parseThirdPartyConsent(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens; see parseThirdPartyConsent.
 func (h *ThirdPartyConsent) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	return h.unmarshal(d, func(option string) error {
-		return d.Errf("unknown third_party_consent option %q (known: developer_consent)", option)
-	})
+	return h.options("third_party_consent").Parse(d)
 }
 
 // Interface guards

@@ -1,65 +1,46 @@
 package caddymodule
 
 import (
+	"errors"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 )
 
-// parseToolsCache parses the option, which is the current token. Syntax:
-//
-//	tools_cache off
-//	tools_cache {
-//	    memory    <size>
-//	    entries   <number>
-//	    object    <size>
-//	    heuristic <duration>|off
-//	}
-func (a *App) parseToolsCache(d *caddyfile.Dispenser) error {
-	if a.ToolsCache != nil {
-		return d.Err("tools_cache stands twice; put everything in one block")
+func (c *ToolsCacheConfig) options() options.Block {
+	return options.Block{
+		Name: "tools_cache",
+		Args: func(d *caddyfile.Dispenser) error {
+			if d.NextArg() {
+				if d.Val() != "off" || d.NextArg() {
+					return d.ArgErr()
+				}
+				c.Off = true
+			}
+			return nil
+		},
+		Options: []options.Option{
+			{Name: "memory", Args: "<size>", Set: options.Size(&c.Memory), Doc: "What all answers may take. Default: 64MiB."},
+			{Name: "entries", Args: "<number>", Doc: "How many answers are kept. Default: 16384.",
+				Set: options.Checked(options.Int(&c.Entries), func() error {
+					if c.Entries < 1 {
+						return errors.New("entries must be at least 1; to keep nothing, use tools_cache off")
+					}
+					return nil
+				})},
+			{Name: "object", Args: "<size>", Set: options.Size(&c.Object), Doc: "The largest answer kept. Default: an eighth of `memory`."},
+			{Name: "heuristic", Args: "<duration>|off", Set: c.parseHeuristic, Doc: "How long answers that don't say are fresh at most. Default: 10m."},
+		},
 	}
-	a.ToolsCache = new(ToolsCacheConfig)
-	if d.NextArg() {
-		if d.Val() != "off" || d.NextArg() {
-			return d.ArgErr()
-		}
-		a.ToolsCache.Off = true
-	}
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		option := d.Val()
-		if seen[option] {
-			return d.Errf("%s is given twice", option)
-		}
-		seen[option] = true
-		if err := a.ToolsCache.parseOption(d, option); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
-func (c *ToolsCacheConfig) parseOption(d *caddyfile.Dispenser, option string) (err error) {
-	switch option {
-	case "memory":
-		c.Memory, err = oneSize(d)
-	case "entries":
-		if c.Entries, err = oneInt(d); err == nil && c.Entries < 1 {
-			err = d.Err("entries must be at least 1; to keep nothing, use tools_cache off")
-		}
-	case "object":
-		c.Object, err = oneSize(d)
-	case "heuristic":
-		place := *d
-		var text string
-		if text, err = oneArg(&place); err == nil && text == "off" {
-			d.NextArg()
-			c.Heuristic = caddy.Duration(-1)
-			return nil
-		}
-		c.Heuristic, err = oneDuration(d)
-	default:
-		err = d.Errf("unknown tools_cache option %q (known: memory, entries, object, heuristic)", option)
+func (c *ToolsCacheConfig) parseHeuristic(d *caddyfile.Dispenser) error {
+	if ahead := *d; ahead.NextArg() && ahead.Val() == "off" {
+		c.Heuristic = caddy.Duration(-1)
+		d.NextArg()
+		return options.None(d)
 	}
-	return err
+	return options.Duration(&c.Heuristic)(d)
 }

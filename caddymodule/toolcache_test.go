@@ -162,7 +162,7 @@ func TestToolsCacheCaddyfile(t *testing.T) {
 		"tools_cache {\n memory 1MiB\n memory 1MiB\n }": "memory is given twice, at Testfile:4",
 		"tools_cache {\n heuristic soon\n }":            `parsing heuristic: "soon" is not a duration`,
 		"tools_cache {\n size 1MiB\n }":                 `unknown tools_cache option "size" (known: memory`,
-		"tools_cache {\n}\ntools_cache {\n}":            "tools_cache stands twice",
+		"tools_cache {\n}\ntools_cache {\n}":            "tools_cache is given twice",
 		"tools_cache {\n memory 1MiB 2MiB\n }":          "wrong argument count",
 	} {
 		err := new(App).UnmarshalCaddyfile(caddyfile.NewTestDispenser("wikiveil {\n" + text + "\n}"))

@@ -13,22 +13,51 @@ import (
 type Option struct {
 	// Name is the option's, and its field's in JSON.
 	Name string
+	// Args are its arguments, as the documentation shows them.
+	Args string
 	// Value points at the field.
 	Value any
+	// Doc says what it is.
+	Doc string
 }
 
 // Options are the options of a `tool` block besides its name and origin, each with its place in t.
 func (t *Tool) Options() []Option {
 	return []Option{
-		{"title", &t.Title}, {"hosts", &t.Hosts}, {"kinds", &t.Kinds}, {"access", (*string)(&t.Access)}, {"executable", &t.Executable},
-		{"integrity", &t.Integrity}, {"methods", &t.Methods}, {"streams", &t.Streams}, {"url", &t.URL}, {"author", &t.Author},
-		{"purpose", &t.Purpose}, {"sends", &t.Sends}, {"personal", (*string)(&t.Personal)}, {"retention", &t.Retention},
-		{"source", &t.Source}, {"privacy", &t.Privacy}, {"contact", &t.Contact}, {"reviewer", &t.Reviewer},
-		{"reviewed", &t.Reviewed}, {"expires", &t.Expires}, {"disabled", &t.Disabled}, {"revision", &t.Revision},
-		{"max_size", &t.MaxSize}, {"max_request_size", &t.MaxRequestSize}, {"timeout", &t.Timeout},
-		{"client_limit", &t.ClientLimit}, {"limit", &t.Limit}, {"pseudonym", &t.Pseudonym}, {"names", (*string)(&t.Names)},
-		{"refresh", &t.Refresh}, {"refresh_file", &t.RefreshFile}, {"refresh_every", &t.RefreshEvery}, {"mirror", &t.Mirror},
-		{"allow_loopback", &t.AllowLoopback},
+		{"title", "<text>", &t.Title, "What readers call it."},
+		{"hosts", "<host>...", &t.Hosts, "Further hosts of the tool."},
+		{"kinds", "img|font|style|media|data|script...", &t.Kinds, "What browsers load from it."},
+		{"access", "proxy|consent|both", (*string)(&t.Access), "How readers reach it. Default: `proxy`."},
+		{"executable", "", &t.Executable, "Its scripts may run on the wiki's origin."},
+		{"integrity", "<hash>...", &t.Integrity, "The scripts that may."},
+		{"methods", "GET|HEAD|POST...", &t.Methods, "How it may be asked. Default: GET and HEAD."},
+		{"streams", "events|websocket...", &t.Streams, "Streams that it has."},
+		{"url", "<url>", &t.URL, "Its home page."},
+		{"author", "<text>", &t.Author, "Who made it."},
+		{"purpose", "<text>", &t.Purpose, "What it is for."},
+		{"sends", "<text>", &t.Sends, "What is sent to it."},
+		{"personal", "none|some", (*string)(&t.Personal), "Whether that is about persons."},
+		{"retention", "<text>", &t.Retention, "How long it keeps what."},
+		{"source", "<url>", &t.Source, "Its source code."},
+		{"privacy", "<url>", &t.Privacy, "Its privacy policy."},
+		{"contact", "<text>", &t.Contact, "Its owner."},
+		{"reviewer", "<text>", &t.Reviewer, "Who has reviewed it."},
+		{"reviewed", "<date>", &t.Reviewed, "When."},
+		{"expires", "<date or time>", &t.Expires, "When it's out of reach unless it's reviewed anew."},
+		{"disabled", "", &t.Disabled, "It is out of reach."},
+		{"revision", "<number>", &t.Revision, "Readers who have consented are asked again after a change."},
+		{"max_size", "<size>", &t.MaxSize, "The largest answer."},
+		{"max_request_size", "<size>", &t.MaxRequestSize, "The largest body of a POST."},
+		{"timeout", "<duration>", &t.Timeout, "How long a whole request may take."},
+		{"client_limit", "<number>/<duration>", &t.ClientLimit, "How often one client may ask."},
+		{"limit", "<number>/<duration>", &t.Limit, "How often all clients together may."},
+		{"pseudonym", "", &t.Pseudonym, "It gets a pseudonym of the reader, of its own."},
+		{"names", "reader", (*string)(&t.Names), "It may get the reader's name, if he consents."},
+		{"refresh", "<path>...", &t.Refresh, "What the edge fetches whether or not a reader asks."},
+		{"refresh_file", "<path of a file>", &t.RefreshFile, "A list of such paths."},
+		{"refresh_every", "<duration>", &t.RefreshEvery, "How often."},
+		{"mirror", "<path or URL> <hash>", &t.Mirror, "A file that the edge keeps and serves itself."},
+		{"allow_loopback", "", &t.AllowLoopback, "It may be on this machine, for tests."},
 	}
 }
 
