@@ -420,3 +420,37 @@ func TestDamagedOrForgedHeadIsRefused(t *testing.T) {
 	}
 	refused(t, path, "its head isn't in the storage any more")
 }
+
+// bbolt goes on from the commit before where its newest header is damaged; the head tells that a reveal is lost by that.
+func TestLostCommitIsNoticed(t *testing.T) {
+	path := logPath(t)
+	l := mustOpen(t, path)
+	mustAppend(t, l, info("1", 1))
+	mustAppend(t, l, reveal("1", 2))
+	mustClose(t, l)
+	whole := copyOf(t, path)
+	lost := 0
+	for _, header := range []int64{0, int64(os.Getpagesize())} {
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteAt([]byte("damage"), header+40); err != nil {
+			t.Fatal(err)
+		}
+		file.Close()
+		l, err := openAt(path, testKeys(t, 1))
+		switch {
+		case err == nil: // it was the older one
+			mustClose(t, l)
+		case strings.Contains(err.Error(), "it is an older copy, of 1 entries"):
+			lost++
+		default:
+			t.Error(err)
+		}
+		whole()
+	}
+	if lost != 1 {
+		t.Errorf("the loss was noticed %d times", lost)
+	}
+}
