@@ -55,7 +55,7 @@ func (s *consentScene) testReader(t *testing.T, b *browser) {
 	s.wantForm(t, b)
 	s.answer(t, b)
 	b.waitForLocation(t, s.url+exempt.ListPath)
-	if got := text(t, b, "section"); !contains(got, "Weather of the world", s.tool.url, "Let through until") {
+	if got := text(t, b, "article"); !contains(got, "Weather of the world", s.tool.url, "Let through until") {
 		t.Errorf("the list of exemptions reads %q", got)
 	}
 	s.wantGranted(t, "after consent", b)
@@ -65,7 +65,7 @@ func (s *consentScene) testReader(t *testing.T, b *browser) {
 	}
 
 	b.open(t, s.url+exempt.ListPath)
-	b.do(t, click("section button"))
+	b.do(t, click("article button"))
 	b.waitFor(t, `location.pathname === '/.privacy/exemptions' && document.body.textContent.includes('None.')`)
 	s.wantNoExemption(t, b)
 	s.wantBlocked(t, "withdrawn", b)
@@ -78,7 +78,7 @@ func (s *consentScene) testReader(t *testing.T, b *browser) {
 		s.age(t, b, exempt.Life+time.Hour)
 		s.wantBlocked(t, "expired", b)
 		b.open(t, s.url+exempt.ListPath)
-		if got := text(t, b, "section"); !contains(got, "the time is over") {
+		if got := text(t, b, "article"); !contains(got, "the time is over") {
 			t.Errorf("the list of exemptions reads %q", got)
 		}
 	})
@@ -89,7 +89,7 @@ func (s *consentScene) testReader(t *testing.T, b *browser) {
 		s.load(t, weatherPurpose+", and what was searched for", s.policy())
 		s.wantBlocked(t, "changed", b)
 		b.open(t, s.url+exempt.ListPath)
-		if got := text(t, b, "section"); !contains(got, "its declaration has changed") {
+		if got := text(t, b, "article"); !contains(got, "its declaration has changed") {
 			t.Errorf("the list of exemptions reads %q", got)
 		}
 		s.load(t, weatherPurpose, s.policy())

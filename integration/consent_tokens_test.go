@@ -70,7 +70,7 @@ func attackByReplay(t *testing.T, s *consentScene, b *browser) {
 	s.wantRefusal(t, "used", func() { b.submit(t, token, code) })
 	// Withdrawing makes him another browser.
 	b.open(t, s.url+exempt.ListPath)
-	b.do(t, click("section button"))
+	b.do(t, click("article button"))
 	b.waitFor(t, `document.body.textContent.includes('None.')`)
 	s.openForm(t, b)
 	s.wantRefusal(t, "other_browser", func() { b.submit(t, token, code) })

@@ -104,7 +104,7 @@ func (s *consentScene) consentAndWithdraw(t *testing.T, e engine) {
 		t.Errorf("with consent the gadget loaded %v, want %v", got, granted)
 	}
 	e.open(t, s.url+exempt.ListPath)
-	e.click(t, "section button")
+	e.click(t, "article button")
 	until(t, e, `location.pathname === '/.privacy/exemptions' && document.body.textContent.includes('None.')`)
 	s.wantNothing(t, e, "withdrawn")
 }
