@@ -2,7 +2,9 @@ package caddymodule
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,5 +42,47 @@ func TestMetricsAreInTheDocs(t *testing.T) {
 		if !exist[name[1]] {
 			t.Errorf("docs/monitoring.md has %s, which doesn't exist", name[1])
 		}
+	}
+}
+
+// Each link of the docs to one of them, a heading or a file of the project leads somewhere.
+func TestLinksOfTheDocs(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	pages = append(pages, "../README.md", "../CONTRIBUTING.md")
+	link, heading := regexp.MustCompile(`\]\(([^)\s]+)\)`), regexp.MustCompile(`(?m)^#+ (.+)$`)
+	anchor := func(title string) string {
+		return strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(title), ""), " ", "-")
+	}
+	read := func(page string) string {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	links := 0
+	for _, page := range pages {
+		for _, found := range link.FindAllStringSubmatch(read(page), -1) {
+			file, part, _ := strings.Cut(found[1], "#")
+			if strings.Contains(file, "://") {
+				continue
+			}
+			links++
+			to := page
+			if file != "" {
+				to = filepath.Join(filepath.Dir(page), file)
+			}
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s links to %s, which isn't there", page, found[1])
+			} else if part != "" && !slices.ContainsFunc(heading.FindAllStringSubmatch(read(to), -1), func(h []string) bool { return anchor(h[1]) == part }) {
+				t.Errorf("%s links to %s, which has no such heading", page, found[1])
+			}
+		}
+	}
+	if links < 30 {
+		t.Errorf("only %d links", links)
 	}
 }

@@ -16,19 +16,13 @@ func (s *Storage) do(ctx context.Context, what string, do func(context.Context, 
 	return err
 }
 
-// write is do for what changes something, for Unlock to wait for. Once begun it is not cancelled, only bounded: a process
-// that ends waits for a disk that is merely slow.
+// write is do for what changes something, for Unlock to wait for. Once begun it goes by the storage's own timeout and by
+// no caller's: a process that ends waits for a disk that is merely slow.
 func (s *Storage) write(ctx context.Context, what string, do func(context.Context, certmagic.Storage) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	begun := context.WithoutCancel(ctx)
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		begun, cancel = context.WithDeadline(begun, deadline)
-		defer cancel()
-	}
-	return s.do(begun, what, func(ctx context.Context, inner certmagic.Storage) error {
+	return s.do(context.WithoutCancel(ctx), what, func(ctx context.Context, inner certmagic.Storage) error {
 		s.mu.Lock()
 		s.writing++
 		s.mu.Unlock()
