@@ -45,8 +45,8 @@ func TestMetricsAreInTheDocs(t *testing.T) {
 	}
 }
 
-// Each link of the docs to one of them, a heading or a file of the project leads somewhere.
-func TestLinksOfTheDocs(t *testing.T) {
+// Each link of the docs to one of them, a heading or a file of the project leads somewhere, and no page is too long.
+func TestLinksAndLengthOfTheDocs(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatal(pages, err)
@@ -65,6 +65,9 @@ func TestLinksOfTheDocs(t *testing.T) {
 	}
 	links := 0
 	for _, page := range pages {
+		if n := len(strings.Fields(read(page))); n > 1800 && page != "../README.md" {
+			t.Errorf("%s has %d words: nobody reads so long a page, cut it or split it by who reads it", page, n)
+		}
 		for _, found := range link.FindAllStringSubmatch(read(page), -1) {
 			file, part, _ := strings.Cut(found[1], "#")
 			if strings.Contains(file, "://") {

@@ -17,7 +17,7 @@ func TestOptionsDoc(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("# Options of the Caddyfile\n\n" +
 		"Each option of each block. What is long stands in the pages for [masks](masks.md), [look-ups](lookups.md), [policies](policy.md) and " +
-		"[tools](proxy.md). What ends with … may stand several times. Another option is refused, and so is one that is given twice.\n")
+		"[tools](tools.md). What ends with … may stand several times. Another option is refused, and so is one that is given twice.\n")
 	for _, block := range []options.Block{
 		new(App).options(), toolOptions(new(noticeboard.Tool)), new(ClientMask).options(), new(CSP).options(),
 		new(ThirdPartyConsent).options("third_party_consent"), new(MaskInfo).options(), new(MaskReveal).options(), new(AnonProxy).options(),
