@@ -184,9 +184,9 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		h.app.metrics.refused.WithLabelValues(refusedStarting.Reason).Inc()
 		return refusedStarting.Answer(w)
 	}
-	state, vars := reqstate.Of(r), varsOf(r)
+	state, vars := reqstate.Known(r), varsOf(r)
 	again := state.Masked() != nil // an error route, after the request itself
-	request, refused := h.request(r, state, vars)
+	request, refused := h.request(r, &state, vars)
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
 			h.app.metrics.refused.WithLabelValues("blocked").Inc()
@@ -194,7 +194,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		}
 	}
 	if h.Mode == modeObserve {
-		h.observe(r, state, request, !again)
+		h.observe(r, request, !again)
 		return next.ServeHTTP(w, r)
 	}
 	if refused == nil && !again {
@@ -208,7 +208,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	for _, name := range h.clientIPHeaders(r) {
 		delete(r.Header, name)
 	}
-	request.apply(r, w, state, vars, h.Networks)
+	request.apply(r, w, vars, h.Networks)
 	h.app.metrics.masked.Inc()
 	err := next.ServeHTTP(&request.writer, r)
 	request.writer.finish()
@@ -217,7 +217,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 
 // observe adds the headers for apps that speak masks and leaves the rest of the request as it is. It drops forged ones even where
 // there is no mask (request is nil): a trial must refuse nobody but whom the operator blocks.
-func (h *ClientMask) observe(r *http.Request, state *reqstate.State, request *maskedRequest, first bool) {
+func (h *ClientMask) observe(r *http.Request, request *maskedRequest, first bool) {
 	for _, headers := range []http.Header{r.Header, r.Trailer} {
 		maps.DeleteFunc(headers, func(name string, _ []string) bool { return isOurs(name) })
 	}
@@ -226,6 +226,7 @@ func (h *ClientMask) observe(r *http.Request, state *reqstate.State, request *ma
 		return
 	}
 	request.describe(r.Header, h.Networks)
+	state := reqstate.In(r, &request.state)
 	state.Client, state.Observed = request.client, true
 	h.app.metrics.observed.Inc()
 	if h.app.book != nil && first {

@@ -240,9 +240,9 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	pw := &policyWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		state:                 reqstate.Of(r),
 		dropOthers:            c.Upstream == cspDrop,
 	}
+	pw.state = reqstate.In(r, &pw.room)
 	pw.state.Response = reqstate.Response{Headers: pw}
 	policies := c.policyOf(r, pw)
 	nonce := c.nonce(r, pw.state)

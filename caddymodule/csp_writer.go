@@ -32,6 +32,7 @@ type policyWriter struct {
 	lines [2][1]string
 	// state says what the response's handler wants.
 	state *reqstate.State
+	room  reqstate.State // for it
 	// dropOthers removes policies of others.
 	dropOthers bool
 	// endpoints is the value of Reporting-Endpoints; "" is none.

@@ -28,6 +28,7 @@ type maskedRequest struct {
 	client  *reqstate.Client
 	own     netip.Addr // see reqstate.State
 	values  [4]string  // of the headers set
+	state   reqstate.State
 	context maskedContext
 	writer  maskedWriter
 }
@@ -73,7 +74,8 @@ func originalIsKnown(r *http.Request) bool {
 
 // apply makes r a request of the mask. It changes r itself, not a copy: the server and its
 // placeholders hold the same pointer and are to see the mask too.
-func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, state *reqstate.State, vars map[string]any, networks networksMode) {
+func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[string]any, networks networksMode) {
+	state := reqstate.In(r, &m.state)
 	m.context = maskedContext{Context: r.Context(), peer: m.client.Peer}
 	m.writer = maskedWriter{needle: newNeedle(m.client, m.own), state: state}
 	m.writer.ResponseWriter = w

@@ -51,15 +51,22 @@ const key = "wikiveil.request"
 
 // Of returns the request's State, made by the first who asks. Where Caddy's server hasn't prepared the request, nothing is kept.
 func Of(r *http.Request) *State {
-	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	state, ok := vars[key].(*State)
-	if !ok {
-		state = new(State)
-		if vars != nil {
-			vars[key] = state
-		}
+	if state, ok := caddyhttp.GetVar(r.Context(), key).(*State); ok {
+		return state
 	}
-	return state
+	return In(r, new(State))
+}
+
+// In is Of with room for the State, which spares whoever makes something for the request anyway an allocation.
+func In(r *http.Request, room *State) *State {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if state, ok := vars[key].(*State); ok {
+		return state
+	}
+	if vars != nil {
+		vars[key] = room
+	}
+	return room
 }
 
 // Known returns what is known of the request so far.
