@@ -127,6 +127,24 @@ func TestToolsOutOfUse(t *testing.T) {
 	wantWords(t, "the command's list", out, "TOOL", "direct", "expired  ", "2026-01-31", "listed", "pending")
 }
 
+// Tools and their noticeboard are where the site says.
+func TestToolsAtAnotherPath(t *testing.T) {
+	tool := jsonTool(t)
+	e := boardEdge(t, fileTool("maps", tool, ""))
+	e.reload(t, strings.Replace(boardSite, "anonproxy", "anonproxy {\npath /_proxy/\n}", 1))
+	header := browser("empty", "alice")
+	if resp, body := send(t, from(t, "127.0.0.2"), "GET", "http://"+e.site+"/_proxy/maps/x", header); resp.StatusCode != 200 || body != `{"a":1}` {
+		t.Errorf("the tool: %d %s", resp.StatusCode, body)
+	}
+	if resp, body := send(t, from(t, "127.0.0.2"), "GET", "http://"+e.site+"/_proxy/", nil); resp.StatusCode != 200 || !strings.Contains(body, "/_proxy/maps/") || strings.Contains(body, "/.tools/") {
+		t.Errorf("the noticeboard: %d %s", resp.StatusCode, body)
+	}
+	tool.take()
+	if resp, body := send(t, from(t, "127.0.0.2"), "GET", "http://"+e.site+"/.tools/maps/x", header); resp.StatusCode != 200 || body != "page" || len(tool.take()) != 0 {
+		t.Errorf("where they are by default: %d %s", resp.StatusCode, body)
+	}
+}
+
 // The page links to where consent is withdrawn.
 func TestNoticeboardWithdraw(t *testing.T) {
 	tool := jsonTool(t)
