@@ -322,26 +322,6 @@ func (b *Book) writeAgain(a again) {
 // evicted is told of clients that are no longer remembered.
 func (b *Book) evicted(c *client) { b.writeAgain(c.take()) }
 
-// Stats are a book's numbers for metrics.
-type Stats struct {
-	Written uint64 // values stored
-	Failed  uint64 // values the store did not take
-	Dropped uint64 // sightings not recorded because a queue was full or the store failed
-	Queued  int    // first sightings waiting
-	Over    uint64 // sightings not recorded because of the limits of their network
-}
-
-// Stats returns the book's numbers so far.
-func (b *Book) Stats() Stats {
-	return Stats{
-		Written: b.commits.written.Load(),
-		Failed:  b.commits.failed.Load(),
-		Dropped: b.dropped.Load(),
-		Queued:  len(b.fresh),
-		Over:    b.over.Load(),
-	}
-}
-
 // Close writes down what is queued and stops. The store stays open.
 func (b *Book) Close() error {
 	b.closing.Do(func() {
