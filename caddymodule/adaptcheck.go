@@ -26,7 +26,7 @@ func checkPlace(h httpcaddyfile.Helper, site *configcheck.Site, directive string
 	for _, d := range site.Directives {
 		switch name := d.Words[0]; {
 		case name.Text == directive && found:
-			return fmt.Errorf("%s stands twice in one site, at %s:%d", directive, name.File, name.Line)
+			return fmt.Errorf("%s is given twice in one site, at %s:%d", directive, name.File, name.Line)
 		case name.Text == directive:
 			found = true
 		case name.Text == "handle_errors" && !found && len(d.Words) > 1:

@@ -31,7 +31,7 @@ func TestConsentBadCaddyfile(t *testing.T) {
 		"there: the wiki's own":  {"third_party_consent " + wiki + " " + wiki, "is the wiki's own origin, where its scripts can confirm anything, at Caddyfile:4"},
 		"there: unknown option":  {"third_party_consent " + both + " {\n keep_grants\n }", `unknown third_party_consent option "keep_grants" (known: developer_consent), at Caddyfile:5`},
 		"there: nested":          {"handle {\n third_party_consent " + both + "\n }", "third_party_consent belongs at the top of a site block, in no other block"},
-		"there: twice":           {"third_party_consent " + both + "\nthird_party_consent " + both, "third_party_consent stands twice in one site, at Caddyfile:5"},
+		"there: twice":           {"third_party_consent " + both + "\nthird_party_consent " + both, "third_party_consent is given twice in one site, at Caddyfile:5"},
 		"there: beside a policy": {"third_party_consent " + both + "\ncsp", "csp stands beside third_party_consent, whose pages have a policy of their own; the wiki's csp belongs into the wiki's site block, at Caddyfile:5"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,7 +50,7 @@ func TestCSPBadCaddyfile(t *testing.T) {
 		"report_only in a trial":  {"csp {\n mode report\n report_only strict\n }", "report_only stands beside an enforced policy, not beside mode report, at Caddyfile:7"},
 		"too large":               {"csp {\n " + tooMuch + "\n }", "the policy takes more than 4096 bytes, at Caddyfile:5"},
 		"too large together":      {"csp {\n " + halfEach + "\n report_only {\n " + halfEach + "\n }\n }", "bytes together, over 4096, at Caddyfile:9"},
-		"second policy":           {"csp\ncsp static", "csp stands twice in one site, at Caddyfile:5"},
+		"second policy":           {"csp\ncsp static", "csp is given twice in one site, at Caddyfile:5"},
 		"in handle":               {"handle /wiki/* {\n csp\n }", "csp belongs at the top of a site block, in no other block: it covers the whole site, at Caddyfile:5"},
 		"in route":                {"route {\n csp\n }", "csp belongs at the top of a site block, in no other block: it covers the whole site, at Caddyfile:5"},
 		"in handle_errors":        {"handle_errors {\n csp\n }", "csp belongs at the top of a site block, in no other block: it covers the whole site, at Caddyfile:5"},

@@ -279,7 +279,7 @@ func TestMaskLookUpRefusals(t *testing.T) {
 		{"no form", mask + "&%zz", as("admin"), 400, "The form can't be read"},
 		{"an endless form", mask + "&x=" + strings.Repeat("x", maxLookupForm), as("admin"), 400, "The form can't be read"},
 		{"too many", strings.Join(many, ","), as("admin"), 400, "21 masks are too many"},
-		{"twice", mask + "," + mask, as("admin"), 400, "stands twice"},
+		{"twice", mask + "," + mask, as("admin"), 400, "is given twice"},
 		{"network among others", mask + ",2001:2e::1", as("admin"), 400, "only clients' masks can be compared"},
 		{"long reason", mask + "&reason=" + strings.Repeat("x", audit.MaxReason+1), as("admin"), 400, "eason"},
 		{"an address in the reason", mask + "&reason=sock+of+192.0.2.7", as("admin"), 400, "eason has an IP address in it"},

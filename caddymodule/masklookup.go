@@ -150,7 +150,7 @@ func parseMasks(text string) ([]netip.Addr, error) {
 			return nil, mistakef("number %d is not a mask: masks begin with 2001:2f: or, those of networks, with 2001:2e:", len(masks)+1)
 		}
 		if slices.Contains(masks, mask) {
-			return nil, mistakef("%v stands twice", mask)
+			return nil, mistakef("%v is given twice", mask)
 		}
 		if len(fields) > 1 && masking.IsNetwork(mask) {
 			return nil, mistakef("%v is a network's mask: only clients' masks can be compared", mask)

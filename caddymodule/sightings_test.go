@@ -263,7 +263,7 @@ func TestSightingsConfigErrors(t *testing.T) {
 		"not a recipient":      {"seal any wikiveil-recipient-abc", "not a recipient"},
 		"recipient to local":   {"seal local " + id.Recipient().String(), "takes no recipients"},
 		"identity":             {"seal any " + secret, "not a recipient"},
-		"recipient twice":      {"seal all " + id.Recipient().String() + " " + id.Recipient().String(), "stands twice"},
+		"recipient twice":      {"seal all " + id.Recipient().String() + " " + id.Recipient().String(), "is given twice"},
 		"no database":          {"geoip asn {DIR}/none.mmdb", "opening the ASN database"},
 		"unknown database":     {"geoip planet x", `geoip "planet" is not one of`},
 		"replicas and trust":   {"redis redis://127.0.0.1 {\ntrust\nreplicas 1\n}", "replicas or trust"},

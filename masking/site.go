@@ -51,13 +51,13 @@ func (c SiteConfig) Validate() error {
 				return fmt.Errorf("%s range length %d is not from 1 to %d", r.family, n, r.most)
 			}
 			if slices.Contains(r.bits[:i], n) {
-				return fmt.Errorf("%s range length %d stands twice", r.family, n)
+				return fmt.Errorf("%s range length %d is given twice", r.family, n)
 			}
 		}
 	}
 	for i, n := range c.Networks {
 		if slices.ContainsFunc(c.Networks[:i], func(o *Network) bool { return o.Name() == n.Name() }) {
-			return fmt.Errorf("network %q stands twice", n.Name())
+			return fmt.Errorf("network %q is given twice", n.Name())
 		}
 	}
 	return nil

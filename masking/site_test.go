@@ -107,8 +107,8 @@ func TestSiteConfigRefusals(t *testing.T) {
 		"v4 range 0":    {SiteConfig{V4Ranges: []int{0}}, "not from 1 to 32"},
 		"v4 range 33":   {SiteConfig{V4Ranges: []int{33}}, "not from 1 to 32"},
 		"v6 range 129":  {SiteConfig{V6Ranges: []int{129}}, "not from 1 to 128"},
-		"range twice":   {SiteConfig{V4Ranges: []int{16, 16}}, "stands twice"},
-		"network twice": {SiteConfig{Networks: []*Network{tor, tor}}, `network "tor" stands twice`},
+		"range twice":   {SiteConfig{V4Ranges: []int{16, 16}}, "is given twice"},
+		"network twice": {SiteConfig{Networks: []*Network{tor, tor}}, `network "tor" is given twice`},
 	} {
 		if _, err := NewSite(testEpochs(t, 1), c.config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)

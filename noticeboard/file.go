@@ -256,7 +256,7 @@ func checkMembers(data []byte) error {
 			if !open[last].value {
 				name := strings.ToLower(token.(string))
 				if open[last].names[name] {
-					return fmt.Errorf("the member %q stands twice", name)
+					return fmt.Errorf("the member %q is given twice", name)
 				}
 				open[last].names[name] = true
 			}

@@ -192,7 +192,7 @@ func TestFollowFile(t *testing.T) {
 		{"wildcard", entry(`, "hosts": ["*"]`), "is a wildcard"},
 		{"unknown member", entry(`, "colour": "red"`), `unknown field "colour"`},
 		{"other type", entry(`, "hosts": 5`), "hosts can't be a JSON number"},
-		{"member twice", entry(`, "sends": "a", "sends": "b"`), "stands twice"},
+		{"member twice", entry(`, "sends": "a", "sends": "b"`), "is given twice"},
 		{"name of the configuration", "[" + entry("") + `, {"name": "own", "title": "Not own"}]`, `tool "own" is declared twice, first in the configuration (tool 1)`},
 		{"twice", "[" + entry("") + "," + entry(`, "sends": "Everything"`) + "]", `tool "maps" is declared twice, first in ` + file + ":1"},
 		{"empty texts", "[" + entry("") + `, {"name": "", "title": "", "description": "", "url": ""}]`, "a tool's name must be"},

@@ -217,7 +217,7 @@ func TestNewSealerRefuses(t *testing.T) {
 	}{
 		{"nobody", seal.Any, nil, "there is none"},
 		{"too many", seal.All, recipients, "more than 16"},
-		{"one twice", seal.Any, []*seal.Recipient{recipients[0], recipients[1], recipients[0]}, "stands twice"},
+		{"one twice", seal.Any, []*seal.Recipient{recipients[0], recipients[1], recipients[0]}, "is given twice"},
 		{"local", seal.Local, recipients[:1], "mode local"},
 	}
 	for _, tt := range tests {

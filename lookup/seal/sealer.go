@@ -56,7 +56,7 @@ func NewSealer(mode Mode, recipients ...*Recipient) (*Sealer, error) {
 	}
 	for i, r := range recipients {
 		if slices.ContainsFunc(recipients[:i], func(o *Recipient) bool { return o.id == r.id }) {
-			return nil, fmt.Errorf("sealing to recipients: %v stands twice", r)
+			return nil, fmt.Errorf("sealing to recipients: %v is given twice", r)
 		}
 	}
 	return &Sealer{mode: mode, recipients: slices.Clone(recipients)}, nil
