@@ -101,8 +101,8 @@ func replayDay(t *testing.T, day *linkage.Day, m linkage.Measures) *replay {
 	return result
 }
 
-// judge finds who waited for which line of the tool's log: it is he whose answer came when
-// the tool gave it. All others were answered at once.
+// judge finds who waited for which line of the tool's log: the reader whose response came
+// when the tool gave it. All others got theirs at once.
 func (r *replay) judge(t *testing.T, midnight time.Time, refreshes int) {
 	t.Helper()
 	type answered struct {
@@ -140,7 +140,7 @@ func (r *replay) judge(t *testing.T, midnight time.Time, refreshes int) {
 	r.log = r.day.Logged(sent)
 }
 
-// right is how often the adversary is right, by what he knows.
+// right is how often the adversary is right, with that knowledge.
 func right(a *linkage.Attack, k linkage.Knowledge) float64 {
 	n := 0
 	for _, g := range a.Guesses[k] {
@@ -203,7 +203,7 @@ func TestSimulationIsTheProxy(t *testing.T) {
 		})
 	}
 	if most > none/10 {
-		t.Errorf("at the real edge he is right of %.3f without measures, and of %.3f with all", none, most)
+		t.Errorf("right at the real edge: %.3f without measures, and %.3f with all", none, most)
 	}
 }
 

@@ -6,29 +6,28 @@ import (
 	"time"
 )
 
-// Knowledge is what the attacker looks at, and for what.
+// Knowledge is what the adversary looks at, and what for.
 type Knowledge uint8
 
 const (
-	// Times: he looks for a request of the editor's, by the times of his log and
-	// its connections alone.
+	// Times: which request was the editor's, by the log's times and connections alone.
 	Times Knowledge = iota
-	// Pages: he also reads in the URLs which page a request is about.
+	// Pages: as Times, and by the URLs, which say what page a request is about.
 	Pages
-	// OtherPages: as Pages, but what he looks for is something that the history
-	// doesn't tell anyway: a page that the editor read and didn't edit, or a word
-	// that he looked up.
+	// OtherPages: as Pages, but only of requests for what the history doesn't tell
+	// anyway: a page that the editor read and didn't edit, or a word that the editor
+	// looked up.
 	OtherPages
 	knowledges
 )
 
-// Guess is what he says of an edit: this request was the editor's.
+// Guess is what the adversary says of an edit: this request was the editor's.
 type Guess struct {
-	Confidence float64 // how likely he thinks it, from 0 to 1
+	Confidence float64 // how likely the adversary thinks it, from 0 to 1
 	Right      bool
 }
 
-// Attack is what he makes of a day.
+// Attack is what the adversary makes of a day.
 type Attack struct {
 	// Guesses has one for each edit of the day, by knowledge: the likeliest
 	// request. Where there is none it is a wrong guess of confidence 0.
@@ -38,7 +37,7 @@ type Attack struct {
 	Chance float64
 }
 
-// He looks for requests from an hour before an edit to 10 minutes after it.
+// The adversary looks at requests from an hour before an edit to 10 minutes after it.
 const (
 	windowBefore = time.Hour
 	windowAfter  = 10 * time.Minute
@@ -48,16 +47,16 @@ const (
 	otherNear  = 430 * time.Second
 )
 
-// evidence is how much likelier an entry is if its reader is the editor, over how
-// likely it is anyway: a ratio of rates.
+// evidence is how likely an entry is if its reader is the editor, over how likely it
+// is anyway: a ratio of rates.
 type evidence struct {
 	times, pages float64
 	about        bool // the edited page
 	tells        bool // something that the history doesn't
 }
 
-// attacker knows how the world and the measures work with all their numbers, the
-// whole log and the whole history. A real tool's owner knows less.
+// attacker is the adversary, who knows the whole log, the whole history, and how the
+// world and the measures work with all their numbers. A real tool's owner knows less.
 type attacker struct {
 	d     *Day
 	log   []Entry

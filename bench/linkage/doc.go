@@ -1,17 +1,18 @@
-// Package linkage plays a tool's owner against the anonymizing proxy. He has the
-// log of what his tool was asked, and the wiki's public history: which page was
-// edited when, by which mask. He wants to find the requests of a mask.
+// Package linkage plays an adversary against the anonymizing proxy: a tool's owner,
+// who has the log of the tool's requests and the wiki's public history, that is, which
+// page was edited when and by which mask. The adversary wants to find the requests of
+// a mask.
 //
 // A [World] makes a day of a wiki's readers, their gadgets' requests and their
 // edits. [Measures] say which of the proxy's defences are on; [World.Day] and
 // [Day.Serve] turn the one into the other's log, event by event. [Day.Attack] is
-// the owner's best guess at each edit, and [Run] compares the measures over many
+// the adversary's best guess at each edit, and [Run] compares the measures over many
 // days. All is decided by the seed.
 //
 // It is a model and not the proxy itself: it has no bytes and no sockets, only
 // who asks when for what, and which of that the tool gets to see, and when. A test
 // of package anonproxy has the real proxy serve such a day to the readers, and gives
-// what the real tool logged to the same owner: he is right as often.
+// what the real tool logged to the same adversary, who is right as often.
 //
 // # What is measured, and what is assumed
 //

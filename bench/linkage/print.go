@@ -13,12 +13,12 @@ func (r *Report) Print(to io.Writer) error {
 	fmt.Fprintf(w, "%d days from seed %d: %.0f views, %.0f edits, %d pages, %.0f requests by readers a day.\n",
 		r.Days, r.Seed, r.World.Views, r.World.Edits, r.World.Pages, r.Rows[0].Asked)
 	fmt.Fprint(w, `
-For each edit the tool's owner names the request that he thinks is the editor's. How many of 100 are right, with
-the 95 % interval over the days:
-  pages   he knows the times, and reads in the URLs what page a request is about
-  other   he looks for what else the editor read or looked up, which the history doesn't tell
-  times   he knows the times alone
-  sure    pages, but he may be silent: of how many edits of 100 he can speak and be right 9 times of 10
+For each edit the adversary, who is the tool's owner, names the request that seems to be the editor's. How many of
+100 are right, with the 95 % interval over the days:
+  pages   by the times, and by the URLs, which say what page a request is about
+  other   of what else the editor read or looked up, which the history doesn't tell
+  times   by the times alone
+  sure    pages, but the adversary may be silent: for how many edits of 100 a guess can be right 9 times of 10
   chance  a request is drawn blindly from those around the edit
 `)
 	fmt.Fprintf(w, "\n%-43s %17s %17s %17s %6s %7s\n", "measures", "pages", "other", "times", "sure", "chance")

@@ -32,20 +32,20 @@ func DefaultConfig() Config {
 
 const leastDays = 4 // of a scenario; below, an interval says little
 
-// Precisions are the shares of right guesses if he names one request for each edit.
+// Precisions are the shares of right guesses if the adversary names one request for each edit.
 type Precisions struct {
 	Times      Estimate `json:"times"`
 	Pages      Estimate `json:"pages"`
 	OtherPages Estimate `json:"other_pages"`
 }
 
-// Row is what the attacker gets with certain measures in a certain world.
+// Row is what the adversary gets with certain measures in a certain world.
 type Row struct {
 	Name      string     `json:"name"`
 	Measures  Measures   `json:"measures"`
 	Precision Precisions `json:"precision"`
 	Best      Threshold  `json:"best_threshold"` // for pages: the most precise on 5 % of the edits or more
-	Sure      Threshold  `json:"sure_threshold"` // for pages: that with which he is right 9 times of 10
+	Sure      Threshold  `json:"sure_threshold"` // for pages: that with which 9 guesses of 10 are right
 	Chance    float64    `json:"chance"`         // of a request drawn blindly from those around the edit
 	Edits     int        `json:"edits"`
 	Asked     float64    `json:"asked_per_day"` // of the edge, by readers

@@ -25,10 +25,10 @@ func TestGoal(t *testing.T) {
 	none, with := rows[0], rows[1]
 	t.Logf("pages: %v → %v; other: %v → %v", none.Precision.Pages, with.Precision.Pages, none.Precision.OtherPages, with.Precision.OtherPages)
 	if none.Precision.Pages.Mean < 0.9 || with.Precision.Pages.Mean > none.Precision.Pages.Mean/10 {
-		t.Errorf("he is right of %.3f without measures and of %.3f with all, want at most a tenth", none.Precision.Pages.Mean, with.Precision.Pages.Mean)
+		t.Errorf("right: %.3f without measures and %.3f with all, want at most a tenth", none.Precision.Pages.Mean, with.Precision.Pages.Mean)
 	}
 	if p := rows[2].Precision.Pages.Mean; p < 0.5 {
-		t.Errorf("he is right of %.3f where only a tenth of the pages is refreshed; the docs say that this is not enough", p)
+		t.Errorf("right: %.3f where only a tenth of the pages is refreshed; the docs say that this is not enough", p)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestThresholds(t *testing.T) {
 		t.Errorf("widest is %+v, want to speak from 0.5 on", widest)
 	}
 	if best, widest := thresholds(guesses(20, 0.3, 1)); best.Speaks != 1 || best.Precision.Mean != 0.05 || widest.Speaks != 0 {
-		t.Errorf("guesses that he can't tell apart: best %+v, widest %+v; want all, and none", best, widest)
+		t.Errorf("guesses that can't be told apart: best %+v, widest %+v; want all, and none", best, widest)
 	}
 	if best, widest := thresholds(nil); best != (Threshold{}) || widest != (Threshold{}) {
 		t.Error("there are thresholds without guesses")

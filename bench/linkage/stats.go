@@ -95,24 +95,24 @@ func wilson(right, n float64) (low, high float64) {
 	return max(0, mid-half), min(1, mid+half)
 }
 
-// Threshold is an attacker's choice of when to speak.
+// Threshold is the adversary's choice of when to speak.
 type Threshold struct {
-	Confidence float64  `json:"confidence"` // from which on he speaks
+	Confidence float64  `json:"confidence"` // at least this, or they are silent
 	Speaks     float64  `json:"speaks"`     // of this share of the edits
-	Precision  Estimate `json:"precision"`  // when he does
+	Precision  Estimate `json:"precision"`  // when they speak
 }
 
 const (
-	// leastSpoken is the share of edits of which he must say something in any case:
-	// to be right of one edit and silent of all others is no attack.
+	// leastSpoken is the share of edits for which the adversary must guess in any case:
+	// to be right about one edit and silent about all others is no attack.
 	leastSpoken = 0.05
-	// sure is the precision from which on he calls himself sure.
+	// sure is the precision from which on the adversary counts as sure.
 	sure = 0.9
 )
 
-// thresholds are his two best choices: that with the best precision, and the one
-// that makes him speak most often while he is still sure. Both are chosen on these
-// very guesses, and so a bit better than he could have known beforehand.
+// thresholds are the adversary's two best choices: the one with the best precision,
+// and the one that speaks most often while its guesses are still sure. Both are chosen
+// by these very guesses, and so are a bit better than anybody could have known beforehand.
 func thresholds(guesses []Guess) (best, widest Threshold) {
 	sorted := slices.Clone(guesses)
 	slices.SortStableFunc(sorted, func(a, b Guess) int { return cmp.Compare(b.Confidence, a.Confidence) })
@@ -122,7 +122,7 @@ func thresholds(guesses []Guess) (best, widest Threshold) {
 			right++
 		}
 		if i+1 < len(sorted) && sorted[i+1].Confidence == g.Confidence {
-			continue // he can't tell these apart
+			continue // these can't be told apart
 		}
 		said := float64(i + 1)
 		low, high := wilson(right, said)

@@ -30,7 +30,7 @@ type World struct {
 	Images float64 `json:"images"`
 
 	// Lookups is the share of views on which the reader asks for something that
-	// nobody else asks for, such as a word that he typed.
+	// nobody else asks for, such as a word typed in.
 	Lookups float64 `json:"lookups"`
 
 	// ByRevision has the gadget name the revision, and not only the page, so that

@@ -1,6 +1,6 @@
-// Command cmd plays a tool's owner who tries to link his log to a wiki's public
-// history, and prints how often he is right, with each measure of the anonymizing
-// proxy off and on:
+// Command cmd plays an adversary, a tool's owner who tries to link the tool's log to a
+// wiki's public history, and prints how often their guesses are right, with each measure
+// of the anonymizing proxy off and on:
 //
 //	go run ./bench/linkage/cmd
 //
