@@ -224,6 +224,36 @@ func TestOwnPathsStayReadable(t *testing.T) {
 	}
 }
 
+// A path of the operator's that looks like an address's beginning doesn't show the rest of one.
+func TestOwnPathShowsNoAddressThatGoesOn(t *testing.T) {
+	rules := testRules()
+	rules.Paths = Paths("/x/203.0.113.1", "/x/2001:db8:1:2:3")
+	if len(rules.Paths) != 2 {
+		t.Fatalf("paths %q", rules.Paths)
+	}
+	e := New(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", SkipLineEnding: true}), true, rules)
+	for _, goesOn := range []string{"203.0.113.1%39", "203.0.113.1&#57;", "203.0.113.1９", `203.0.113.1\u0039`, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3::6"} {
+		line := encode(t, e, "m", request(map[string][]string{"X-Note": {"/x/" + goesOn}}))
+		if strings.Contains(line, "203.0.113") || strings.Contains(line, "2001:db8") {
+			t.Errorf("%q: %s", goesOn, line)
+		}
+	}
+	if line := encode(t, e, "open /x/203.0.113.1: no such file"); !strings.Contains(line, "/x/203.0.113.1: no") {
+		t.Errorf("hidden: %s", line)
+	}
+}
+
+// Whoever knows a path can't keep the log busy with a header full of it.
+func TestOwnPathsAreFewInAnEntry(t *testing.T) {
+	rules := testRules()
+	rules.Paths = Paths("/srv/2131432993")
+	e := New(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", SkipLineEnding: true}), true, rules)
+	line := encode(t, e, "m", request(map[string][]string{"X-Note": {strings.Repeat("/srv/2131432993 ", 1000)}}))
+	if shown := strings.Count(line, "/srv/2131432993"); shown > maxFound {
+		t.Errorf("%d of them are looked for one by one", shown)
+	}
+}
+
 // Case 10: who asks about which mask isn't told.
 func TestCase10PrivatePages(t *testing.T) {
 	line := encode(t, newTestEncoder(true), "m", zap.Object("request", logged{

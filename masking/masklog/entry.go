@@ -20,6 +20,7 @@ type entry struct {
 	appsMask string       // of the client, as the app sees it
 	finished bool         // its line is written, with the masks that belong there
 	found    int          // addresses so far
+	paths    int          // of the operator's so far
 	versions []netip.Addr // that were left in a user agent
 	masked   [2]struct {  // the peer's and the client's, which mostly are one
 		text, mask string
@@ -119,7 +120,8 @@ func (e *entry) maskOf(text string) string {
 // addresses and reads the log would see which is the reader's. So whatever may be anybody's address, in any spelling,
 // becomes the same; some numbers and ids that aren't do too.
 func (e *entry) mask(text string, agent bool) string {
-	if before, path, after, found := e.rules.cutPath(text); found {
+	if before, path, after, found := e.rules.cutPath(text); found && e.paths < maxFound {
+		e.paths++
 		return e.mask(before, agent) + path + e.mask(after, agent)
 	}
 	hide := hide

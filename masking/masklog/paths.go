@@ -46,13 +46,19 @@ func ConfigPaths(config any) (paths []string) {
 // cutPath cuts a text around one of the operator's own paths.
 func (r *Rules) cutPath(text string) (before, path, after string, found bool) {
 	for _, path := range r.Paths {
-		if before, after, found := strings.Cut(text, path); found && !startsAlnum(after) {
+		if before, after, found := strings.Cut(text, path); found && endsBefore(after) {
 			return before, path, after, true
 		}
 	}
 	return text, "", "", false
 }
 
-func startsAlnum(text string) bool {
-	return text != "" && (isLetter(rune(text[0])) || '0' <= text[0] && text[0] <= '9')
+// endsBefore reports whether a path has ended where a text goes on. A point, a colon or an escape might go on with an address that the
+// path is only the beginning of.
+func endsBefore(text string) bool {
+	if text != "" && (text[0] == '.' || text[0] == ':') { // of a sentence
+		text = text[1:]
+		return text == "" || strings.IndexByte(" \n\"", text[0]) >= 0
+	}
+	return text == "" || strings.IndexByte("/ \t\n\"'`)]},;?", text[0]) >= 0
 }
