@@ -394,7 +394,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	}
 }
 
-// Nobody waits for his turn at a tool that is left alone.
+// Nobody waits for a turn at a tool that is left alone.
 func TestOpenBreakerComesBeforeWaiting(t *testing.T) {
 	b, release := stalled(t)
 	e := newEdge(t, Config{Concurrent: 1}, tool("maps", b.URL))

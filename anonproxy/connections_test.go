@@ -45,7 +45,7 @@ func newConnLog(t *testing.T, h2 bool) *connLog {
 	return l
 }
 
-// TestNoConnectionIsAReaders: two readers, each on connections of his own and from
+// TestNoConnectionIsAReaders: two readers, each on connections of their own and from
 // another address, with another cookie and user agent, take turns, and all that
 // they ask goes to the tool over one connection.
 func TestNoConnectionIsAReaders(t *testing.T) {

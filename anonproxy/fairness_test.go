@@ -37,8 +37,8 @@ func dripping(t *testing.T, control string) (*backend, func()) {
 	return b, func() { close(release) }
 }
 
-// A client who leaves when an answer that is kept has begun leaves a fetch behind, which is still his:
-// or he alone could take up all that a tool does at one time.
+// A client that leaves when a response that is kept has begun leaves a fetch behind, which still counts as
+// its own: else one client could take up all that a tool does at one time.
 func TestLeftFetchesCountForTheirClient(t *testing.T) {
 	b, release := dripping(t, "max-age=60")
 	defer release()
@@ -61,7 +61,7 @@ func TestLeftFetchesCountForTheirClient(t *testing.T) {
 	}
 }
 
-// A reader who takes nothing of his answer holds a place at the tool no longer than a request may take.
+// A reader who takes nothing of the response holds a place at the tool no longer than a request may take.
 func TestReaderWhoTakesNothing(t *testing.T) {
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
 		b := narrow(t, func(w http.ResponseWriter, r *http.Request) {

@@ -231,8 +231,8 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 	}
 }
 
-// A leader who is over his limit takes nobody with him, and one who comes after is not
-// charged for what he left behind.
+// If the reader who asked first is over the limit, those who wait for the same response are not refused
+// with them, and whoever comes after is not charged for what the first left behind.
 func TestOverTheLimitIsOnesOwn(t *testing.T) {
 	b := newBackend(t, answers("text/plain", "x"))
 	e := newEdge(t, Config{Cache: newCache(t, cache.Config{}), Reader: masksOf, ClientLimit: rate(t, "1/1h")}, tool("maps", b.URL))

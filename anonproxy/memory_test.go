@@ -162,7 +162,7 @@ func newMemoryEdge(t *testing.T, m *memoryTool, c *cache.Cache, change func(*Con
 	return e
 }
 
-// asked is what a reader got, and when he had it.
+// asked is what a reader got, and how long it took.
 type asked struct {
 	status int
 	body   string

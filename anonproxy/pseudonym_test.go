@@ -131,7 +131,7 @@ func TestPseudonymIsSent(t *testing.T) {
 		}
 		sent := requests()
 		if len(sent) != 4 {
-			t.Fatalf("the tool got %d requests: each reader asks for himself", len(sent))
+			t.Fatalf("the tool got %d requests: want one for each reader's request", len(sent))
 		}
 		if sent[0] != sent[2] || sent[1] != sent[3] || sent[0] == sent[1] {
 			t.Errorf("requests are to differ by who asks:\n%s", strings.Join(sent, "\n"))

@@ -462,7 +462,7 @@ func TestHowWebSocketsEnd(t *testing.T) {
 		{"the reader lies about UTF-8", echo, func(ctx context.Context, c *websocket.Conn) error {
 			return c.Write(ctx, websocket.MessageText, invalid)
 		}, 1007, "isn't UTF-8", OutcomeRefusedRequest},
-		{"the reader gives himself away", echo, func(ctx context.Context, c *websocket.Conn) error {
+		{"the reader's message gives them away", echo, func(ctx context.Context, c *websocket.Conn) error {
 			return c.Write(ctx, websocket.MessageText, []byte("my session is 0123456789abcdef0123"))
 		}, 1008, "carries your session", OutcomeLeak},
 	} {

@@ -20,7 +20,7 @@ import (
 	"github.com/wikiveil/wikiveil/csp/exempt"
 )
 
-// attacker goes the reader's way with a program of his own, which can read and keep all that a browser hides
+// attacker goes the reader's way with a program, which can read and keep all that a browser hides
 // from scripts.
 type attacker struct {
 	s    *consentScene

@@ -45,7 +45,7 @@ func TestConsent(t *testing.T) {
 	}
 }
 
-// testReader is the way of a reader who lets a tool through, for as long as he does.
+// testReader is the way of a reader who lets a tool through, until they withdraw it.
 func (s *consentScene) testReader(t *testing.T, b *browser) {
 	second := s.startBrowser(t)
 	s.wantBlocked(t, "before", b)

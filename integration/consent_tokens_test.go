@@ -29,7 +29,7 @@ func attackByHandOff(t *testing.T, s *consentScene, b *browser) {
 	handOff := s.attacker(t).handOff(t)
 	s.openWiki(t, b)
 	s.wantRefusal(t, "no_browser_cookie", func() { b.leave(t, handOff) })
-	s.openForm(t, b) // now he has a browser cookie
+	s.openForm(t, b) // now there is a browser cookie
 	s.openWiki(t, b)
 	s.wantRefusal(t, "other_browser", func() { b.leave(t, handOff) })
 	b.waitFor(t, `document.body.textContent.includes('Nothing was changed') && document.forms.length === 0`)
@@ -68,7 +68,7 @@ func attackByReplay(t *testing.T, s *consentScene, b *browser) {
 	b.waitForLocation(t, s.url+exempt.ListPath)
 	s.openForm(t, b)
 	s.wantRefusal(t, "used", func() { b.submit(t, token, code) })
-	// Withdrawing makes him another browser.
+	// Withdrawing makes it another browser.
 	b.open(t, s.url+exempt.ListPath)
 	b.do(t, click("article button"))
 	b.waitFor(t, `document.body.textContent.includes('None.')`)
@@ -139,7 +139,7 @@ func attackByPosting(t *testing.T, s *consentScene, b *browser) {
 }
 
 // attackByOverflow: a gadget drowns the edge's cookies and plants those of the attacker, who let the
-// tool through for himself.
+// tool through in another browser.
 func attackByOverflow(t *testing.T, s *consentScene, b *browser) {
 	a := s.attacker(t)
 	foreign := a.cookies(t)

@@ -71,8 +71,8 @@ func (s *consentScene) wantNothing(t *testing.T, e engine, when string) {
 	}
 }
 
-// attackByTransplant: what the attacker got in a browser of his own, the gadget plants in the reader's, and sends its tab
-// to commit another ticket of his. Case 38.
+// attackByTransplant: the gadget plants in the reader's browser what the attacker got in another, and sends its tab
+// to commit another ticket of the attacker's. Case 38.
 func (s *consentScene) attackByTransplant(t *testing.T, e engine) {
 	a := s.attacker(t)
 	planted := a.cookies(t)

@@ -67,9 +67,9 @@ func newToolPair() (pair tls.Certificate, err error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
-// road is a reader's way to the wiki: what it carries comes from his own address.
+// road is a reader's way to the wiki: what it carries comes from that reader's address.
 type road struct {
-	address string // where his browser finds the wiki
+	address string // where the browser finds the wiki
 
 	mu   sync.Mutex
 	sent bytes.Buffer // by the browser
@@ -233,7 +233,7 @@ func TestToolGetsTheSameBytes(t *testing.T) {
 	}
 }
 
-// startBrowser runs the reader's Chromium and logs him in.
+// startBrowser runs the reader's Chromium and logs the reader in.
 func (r readerAt) startBrowser(t *testing.T, s *scene, way *road) *browser {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(s.addr)

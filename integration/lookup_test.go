@@ -127,7 +127,7 @@ func TestAdministratorLooksUpAndBlocks(t *testing.T) {
 	})
 }
 
-// wantNoRight: who may not block may not look up, be he logged in or not, or blocked himself.
+// wantNoRight: those who may not block may not look up either, logged in or not; nor may a blocked administrator.
 func wantNoRight(t *testing.T, s *scene) {
 	t.Helper()
 	plain, nobody, blocked := s.visit("127.40.0.1"), s.visit(dave), s.visit("127.40.0.2")
@@ -142,7 +142,7 @@ func wantNoRight(t *testing.T, s *scene) {
 	}
 	blocked.loginAs(t, "Rogue")
 	if status, answer := lookUp(t, blocked, s.maskOf(t, alice).String()); status != http.StatusOK {
-		t.Errorf("an administrator before his block: %d %s", status, answer)
+		t.Errorf("an administrator before being blocked: %d %s", status, answer)
 	}
 	s.visitAdmin(t, sysop).block(t, "Rogue")
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {

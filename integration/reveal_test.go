@@ -112,7 +112,7 @@ func newRevealScene(t *testing.T) *revealScene {
 }
 
 // TestAdministratorReveals is the way of somebody who may reveal, in a browser: from the wiki's page about a
-// mask, under the wiki's policy, to the sealed box, which only his identity opens.
+// mask, under the wiki's policy, to the sealed box, which only their identity opens.
 func TestAdministratorReveals(t *testing.T) {
 	s := newRevealScene(t)
 	a := newVisitor(s.plain, alice, new(transcript))

@@ -233,7 +233,7 @@ func TestGadgetCantSayWhoReads(t *testing.T) {
 			secrets[b.cookie(t, s.url, "_session")] = "session"
 			secrets[evaluate[string](t, b, `mw.config.get('wgUserName')`)] = "user name"
 		} else if !strings.EqualFold(shown, s.maskOf(t, alice).String()) {
-			t.Fatalf("the wiki calls the reader %s, his mask is %s", shown, s.maskOf(t, alice))
+			t.Fatalf("the wiki calls the reader %s, the mask is %s", shown, s.maskOf(t, alice))
 		}
 		for secret, field := range secrets {
 			for form, script := range map[string]string{

@@ -141,8 +141,8 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
-// TestEndlessBody: no more is read than the slowest reader takes, plus a window; and he
-// can't hold up a faster one for ever.
+// TestEndlessBody: no more is read than the slowest reader takes, plus a window; and that
+// reader can't hold up a faster one for ever.
 func TestEndlessBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, Config{MaxBytes: 4 << 20, MaxObject: 1 << 20})

@@ -8,8 +8,8 @@ import (
 	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
-// Case 57: who answers wrongly again and again, with one hand-off or many, stops only himself: neither a neighbour,
-// nor reveals at his own address.
+// Case 57: a client that sends wrong codes again and again, with one hand-off or many, stops only itself: neither a neighbour,
+// nor reveals at its own address.
 func TestCase57OneClientStopsNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)

@@ -182,7 +182,7 @@ func TestAttacksOnTheFlow(t *testing.T) {
 			w := tt.attack(victim, attacker, q)
 			s.wantRefusal(w, tt.want)
 			if strings.HasPrefix(name, "a replay") {
-				victim.wantThrough("weather") // what he confirmed himself
+				victim.wantThrough("weather") // what the victim confirmed
 			} else {
 				victim.wantThrough("")
 			}

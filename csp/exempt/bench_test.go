@@ -9,7 +9,7 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// benchSite is a site whose reader let n tools through, and his request.
+// benchSite is a site whose reader let n tools through, and a request of that reader's.
 func benchSite(b *testing.B, n int) (*scene, *http.Request) {
 	s := newScene(b)
 	s.declared = nil

@@ -23,8 +23,8 @@ func guardsCookies(r *http.Request) bool {
 	return probes == 0 && enforcesByName(r.Header)
 }
 
-// enforcesByName goes by what the browser calls itself. A navigation's User-Agent is
-// beyond scripts; who changes his browser's himself deceives himself alone.
+// enforcesByName goes by what the browser calls itself. Scripts can't change a
+// navigation's User-Agent; readers who change their own deceive nobody else.
 func enforcesByName(h http.Header) bool {
 	agents := h["User-Agent"]
 	if len(agents) != 1 {

@@ -63,7 +63,7 @@ func TestLaxBrowserIsRefused(t *testing.T) {
 	})
 }
 
-// A gadget plants in a reader's browser what its author got in his own.
+// A gadget plants in a reader's browser what the gadget's author got in another.
 func TestTransplant(t *testing.T) {
 	transplant := func(from, to *browser) {
 		clear(to.jar) // by an overflow

@@ -1,10 +1,10 @@
 // Package exempt lets one reader let one declared tool through the wiki's
 // Content-Security-Policy: exactly its kinds from exactly its origins, for 30 days,
-// until he withdraws it or the tool's declaration changes.
+// until the reader withdraws it or the tool's declaration changes.
 //
 // A [Site] has the pages. The reader starts at [GoPath] on the wiki, is asked on
 // the consent origin by typing a code (package confirm says why there), and comes
-// back to [CommitPath], which writes the grant. [ListPath] shows his grants and
+// back to [CommitPath], which writes the grant. [ListPath] shows the grants and
 // withdraws them. Nothing else in an address changes anything.
 //
 //	site, err := exempt.New(exempt.Config{Flow: flow, Browsers: confirmKeys, Keys: keys, Declared: live.ForConsent, …})
@@ -35,11 +35,11 @@
 // comes twice counts as none.
 //
 // Other browsers (Safari and everything on WebKit, old ones) let a gadget write any
-// cookie: it could plant a browser cookie with grants that its author got for himself, with
+// cookie: it could plant a browser cookie with grants that its author got for their own browser, with
 // no probe beside them. What [confirm.Keys.EnforcesPrefixes] sees is then what the gadget
 // arranged. So a cookie's grants count only where the browser's name also says that it
 // is one that enforces the prefix; a script can't change the User-Agent of a
 // navigation, and only navigations get a wider policy. All others get no
-// exemption. Nor can the server keep one for them: there a gadget plants the browser cookie of its
-// author, who has answered the question himself, and sends the tab to commit his ticket.
+// exemption. Nor can the server keep one for them: a gadget would plant the browser cookie of its
+// author, who has answered the question, and send the tab to commit the author's ticket.
 package exempt

@@ -53,7 +53,7 @@ func (s *Site) viewOf(g grant) grantView {
 		view.State = "gone"
 	case !g.holds(t, now):
 		view.State = "lapsed"
-		// What it lets through now is not what he let through.
+		// What it would let through now is not what the reader agreed to.
 		view.Origins, view.Kinds = nil, nil
 	}
 	return view

@@ -42,7 +42,7 @@ type listView struct {
 	Problem string
 	// Guarded is false for a browser that can have none.
 	Guarded bool
-	// Local tells that a developer can let a port of his own machine through.
+	// Local says that developers can let a port of their own machine through.
 	Local bool
 	// Home is the wiki's address.
 	Home string

@@ -22,7 +22,7 @@ type Config struct {
 	// Declared returns the tool of that name if readers may let it through now, as
 	// [noticeboard.Live.ForConsent] does. It is asked at every request, so that a kill switch acts at once.
 	Declared func(name string) (noticeboard.Entry, error)
-	// Localhost lets a developer let a port of his own machine through.
+	// Localhost lets developers let a port of their own machine through.
 	Localhost bool
 	// Fits tells whether tools can be let through together, as [Policies.Fits] does;
 	// without it nobody is told before. The error may be a [tooLargeError].

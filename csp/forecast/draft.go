@@ -179,7 +179,7 @@ func (d *Draft) add(more []noticeboard.Kind, t *Tool) {
 // someHash is a hash of nothing, to try a declaration with that lacks its own.
 const someHash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
-// draftScript drafts what an operator has to decide: it is refused until he has.
+// draftScript drafts what an operator has to decide: the draft is refused until they have.
 func (m *maker) draftScript(t *Tool, names map[string]bool) {
 	tool := m.newTool(t, "-script", names)
 	if tool == nil {

@@ -37,7 +37,7 @@ type Config struct {
 	// from them are not taken. Nil takes all, so give one.
 	Own func(origin string) bool
 	// Client returns what tells clients apart for the limit, such as the mask; "" for
-	// one that has no limit of its own. Nil limits nobody by himself.
+	// one that has no limit of its own. If nil, no client has one.
 	Client func(*http.Request) string
 	// Names tells whether a text names the address of who sends a request; what does is not kept.
 	// Nil looks at none.

@@ -8,8 +8,8 @@
 //	user, err := gate.Admit(r, access.Info, len(masks)) // before anything is looked up
 //
 // A [Resolver] tells who makes a request: [MediaWiki] asks the wiki with the visitor's
-// own session, [Fixed] takes the user from an authentication in front and his rights from
-// the configuration. Whatever goes wrong, nobody is admitted: each error of a [Gate] is
+// own session, [Fixed] takes the user from an authentication in front and the user's rights
+// from the configuration. Whatever goes wrong, nobody is admitted: each error of a [Gate] is
 // a [*refusal.Refusal] with its reason.
 //
 // # Quotas

@@ -12,8 +12,8 @@ type Gate struct {
 	Quotas *Quotas
 }
 
-// Admit returns the user of a request if he has a right, and takes a number of units from
-// his quota of it: one for each mask looked up, compared or revealed. Call it before
+// Admit returns the user of a request if they have the right, and takes units from their
+// quota of it: one for each mask looked up, compared or revealed. Call it before
 // anything is looked up, and write the audit after it.
 //
 // The error is always a [*refusal.Refusal].

@@ -115,7 +115,7 @@ func TestGateOfARealWiki(t *testing.T) {
 		want    string
 	}{
 		{"patroller", Info, 2, ""},
-		{"checkuser", Info, 3, ""}, // another user's quota is his own
+		{"checkuser", Info, 3, ""}, // another user has another quota
 		{"patroller", Info, 2, NoQuota},
 		{"patroller", Info, 1, ""},
 		{"patroller", Info, 1, NoQuota},

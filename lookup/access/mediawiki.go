@@ -109,7 +109,7 @@ func (m *MediaWiki) User(r *http.Request) (User, error) {
 		return c.answer()
 	}
 	client := m.config.Client(r)
-	// The question is not the first visitor's alone, so it outlives his request.
+	// Others wait for this response too, so the request to the wiki outlives the first visitor's.
 	flight := m.flights.DoChan(string(key[:]), func() (any, error) {
 		if err := m.begin(); err != nil {
 			return cached{}, err

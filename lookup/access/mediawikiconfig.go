@@ -16,7 +16,7 @@ import (
 const (
 	DefaultTimeout  = 5 * time.Second
 	DefaultCacheFor = time.Minute
-	// MaxCacheFor bounds how long a user keeps a right that the wiki took from him.
+	// MaxCacheFor bounds how long users keep a right that the wiki took from them.
 	MaxCacheFor = 10 * time.Minute
 )
 

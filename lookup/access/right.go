@@ -76,7 +76,7 @@ type User struct {
 	Rights Rights
 }
 
-// A Resolver tells who makes a request and what he may do.
+// A Resolver tells who makes a request and what they may do.
 type Resolver interface {
 	// User returns the user of a request, or a [*refusal.Refusal] if there is none or it can't
 	// be told. It is called for each request and must bound its own time.

@@ -45,7 +45,7 @@
 // [Checkpoint.Follows] lets anyone see that a later one continues an earlier one, by a [Log.Proof] of
 // some forty hashes at most. The count of reveals in it is the log's own word, which [Verify] checks by the records:
 // a log that says too few has signed it. Publish seldom, see [Log.Publish]:
-// a live count would tell an attacker the moment he is looked up.
+// a live count would tell attackers the moment they are looked up.
 //
 // # Retention
 //

@@ -210,7 +210,7 @@ func TestCase30StateCutToThePublishedCheckpoint(t *testing.T) {
 		if s.chain = at; !five.isOf(at) {
 			t.Fatal("not the published checkpoint's")
 		}
-		data := s.encode(testKeys(t, 2)) // what he has in the place of the log's key
+		data := s.encode(testKeys(t, 2)) // another key in the place of the log's
 		f.ok(f.state.Put(stateKey, append(data[:len(data)-64], signature...)))
 	})
 	if err := os.RemoveAll(path + ".storage"); err != nil { // even with no head

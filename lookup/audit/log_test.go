@@ -269,7 +269,7 @@ func TestOpenRefusesWrongSettings(t *testing.T) {
 func TestFileTellsNothing(t *testing.T) {
 	path := logPath(t)
 	l := mustOpen(t, path)
-	e := Entry{Performer: "patroller-4711", Action: Reveal, Masks: masks(513), Reason: "he threatened somebody"}
+	e := Entry{Performer: "patroller-4711", Action: Reveal, Masks: masks(513), Reason: "a threat against somebody"}
 	mustAppend(t, l, e)
 	mustClose(t, l)
 	data, err := os.ReadFile(path)

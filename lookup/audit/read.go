@@ -38,8 +38,8 @@ func (l *Log) Checkpoint() Checkpoint {
 
 // Publish returns the checkpoint to show to the public: the one published last, or a
 // new one if that is older than every. The interval should be long, such as a day:
-// whoever sees the count rise as he edits knows that he was looked up. It is kept in
-// the log, so that a restart tells nothing either.
+// attackers who see the count rise as they edit know that they were looked up. The
+// checkpoint is kept in the log, so that a restart tells nothing either.
 func (l *Log) Publish(ctx context.Context, every time.Duration) (Checkpoint, error) {
 	if c := l.current.Load().published; c != nil && isFresh(c, every) {
 		return *c, nil

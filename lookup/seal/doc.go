@@ -18,10 +18,10 @@
 //	box key i     = SHA-256("wikiveil/v1/box-key" || chain key i)
 //	chain key i+1 = SHA-256("wikiveil/v1/box-chain" || chain key i)
 //
-// The chain key is overwritten at every step. Who takes the edge's memory can
+// The chain key is overwritten at every step. Whoever takes the edge's memory can
 // open the boxes still to come from that chain, at most an hour or 65,536 boxes (and
-// could watch those clients arrive anyway), but none sealed before: for these he
-// needs a recipient's identity. Go's runtime may keep a stale copy on a stack or in
+// could watch those clients arrive anyway), but none sealed before: those need
+// a recipient's identity. Go's runtime may keep a stale copy on a stack or in
 // memory that is not yet reused, so "before" can lag by moments. With [NewLocal] there
 // is no such protection: who has the epoch's secret opens all boxes of that epoch.
 //

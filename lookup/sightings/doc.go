@@ -33,9 +33,9 @@
 //	value: version (1) | AES-256-GCM under "records/2026-11-22"; see the encoding in codec.go
 //	key:   HMAC-SHA-256 under "records/2026-11-22/index" of the mask, 16 bytes
 //
-// Who takes the store, or an old copy of it, without the secret learns how many clients each day had
+// Whoever takes the store, or an old copy of it, without the secret learns how many clients each day had
 // and when they were first written; not their addresses, not their masks, not which of today's was there
-// yesterday. With the secret he reads the records, but the address only where it is sealed locally.
+// yesterday. The secret opens the records, but the addresses in them only where they are sealed locally.
 // When an epoch's secret is destroyed, its records are noise, in all copies. For the same reason nobody can tell any more whether
 // a mask was among them: see [ErrEpochDestroyed].
 //
