@@ -67,16 +67,16 @@ type Config struct {
 	// itself. Addresses that aren't allowed are not connected to whatever it says. Default: the system's.
 	Resolver *net.Resolver
 
-	// Refuse tells whether a tool must not be asked for a path now: a status other
-	// than 0 refuses with the plain reason. It is asked before each request, also
-	// for names that the board doesn't have, and for each redirect to the tool's
-	// own origin, so that none leads round it. The path is decoded; it is empty
-	// where a request has none. Default: what the board's declarations say.
+	// Refuse returns a status other than 0 and a plain reason if a tool must not be asked
+	// for a path now. It is called before each request, also for names that the board
+	// doesn't have, and for each redirect to the tool's own origin, so that none leads
+	// round it. The path is decoded; it is empty where a request has none. Default: what
+	// the board's declarations say.
 	Refuse func(tool, path string) (status int, reason string)
 	// Cache keeps answers for all readers and makes equal requests one; it stays
 	// the caller's to close, and several proxies may share it. Readers get ETags of
-	// its own, and ranges of what it holds. It keeps what came by redirects from
-	// paths that Refuse refuses since: whoever begins to refuse purges it.
+	// its own, and ranges of what it holds. It goes on holding what came by redirects
+	// from paths that Refuse has begun to refuse: purge it then.
 	// Default: none, each request asks the tool.
 	Cache *cache.Cache
 

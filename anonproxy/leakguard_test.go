@@ -501,7 +501,7 @@ func FuzzLeakGuard(f *testing.F) {
 	})
 }
 
-// bytesEndOpen tells whether what follows may be read as a part of the last escape.
+// bytesEndOpen reports whether what follows may be read as a part of the last escape.
 func bytesEndOpen(text []byte) bool {
 	tail := text[max(0, len(text)-12):]
 	return strings.ContainsAny(string(tail), `%\`)

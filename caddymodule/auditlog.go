@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// publishEvery is how seldom a new checkpoint is shown: a live count would tell who
-	// edits the moment he is looked up.
+	// publishEvery is how seldom a new checkpoint is shown: a live count would tell
+	// editors the moment they are looked up.
 	publishEvery = 24 * time.Hour
 	// checkpointsDir is where nodes leave their published checkpoints, for each other to show
 	// and for themselves to be verified against.
@@ -172,7 +172,7 @@ func (l *auditLog) advise(err error) error {
 	return fmt.Errorf("%s: %w", l.file, err)
 }
 
-// inPlace tells whether the file that the log writes is the one that a restart will find.
+// inPlace returns an error unless the file that the log writes is the one that a restart will find.
 func (l *auditLog) inPlace() error {
 	if now, err := os.Stat(l.file); err != nil || !os.SameFile(now, l.opened) {
 		return &audit.TamperError{What: "another file is in its place, put there while the edge was running"}

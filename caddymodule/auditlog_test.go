@@ -132,7 +132,7 @@ func TestPublishedCheckpoints(t *testing.T) {
 		t.Errorf("the storage was read again within a minute: %+v", again)
 	}
 
-	// Nobody sees within a day that he is looked up.
+	// Nobody sees within a day that they are looked up.
 	mask := edit(t, e, wiki, "127.130.7.1")
 	askMasks(t, e, "patroller", mask, nil)
 	append1(t, runningLog(t).Log, "patroller", audit.Reveal, 5)

@@ -14,7 +14,7 @@ import (
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
-// auditReport tells whether a log is what was written. Nothing of its entries is in it.
+// auditReport says whether a log is what was written. Nothing of its entries is in it.
 type auditReport struct {
 	Intact bool `json:"intact"`
 	// Fault names the entry and what is wrong with it, unless the log is intact.

@@ -43,7 +43,7 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars map[st
 		return nil, refusedUnnamed
 	}
 	// In 0-RTT data a QUIC client's address is not proven yet: nobody is to publish
-	// something under a mask that isn't his.
+	// something under another's mask.
 	if r.TLS != nil && !r.TLS.HandshakeComplete && !isSafe(r.Method) {
 		return nil, refusedUnproven
 	}

@@ -153,7 +153,7 @@ func storedKeys(ctx context.Context, app *App, storage certmagic.Storage) ([]str
 	return slices.Compact(keys), nil
 }
 
-// keepsFilesAt tells whether a key of a storage of files is where the config has files that can be fetched anew.
+// keepsFilesAt reports whether a key of a storage of files is where the config has files that can be fetched anew.
 func (a *App) keepsFilesAt(storage certmagic.Storage, key string) bool {
 	files, ok := storage.(*certmagic.FileStorage)
 	if !ok {

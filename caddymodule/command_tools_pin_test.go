@@ -70,7 +70,7 @@ func TestPinCommand(t *testing.T) {
 }
 
 // What a service's style sheet says is pasted into a Caddyfile, where {$NAME} is a variable of the operator's environment:
-// the edge would ask the service for an address with his secret in it.
+// the edge would ask the service for an address with the operator's secret in it.
 func TestPinCommandLeavesOutVariables(t *testing.T) {
 	service := newApp(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/css" {

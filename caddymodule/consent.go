@@ -25,8 +25,8 @@ type ConsentOrigins struct {
 	// as https://wiki.example:9443, or a subdomain.
 	Origin string `json:"origin"`
 
-	// DeveloperConsent lets a reader let a port of his own machine through for a day, scripts
-	// too, to try a gadget that he writes: /.privacy/go?tool=localhost:8080. Default: false.
+	// DeveloperConsent lets readers let a port of their own machine through for a day, scripts
+	// too, to try a gadget that they write: /.privacy/go?tool=localhost:8080. Default: false.
 	DeveloperConsent bool `json:"developer_consent,omitempty"`
 }
 

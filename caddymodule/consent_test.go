@@ -377,7 +377,7 @@ func TestConsentLastsAndLapses(t *testing.T) {
 }
 
 // A cache between reader and edge asks in the reader's name whether a page has changed. With a 304 it would keep
-// his headers, the policy among them (RFC 9111, section 4.3.4), with the page that it has for everybody.
+// that reader's headers, the policy among them (RFC 9111, section 4.3.4), with the page that it has for everybody.
 func TestConsentAnswersPagesInFull(t *testing.T) {
 	e := newConsentEdge(t)
 	b, other := e.reader(), e.reader()
@@ -385,7 +385,7 @@ func TestConsentAnswersPagesInFull(t *testing.T) {
 	for name, c := range map[string]struct {
 		reader *reader
 		full   bool
-	}{"his": {b, true}, "another's": {other, false}} {
+	}{"the reader's": {b, true}, "another's": {other, false}} {
 		e.app.take()
 		resp, _ := c.reader.get(consentWiki+"/page", "If-None-Match", `"1"`, "If-Modified-Since", "Sun, 22 Nov 2026 00:00:00 GMT")
 		c.reader.wantPolicy(name, resp, c.full)
@@ -397,7 +397,7 @@ func TestConsentAnswersPagesInFull(t *testing.T) {
 }
 
 // A policy over the budget is refused before the reader is asked; one that grows later has no exemptions,
-// and his list says why.
+// and the reader's list says why.
 func TestConsentHeaderBudget(t *testing.T) {
 	full := "allow img-src https://x.example/" + strings.Repeat("a", 3620)
 	e := newConsentEdge(t, "{CSP}", full)
@@ -422,7 +422,7 @@ func TestConsentHeaderBudget(t *testing.T) {
 	}
 }
 
-// Case 57: one client that answers wrongly stops neither another nor himself for long, whatever he answers with.
+// Case 57: one client that sends wrong codes stops neither another nor itself for long, whatever it sends.
 func TestCase57WrongCodes(t *testing.T) {
 	e := newConsentEdge(t)
 	b := e.reader()

@@ -12,7 +12,7 @@ import (
 
 // CSPConsent lets readers let single tools of the noticeboard through: those with the access
 // `consent` or `both`. A reader starts at /.privacy/go?tool=NAME, is asked on the consent
-// origin (see third_party_consent), and finds what he let through at /.privacy/exemptions.
+// origin (see third_party_consent), and finds what is let through at /.privacy/exemptions.
 type CSPConsent struct {
 	ConsentOrigins
 }
@@ -63,7 +63,7 @@ func (c *cspConsents) serve(w http.ResponseWriter, r *http.Request) error {
 	return c.site.serve(w, r, (*exempt.Site).Wiki)
 }
 
-// headersFor returns the policies for whoever sent the request, and whether they are for him alone.
+// headersFor returns the policies for whoever sent the request, and reports whether they are for nobody else.
 func (c *CSP) headersFor(r *http.Request, state *reqstate.State) (headers [2]csp.Template, personal bool) {
 	own := &c.headers
 	if r.TLS != nil {

@@ -125,7 +125,7 @@ func (c *CSPReports) tell(policy csp.Policy) (plain, secure csp.Policy, err erro
 	return plain, secure, nil
 }
 
-// own tells whether an origin is that of a request's site. Behind a proxy that ends TLS
+// own reports whether an origin is that of a request's site. Behind a proxy that ends TLS
 // the edge does not see the scheme, so only hosts count.
 func (c *CSPReports) own(r *http.Request, origin string) bool {
 	if len(c.Origins) > 0 {
@@ -179,7 +179,7 @@ func (c *CSP) policyOf(r *http.Request, pw *policyWriter) [2]csp.Template {
 	}
 	policies, personal := c.headersFor(r, pw.state)
 	if pw.personal = personal; personal {
-		dropConditions(r) // a cache that asks in his name keeps a 304's policy with everybody's page
+		dropConditions(r) // a cache that asks in the reader's name keeps a 304's policy with everybody's page
 	}
 	if c.site != nil && c.site.book != nil {
 		pw.private = true

@@ -32,7 +32,7 @@ const (
 type leakClient struct {
 	name   string
 	source string     // of the connection
-	via    string     // what a trusted proxy says of him, in X-Forwarded-For
+	via    string     // what a trusted proxy says of them, in X-Forwarded-For
 	addr   netip.Addr // which is this
 }
 

@@ -34,7 +34,7 @@ const (
 	byServer   = "400 Bad Request" // net/http's own
 )
 
-// leakForms are the hostile forms. What a client writes in the path, the query and the body is his own
+// leakForms are the hostile forms. What a client writes in the path, the query and the body is its own
 // words and passes, so it's not here.
 func leakForms() []leakForm {
 	forms := []leakForm{

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A client's port singles him out among those who share an address: it is in no app's bytes and in no log.
+// A client's port singles it out among those that share an address: it is in no app's bytes and in no log.
 func TestLeakOfPorts(t *testing.T) {
 	c := leakClients()[0]
 	e := newLeakEdge(t, leakConfig, "client_mask")

@@ -25,7 +25,7 @@ import (
 // MaskAccess says who may look masks up and reveal them, and where. The handlers mask_info and
 // mask_reveal share it.
 type MaskAccess struct {
-	// Wiki has MediaWiki itself say which rights a visitor holds, by his own session.
+	// Wiki has MediaWiki itself say which rights a visitor holds, by the visitor's own session.
 	Wiki *WikiAccess `json:"wiki,omitempty"`
 
 	// Users are the rights ("info", "reveal", "audit") of users whom an authentication in front

@@ -93,7 +93,7 @@ func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[s
 }
 
 // keepOurs takes the headers that we set out of those that reverse_proxy removes since Connection names them:
-// a client could else get rid of his network's masks, and of blocks with them.
+// a client could else get rid of its network's masks, and of blocks with them.
 func keepOurs(connection []string, ours func(name string) bool) {
 	for i, value := range connection {
 		if len(value) <= len("keep-alive") { // too short for one of ours

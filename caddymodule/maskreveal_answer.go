@@ -81,8 +81,8 @@ func revealDialog(challenge confirm.Challenge) confirm.Dialog {
 	return confirm.Dialog{Action: revealPath, Challenge: challenge, Submit: "Reveal the address"}
 }
 
-// admitted returns the record that a subject is about. Where users are known on this origin, too, it must be
-// the subject's user who comes, and he must have the right still.
+// admitted returns the record that a subject is about. Where users are known on this origin, too, the subject's
+// user must be the one who sent the request, and must still have the right.
 func (h *MaskReveal) admitted(r *http.Request, subject revealSubject) (sightings.Record, error) {
 	if h.gate != nil {
 		user, err := h.gate.Admit(r, access.Reveal, 0)
@@ -186,8 +186,8 @@ func (h *MaskReveal) openLocal(box seal.Box) (netip.Addr, error) {
 
 var plainCode = regexp.MustCompile(`^[0-9]{5}$`)
 
-// formAgain is the same form, not used up, to be sent again. The code can't be told from the token, but
-// whoever sent the form knows it; it is nil if he doesn't.
+// formAgain is the same form, not used up, to be sent again. The edge can't tell the code from the token, so
+// the code is the one that was sent; without a plain one there, the form is nil.
 func formAgain(form confirm.Form, subject revealSubject, reason string) *revealForm {
 	code := strings.Join(strings.Fields(form.Get(confirm.CodeField)), "")
 	if !plainCode.MatchString(code) {

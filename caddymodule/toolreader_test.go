@@ -42,7 +42,7 @@ func leakSite(t *testing.T, tool *app, before, options string) *edge {
 	}`)
 }
 
-// asAlice sends a request with her cookies.
+// asAlice sends a request with Alice's cookies.
 func asAlice(t *testing.T, e *edge, source, method, path, body string, more ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest(method, "http://"+e.site+"/.tools/maps"+path, strings.NewReader(body))
@@ -124,7 +124,7 @@ func TestLeakGuardWholeEdge(t *testing.T) {
 			if got := tool.take(); len(got) != 5 || got[4].ContentLength != 14 {
 				t.Errorf("the tool got %d requests", len(got))
 			}
-			// What a client behind the operator's proxy must not tell, and his proxy may say.
+			// What a client behind the operator's proxy must not send, and the proxy may.
 			if resp, body := asAlice(t, e, "127.0.0.9", "GET", "/a?x=198.51.100.7", "", "X-Forwarded-For", "198.51.100.7"); resp.StatusCode != 403 || !strings.Contains(body, "your address") {
 				t.Errorf("behind a proxy: got %d %q", resp.StatusCode, body)
 			}

@@ -225,7 +225,7 @@ func (s *consentScene) signature(t *testing.T, body []byte) []byte {
 	return h.Sum(nil)
 }
 
-// contains tells whether a text has all the others in it.
+// contains reports whether a text has all the others in it.
 func contains(text string, parts ...string) bool {
 	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
 }

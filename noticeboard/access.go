@@ -27,10 +27,10 @@ const (
 
 const maxIntegrity = 64 // hashes of a tool
 
-// Proxied tells whether the proxy may serve the tool. Call it on a board's tool.
+// Proxied reports whether the proxy may serve the tool. Call it on a board's tool.
 func (t *Tool) Proxied() bool { return t.Access == ByProxy || t.Access == ByBoth }
 
-// Consentable tells whether readers may consent to reach the tool by themselves.
+// Consentable reports whether readers may consent to reach the tool by themselves.
 // Call it on a board's tool.
 func (t *Tool) Consentable() bool { return t.Access == ByConsent || t.Access == ByBoth }
 
@@ -77,7 +77,7 @@ func (t *Tool) checkScript() *Error {
 	return nil
 }
 
-// isIntegrity tells whether s is one hash of the integrity attribute (W3C
+// isIntegrity reports whether s is one hash of the integrity attribute (W3C
 // Subresource Integrity), without options.
 func isIntegrity(s string) bool {
 	algorithm, digest, _ := strings.Cut(s, "-")

@@ -82,7 +82,7 @@ func (b *Board) isListed(name string) bool {
 	return slices.ContainsFunc(b.pending, func(t *Tool) bool { return t.Name == name })
 }
 
-// printable tells whether a text of at most so many bytes can be shown.
+// printable reports whether a text of at most so many bytes can be shown.
 func printable(s string, most int) bool {
 	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable)
 }

@@ -38,7 +38,7 @@ type Change struct {
 	Why string `json:"why,omitempty"`
 }
 
-// same tells whether two entries say the same.
+// same reports whether two entries say the same.
 func (c Change) same(other Change) bool {
 	return c.At.Equal(other.At) && c.Tool == other.Tool && c.Act == other.Act && c.Revision == other.Revision &&
 		c.Prefix == other.Prefix && c.By == other.By && c.Why == other.Why

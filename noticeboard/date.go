@@ -23,7 +23,7 @@ func ParseDate(s string) (Date, error) {
 	return Date{t}, nil
 }
 
-// IsZero tells whether no date is given.
+// IsZero reports whether no date is given.
 func (d Date) IsZero() bool { return d.t.IsZero() }
 
 // Time returns the moment, in UTC.

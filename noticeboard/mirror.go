@@ -64,7 +64,7 @@ func (t *Tool) MirrorAddresses(prefix string) []MirrorAddress {
 	return addresses
 }
 
-// IsMirrorVersion tells whether s has the form of a version in a mirror's address.
+// IsMirrorVersion reports whether s has the form of a version in a mirror's address.
 func IsMirrorVersion(s string) bool {
 	return len(s) == 16 && strings.Trim(s, "0123456789abcdef") == ""
 }
@@ -114,7 +114,7 @@ func (t *Tool) MirrorType(decoded string) (kind Kind, mediaType string, known bo
 	return e.kind, e.mediaType, true
 }
 
-// isMirrorPath tells whether browsers can ask for the path in one way only: it has
+// isMirrorPath reports whether browsers can ask for the path in one way only: it has
 // no empty or dot segments, and no escapes that hide any.
 func isMirrorPath(u *url.URL) bool {
 	escaped := u.EscapedPath()

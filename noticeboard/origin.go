@@ -139,7 +139,7 @@ func publicName(host string) (string, error) {
 	return name, nil
 }
 
-// endsInNumber tells whether a host is an address in any spelling that a
+// endsInNumber reports whether a host is an address in any spelling that a
 // resolver may read as one (WHATWG URL, "ends in a number checker"): 127.1,
 // 0x7f.1, 017700000001, [::1].
 func endsInNumber(host string) bool {

@@ -76,7 +76,7 @@ type PageOptions struct {
 // TranscriptPath is the path below a tool's of what shows what it gets.
 const TranscriptPath = "/transcript"
 
-// HasTranscript tells whether there can be a transcript of what a tool gets: it gets
+// HasTranscript reports whether there can be a transcript of what a tool gets: it gets
 // requests of the proxy. Call it on a board's tool.
 func HasTranscript(t *Tool) bool { return t.Proxied() && !t.IsMirror() }
 
@@ -123,7 +123,7 @@ func (r *rendered) holds(v *liveView, now time.Time) bool {
 	return r != nil && r.of == v && (r.until.IsZero() || now.Before(r.until))
 }
 
-// Handles tells whether the path is the page's or its style sheet's.
+// Handles reports whether the path is the page's or its style sheet's.
 func (p *Page) Handles(path string) bool {
 	below, ok := strings.CutPrefix(path, p.opt.Prefix)
 	return ok && (below == "" || below == stylePath)

@@ -104,5 +104,5 @@ func (t *Tool) checkRefresh() *Error {
 	return nil
 }
 
-// Refreshes tells whether the edge asks for paths of the tool by itself.
+// Refreshes reports whether the edge asks for paths of the tool by itself.
 func (t *Tool) Refreshes() bool { return len(t.Refresh) > 0 || t.RefreshFile != "" }

@@ -75,7 +75,7 @@ func (r *Rate) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// IsMirror tells whether the edge keeps the tool's files and serves nothing else of it.
+// IsMirror reports whether the edge keeps the tool's files and serves nothing else of it.
 func (t *Tool) IsMirror() bool { return len(t.Mirror) > 0 }
 
 // checkServing checks how the proxy serves the tool.
@@ -108,7 +108,7 @@ func (t *Tool) checkMethods() *Error {
 	return nil
 }
 
-// Opens tells whether the tool declares the stream.
+// Opens reports whether the tool declares the stream.
 func (t *Tool) Opens(s Stream) bool { return slices.Contains(t.Streams, s) }
 
 func (t *Tool) checkStreams() *Error {
@@ -139,7 +139,7 @@ func (t *Tool) checkNaming() *Error {
 	return nil
 }
 
-// isRequestPath tells whether s is a path with or without a query, as it is sent.
+// isRequestPath reports whether s is a path with or without a query, as it is sent.
 func isRequestPath(s string) bool {
 	u, err := url.ParseRequestURI(s)
 	return err == nil && strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && u.Host == "" && len(s) <= 8<<10 && u.RequestURI() == s

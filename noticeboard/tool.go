@@ -175,7 +175,7 @@ func (t *Tool) Origins() []string {
 	return origins
 }
 
-// Has tells whether the tool declares the kind.
+// Has reports whether the tool declares the kind.
 func (t *Tool) Has(kind Kind) bool { return slices.Contains(t.Kinds, kind) }
 
 // withDefaults returns a copy with defaults filled in.

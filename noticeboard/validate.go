@@ -138,7 +138,7 @@ func unprintable(r rune) bool {
 	return unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
 }
 
-// isWebAddress tells whether s can stand in a link on the noticeboard.
+// isWebAddress reports whether s can stand in a link on the noticeboard.
 func isWebAddress(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && len(s) <= maxText &&

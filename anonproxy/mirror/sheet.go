@@ -277,7 +277,7 @@ func (w *sheetWriter) comment(raw []byte) {
 	w.emit(css.CommentToken, text)
 }
 
-// readsTheSame tells whether the output's tokens are those that were written.
+// readsTheSame reports whether the output's tokens are those that were written.
 func (w *sheetWriter) readsTheSame() bool {
 	lexer := css.NewLexer(parse.NewInputBytes(append(make([]byte, 0, len(w.out)+1), w.out...)))
 	at := 0

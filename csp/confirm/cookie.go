@@ -67,7 +67,7 @@ func setBrowser(h http.Header, b Browser) {
 	h.Add("Set-Cookie", probe)
 }
 
-// EnforcesPrefixes tells whether the browser that sent r drops cookies that
+// EnforcesPrefixes reports whether the browser that sent r drops cookies that
 // break their name's prefix: it has the browser cookie and not the probe that
 // came with it. Without a browser cookie nothing is known, which is a no.
 //

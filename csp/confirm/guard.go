@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// CheckNavigation tells whether a person's browser asks for r as a page of its
-// own: no script, frame, service worker or prefetch. The caller says whether it
+// CheckNavigation returns an error unless a person's browser asks for r as a page of
+// its own: no script, frame, service worker or prefetch. The caller says whether it
 // came over https. Use it for pages on the wiki's origin that start a flow, so that
 // nobody gets a cookie by a prefetch; [Flow.checkPage] is for the other origin.
 func CheckNavigation(r *http.Request, https bool) error {
@@ -31,7 +31,7 @@ func (f *Flow) checkPage(r *http.Request, https bool) error {
 	return f.checkHost(r)
 }
 
-// checkPost tells whether the form of a page on the flow's origin was sent.
+// checkPost returns an error unless r sends the form of a page on the flow's origin.
 func (f *Flow) checkPost(r *http.Request, https bool) error {
 	if r.Method != http.MethodPost {
 		return ErrMethod

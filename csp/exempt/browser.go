@@ -15,7 +15,7 @@ const (
 	firstFirefox  = 143
 )
 
-// guardsCookies tells whether the browser that sent r keeps scripts from planting
+// guardsCookies reports whether the browser that sent r keeps scripts from planting
 // our cookies. The probe alone can't tell: where prefixes mean nothing, a script plants
 // a browser cookie, and grants with it, and there never was a probe.
 func guardsCookies(r *http.Request) bool {
@@ -52,7 +52,7 @@ func version(agent, product string) int {
 	return n
 }
 
-// isNavigation tells whether the answer becomes a document, whose policy is what
+// isNavigation reports whether the answer becomes a document, whose policy is what
 // decides. Scripts can't forge Sec-Fetch headers.
 func isNavigation(h http.Header) bool {
 	mode := h["Sec-Fetch-Mode"]

@@ -31,12 +31,12 @@ type grant struct {
 // expires is when the grant ends.
 func (g grant) expires() time.Time { return g.issued.Add(lifeOf(g.tool)) }
 
-// current tells whether the grant's age is one at which it counts.
+// current reports whether the grant's age is one at which it counts.
 func (g grant) current(now time.Time) bool {
 	return !now.Before(g.issued.Add(-clockSkew)) && now.Before(g.expires())
 }
 
-// holds tells whether the grant lets t, which may be nil, through.
+// holds reports whether the grant lets t, which may be nil, through.
 func (g grant) holds(t *Tool, now time.Time) bool {
 	return t != nil && g.tool == t.Name && g.state == t.state && g.current(now)
 }

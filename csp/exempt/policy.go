@@ -74,7 +74,7 @@ func (p *Policies) For(tools []*Tool) ([]csp.Template, error) {
 	return templates, err
 }
 
-// Fits tells whether the tools can be let through together; see [Policies.For].
+// Fits returns an error if the tools can't be let through together; see [Policies.For].
 func (p *Policies) Fits(tools []*Tool) error {
 	_, err := p.For(tools)
 	return err

@@ -24,10 +24,10 @@ type Config struct {
 	Declared func(name string) (noticeboard.Entry, error)
 	// Localhost lets developers let a port of their own machine through.
 	Localhost bool
-	// Fits tells whether tools can be let through together, as [Policies.Fits] does;
+	// Fits returns an error if tools can't be let through together, as [Policies.Fits] does;
 	// without it nobody is told before. The error may be a [tooLargeError].
 	Fits func([]*Tool) error
-	// HTTPS tells whether the browser sent a request over https; by default whether
+	// HTTPS reports whether the browser sent a request over https; by default whether
 	// this server got it so.
 	HTTPS func(*http.Request) bool
 	// Count is told what became of a request: "asked", "granted", "withdrawn" or a

@@ -11,7 +11,7 @@ import (
 // reservedPrefix begins the names of all edge cookies but the probe's.
 const reservedPrefix = "__host-http-wikiveil-"
 
-// isReserved tells whether the cookie of that name, in any case, is the edge's.
+// isReserved reports whether the cookie of that name, in any case, is the edge's.
 func isReserved(name string) bool {
 	return len(name) >= len(reservedPrefix) && strings.EqualFold(name[:len(reservedPrefix)], reservedPrefix) ||
 		strings.EqualFold(name, confirm.ProbeCookie)

@@ -22,7 +22,7 @@ const (
 	grantAction = "grant"
 )
 
-// Handles tells whether the path is one of [Site.Wiki]'s.
+// Handles reports whether the path is one of [Site.Wiki]'s.
 func Handles(path string) bool {
 	switch path {
 	case GoPath, CommitPath, ListPath, stylePath:

@@ -83,7 +83,7 @@ func (m *maker) dropped() []Dropped {
 	return list
 }
 
-// covered tells whether the proposed policy allows what one source of a directive names.
+// covered reports whether the proposed policy allows what one source of a directive names.
 func (m *maker) covered(directive, source string) bool {
 	if source == csp.Self.String() {
 		source = m.Page

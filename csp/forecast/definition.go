@@ -47,7 +47,7 @@ func parseDefinition(text string) []gadgetDefinition {
 	return list
 }
 
-// isCodeTitle tells whether a page can have code, and its title can be asked for.
+// isCodeTitle reports whether a page can have code, and its title can be asked for.
 func isCodeTitle(title string) bool {
 	dot := strings.LastIndexByte(title, '.')
 	if dot < 0 || len(title) > maxTitle || !utf8.ValidString(title) || strings.ContainsAny(title, "#<>[]{}|") {

@@ -78,7 +78,7 @@ func (m *maker) tools(f *Forecast) {
 	}
 }
 
-// inCode tells whether the wiki's code names the origin: that can't be forged.
+// inCode reports whether the wiki's code names the origin: that can't be forged.
 func (t *Tool) inCode() bool {
 	return slices.ContainsFunc(t.Gadgets, func(who Who) bool { return len(who.Titles) > 0 })
 }

@@ -33,13 +33,13 @@ type Config struct {
 	Keep int
 	// Passed is the latest time that has passed for sure, which old days are deleted by; nil is the machine's clock.
 	Passed func() time.Time
-	// Own tells whether an origin is the wiki's; reports of other pages and requests
+	// Own reports whether an origin is the wiki's; reports of other pages and requests
 	// from them are not taken. Nil takes all, so give one.
 	Own func(origin string) bool
 	// Client returns what tells clients apart for the limit, such as the mask; "" for
 	// one that has no limit of its own. If nil, no client has one.
 	Client func(*http.Request) string
-	// Names tells whether a text names the address of who sends a request; what does is not kept.
+	// Names reports whether a text names the address of who sends a request; what does is not kept.
 	// Nil looks at none.
 	Names func(r *http.Request, text string) bool
 	// Overall and PerClient limit the reports; zero means the defaults.

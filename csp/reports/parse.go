@@ -51,10 +51,10 @@ var malformed = []Reason{BadSize, BadDepth, BadForm, BadObject, BadJSON}
 
 // Parser reads the bodies that browsers send.
 type Parser struct {
-	// Own tells whether an origin, such as "https://wiki.example", is the wiki's.
+	// Own reports whether an origin, such as "https://wiki.example", is the wiki's.
 	// Reports of other pages are bad. Nil takes all.
 	Own func(origin string) bool
-	// Names tells whether a text names the address of who sends the reports. Such reports are bad.
+	// Names reports whether a text names the address of who sends the reports. Such reports are bad.
 	Names func(text string) bool
 }
 

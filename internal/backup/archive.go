@@ -206,7 +206,7 @@ func checkName(name string) error {
 	return fmt.Errorf("%w: %q is no file of a backup", ErrFormat, name)
 }
 
-// isPlain tells whether a name leads to one place below a directory, on any system.
+// isPlain reports whether a name leads to one place below a directory, on any system.
 func isPlain(name string) bool {
 	return path.Clean(name) == name && filepath.IsLocal(name) && !strings.ContainsAny(name, "\\:\x00")
 }

@@ -117,7 +117,7 @@ func WriteData(dir string, w *Writer) error {
 	return nil
 }
 
-// isGone tells whether a file has been deleted since it was listed, as expired ones are.
+// isGone reports whether a file has been deleted since it was listed, as expired ones are.
 func isGone(file string) bool {
 	_, err := os.Lstat(file)
 	return errors.Is(err, fs.ErrNotExist)

@@ -73,7 +73,7 @@ func opened(path string) *entry {
 	return files[clean(path)]
 }
 
-// CheckFree tells whether no other process has the file open for writing, as [ErrInUse].
+// CheckFree returns [ErrInUse] if another process has the file open for writing.
 func CheckFree(path string) error {
 	f, err := open(path, true)
 	if errors.Is(err, ErrDamaged) {

@@ -39,8 +39,9 @@ type Response struct {
 	Headers      Headers
 }
 
-// Headers tells which headers of the response csp wrote. They hold no client's address that he doesn't get from the config.
+// Headers knows which headers of the response csp wrote. These hold a client's address only if the config does.
 type Headers interface {
+	// Wrote reports whether csp wrote these values of the header of that name.
 	Wrote(name string, values []string) bool
 }
 
