@@ -67,22 +67,29 @@ func newBreaker() *breaker {
 	return b
 }
 
+// permit is what a request that may be sent is settled by.
+type permit struct {
+	done   func(error)
+	probes bool // it was sent to see whether the tool answers again
+}
+
 // begin reports whether a request of a client may be sent, or how long to wait. If it may, settle must follow.
-func (b *breaker) begin(now time.Time, client *failures) (done func(error), wait time.Duration) {
+func (b *breaker) begin(now time.Time, client *failures) (p permit, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	until := b.until
-	if b.circuit.State() != gobreaker.StateClosed && b.of(client) >= failureShare {
+	p.probes = b.circuit.State() != gobreaker.StateClosed
+	if p.probes && b.of(client) >= failureShare {
 		until = until.Add(distrust)
 	}
 	if now.Before(until) {
-		return nil, until.Sub(now)
+		return permit{}, until.Sub(now)
 	}
-	done, err := b.circuit.Allow()
-	if err != nil { // another is trying
-		return nil, time.Second
+	var err error
+	if p.done, err = b.circuit.Allow(); err != nil { // another is trying
+		return permit{}, time.Second
 	}
-	return done, 0
+	return p, 0
 }
 
 // wait is how long the breaker stays open; 0 where it isn't.
@@ -123,14 +130,17 @@ type outcome struct {
 
 // settle takes how a request went that begin let through. It reports whether the tool is left alone from now on, and for how
 // long, or is asked again.
-func (b *breaker) settle(done func(error), o outcome, now time.Time) (opened time.Duration, closed bool) {
+func (b *breaker) settle(p permit, o outcome, now time.Time) (opened time.Duration, closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before, err := b.circuit.State(), errFailed
+	if before != gobreaker.StateClosed && !p.probes && o.pause == 0 {
+		return 0, false // sent before it opened: who leaves then must not end the pause
+	}
 	switch o.health {
 	case unknown:
 		err = errSaysNothing
-		if before == gobreaker.StateHalfOpen && o.client != nil { // who leaves again and again must not keep the others out
+		if p.probes && o.client != nil { // who leaves again and again must not keep the others out
 			b.blame(o.client)
 			b.until = now // from which on they wait longer than others
 		}
@@ -159,7 +169,7 @@ func (b *breaker) settle(done func(error), o outcome, now time.Time) (opened tim
 		}
 	}
 	b.tripped, b.became = o.pause > 0, before
-	done(err)
+	p.done(err)
 	switch after := b.became; {
 	case after == gobreaker.StateClosed && before != after:
 		b.pause, b.until, b.asked = 0, time.Time{}, false

@@ -41,8 +41,8 @@ const (
 )
 
 // settled ends an attempt.
-func settled(b *breaker, done func(error), o outcome) event {
-	switch pause, again := b.settle(done, o, time.Now()); {
+func settled(b *breaker, p permit, o outcome) event {
+	switch pause, again := b.settle(p, o, time.Now()); {
 	case pause > 0:
 		return opened
 	case again:
@@ -136,10 +136,10 @@ func TestBreaker(t *testing.T) {
 func TestBreakerLateAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
-		var late []func(error)
+		var late []permit
 		for range 4 {
-			done, _ := g.breaker.begin(time.Now(), nil)
-			late = append(late, done)
+			p, _ := g.breaker.begin(time.Now(), nil)
+			late = append(late, p)
 		}
 		for range failureRun {
 			fail(t, g.breaker, dead)
@@ -153,6 +153,24 @@ func TestBreakerLateAnswers(t *testing.T) {
 		g.breaker.settle(late[3], outcome{health: ailing, pause: time.Minute}, time.Now())
 		if wait := g.breaker.wait(time.Now()); wait != time.Minute {
 			t.Errorf("to wait %v, though the tool has asked for a minute", wait)
+		}
+	})
+}
+
+// Nor does one client end the pause for all, by requests from before it that they leave.
+func TestBreakerLateLeaver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, leaver := newBreaker(), new(failures)
+		late, _ := b.begin(time.Now(), leaver)
+		p, _ := b.begin(time.Now(), nil)
+		b.settle(p, outcome{health: ailing, pause: time.Minute}, time.Now())
+		time.Sleep(time.Second)
+		b.settle(late, outcome{health: unknown, client: leaver}, time.Now())
+		if wait := b.wait(time.Now()); wait != 59*time.Second {
+			t.Errorf("to wait %v, though the tool has asked for a minute", wait)
+		}
+		if n := b.of(leaver); n != 0 {
+			t.Errorf("who leaves is blamed for %d probes and made none", n)
 		}
 	})
 }

@@ -12,40 +12,40 @@ import (
 // get asks the tool, if it may be asked now, and follows its redirects. The response
 // is one whose body may be looked at.
 func (f *fetch) get(req request) (res *http.Response, refused *refusal) {
-	done, refused := f.enter()
+	p, refused := f.enter()
 	if refused != nil {
 		return nil, refused
 	}
-	defer func() { f.settle(done, res, refused) }() // also if it panics: a probe that doesn't end would keep the tool shut
+	defer func() { f.settle(p, res, refused) }() // also if it panics: a probe that doesn't end would keep the tool shut
 	return f.send(req)
 }
 
 // enter finds out whether the tool may be asked now. A slot is held until the fetch
 // is canceled, which is its end.
-func (f *fetch) enter() (done func(error), refused *refusal) {
+func (f *fetch) enter() (p permit, refused *refusal) {
 	up := f.up
 	if wait := up.gate.breaker.wait(time.Now()); wait > 0 { // before anybody waits for a slot
-		return nil, up.gate.breaker.refusal(wait)
+		return permit{}, up.gate.breaker.refusal(wait)
 	}
 	if !up.slots.enter(f.ctx) {
 		if f.ctx.Err() != nil {
-			return nil, f.failure(context.Cause(f.ctx))
+			return permit{}, f.failure(context.Cause(f.ctx))
 		}
-		return nil, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool, "too many requests to the tool are under way; try again in a few seconds"}
+		return permit{}, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool, "too many requests to the tool are under way; try again in a few seconds"}
 	}
 	f.slot.Store(up.slots)
 	now := time.Now()
 	wait := up.gate.all.take(up.limit, now)
 	if wait > 0 {
-		return nil, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool,
+		return permit{}, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool,
 			"the tool gets no more requests of this wiki for now; try again in " + inSeconds(wait)}
 	}
-	if done, wait = up.gate.breaker.begin(now, f.visit.failures()); wait > 0 {
+	if p, wait = up.gate.breaker.begin(now, f.visit.failures()); wait > 0 {
 		up.gate.all.giveBack(up.limit, 1)
-		return nil, up.gate.breaker.refusal(wait)
+		return permit{}, up.gate.breaker.refusal(wait)
 	}
 	f.keeps.Store(f.visit.begin())
-	return done, nil
+	return p, nil
 }
 
 // leave gives the slot back.
@@ -74,12 +74,12 @@ func (f *fetch) count() {
 }
 
 // settle tells the breaker how the tool did.
-func (f *fetch) settle(done func(error), res *http.Response, refused *refusal) {
+func (f *fetch) settle(p permit, res *http.Response, refused *refusal) {
 	now, o := time.Now(), outcome{health: f.judge(res, refused), client: f.visit.failures()}
 	if res != nil && o.health == ailing {
 		o.pause, o.ofOne = pauseAsked(res, now), res.StatusCode == http.StatusServiceUnavailable // 429 is meant for the edge
 	}
-	switch opened, closed := f.up.gate.breaker.settle(done, o, now); {
+	switch opened, closed := f.up.gate.breaker.settle(p, o, now); {
 	case opened > 0:
 		f.p.cfg.Logger.Warn("a tool doesn't answer as it should; it gets one request in a while until it does",
 			"tool", f.up.tool.Name, "next_in", opened.Round(time.Second).String())

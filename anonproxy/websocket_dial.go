@@ -26,12 +26,12 @@ func (t *Transport) newUpgrades() *http.Transport {
 
 // dialWebSocket opens a websocket to the tool, if it may be asked now.
 func (f *fetch) dialWebSocket(req request) (conn *websocket.Conn, refused *refusal) {
-	done, refused := f.enter()
+	p, refused := f.enter()
 	if refused != nil {
 		return nil, refused
 	}
 	var res *http.Response
-	defer func() { f.settle(done, res, refused) }()
+	defer func() { f.settle(p, res, refused) }()
 	f.count()
 	conn, res, refused = f.upgrade(req)
 	return conn, refused
