@@ -14,10 +14,10 @@
 //
 // # Quotas
 //
-// Comparing masks is an oracle: enough questions would draw the map that masks hide. So
+// Comparing masks is an oracle: enough look-ups would draw the map that masks hide. So
 // each user has a number of look-ups (a comparison counts each mask) and of reveals for
 // each day (UTC). What is taken is on disk before it is granted, so a crash gives nothing
-// back, and nothing is given back for a question that found no answer.
+// back, and nothing is given back for a look-up that found nothing.
 //
 // In a file the counts are one node's: users have their quota at each node. In Redis several nodes have one count;
 // with Redis's "appendfsync everysec" a crash of Redis gives back what was taken in the last second. The keys hold no

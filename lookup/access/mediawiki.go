@@ -25,14 +25,14 @@ const (
 )
 
 // MediaWiki asks a wiki who the visitor is, with the visitor's own session cookies. It
-// believes nothing else: a redirect, an error, a late or odd answer means that nobody
+// believes nothing else: a redirect, an error, a late or odd response means that nobody
 // is admitted. It is safe for concurrent use; close it when done.
 type MediaWiki struct {
 	config   MediaWikiConfig
 	url      string
 	client   *http.Client
 	key      []byte                         // of the hashes that the cache goes by, this process's own
-	admitted *lru.Cache[sessionKey, cached] // users with rights; one whose time is over is known still
+	admitted *lru.Cache[sessionKey, cached] // users with rights; when expired, the session is still known
 	others   *lru.Cache[sessionKey, cached] // apart, so that made-up sessions push nobody out
 	flights  singleflight.Group
 	places   *places
@@ -46,7 +46,7 @@ type MediaWiki struct {
 // sessionKey is a hash of the cookies of a session, never the cookies themselves.
 type sessionKey [sha256.Size]byte
 
-// cached is an answer: a user, or why there is none.
+// cached is what a response said: a user, or why there is none.
 type cached struct {
 	user    User
 	refused string // Anonymous, Blocked, or "" for a user
@@ -71,7 +71,7 @@ func NewMediaWiki(c MediaWikiConfig) (*MediaWiki, error) {
 	return m, nil
 }
 
-// Close ends questions under way. Nothing is asked after it.
+// Close ends requests under way. None is sent after it.
 func (m *MediaWiki) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -84,7 +84,7 @@ func (m *MediaWiki) Close() error {
 
 var errClosed = errors.New("the resolver is closed")
 
-// begin counts a question under way, unless the resolver is closed.
+// begin counts a request under way, unless the resolver is closed.
 func (m *MediaWiki) begin() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -106,7 +106,7 @@ func (m *MediaWiki) User(r *http.Request) (User, error) {
 	}
 	key := m.keyOf(cookies)
 	if c, ok := m.remembered(key); ok {
-		return c.answer()
+		return c.result()
 	}
 	client := m.config.Client(r)
 	// Others wait for this response too, so the request to the wiki outlives the first visitor's.
@@ -118,7 +118,7 @@ func (m *MediaWiki) User(r *http.Request) (User, error) {
 		if c, ok := m.remembered(key); ok { // since a moment
 			return c, nil
 		}
-		c, err := m.ask(client, cookies, m.admitted.Contains(key))
+		c, err := m.query(client, cookies, m.admitted.Contains(key))
 		if err == nil {
 			m.remember(key, c)
 		}
@@ -132,7 +132,7 @@ func (m *MediaWiki) User(r *http.Request) (User, error) {
 		if result.Err != nil {
 			return User{}, unavailable(result.Err)
 		}
-		return result.Val.(cached).answer()
+		return result.Val.(cached).result()
 	case <-r.Context().Done():
 		return User{}, unavailable(r.Context().Err())
 	}
@@ -156,7 +156,7 @@ func (m *MediaWiki) remember(key sessionKey, c cached) {
 	m.others.Add(key, c)
 }
 
-func (c cached) answer() (User, error) {
+func (c cached) result() (User, error) {
 	switch c.refused {
 	case "":
 		return c.user, nil

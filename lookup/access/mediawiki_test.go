@@ -172,7 +172,7 @@ func TestWikisFailuresAdmitNobody(t *testing.T) {
 		"null rights":       {userinfo(`"id":4,"name":"C","rights":null`), "not of its form"},
 		"rights in text":    {userinfo(`"id":4,"name":"C","rights":"block"`), "not of its form"},
 		"rights as object":  {userinfo(`"id":4,"name":"C","rights":{"block":true}`), "not of its form"},
-		"too long":          {jsonBody(`{"a":"` + strings.Repeat("x", maxAnswer) + `"}`), "longer than"},
+		"too long":          {jsonBody(`{"a":"` + strings.Repeat("x", maxResponse) + `"}`), "longer than"},
 		"endless": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			for r.Context().Err() == nil {
@@ -255,7 +255,7 @@ func TestBlocksThatAnswersCanHave(t *testing.T) {
 		"partial in text": {`,"blockid":1,"blockpartial":"true"`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, ok, err := parseAnswer([]byte(`{"query":{"userinfo":{"id":4,"name":"C","rights":["block"]` + c.fields + `}}}`))
+			a, ok, err := parseResponse([]byte(`{"query":{"userinfo":{"id":4,"name":"C","rights":["block"]` + c.fields + `}}}`))
 			if err != nil || !ok || a.blocked != c.blocked {
 				t.Errorf("got %+v, %v, %v; want blocked %v", a, ok, err, c.blocked)
 			}
@@ -273,12 +273,12 @@ func TestVisitorsWithoutAccount(t *testing.T) {
 		"temp of old way": `"id":4,"name":"~2026-1","temp":""`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if a, ok, err := parseAnswer([]byte(`{"query":{"userinfo":{` + fields + `,"rights":["block"]}}}`)); ok || err != nil {
+			if a, ok, err := parseResponse([]byte(`{"query":{"userinfo":{` + fields + `,"rights":["block"]}}}`)); ok || err != nil {
 				t.Errorf("got %+v, %v, %v", a, ok, err)
 			}
 		})
 	}
-	if _, ok, err := parseAnswer([]byte(`{"query":{"userinfo":{"id":4,"name":"C","anon":false,"temp":false,"rights":[]}}}`)); !ok || err != nil {
+	if _, ok, err := parseResponse([]byte(`{"query":{"userinfo":{"id":4,"name":"C","anon":false,"temp":false,"rights":[]}}}`)); !ok || err != nil {
 		t.Errorf("an account that says it is neither: %v, %v", ok, err)
 	}
 }
@@ -492,7 +492,7 @@ func FuzzParseAnswer(f *testing.F) {
 	}
 	f.Add([]byte(`{"query":{"userinfo":{"id":1e3,"name":"\u0000","rights":[null]}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		a, ok, err := parseAnswer(data)
+		a, ok, err := parseResponse(data)
 		if ok && (err != nil || a.id <= 0 || a.name == "" || !text.Printable(a.name, 255) || a.rights == nil) {
 			t.Errorf("%q gives %+v, %v", data, a, err)
 		}

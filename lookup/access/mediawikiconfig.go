@@ -38,14 +38,14 @@ type MediaWikiConfig struct {
 	// Cookies are patterns, with "*", of the names of cookies that make a session; nil
 	// means [DefaultCookies]. No other cookie is sent to the wiki.
 	Cookies []string
-	// Timeout bounds one question; 0 means [DefaultTimeout].
+	// Timeout bounds one request; 0 means [DefaultTimeout].
 	Timeout time.Duration
-	// CacheFor is how long an answer is kept, at most [MaxCacheFor]; 0 means [DefaultCacheFor].
+	// CacheFor is how long a response is kept, at most [MaxCacheFor]; 0 means [DefaultCacheFor].
 	CacheFor time.Duration
-	// Client tells whose request it is, such as the client's mask: each has a share of the questions that
-	// the wiki is asked at once. nil goes by RemoteAddr.
+	// Client tells whose request it is, such as the client's mask: each has a share of the requests
+	// that are sent to the wiki at once. nil goes by RemoteAddr.
 	Client func(r *http.Request) string
-	// Transport asks the wiki; nil means one that uses no proxy of the environment.
+	// Transport sends the requests to the wiki; nil means one that uses no proxy of the environment.
 	Transport http.RoundTripper
 }
 

@@ -7,25 +7,24 @@ import (
 	"sync"
 )
 
-// How many questions the wiki is asked at once, and how many of one client's with sessions that are
-// not known are under way, and wait or are under way.
+// How many requests are sent to the wiki at once.
 const (
-	maxKnown    = 8
-	maxFresh    = 24
-	maxOfClient = 3
-	maxWaiting  = 12
+	maxKnown    = 8  // for sessions that were admitted lately
+	maxFresh    = 24 // for all others
+	maxOfClient = 3  // of those, for one client
+	maxWaiting  = 12 // for one client, with those that wait
 )
 
-// errBusy: a client asks too much at once.
-var errBusy = errors.New("too many questions of one client at once")
+// errBusy: a client has too many requests at once.
+var errBusy = errors.New("too many requests of one client at once")
 
-// places bound the questions that the wiki is asked at once, so that one client with made-up sessions keeps nobody
+// places bound the requests that are sent to the wiki at once, so that one client with made-up sessions keeps nobody
 // waiting: sessions that were admitted lately have places of their own, and of the others each client has a share.
 type places struct {
 	known, fresh chan struct{}
 
 	mu      sync.Mutex
-	clients map[string]*share // those with questions under way or waiting
+	clients map[string]*share // those with requests under way or waiting
 }
 
 type share struct {
@@ -69,7 +68,7 @@ func enter(ctx context.Context, places chan struct{}) (leave func(), err error) 
 	case places <- struct{}{}:
 		return func() { <-places }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("too many questions at once: %w", ctx.Err())
+		return nil, fmt.Errorf("too many requests at once: %w", ctx.Err())
 	}
 }
 

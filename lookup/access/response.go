@@ -12,9 +12,9 @@ import (
 	"github.com/wikiveil/wikiveil/internal/text"
 )
 
-// errAnswer is the error for anything but an answer to the question who the user is.
-// It quotes nothing of the answer.
-var errAnswer = errors.New("the wiki's answer is not of its form")
+// errResponse is the error for a response that doesn't say who the user is. It quotes
+// nothing of the response.
+var errResponse = errors.New("the wiki's response is not of its form")
 
 var errorCode = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
@@ -26,9 +26,9 @@ type account struct {
 	blocked bool // sitewide
 }
 
-// parseAnswer reads the answer to action=query&meta=userinfo&uiprop=rights|blockinfo,
+// parseResponse reads the response to action=query&meta=userinfo&uiprop=rights|blockinfo,
 // formatversion 2, of MediaWiki 1.33 or later. ok is false for visitors without an account.
-func parseAnswer(data []byte) (a account, ok bool, err error) {
+func parseResponse(data []byte) (a account, ok bool, err error) {
 	var form struct {
 		Error *struct {
 			Code string `json:"code"`
@@ -39,24 +39,24 @@ func parseAnswer(data []byte) (a account, ok bool, err error) {
 		} `json:"query"`
 	}
 	if err := json.Unmarshal(data, &form); err != nil {
-		return account{}, false, errAnswer
+		return account{}, false, errResponse
 	}
 	if form.Error != nil && errorCode.MatchString(form.Error.Code) {
 		return account{}, false, fmt.Errorf("the wiki answered with the error %s", form.Error.Code)
 	}
 	info := form.Query.UserInfo
 	if form.Error != nil || form.Errors != nil || info == nil {
-		return account{}, false, errAnswer
+		return account{}, false, errResponse
 	}
 	for key, to := range map[string]any{"id": &a.id, "name": &a.name, "rights": &a.rights} {
 		if err := json.Unmarshal(info[key], to); err != nil {
-			return account{}, false, errAnswer
+			return account{}, false, errResponse
 		}
 	}
 	if a.id < 0 || a.name == "" || !text.Printable(a.name, 255) || a.rights == nil {
-		return account{}, false, errAnswer
+		return account{}, false, errResponse
 	}
-	// Accounts made for one visit have no name that could answer for what they do.
+	// Nobody can be held to what an account made for one visit does.
 	if a.id == 0 || given(info, "anon") || given(info, "temp") {
 		return account{}, false, nil
 	}

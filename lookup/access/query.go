@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-const maxAnswer = 256 << 10 // bytes
+const maxResponse = 256 << 10 // bytes
 
-// ask asks the wiki, in one of its client's places or, for a session that was admitted lately, in one of those for such.
-// Its errors hold neither cookies nor what the wiki said.
-func (m *MediaWiki) ask(client, cookies string, known bool) (cached, error) {
+// query asks the wiki who has the session. It takes one of the places for sessions that were admitted lately if the
+// session is known as such, else one of the client's. Its errors hold neither cookies nor what the wiki said.
+func (m *MediaWiki) query(client, cookies string, known bool) (cached, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, m.config.Timeout)
 	defer cancel()
 	leave, err := m.places.take(ctx, client, known)
@@ -27,7 +27,7 @@ func (m *MediaWiki) ask(client, cookies string, known bool) (cached, error) {
 	if err != nil {
 		return cached{}, fmt.Errorf("asking the wiki: %w", err)
 	}
-	a, ok, err := parseAnswer(data)
+	a, ok, err := parseResponse(data)
 	if err != nil {
 		return cached{}, fmt.Errorf("asking the wiki: %w", err)
 	}
@@ -63,14 +63,14 @@ func (m *MediaWiki) fetch(ctx context.Context, cookies string) ([]byte, error) {
 		return nil, fmt.Errorf("it answered with status %d", res.StatusCode)
 	}
 	if kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, errors.New("it did not answer in JSON: is that the URL of its api.php?")
+		return nil, errors.New("its response is not in JSON: is that the URL of its api.php?")
 	}
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxAnswer {
-		return nil, fmt.Errorf("its answer is longer than %d bytes", maxAnswer)
+	if len(data) > maxResponse {
+		return nil, fmt.Errorf("its response is longer than %d bytes", maxResponse)
 	}
 	return data, nil
 }
