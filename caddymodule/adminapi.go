@@ -16,13 +16,13 @@ func init() {
 // adminAPI serves Wikiveil's part of Caddy's admin API:
 //
 //	GET  /wikiveil/keys          the key ring's ids and times
-//	POST /wikiveil/keys/rotate   plans a new epoch {?force}, and answers as above
-//	POST /wikiveil/keys/keep     keeps an old epoch {id}, and answers as above
-//	POST /wikiveil/keys/remove   has an old epoch destroyed {id, ?now}, and answers as above
+//	POST /wikiveil/keys/rotate   plans a new epoch {?force}, and responds as above
+//	POST /wikiveil/keys/keep     keeps an old epoch {id}, and responds as above
+//	POST /wikiveil/keys/remove   has an old epoch destroyed {id, ?now}, and responds as above
 //	GET  /wikiveil/clock         whether this machine's clock is believed
-//	POST /wikiveil/clock/confirm confirms it, and answers as above
+//	POST /wikiveil/clock/confirm confirms it, and responds as above
 //	GET  /wikiveil/blocks        the edge's own block list
-//	POST /wikiveil/blocks        adds a block {mask, expires, reason, by}, and answers as above
+//	POST /wikiveil/blocks        adds a block {mask, expires, reason, by}, and responds as above
 //	POST /wikiveil/blocks/remove removes the block of {mask, reason, by}
 //	GET  /wikiveil/audit/checkpoint the published checkpoints of the audit logs
 //	POST /wikiveil/audit/verify  verifies this node's audit log, against {public_key, checkpoints} too
@@ -34,11 +34,11 @@ func init() {
 //	GET  /wikiveil/tools/canary  how the tools' canaries fare {?tool: with all kept transcripts}
 //	POST /wikiveil/tools/canary  runs a tool's canary now {tool}
 //	GET  /wikiveil/csp/rollout   how far policies are rolled out, as a page for browsers
-//	POST /wikiveil/csp/rollout   changes that {site, rollout, reset, by}, and answers as above
+//	POST /wikiveil/csp/rollout   changes that {site, rollout, reset, by}, and responds as above
 //	GET  /wikiveil/csp/reports   what a site collected {?site, first, last}, with its policies and tools
 //	GET  /wikiveil/csp/forecast  what enforcing the policy would break {?site, first, last}, as a page or JSON
 //
-// No answer holds a secret, nor, in the clear, what an entry of the audit log says.
+// No response holds a secret, nor, in the clear, what an entry of the audit log says.
 type adminAPI struct {
 	logger *zap.Logger
 }

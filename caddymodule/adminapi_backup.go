@@ -28,7 +28,7 @@ func (a *App) backupPlace() (backupPlace, error) {
 	return backupPlace{dir}, err
 }
 
-// serveBackup answers with an archive of the data_dir's files. What is in Caddy's storage, secrets among it, the command
+// serveBackup responds with an archive of the data_dir's files. What is in Caddy's storage, secrets among it, the command
 // reads by itself.
 func (a *adminAPI) serveBackup(w http.ResponseWriter, r *http.Request) error {
 	app, err := runningApp()

@@ -24,7 +24,7 @@ const (
 	stateNotCounted = "not counted"
 )
 
-// keyList is the answer of all of them.
+// keyList is the response of all of them.
 type keyList struct {
 	// Configured is whether the secrets come from the configuration.
 	Configured bool       `json:"configured"`
@@ -94,7 +94,7 @@ func (a *adminAPI) removeKey(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// changeKeys reads the body, if there is one, changes the ring and answers with it.
+// changeKeys reads the body, if there is one, changes the ring and responds with it.
 func (a *adminAPI) changeKeys(w http.ResponseWriter, r *http.Request, body any, fields string,
 	change func(context.Context, *App, *masking.Keeper) (*masking.Ring, error),
 ) error {

@@ -23,7 +23,7 @@ const (
 // switchTimeout bounds how long the kill switch waits for the storage. It acts on this node before.
 const switchTimeout = 10 * time.Second
 
-// toolList is the answer about all tools.
+// toolList is the response about all tools.
 type toolList struct {
 	Tools []toolEntry `json:"tools"`
 	// Disabled is what was disabled by command, also of tools that are no longer declared.
@@ -63,7 +63,7 @@ type switchRequest struct {
 	Why string `json:"why,omitempty"`
 }
 
-// switchAnswer is the answer to it.
+// switchAnswer is the response to it.
 type switchAnswer struct {
 	Tool string `json:"tool"`
 	// Prefix is the start of the paths that are meant, decoded; missing is the whole tool.

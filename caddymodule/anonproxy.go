@@ -29,7 +29,7 @@ func init() {
 // language or referrer. `/.tools/` lists the tools and what they get, as a page
 // and as JSON. Other requests go on to the next handler.
 //
-// Answers can't run: their type must fit what the browser asked for (its
+// Responses can't run: their type must fit what the browser asked for (its
 // Sec-Fetch-Dest header), and scripts, workers, frames and navigations are
 // refused. The tool is always asked for the whole file: ranges are cut from it. Streams
 // (EventSource, WebSocket) are opened to tools that declare them.
@@ -55,10 +55,10 @@ type AnonProxy struct {
 	// How long a whole request may take, where the tool sets no bound. Default: 1m.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// How long to wait for the header of a tool's answer, connecting included. Default: 15s.
+	// How long to wait for the header of a tool's response, connecting included. Default: 15s.
 	HeaderTimeout caddy.Duration `json:"header_timeout,omitempty"`
 
-	// How long to wait for each further piece of an answer. Default: 20s.
+	// How long to wait for each further piece of a response. Default: 20s.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 
 	// Refuse requests without Sec-Fetch headers over plain HTTP too, as over TLS. Set it
@@ -67,7 +67,7 @@ type AnonProxy struct {
 	RequireFetchMetadata bool `json:"require_fetch_metadata,omitempty"`
 
 	// How often one client may make the edge ask one tool, where the tool sets no bound, such as
-	// `600/1m`. The count may come at once. Answers that the edge has already, and those that it
+	// `600/1m`. The count may come at once. Responses that the edge has already, and those that it
 	// is fetching for another reader, don't count. Without `client_mask` clients can't be told
 	// apart, and all are one. Default: `600/1m`.
 	ClientLimit noticeboard.Rate `json:"client_limit,omitzero"`
@@ -236,8 +236,8 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	return nil
 }
 
-// keepPolicies exempts the answer from `csp { upstream drop }`: that is about the
-// app's policies, and without its own a proxied answer could be opened as a page.
+// keepPolicies exempts the response from `csp { upstream drop }`: that is about the
+// app's policies, and without its own a proxied response could be opened as a page.
 func keepPolicies(r *http.Request) { reqstate.Of(r).Response.KeepPolicies = true }
 
 // Interface guards

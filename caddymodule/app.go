@@ -68,7 +68,7 @@ type App struct {
 	// while the file is broken or missing, what it said last goes on to hold. Default: none.
 	ToolsFile string `json:"tools_file,omitempty"`
 
-	// ToolsCache is about the shared cache of the tools' answers. Default: one in memory.
+	// ToolsCache is about the shared cache of the tools' responses. Default: one in memory.
 	ToolsCache *ToolsCacheConfig `json:"tools_cache,omitempty"`
 
 	// MirrorDir is the directory of the files of tools that are mirrors. Default: `mirrors` in DataDir.

@@ -29,7 +29,7 @@ const (
 )
 
 const (
-	// publishedFor is how long an answer is kept here, so that strangers can't load the storage.
+	// publishedFor is how long a response is kept here, so that strangers can't load the storage.
 	publishedFor = time.Minute
 	// publishedRetry is how long a failure is.
 	publishedRetry = 10 * time.Second
@@ -37,7 +37,7 @@ const (
 	publicFor = time.Hour
 )
 
-// publishedLogs are what everybody may know of the audit logs. It is the answer of checkpointPath, the
+// publishedLogs are what everybody may know of the audit logs. It is the response of checkpointPath, the
 // file that people save to verify by, and the body that has the admin API do so.
 type publishedLogs struct {
 	// PublicKey is the Ed25519 key, in hex, of the checkpoints' signatures.
@@ -172,7 +172,7 @@ func (h *MaskInfo) refusePublic(w http.ResponseWriter, r *http.Request, status i
 	return h.writePublic(w, r, status, 0, "application/json", failure{Error: capital(err.Error())})
 }
 
-// writePublic answers with a value in JSON, or with the page of checkpoints, which others may keep for a while.
+// writePublic responds with a value in JSON, or with the page of checkpoints, which others may keep for a while.
 func (h *MaskInfo) writePublic(w http.ResponseWriter, r *http.Request, status int, maxAge time.Duration, contentType string, value any) error {
 	var body bytes.Buffer
 	var err error

@@ -163,7 +163,7 @@ func existingAuditKeys(ctx context.Context, storage certmagic.Storage) (*audit.K
 
 var errSaved = errors.New("neither a saved answer of " + checkpointPath + " nor a checkpoint")
 
-// parseSaved reads what somebody has saved: a whole answer, or one checkpoint. Signatures are not checked.
+// parseSaved reads what somebody has saved: a whole response, or one checkpoint. Signatures are not checked.
 func parseSaved(data []byte) (publishedLogs, error) {
 	var form struct {
 		PublicKey   *string            `json:"public_key"`

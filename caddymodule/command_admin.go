@@ -34,7 +34,7 @@ func refuseUnknown(cmd *cobra.Command) {
 // errNoAdminAPI: the admin API can't be reached.
 var errNoAdminAPI = errors.New("asking the admin API (is the server running?)")
 
-// askAdmin sends body, if any, as JSON to the running server's admin API, and has read read its answer.
+// askAdmin sends body, if any, as JSON to the running server's admin API, and has read read its response.
 func askAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.Decoder) error) error {
 	answer, err := openAdmin(fl, method, path, body)
 	if err != nil {
@@ -50,7 +50,7 @@ func askAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.
 	return nil
 }
 
-// openAdmin sends body, if any, as JSON to the running server's admin API, and returns its answer.
+// openAdmin sends body, if any, as JSON to the running server's admin API, and returns its response.
 func openAdmin(fl caddycmd.Flags, method, path string, body any) (io.ReadCloser, error) {
 	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
 	if err != nil {

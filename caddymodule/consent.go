@@ -149,7 +149,7 @@ func (s *consentSite) make(nonces kv.Store) (*keyedSite, error) {
 	return &keyedSite{keys, made}, nil
 }
 
-// serve answers with one of the site's two sets of pages.
+// serve responds with one of the site's two sets of pages.
 func (s *consentSite) serve(w http.ResponseWriter, r *http.Request, pages func(*exempt.Site) http.Handler) error {
 	site, err := s.site()
 	if err != nil {

@@ -36,7 +36,7 @@ const (
 //
 // It refuses service workers as well, in every mode. A request for a worker's script
 // (it has a Service-Worker header, or `Sec-Fetch-Dest: serviceworker`) never reaches
-// the app; the answer is a script that unregisters the worker. The app's
+// the app; the response is a script that unregisters the worker. The app's
 // Service-Worker-Allowed header is dropped.
 //
 // The preset `strict` sends a fresh nonce with each response and puts it into the
@@ -45,7 +45,7 @@ const (
 // in a template. Pages that hold a nonce must not be cached.
 //
 // What the server answers by itself, to requests that it can't read, has a policy too: see CSPListener. A
-// request whose header is longer than the server's `max_header_bytes` is answered 431 here.
+// request whose header is longer than the server's `max_header_bytes` gets a 431 here.
 //
 // A policy stops what a page loads. It stops no navigation, preconnect or WebRTC.
 type CSP struct {
@@ -65,7 +65,7 @@ type CSP struct {
 	// Content-Security-Policy-Report-Only headers that others than this handler set,
 	// the app or a `header` directive: `keep` sends them after this policy (browsers
 	// heed both, so what either forbids is forbidden), `drop` removes them, except from
-	// the answers of tools.
+	// the responses of tools.
 	// Default: `keep`.
 	Upstream string `json:"upstream,omitempty"`
 
@@ -266,7 +266,7 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		pw.shown = nil // the error's page is
 	}
-	// What is still unsent: an empty 200, or the header that an error's answer starts from.
+	// What is still unsent: an empty 200, or the header that an error's response starts from.
 	pw.settle(http.StatusOK)
 	return err
 }

@@ -47,7 +47,7 @@ func (c *CSP) sitePolicies() sitePolicies {
 	return p
 }
 
-// siteReports is the admin API's answer about what a site collected.
+// siteReports is the admin API's response about what a site collected.
 type siteReports struct {
 	Site string `json:"site"`
 	// Origin is the wiki's, as far as the config tells.

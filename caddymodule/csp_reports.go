@@ -150,7 +150,7 @@ func (c *CSP) takeReport(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// isNavigation reports whether a reader is to see the answer as a page. Over plain HTTP
+// isNavigation reports whether a reader is to see the response as a page. Over plain HTTP
 // browsers send no Sec-Fetch headers.
 func isNavigation(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost || r.Header.Get("Sec-Purpose") != "" {
@@ -162,7 +162,7 @@ func isNavigation(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// isPage reports whether an answer to a navigation is a page. That it is unchanged is one too.
+// isPage reports whether a response to a navigation is a page. That it is unchanged is one too.
 func isPage(status int, h http.Header) bool {
 	if status == http.StatusNotModified {
 		return true

@@ -21,7 +21,7 @@ func init() {
 	caddy.RegisterModule(CSPListener{})
 }
 
-// CSPListener gives a policy to the answers that the server writes by itself, to requests that it can't
+// CSPListener gives a policy to the responses that the server writes by itself, to requests that it can't
 // read. The `csp` handler adds it to its server, as the last of the listener wrappers. It must stand in the
 // config only where it says so when the config is loaded: in the option `listener_wrappers`, after `tls`.
 type CSPListener struct {

@@ -26,7 +26,7 @@ func fetchesServiceWorker(h http.Header) bool {
 	})
 }
 
-// serveKillSwitch answers with status 200, because browsers leave a worker in place
+// serveKillSwitch responds with status 200, because browsers leave a worker in place
 // when its update fails with 404, 410 or anything else.
 func serveKillSwitch(w http.ResponseWriter) error {
 	h := w.Header()

@@ -160,7 +160,7 @@ func (w *policyWriter) Wrote(name string, values []string) bool {
 	return own != "" && len(values) == 1 && values[0] == own
 }
 
-// ownPolicy gives the answer of a handler of the edge a policy of its own, in place of the site's.
+// ownPolicy gives the response of a handler of the edge a policy of its own, in place of the site's.
 func ownPolicy(w http.ResponseWriter, r *http.Request, policy string) {
 	reqstate.Of(r).Response.Policy = policy
 	w.Header().Set(cspHeaderNames[cspEnforced], policy)

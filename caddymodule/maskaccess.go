@@ -62,7 +62,7 @@ type WikiAccess struct {
 	Cookies []string `json:"cookies,omitempty"`
 	// Timeout bounds one question. Default: 5s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
-	// Cache is how long an answer counts, at most 10m. Default: 1m.
+	// Cache is how long a response counts, at most 10m. Default: 1m.
 	Cache caddy.Duration `json:"cache,omitempty"`
 }
 

@@ -230,7 +230,7 @@ type namedView struct {
 	Mask netip.Addr `json:"mask"`
 }
 
-// infoView is the answer about one client's mask.
+// infoView is the response about one client's mask.
 type infoView struct {
 	Mask    netip.Addr `json:"mask"`
 	Summary string     `json:"summary"`
@@ -274,7 +274,7 @@ func (h *MaskInfo) info(r *http.Request, mask netip.Addr) (*infoView, error) {
 	return view, nil
 }
 
-// networkMaskView is the answer about a network's mask.
+// networkMaskView is the response about a network's mask.
 type networkMaskView struct {
 	Mask         netip.Addr   `json:"mask"`
 	Summary      string       `json:"summary"`
@@ -298,7 +298,7 @@ func (h *MaskInfo) networkInfo(r *http.Request, mask netip.Addr) (*networkMaskVi
 	return view, nil
 }
 
-// comparisonView is the answer about several masks.
+// comparisonView is the response about several masks.
 type comparisonView struct {
 	Masks        []netip.Addr `json:"masks"`
 	Summary      string       `json:"summary"`

@@ -81,7 +81,7 @@ func (p maskPage) BlockURL(mask netip.Addr) string {
 	return strings.Replace(p.BlockLink, maskInLink, mask.String(), 1)
 }
 
-// write answers with one of the templates, or in JSON where the visitor is a program.
+// write responds with one of the templates, or in JSON where the visitor is a program.
 func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, name string, page maskPage, value any) error {
 	var body bytes.Buffer
 	contentType := "application/json"
@@ -124,7 +124,7 @@ type failure struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// fail answers with what went wrong. What is the operator's to know goes to the log.
+// fail responds with what went wrong. What is the operator's to know goes to the log.
 func (h *MaskInfo) fail(w http.ResponseWriter, r *http.Request, action string, page maskPage, err error) error {
 	status, text, reason := statusOf(err), err.Error(), ""
 	refused, ok := refusal.Of(err)

@@ -123,7 +123,7 @@ func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 	return h.refuse(w, confirm.ErrMethod, nil)
 }
 
-// write answers with the page.
+// write responds with the page.
 func (h *MaskReveal) write(w http.ResponseWriter, status int, title string, form confirm.Dialog, view revealView) error {
 	view.Wiki, view.Path = h.Reveal.Wiki, h.Path
 	if err := h.pages.Write(w, status, confirm.Page{Title: title, Form: form, Data: view}); err != nil {

@@ -14,23 +14,23 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 )
 
-// ToolsCacheConfig is about the shared cache of the tools' answers (RFC 9111). All sites share
+// ToolsCacheConfig is about the shared cache of the tools' responses (RFC 9111). All sites share
 // it, so that a tool is asked once for what many readers want.
 type ToolsCacheConfig struct {
 	// Off makes each request ask the tool. Default: false.
 	Off bool `json:"off,omitempty"`
 
-	// Memory bounds the memory of all answers in bytes. Default: 64 MiB.
+	// Memory bounds the memory of all responses in bytes. Default: 64 MiB.
 	Memory int64 `json:"memory,omitempty"`
 
-	// Entries bounds the number of answers. Default: 16384.
+	// Entries bounds the number of responses. Default: 16384.
 	Entries int `json:"entries,omitempty"`
 
-	// Object bounds the body of one answer in bytes; larger ones aren't kept. Default: an
+	// Object bounds the body of one response in bytes; larger ones aren't kept. Default: an
 	// eighth of Memory.
 	Object int64 `json:"object,omitempty"`
 
-	// Heuristic bounds the lifetime of answers that have none of their own: a tenth of the time since
+	// Heuristic bounds the lifetime of responses that have none of their own: a tenth of the time since
 	// they were last modified. Negative is none. Default: 10m.
 	Heuristic caddy.Duration `json:"heuristic,omitempty"`
 }
@@ -56,7 +56,7 @@ func (c *ToolsCacheConfig) validate() error {
 	return nil
 }
 
-// toolCaches keep the answers of tools over config reloads.
+// toolCaches keep the responses of tools over config reloads.
 var toolCaches = pool.New[toolCache]("tool caches")
 
 // toolCache is a cache with what asks tools on schedule, as long as the cache is there.
@@ -94,7 +94,7 @@ func (t *tools) openCache(a *App, registry prometheus.Registerer) error {
 	return registry.Register(toolCacheReadings(t.cache))
 }
 
-// forget drops a tool's answers: what is stopped, or leads to what is, must not come back with
+// forget drops a tool's responses: what is stopped, or leads to what is, must not come back with
 // them when the stop is taken back.
 func (t *tools) forget(tool string) {
 	if t.cache != nil {

@@ -24,7 +24,7 @@ const (
 	transcriptFor = 5 * time.Minute
 )
 
-// publishedTranscripts is the answer of transcriptsPath.
+// publishedTranscripts is the response of transcriptsPath.
 type publishedTranscripts struct {
 	// PublicKey is the verifier key of the notes, as golang.org/x/mod/sumdb/note writes it. It is that of the audit
 	// log's checkpoints too, under a name of its own.

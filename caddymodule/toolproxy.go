@@ -11,7 +11,7 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// toolTransports keep the connections to tools, how often they were asked and whether they answer over config reloads
+// toolTransports keep the connections to tools, how often requests were sent to them and whether they respond over config reloads
 // and changes of the noticeboard, shared by all sites. A tool that moves is another.
 var toolTransports = pool.New[toolTransport]("tool transports")
 

@@ -182,7 +182,7 @@ func (l looker) headerOp(s Statement, directive string) {
 	l.at(at, headerFault(directive, how, http.CanonicalHeaderKey(strings.TrimSuffix(field, ":")), args[1:], l.xff))
 }
 
-// copied looks at the headers that forward_auth takes from its answer.
+// copied looks at the headers that forward_auth takes from its response.
 func (l looker) copied(s Statement) {
 	words := s.Words[1:]
 	for _, inner := range s.Inner {

@@ -48,7 +48,7 @@ type walker struct {
 	// What is undone after client_mask, see undone.go.
 	undone    []Warning
 	xff       bool // client_mask gives the networks' masks in X-Forwarded-For
-	responses bool // in routes that run for an upstream's answer
+	responses bool // in routes that run for an upstream's response
 }
 
 // list follows a list of routes, and returns whether a request that passed all of them is covered.

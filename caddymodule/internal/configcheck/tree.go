@@ -35,7 +35,7 @@ type handler struct {
 	place  string
 	name   string
 	config json.RawMessage // without routes where the handler is made already
-	routes []route         // what a subroute runs, or what may run in place of an answer
+	routes []route         // what a subroute runs, or what may run in place of a response
 	errors []route         // a subroute's own
 }
 
