@@ -10,6 +10,7 @@ package caddyprivate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -38,6 +39,9 @@ func EncodedBy[T any](l Log) bool { return l.encoder == reflect.TypeFor[T]() }
 func Logs(ctx caddy.Context) ([]Log, error) {
 	config, err := field(reflect.ValueOf(ctx), "cfg", reflect.Pointer)
 	if err != nil {
+		return nil, err
+	}
+	if err := hasParts(config.Elem()); err != nil {
 		return nil, err
 	}
 	logging, err := field(config.Elem(), "Logging", reflect.Pointer)
@@ -110,6 +114,13 @@ func field(of reflect.Value, name string, kind reflect.Kind) (reflect.Value, err
 		return reflect.Value{}, fmt.Errorf("%s has no %s %s: this Caddy is another than the one that was known", of.Type(), kind, name)
 	}
 	return f, nil
+}
+
+// hasParts tells where Parts would find nothing: a log would then show the paths of private pages that the config has elsewhere.
+func hasParts(config reflect.Value) error {
+	_, apps := field(config, "AppsRaw", reflect.Map)
+	_, storage := field(config, "StorageRaw", reflect.Slice)
+	return errors.Join(apps, storage)
 }
 
 // Parts returns the JSON of the apps and the storage of ctx's config, and the admin API's address, as far as it finds them.

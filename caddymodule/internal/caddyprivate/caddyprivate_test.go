@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // What depends on Caddy's insides is in one place, where a new Caddy can be held against it.
@@ -37,6 +39,14 @@ func TestAnotherCaddy(t *testing.T) {
 	for _, of := range []any{struct{ conf int }{}, struct{ cfg int }{}, 1} {
 		if _, err := field(reflect.ValueOf(of), "cfg", reflect.Pointer); err == nil || !strings.Contains(err.Error(), "this Caddy is another") {
 			t.Errorf("%T: %v", of, err)
+		}
+	}
+	if err := hasParts(reflect.ValueOf(caddy.Config{})); err != nil {
+		t.Errorf("this Caddy: %v", err)
+	}
+	for _, config := range []any{struct{ StorageRaw []byte }{}, struct{ AppsRaw map[string]string }{}, struct{ AppsRaw, StorageRaw []byte }{}} {
+		if err := hasParts(reflect.ValueOf(config)); err == nil || !strings.Contains(err.Error(), "this Caddy is another") {
+			t.Errorf("%T: %v", config, err)
 		}
 	}
 }
