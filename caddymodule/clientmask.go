@@ -223,10 +223,13 @@ func (h *ClientMask) observe(r *http.Request, request *maskedRequest, first bool
 		return
 	}
 	request.describe(r.Header, h.Networks)
+	h.app.metrics.observed.Inc()
+	if !first {
+		return
+	}
 	state := reqstate.In(r, &request.state)
 	state.Client, state.Observed = request.client, true
-	h.app.metrics.observed.Inc()
-	if h.app.book != nil && first {
+	if h.app.book != nil {
 		h.app.book.See(request.client.Sighting())
 	}
 }

@@ -99,3 +99,21 @@ func TestErrorRoutesAfterACopyOfTheRequest(t *testing.T) {
 		t.Errorf("nonce %q in the error route, %q before, policy %q", nonce, resp.Header.Get("X-First"), resp.Header.Get("Content-Security-Policy"))
 	}
 }
+
+// A client_mask that observes after one that masks, as JSON can have it, unmasks nobody: matchers go on to know the client.
+func TestObservingAfterMasking(t *testing.T) {
+	const client = "127.61.2.4"
+	e := newEdge(t, "{\n{GLOBAL}\nwikiveil {\nsecret "+testSecret+"\n}\n}\nhttp://{SITE} {\nrespond starting\n}")
+	config := string(adapt(t, e.expand("{\n{GLOBAL}\nwikiveil {\nsecret "+testSecret+"\n}\n}\nhttp://{SITE} {\nclient_mask\n@me masked "+clientMask(t, client)+
+		"\nrespond @me me\nrespond other\n}")))
+	const mask = `{"handler":"client_mask"}`
+	if !strings.Contains(config, mask) {
+		t.Fatal(config)
+	}
+	if err := caddy.Load([]byte(strings.Replace(config, mask, mask+`,{"handler":"client_mask","mode":"observe"}`, 1)), true); err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := send(t, from(t, client), "GET", "http://"+e.site+"/", nil); body != "me" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+}
