@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,7 +42,14 @@ func TestOldDaysGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		c := collector(t, Config{Store: store, Keep: 10})
+		var behind atomic.Bool
+		passed := func() time.Time {
+			if behind.Load() {
+				return start
+			}
+			return time.Now()
+		}
+		c := collector(t, Config{Store: store, Keep: 10, Passed: passed})
 		time.Sleep(12 * time.Hour) // midnights, with their flushes by themselves, are between the steps
 		for i, step := range []struct{ keep, want int }{{10, 1}, {10, 2}, {10, 3}, {10, 4}, {2, 2}, {0, 2}, {0, 2}, {0, 3}, {3, 3}, {3, 3}} {
 			if step.keep != c.Keep() {
@@ -58,7 +66,7 @@ func TestOldDaysGo(t *testing.T) {
 			time.Sleep(24 * time.Hour)
 		}
 		// A clock that is ahead deletes nothing.
-		c.config.Passed = func() time.Time { return start }
+		behind.Store(true)
 		c.SetKeep(1)
 		if err := c.forget(t.Context()); err != nil {
 			t.Fatal(err)
