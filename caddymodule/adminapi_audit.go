@@ -48,7 +48,7 @@ func (a *adminAPI) auditCheckpoint(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	return answerJSON(w, logs)
+	return writeJSON(w, logs)
 }
 
 // verifyAudit verifies this node's log, against the checkpoints in the body too.
@@ -81,7 +81,7 @@ func (a *adminAPI) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 	if !report.Intact {
 		a.logger.Error("audit log is not intact", zap.String("fault", report.Fault))
 	}
-	return answerJSON(w, report)
+	return writeJSON(w, report)
 }
 
 // auditChange writes a change into the audit before it is made, where there is an audit log.

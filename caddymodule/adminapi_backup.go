@@ -41,7 +41,7 @@ func (a *adminAPI) serveBackup(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch r.Method {
 	case http.MethodGet:
-		return answerJSON(w, place)
+		return writeJSON(w, place)
 	case http.MethodPost:
 	default:
 		return methodNotAllowed(r)

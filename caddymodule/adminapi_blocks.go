@@ -28,7 +28,7 @@ type blockRequest struct {
 	Mask string `json:"mask"`
 	// Expires is when the block ends; missing is never.
 	Expires time.Time `json:"expires,omitzero"`
-	// Reason is shown to who is blocked.
+	// Reason is shown to those who are blocked.
 	Reason string `json:"reason,omitempty"`
 	// By is who blocks; "API" if missing.
 	By string `json:"by,omitempty"`
@@ -62,7 +62,7 @@ func (a *adminAPI) serveBlocks(w http.ResponseWriter, r *http.Request) error {
 	if list == nil {
 		list = []blocks.Block{}
 	}
-	return answerJSON(w, list)
+	return writeJSON(w, list)
 }
 
 func addBlock(app *App, w http.ResponseWriter, r *http.Request) error {
@@ -143,7 +143,7 @@ func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
 	if removed == 0 {
 		return notBlocked
 	}
-	return answerJSON(w, map[string]int{"removed": removed})
+	return writeJSON(w, map[string]int{"removed": removed})
 }
 
 // readAdminBody reads a block as a JSON body.
@@ -165,7 +165,7 @@ func badRequest(err error) error {
 	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 }
 
-func answerJSON(w http.ResponseWriter, value any) error {
+func writeJSON(w http.ResponseWriter, value any) error {
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(value)
 }

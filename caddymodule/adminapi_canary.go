@@ -56,7 +56,7 @@ func (a *adminAPI) serveCanary(w http.ResponseWriter, r *http.Request) error {
 				reports = append(reports, report)
 			}
 		}
-		return answerJSON(w, reports)
+		return writeJSON(w, reports)
 	case http.MethodPost:
 		var body canaryRequest
 		if err := readStrictly(w, r, &body, "tool"); err != nil {
@@ -86,7 +86,7 @@ func (a *App) runCanaries(w http.ResponseWriter, r *http.Request, name string) e
 		runner.run(r.Context(), entry.Tool, entry.Hash)
 		reports = append(reports, runner.report(name, runner.standing(name)))
 	}
-	return answerJSON(w, reports)
+	return writeJSON(w, reports)
 }
 
 func (r *canaryRunner) report(tool string, s canaryStanding) canaryReport {

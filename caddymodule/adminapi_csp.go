@@ -15,8 +15,8 @@ const (
 	forecastDays = 7
 )
 
-// askedReports returns the reports that a request asks for by its query.
-func askedReports(r *http.Request) (*siteReports, error) {
+// requestedReports returns the reports that a request asks for by its query.
+func requestedReports(r *http.Request) (*siteReports, error) {
 	app, err := runningApp()
 	if err != nil {
 		return nil, err
@@ -52,11 +52,11 @@ func (a *adminAPI) serveReports(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return methodNotAllowed(r)
 	}
-	collected, err := askedReports(r)
+	collected, err := requestedReports(r)
 	if err != nil {
 		return err
 	}
-	return answerJSON(w, collected)
+	return writeJSON(w, collected)
 }
 
 // serveForecast tells what enforcing the policy would break, browsers with a page. The
@@ -66,7 +66,7 @@ func (a *adminAPI) serveForecast(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return methodNotAllowed(r)
 	}
-	collected, err := askedReports(r)
+	collected, err := requestedReports(r)
 	if err != nil {
 		return err
 	}
@@ -78,5 +78,5 @@ func (a *adminAPI) serveForecast(w http.ResponseWriter, r *http.Request) error {
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		return serveForecastPage(w, collected, made)
 	}
-	return answerJSON(w, made)
+	return writeJSON(w, made)
 }

@@ -24,7 +24,7 @@ const (
 	stateNotCounted = "not counted"
 )
 
-// keyList is the response of all of them.
+// keyList is the response to each of these requests.
 type keyList struct {
 	// Configured is whether the secrets come from the configuration.
 	Configured bool       `json:"configured"`
@@ -66,7 +66,7 @@ func (a *adminAPI) listKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answerKeys(w, app)
+	return writeKeys(w, app)
 }
 
 func (a *adminAPI) rotateKeys(w http.ResponseWriter, r *http.Request) error {
@@ -115,7 +115,7 @@ func (a *adminAPI) changeKeys(w http.ResponseWriter, r *http.Request, body any, 
 		return caddy.APIError{HTTPStatus: statusOfKeys(err), Err: fmt.Errorf("changing the key ring: %w", err)}
 	}
 	a.logger.Info("key ring changed by an operator", zap.String("request", r.URL.Path), zap.Stringer("current", app.keys.active.Load().list[0]))
-	return answerKeys(w, app)
+	return writeKeys(w, app)
 }
 
 func statusOfKeys(err error) int {
@@ -128,7 +128,7 @@ func statusOfKeys(err error) int {
 	return http.StatusInternalServerError
 }
 
-func answerKeys(w http.ResponseWriter, app *App) error {
+func writeKeys(w http.ResponseWriter, app *App) error {
 	keys, now := app.keys, app.clock.Now()
 	list := keyList{Configured: keys.shared == nil}
 	active := keys.active.Load().list
@@ -153,5 +153,5 @@ func answerKeys(w http.ResponseWriter, app *App) error {
 		}
 		list.Epochs = append(list.Epochs, entry)
 	}
-	return answerJSON(w, list)
+	return writeJSON(w, list)
 }

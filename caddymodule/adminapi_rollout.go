@@ -57,7 +57,7 @@ func (a *adminAPI) serveRollout(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return methodNotAllowed(r)
 	}
-	return answerJSON(w, rolloutViews(app))
+	return writeJSON(w, rolloutViews(app))
 }
 
 func rolloutViews(app *App) []rolloutView {

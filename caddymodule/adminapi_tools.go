@@ -63,8 +63,8 @@ type switchRequest struct {
 	Why string `json:"why,omitempty"`
 }
 
-// switchAnswer is the response to it.
-type switchAnswer struct {
+// switchResponse is the response to it.
+type switchResponse struct {
 	Tool string `json:"tool"`
 	// Prefix is the start of the paths that are meant, decoded; missing is the whole tool.
 	Prefix string `json:"prefix,omitempty"`
@@ -81,7 +81,7 @@ func (a *adminAPI) listTools(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answerJSON(w, app.listTools(time.Now()))
+	return writeJSON(w, app.listTools(time.Now()))
 }
 
 func (a *App) listTools(now time.Time) toolList {
@@ -143,7 +143,7 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 	if err := checkReason(body.Why); err != nil {
 		return badRequest(err)
 	}
-	answer := switchAnswer{Tool: body.Tool, Prefix: body.URL}
+	answer := switchResponse{Tool: body.Tool, Prefix: body.URL}
 	if tool, known := app.tools.live.Board().Lookup(body.Tool); known {
 		if answer.Prefix, err = noticeboard.ParsePrefix(tool, body.URL); err != nil {
 			return badRequest(err)
@@ -158,7 +158,7 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 	if err != nil {
 		return app.switchError(err)
 	}
-	return answerJSON(w, answer)
+	return writeJSON(w, answer)
 }
 
 func (a *App) switchError(err error) error {

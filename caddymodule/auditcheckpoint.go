@@ -37,7 +37,7 @@ const (
 	publicFor = time.Hour
 )
 
-// publishedLogs are what everybody may know of the audit logs. It is the response of checkpointPath, the
+// publishedLogs are what everybody may know of the audit logs. It is the response under checkpointPath, the
 // file that people save to verify by, and the body that has the admin API do so.
 type publishedLogs struct {
 	// PublicKey is the Ed25519 key, in hex, of the checkpoints' signatures.
@@ -51,10 +51,10 @@ type publishedLogs struct {
 // publishedCache keeps what was published last.
 type publishedCache struct {
 	flight singleflight.Group
-	last   atomic.Pointer[publishedAnswer]
+	last   atomic.Pointer[publishedResponse]
 }
 
-type publishedAnswer struct {
+type publishedResponse struct {
 	logs  publishedLogs
 	err   error
 	until time.Time
@@ -62,7 +62,7 @@ type publishedAnswer struct {
 
 // shown returns what is published, at most publishedFor old.
 func (l *auditLog) shown(ctx context.Context) (publishedLogs, error) {
-	fresh := func() *publishedAnswer {
+	fresh := func() *publishedResponse {
 		if a := l.cache.last.Load(); a != nil && time.Now().Before(a.until) {
 			return a
 		}
@@ -78,7 +78,7 @@ func (l *auditLog) shown(ctx context.Context) (publishedLogs, error) {
 		// Others wait for it too, so it does not end with this request.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storageTimeout)
 		defer cancel()
-		a := new(publishedAnswer)
+		a := new(publishedResponse)
 		if a.logs, a.err = l.publishedLogs(ctx); a.err != nil {
 			pooledLog().Error("audit log: the published checkpoints can't be shown", zap.Error(a.err))
 			a.until = time.Now().Add(publishedRetry)
@@ -88,7 +88,7 @@ func (l *auditLog) shown(ctx context.Context) (publishedLogs, error) {
 		l.cache.last.Store(a)
 		return a, nil
 	})
-	a := value.(*publishedAnswer)
+	a := value.(*publishedResponse)
 	return a.logs, a.err
 }
 
@@ -121,8 +121,8 @@ func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked
 	return h.writePublic(w, r, http.StatusOK, publicFor, "text/html; charset=utf-8", page)
 }
 
-// proofAnswer is a proof for Checkpoint.Follows, with the checkpoint that it leads to: each of its moment.
-type proofAnswer struct {
+// proofResponse is a proof for Checkpoint.Follows, with the checkpoint that it leads to: each of its moment.
+type proofResponse struct {
 	Checkpoint audit.Checkpoint `json:"checkpoint"`
 	Proof      tlog.TreeProof   `json:"proof"`
 }
@@ -145,7 +145,7 @@ func (h *MaskInfo) serveProof(w http.ResponseWriter, r *http.Request, logs publi
 		h.logger.Error("proofs of the audit log", zap.Error(err))
 		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the proof can't be made just now; try again in a minute"))
 	}
-	return h.writePublic(w, r, http.StatusOK, publishedFor, "application/json", proofAnswer{to, append(tlog.TreeProof{}, proof...)})
+	return h.writePublic(w, r, http.StatusOK, publishedFor, "application/json", proofResponse{to, append(tlog.TreeProof{}, proof...)})
 }
 
 // hasLog reports why this node has no proofs of a log, if it hasn't, and the status for it.

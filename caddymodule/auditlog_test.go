@@ -139,7 +139,7 @@ func TestPublishedCheckpoints(t *testing.T) {
 	runningLog(t).cache.last.Store(nil)
 	own := ofNode(t, before, "edge-1")
 	proof := fmt.Sprintf("%s?node=edge-1&log=%v&entries=", proofPath, own.Log)
-	var some proofAnswer
+	var some proofResponse
 	e.public(t, checkpointPath, &again)
 	e.public(t, proof+"1", &some)
 	if now := ofNode(t, again, "edge-1"); now.Entries != 0 || now.Reveals != 0 || now.Head != own.Head || len(some.Proof) != 0 || some.Checkpoint != own {
@@ -504,7 +504,7 @@ func TestAuditNodeAndRetentionByReload(t *testing.T) {
 		t.Errorf("a proof from what is pruned: %d %s", resp.StatusCode, body)
 	}
 	var logs publishedLogs
-	var some proofAnswer
+	var some proofResponse
 	e.public(t, checkpointPath, &logs)
 	e.public(t, proof+"5", &some)
 	now := ofNode(t, logs, "edge-1")

@@ -13,7 +13,7 @@ import (
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
-// nodeFile is beside the audit log: a node is who has the data, whatever the host is called. A container
+// nodeFile is beside the audit log: a node is where the data is, whatever the host is called. A container
 // that is made anew keeps its name by it, and two nodes never have the same one.
 const nodeFile = "node_id"
 

@@ -98,8 +98,8 @@ const (
 	adminConfirmClock = "/wikiveil/clock/confirm"
 )
 
-// clockAnswer is how the clock stands.
-type clockAnswer struct {
+// clockResponse is how the clock stands.
+type clockResponse struct {
 	Now       time.Time `json:"now"`
 	Machine   time.Time `json:"machine"`
 	Confirmed bool      `json:"confirmed"`
@@ -114,7 +114,7 @@ func (a *adminAPI) showClock(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answerClock(w, app.clock)
+	return writeClock(w, app.clock)
 }
 
 func (a *adminAPI) confirmClock(w http.ResponseWriter, r *http.Request) error {
@@ -132,14 +132,14 @@ func (a *adminAPI) confirmClock(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.logger.Warn("an operator confirmed the clock", zap.Time("time", app.clock.Now()))
 	app.clock.tend(ctx)
-	return answerClock(w, app.clock)
+	return writeClock(w, app.clock)
 }
 
-func answerClock(w http.ResponseWriter, clock *sharedClock) error {
+func writeClock(w http.ResponseWriter, clock *sharedClock) error {
 	status := clock.Status()
-	answer := clockAnswer{Now: status.Now, Machine: status.Wall, Confirmed: status.Confirmed}
+	answer := clockResponse{Now: status.Now, Machine: status.Wall, Confirmed: status.Confirmed}
 	if err := status.Err(); err != nil {
 		answer.Why = err.Error()
 	}
-	return answerJSON(w, answer)
+	return writeJSON(w, answer)
 }

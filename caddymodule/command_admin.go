@@ -34,8 +34,8 @@ func refuseUnknown(cmd *cobra.Command) {
 // errNoAdminAPI: the admin API can't be reached.
 var errNoAdminAPI = errors.New("asking the admin API (is the server running?)")
 
-// askAdmin sends body, if any, as JSON to the running server's admin API, and has read read its response.
-func askAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.Decoder) error) error {
+// callAdmin sends body, if any, as JSON to the running server's admin API, and passes the response's decoder to read.
+func callAdmin(fl caddycmd.Flags, method, path string, body any, read func(*json.Decoder) error) error {
 	answer, err := openAdmin(fl, method, path, body)
 	if err != nil {
 		return err

@@ -93,7 +93,7 @@ func runAuditVerify(cmd *cobra.Command, _ []string) error {
 	if file, _ := cmd.Flags().GetString("file"); file != "" {
 		report, err = verifyFileOf(cmd, file, saved)
 	} else {
-		err = askAdmin(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodPost, adminAuditVerify, saved,
+		err = callAdmin(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodPost, adminAuditVerify, saved,
 			func(r *json.Decoder) error { return r.Decode(&report) })
 	}
 	if err != nil {
@@ -146,7 +146,7 @@ func printAuditReport(to io.Writer, r auditReport) error {
 
 func runAuditCheckpoint(cmd *cobra.Command, _ []string) error {
 	var raw json.RawMessage
-	err := askAdmin(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodGet, adminAuditCheckpoint, nil,
+	err := callAdmin(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodGet, adminAuditCheckpoint, nil,
 		func(r *json.Decoder) error { return r.Decode(&raw) })
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	// followTries is how often a site is asked until the right one of its nodes answers.
+	// followTries is how many requests a site gets until the right one of its nodes responds.
 	followTries = 20
 	// followStale is how old a checkpoint that is renewed once a day can be where its edge runs.
 	followStale = 72 * time.Hour
@@ -60,7 +60,7 @@ func runAuditFollow(cmd *cobra.Command, args []string) error {
 	if witness != nil && place == "" {
 		return errors.New("say by --save where what the witness cosigns goes")
 	}
-	// Each question on a connection of its own, so that another node may answer.
+	// Each request on a connection of its own, so that another node may respond.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true
 	f := &follower{site: site, client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
@@ -174,7 +174,7 @@ func (f *follower) one(ctx context.Context, key ed25519.PublicKey, shown []audit
 			return audit.Checkpoint{}, fmt.Errorf("the node has published nothing since %s: its edge isn't running, or its log was taken away",
 				now.Time.Format(time.RFC3339))
 		}
-		var answer proofAnswer
+		var answer proofResponse
 		if now.Log == earlier.Log && now.Entries > earlier.Entries {
 			query := url.Values{"node": {now.Node}, "log": {now.Log.String()}, "entries": {strconv.FormatUint(earlier.Entries, 10)}}
 			if err := f.get(ctx, proofPath, query, &answer); err != nil {
@@ -189,7 +189,7 @@ func (f *follower) one(ctx context.Context, key ed25519.PublicKey, shown []audit
 	return audit.Checkpoint{}, fmt.Errorf("%w: the site no longer shows a log of that node", audit.ErrInconsistent)
 }
 
-// get asks the site, as often as another node answers than the one that is meant.
+// get sends the request to the site, again as long as another node responds than the one that is meant.
 func (f *follower) get(ctx context.Context, path string, query url.Values, into any) error {
 	at := *f.site
 	at.Path, at.RawQuery = path, query.Encode()

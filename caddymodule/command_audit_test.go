@@ -342,9 +342,9 @@ func TestAuditFollowCommand(t *testing.T) {
 			return 0, body
 		})
 	}
-	inProof := func(change func(*proofAnswer)) func(string, string, []byte) (int, []byte) {
+	inProof := func(change func(*proofResponse)) func(string, string, []byte) (int, []byte) {
 		return func(path, _ string, body []byte) (int, []byte) {
-			var answer proofAnswer
+			var answer proofResponse
 			if path == proofPath && json.Unmarshal(body, &answer) == nil {
 				change(&answer)
 				body = mustJSON(t, answer)
@@ -356,9 +356,9 @@ func TestAuditFollowCommand(t *testing.T) {
 	for name, c := range map[string]struct{ site, saved, want string }{
 		"a reveal less":                {with(checkpointPath, "reveals 503", "reveals 502"), saved, "what the site shows: checkpoint has a wrong signature"},
 		"an older one again":           {lie(func(path, _ string, body []byte) (int, []byte) { return 0, []byte(saved) }), later, "the site shows an older checkpoint"},
-		"another proof":                {lie(inProof(func(a *proofAnswer) { a.Proof[0][0] ^= 1 })), saved, "the proof does not lead from one to the other"},
-		"no proof":                     {lie(inProof(func(a *proofAnswer) { a.Proof = nil })), saved, "the proof does not lead from one to the other"},
-		"a proof of what is not shown": {lie(inProof(func(a *proofAnswer) { a.Checkpoint = log.Checkpoint() })), saved, "the site proves another checkpoint than it shows"},
+		"another proof":                {lie(inProof(func(a *proofResponse) { a.Proof[0][0] ^= 1 })), saved, "the proof does not lead from one to the other"},
+		"no proof":                     {lie(inProof(func(a *proofResponse) { a.Proof = nil })), saved, "the proof does not lead from one to the other"},
+		"a proof of what is not shown": {lie(inProof(func(a *proofResponse) { a.Checkpoint = log.Checkpoint() })), saved, "the site proves another checkpoint than it shows"},
 		"the node gone": {lie(func(path, _ string, body []byte) (int, []byte) {
 			var logs publishedLogs
 			if json.Unmarshal(body, &logs) == nil && logs.Checkpoints != nil {

@@ -59,7 +59,7 @@ func runBlockAdd(fl caddycmd.Flags) (int, error) {
 			return caddy.ExitCodeFailedStartup, err
 		}
 	}
-	if err := askAdmin(fl, http.MethodPost, adminBlocks, body, nil); err != nil {
+	if err := callAdmin(fl, http.MethodPost, adminBlocks, body, nil); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	fmt.Printf("blocked %s\n", mask)
@@ -72,7 +72,7 @@ func runBlockRemove(fl caddycmd.Flags) (int, error) {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	body := unblockRequest{Mask: mask.String(), Reason: fl.String("reason"), By: whoRuns()}
-	if err := askAdmin(fl, http.MethodPost, adminRemoveBlocks, body, nil); err != nil {
+	if err := callAdmin(fl, http.MethodPost, adminRemoveBlocks, body, nil); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	fmt.Printf("removed the block of %s\n", mask)
@@ -81,7 +81,7 @@ func runBlockRemove(fl caddycmd.Flags) (int, error) {
 
 func runBlockList(fl caddycmd.Flags) (int, error) {
 	var list []blocks.Block
-	if err := askAdmin(fl, http.MethodGet, adminBlocks, nil, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
+	if err := callAdmin(fl, http.MethodGet, adminBlocks, nil, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)

@@ -28,16 +28,16 @@ it is right and the edge was off for long, confirm it.`,
 				{"confirm", "Confirms that this machine's clock is right", http.MethodPost, adminConfirmClock},
 			} {
 				cmd.AddCommand(keysCommand(sub.name, sub.short, 0, func(fl caddycmd.Flags) (int, error) {
-					return askClock(fl, sub.method, sub.path)
+					return callClock(fl, sub.method, sub.path)
 				}))
 			}
 		},
 	})
 }
 
-func askClock(fl caddycmd.Flags, method, path string) (int, error) {
-	var a clockAnswer
-	if err := askAdmin(fl, method, path, nil, func(r *json.Decoder) error { return r.Decode(&a) }); err != nil {
+func callClock(fl caddycmd.Flags, method, path string) (int, error) {
+	var a clockResponse
+	if err := callAdmin(fl, method, path, nil, func(r *json.Decoder) error { return r.Decode(&a) }); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	if a.Confirmed {

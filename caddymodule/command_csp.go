@@ -61,7 +61,7 @@ func runRollout(fl caddycmd.Flags) (int, error) {
 	case fl.Bool("reset"):
 		err = changeRollout(fl, rolloutChange{Site: fl.Arg(0), Reset: true, By: whoRuns()})
 	case len(args) == 0:
-		err = askAdmin(fl, http.MethodGet, adminRollout, nil, printRollouts)
+		err = callAdmin(fl, http.MethodGet, adminRollout, nil, printRollouts)
 	default:
 		change := rolloutChange{By: whoRuns()}
 		if len(args) == 2 {
@@ -80,7 +80,7 @@ func runRollout(fl caddycmd.Flags) (int, error) {
 }
 
 func changeRollout(fl caddycmd.Flags, change rolloutChange) error {
-	return askAdmin(fl, http.MethodPost, adminRollout, change, printRollouts)
+	return callAdmin(fl, http.MethodPost, adminRollout, change, printRollouts)
 }
 
 // printRollouts prints the admin API's list.

@@ -134,7 +134,7 @@ func fetchReports(fl caddycmd.Flags) (*siteReports, error) {
 		query.Set("site", site)
 	}
 	var collected siteReports
-	err = askAdmin(fl, http.MethodGet, adminReports+"?"+query.Encode(), nil, func(r *json.Decoder) error { return r.Decode(&collected) })
+	err = callAdmin(fl, http.MethodGet, adminReports+"?"+query.Encode(), nil, func(r *json.Decoder) error { return r.Decode(&collected) })
 	if err == nil && collected.Reports == nil {
 		err = errors.New("reading the admin API's answer: it has no reports")
 	}

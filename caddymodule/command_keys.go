@@ -34,20 +34,20 @@ recipient new makes, without any server, the pair of keys of a person who may re
 		CobraFunc: func(cmd *cobra.Command) {
 			refuseUnknown(cmd)
 			rotate := keysCommand("rotate", "Plans a new epoch a few seconds ahead", 0, func(fl caddycmd.Flags) (int, error) {
-				return askKeys(fl, http.MethodPost, adminRotate, rotateRequest{Force: fl.Bool("force")})
+				return callKeys(fl, http.MethodPost, adminRotate, rotateRequest{Force: fl.Bool("force")})
 			})
 			rotate.Flags().Bool("force", false, "Rotates even within a minute of the last rotation")
 			remove := keysCommand("remove <id>", "Takes an old epoch out of use, to be destroyed after a grace", 1, func(fl caddycmd.Flags) (int, error) {
-				return askKeys(fl, http.MethodPost, adminRemoveKey, keyRequest{ID: fl.Arg(0), Now: fl.Bool("now")})
+				return callKeys(fl, http.MethodPost, adminRemoveKey, keyRequest{ID: fl.Arg(0), Now: fl.Bool("now")})
 			})
 			remove.Flags().Bool("now", false, "Destroys the secret at once and for good")
 			cmd.AddCommand(
 				keysCommand("list", "Prints the epochs' ids, times and states, never their secrets", 0, func(fl caddycmd.Flags) (int, error) {
-					return askKeys(fl, http.MethodGet, adminKeys, nil)
+					return callKeys(fl, http.MethodGet, adminKeys, nil)
 				}),
 				rotate,
 				keysCommand("keep <id>", "Keeps an epoch that is old, or is to be destroyed", 1, func(fl caddycmd.Flags) (int, error) {
-					return askKeys(fl, http.MethodPost, adminKeepKey, keyRequest{ID: fl.Arg(0)})
+					return callKeys(fl, http.MethodPost, adminKeepKey, keyRequest{ID: fl.Arg(0)})
 				}),
 				remove, recipientCommand(),
 			)
@@ -61,9 +61,9 @@ func keysCommand(use, short string, args int, run caddycmd.CommandFunc) *cobra.C
 	return c
 }
 
-func askKeys(fl caddycmd.Flags, method, path string, body any) (int, error) {
+func callKeys(fl caddycmd.Flags, method, path string, body any) (int, error) {
 	var list keyList
-	if err := askAdmin(fl, method, path, body, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
+	if err := callAdmin(fl, method, path, body, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)

@@ -125,7 +125,7 @@ wikiveil audit accept-loss --config FILE --reason TEXT
 // checkNotRunning refuses where an edge has the data_dir.
 func checkNotRunning(cmd *cobra.Command, place backupPlace) error {
 	var running backupPlace
-	err := askAdmin(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodGet, adminBackup, nil, func(r *json.Decoder) error { return r.Decode(&running) })
+	err := callAdmin(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodGet, adminBackup, nil, func(r *json.Decoder) error { return r.Decode(&running) })
 	if err == nil && running == place {
 		return fmt.Errorf("an edge is running with the data_dir %s: stop it first", place.DataDir)
 	}

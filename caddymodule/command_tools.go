@@ -65,8 +65,8 @@ func runToolsEnable(fl caddycmd.Flags) (int, error) {
 
 func runSwitch(fl caddycmd.Flags, path, done string) (int, error) {
 	body := switchRequest{Tool: fl.Arg(0), URL: fl.String("url"), By: whoRuns(), Why: fl.String("reason")}
-	var answer switchAnswer
-	if err := askAdmin(fl, http.MethodPost, path, body, func(r *json.Decoder) error { return r.Decode(&answer) }); err != nil {
+	var answer switchResponse
+	if err := callAdmin(fl, http.MethodPost, path, body, func(r *json.Decoder) error { return r.Decode(&answer) }); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	fmt.Printf("%s %s", done, answer.Tool)
@@ -82,7 +82,7 @@ func runSwitch(fl caddycmd.Flags, path, done string) (int, error) {
 
 func runToolsList(fl caddycmd.Flags) (int, error) {
 	var list toolList
-	if err := askAdmin(fl, http.MethodGet, adminTools, nil, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
+	if err := callAdmin(fl, http.MethodGet, adminTools, nil, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	for _, trouble := range append([]string{list.FileError, list.StateError}, list.LeftOut...) {

@@ -22,8 +22,8 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// maxSiteAnswer bounds what is read of a site, in bytes: a noticeboard may be long.
-const maxSiteAnswer = 64 << 20
+// maxSiteResponse bounds what is read of a site, in bytes: a noticeboard may be long.
+const maxSiteResponse = 64 << 20
 
 func toolsVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -171,12 +171,12 @@ func (v *verdict) fetch(ctx context.Context) ([]byte, error) {
 		return nil, errors.New("it is not the address of a transcript, such as https://wiki.example/.tools/maps/transcript")
 	}
 	v.expect.Prefix = prefix
-	data, err := askSite(ctx, at, at.Path, "note")
+	data, err := fetchSite(ctx, at, at.Path, "note")
 	if err != nil {
 		return nil, err
 	}
 	if v.PublicKey == "" {
-		shown, err := askSite(ctx, at, transcriptsPath, "json")
+		shown, err := fetchSite(ctx, at, transcriptsPath, "json")
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +184,7 @@ func (v *verdict) fetch(ctx context.Context) ([]byte, error) {
 			return nil, fmt.Errorf("reading %s: %w", transcriptsPath, err)
 		}
 	}
-	board, err := askSite(ctx, at, prefix, "json")
+	board, err := fetchSite(ctx, at, prefix, "json")
 	if err != nil {
 		return nil, err
 	}
@@ -209,8 +209,8 @@ func declarationHash(board []byte, name string) (string, error) {
 	return "", errors.New("the noticeboard has no such tool now")
 }
 
-// askSite reads a path of a site.
-func askSite(ctx context.Context, site *url.URL, path, format string) ([]byte, error) {
+// fetchSite reads a path of a site.
+func fetchSite(ctx context.Context, site *url.URL, path, format string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	at := url.URL{Scheme: site.Scheme, User: site.User, Host: site.Host, Path: path, RawQuery: "format=" + format}
@@ -223,7 +223,7 @@ func askSite(ctx context.Context, site *url.URL, path, format string) ([]byte, e
 		return nil, fmt.Errorf("asking the site: %w", err)
 	}
 	defer resp.Body.Close()
-	data, err := readUpTo(resp.Body, "the site's answer under "+path, maxSiteAnswer)
+	data, err := readUpTo(resp.Body, "the site's answer under "+path, maxSiteResponse)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("it answers under %s with %d: %q", path, resp.StatusCode, strings.TrimSpace(string(data[:min(len(data), 200)])))
 	}

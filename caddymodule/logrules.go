@@ -67,8 +67,8 @@ func describeRequest(logged caddyhttp.LoggableHTTPRequest, pages privatePages) (
 	return about
 }
 
-// privatePages are the edge's own pages: who asks for which mask, or lets which tool through, is
-// nobody's business who reads a log.
+// privatePages are the edge's own pages: who looks up which mask, or lets which tool through, is
+// no business of those who read a log.
 type privatePages []privatePage
 
 type privatePage struct {

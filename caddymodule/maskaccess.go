@@ -60,7 +60,7 @@ type WikiAccess struct {
 	// Cookies are patterns, with "*", of the names of the session's cookies; no other is sent
 	// to the wiki. Default: MediaWiki's.
 	Cookies []string `json:"cookies,omitempty"`
-	// Timeout bounds one question. Default: 5s.
+	// Timeout bounds one request. Default: 5s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 	// Cache is how long a response counts, at most 10m. Default: 1m.
 	Cache caddy.Duration `json:"cache,omitempty"`

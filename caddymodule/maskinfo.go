@@ -24,7 +24,7 @@ func init() {
 // JSON for programs (Accept: application/json, or ?format=json):
 //
 //	/.privacy/masks/          asks for masks; ?masks=MASK fills them in
-//	/.privacy/masks/          POST of masks and reason: answers
+//	/.privacy/masks/          POST of masks and reason: looks them up
 //	/.privacy/masks/reveal    POST: goes on to the origin where a mask is revealed
 //	/.privacy/masks/audit     POST: the audit log, for those who may read it
 //
@@ -33,7 +33,7 @@ func init() {
 //	/.well-known/wikiveil-audit        the audit logs' checkpoints
 //	/.well-known/wikiveil-audit/proof  what proves that one continues another
 //
-// Each look-up is in the audit log before it is answered.
+// Each look-up is in the audit log before the response is sent.
 type MaskInfo struct {
 	MaskAccess
 

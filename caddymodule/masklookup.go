@@ -76,7 +76,7 @@ func (h *MaskInfo) lookUp(w http.ResponseWriter, r *http.Request) error {
 	if len(masks) == 0 {
 		return h.failStatus(w, r, http.StatusBadRequest, page, "No mask was given.")
 	}
-	return h.answer(w, r, page, action, masks)
+	return h.respond(w, r, page, action, masks)
 }
 
 // postedForm reads a form that was sent on purpose from a page of this origin, or tells why it isn't taken.
@@ -94,8 +94,8 @@ func postedForm(w http.ResponseWriter, r *http.Request) (form url.Values, status
 	return r.PostForm, 0, ""
 }
 
-// answer writes the audit, looks up, and answers.
-func (h *MaskInfo) answer(w http.ResponseWriter, r *http.Request, page maskPage, action audit.Action, masks []netip.Addr) error {
+// respond writes the audit, looks up, and sends the response.
+func (h *MaskInfo) respond(w http.ResponseWriter, r *http.Request, page maskPage, action audit.Action, masks []netip.Addr) error {
 	entry := audit.Entry{Performer: page.User.ID, Name: page.User.Name, Action: action, Masks: masks, Reason: page.Reason}
 	if err := entry.Validate(); err != nil {
 		return h.fail(w, r, action.String(), page, mistakef("%v", err))

@@ -41,7 +41,7 @@ type maskPage struct {
 	BlockLink string
 	CanReveal bool
 	CanAudit  bool
-	Login     string // where to log in; "" for who is, or where that isn't known
+	Login     string // where to log in; "" for those who are, or where that isn't known
 	Asked     string // what stands in the field
 	Reason    string
 	Error     string

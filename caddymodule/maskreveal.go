@@ -23,13 +23,13 @@ func init() {
 }
 
 // MaskReveal is the origin where masks are turned back into addresses, away from the wiki's
-// scripts. Who may starts on the wiki's mask_info, and here gives a reason and types a code. The
-// reveal is in the audit log before it is answered: by the address where `seal local` is set, else by
+// scripts. Those who may start on the wiki's mask_info, and here give a reason and type a code. The
+// reveal is in the audit log before the response is sent: by the address where `seal local` is set, else by
 // the sealed box, which `wikiveil reveal` opens on the machine that has the identity.
 //
 // Let it be another port of the wiki's host or a subdomain, with nothing else on it. On another
 // port the wiki's session comes along, so set `wiki` (or `user`, behind the same authentication) as mask_info
-// has it: who confirms must then be who started, and still have the right. Without them, as on a
+// has it: the user who confirms must then be the one who started, and still have the right. Without them, as on a
 // subdomain, what the wiki said a moment before counts.
 type MaskReveal struct {
 	MaskAccess
@@ -115,9 +115,9 @@ func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 	}
 	switch r.Method {
 	case http.MethodGet:
-		return h.ask(w, r, flow)
+		return h.showForm(w, r, flow)
 	case http.MethodPost:
-		return h.answer(w, r, flow)
+		return h.takeForm(w, r, flow)
 	}
 	w.Header().Set("Allow", "GET, POST")
 	return h.refuse(w, confirm.ErrMethod, nil)
@@ -151,7 +151,7 @@ func (h *MaskReveal) refuse(w http.ResponseWriter, err error, again *revealForm)
 		return h.write(w, why.Status, "Nothing was revealed", confirm.Dialog{}, view)
 	}
 	view.Form = again
-	return h.write(w, why.Status, askTitle, again.dialog, view)
+	return h.write(w, why.Status, formTitle, again.dialog, view)
 }
 
 // Interface guards

@@ -16,7 +16,7 @@ import (
 // maxStartForm is more than the one mask in the form that starts a reveal needs.
 const maxStartForm = 4 << 10
 
-// startReveal sends who may reveal a mask on to the origin where that is confirmed. Scripts
+// startReveal sends those who may reveal a mask on to the origin where that is confirmed. Scripts
 // on the wiki can do this too, but not read what comes of it.
 func (h *MaskInfo) startReveal(w http.ResponseWriter, r *http.Request) error {
 	user, location, err := h.beginReveal(w, r)

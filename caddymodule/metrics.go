@@ -25,7 +25,7 @@ type metrics struct {
 	mirrors *prometheus.CounterVec
 	// refreshes counts requests that the edge made by itself, by declared tool and outcome.
 	refreshes *prometheus.CounterVec
-	// lookups counts questions about masks, by action ("info", "compare", "reveal", "audit") and outcome
+	// lookups counts requests about masks, by action ("info", "compare", "reveal", "audit") and outcome
 	// ("answered", or why not).
 	lookups *prometheus.CounterVec
 	// policies counts responses given a policy header, by mode ("enforce", "report").

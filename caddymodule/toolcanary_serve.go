@@ -24,7 +24,7 @@ const (
 	transcriptFor = 5 * time.Minute
 )
 
-// publishedTranscripts is the response of transcriptsPath.
+// publishedTranscripts is the response under transcriptsPath.
 type publishedTranscripts struct {
 	// PublicKey is the verifier key of the notes, as golang.org/x/mod/sumdb/note writes it. It is that of the audit
 	// log's checkpoints too, under a name of its own.
@@ -65,7 +65,7 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	header.Add("Content-Security-Policy", selfcheck.PagePolicy)
 	header.Add("Vary", "Accept")
 	page.Protect(header, "")
-	contentType, body, refused := h.canaryAnswer(r, tool, ok)
+	contentType, body, refused := h.canaryResponse(r, tool, ok)
 	if refused != nil {
 		if refused.Status == http.StatusMethodNotAllowed {
 			header.Set("Allow", "GET, HEAD")
@@ -81,8 +81,8 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// canaryAnswer returns a tool's transcript, or what tells of them all.
-func (h *AnonProxy) canaryAnswer(r *http.Request, name string, ofTool bool) (contentType string, body []byte, _ *refusal.Refusal) {
+// canaryResponse returns a tool's transcript, or what tells of them all.
+func (h *AnonProxy) canaryResponse(r *http.Request, name string, ofTool bool) (contentType string, body []byte, _ *refusal.Refusal) {
 	refuse := func(status int, text string) (string, []byte, *refusal.Refusal) {
 		return "", nil, refusal.New(status, "no_transcript", text)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// toolTransports keep the connections to tools, how often requests were sent to them and whether they respond over config reloads
-// and changes of the noticeboard, shared by all sites. A tool that moves is another.
+// toolTransports keep, over config reloads and changes of the noticeboard, the connections to tools, how many requests
+// they got and whether they respond. All sites share them. A tool that moves is another.
 var toolTransports = pool.New[toolTransport]("tool transports")
 
 // toolTransport is a transport with the name of its tool.

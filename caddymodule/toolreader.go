@@ -18,7 +18,7 @@ import (
 	"github.com/wikiveil/wikiveil/masking"
 )
 
-// toolReader tells the anonymizing proxy who asks.
+// toolReader tells the anonymizing proxy who sends a request.
 type toolReader struct {
 	ignore []string // cookies that aren't looked for, as patterns of path.Match
 }
@@ -26,7 +26,7 @@ type toolReader struct {
 // usualSecrets is room for what a request usually has.
 const usualSecrets = 16
 
-// reader collects what a request says of who sends it. The mask, the cookies of the edge and the user
+// reader collects what a request says of its sender. The mask, the cookies of the edge and the user
 // of an authentication are known if their handlers come before.
 func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 	reader := anonproxy.Reader{Secrets: make([]anonproxy.Secret, 0, usualSecrets)}

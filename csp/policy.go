@@ -29,7 +29,7 @@ type directive struct {
 
 // Parse reads one serialised policy as a browser does: the first of duplicate
 // directives wins, and unknown directives and values outside the grammar count
-// as absent. [Policy.Validate] then tells whether there were any.
+// as absent. [Policy.Validate] then returns an error if there were any.
 //
 // Only what can't be one policy in one header line is an error: a comma, which
 // separates policies, and control characters.

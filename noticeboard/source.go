@@ -26,7 +26,7 @@ type source struct {
 }
 
 // refresh reads the file if it may have changed and has use take it over. It
-// tells whether anything came of it: new content in use, or another error.
+// reports whether there is news: new content in use, or another error.
 func (s *source) refresh(use func([]declaration, []badEntry) error) (news bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

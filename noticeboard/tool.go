@@ -134,7 +134,7 @@ type Tool struct {
 	Pseudonym bool `json:"pseudonym,omitempty"`
 
 	// Names says whose name the tool gets in what is asked of it: `reader` is the
-	// user name of who asks, which the leak guard of the proxy lets through for
+	// user name of the reader, which the leak guard of the proxy lets through for
 	// readers who agreed to the tool; so Access must be `both` or `consent`. Default: nobody's.
 	Names Names `json:"names,omitempty"`
 

@@ -82,7 +82,7 @@ func (f *Flow) Redeem(r *http.Request, form Form, act Act) (Confirmation, error)
 	return Confirmation{act, c.browser, groups[0]}, nil
 }
 
-// codeHash is keyed: who has a token alone can't try the 100,000 codes at home.
+// codeHash is keyed: without the key nobody who has a token can try the 100,000 codes at home.
 func (s *keySet) codeHash(n Nonce, code string) [codeHashSize]byte {
 	return [codeHashSize]byte(s.mac(useCode, n[:], []byte(code)))
 }

@@ -39,7 +39,7 @@ type Config struct {
 	// Client returns what tells clients apart for the limit, such as the mask; "" for
 	// one that has no limit of its own. If nil, no client has one.
 	Client func(*http.Request) string
-	// Names reports whether a text names the address of who sends a request; what does is not kept.
+	// Names reports whether a text names the address of a request's sender; what does is not kept.
 	// Nil looks at none.
 	Names func(r *http.Request, text string) bool
 	// Overall and PerClient limit the reports; zero means the defaults.

@@ -17,15 +17,15 @@ var contentTypes = map[string]bool{
 	"application/json":         true,
 }
 
-// ServeHTTP takes reports (POST) and answers a browser's question whether it may
-// send them from another of the wiki's origins (OPTIONS). What was read, and what is
-// over a limit, is answered 204: a browser could do nothing about it, and would send
+// ServeHTTP takes reports (POST) and tells browsers whether they may send them
+// from another of the wiki's origins (OPTIONS). What was read, and what is
+// over a limit, gets a 204: a browser could do nothing about it, and would send
 // it again.
 func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.ServeOwn(w, r, c.config.Own)
 }
 
-// ServeOwn is ServeHTTP for a caller who knows only with the request which origins
+// ServeOwn is ServeHTTP for a caller that knows only with the request which origins
 // are the wiki's, such as one that serves it under several hosts: own stands in for
 // [Config].Own.
 func (c *Collector) ServeOwn(w http.ResponseWriter, r *http.Request, own func(origin string) bool) {

@@ -72,7 +72,7 @@ func (l *limits) client(key string) *rate.Limiter {
 }
 
 // take takes one report, or says which limit it is over. The client's comes first, so
-// that who is over it takes nothing from the others.
+// that a client that is over its limit takes nothing from the others.
 func (l *limits) take(client *rate.Limiter, now time.Time) Reason {
 	switch {
 	case client != nil && !client.AllowN(now, 1):

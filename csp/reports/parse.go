@@ -32,7 +32,7 @@ const (
 	BadDocument  Reason = "document_url"
 	BadForeign   Reason = "foreign_document" // of a page of somebody else's
 	BadBlocked   Reason = "blocked_url"
-	BadClient    Reason = "client_address" // names who sends it, as with a server at a reader's home
+	BadClient    Reason = "client_address" // names its sender's, as with a server at a reader's home
 )
 
 // A Batch is what one request's body held.
@@ -54,7 +54,7 @@ type Parser struct {
 	// Own reports whether an origin, such as "https://wiki.example", is the wiki's.
 	// Reports of other pages are bad. Nil takes all.
 	Own func(origin string) bool
-	// Names reports whether a text names the address of who sends the reports. Such reports are bad.
+	// Names reports whether a text names the address of the reports' sender. Such reports are bad.
 	Names func(text string) bool
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
-// Reasons of the [refusal.Refusal] of who is not admitted.
+// Reasons of the [refusal.Refusal] for those who are not admitted.
 const (
 	Anonymous   = "anonymous"   // nobody is logged in
 	Blocked     = "blocked"     // the user is blocked sitewide

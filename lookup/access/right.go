@@ -87,7 +87,7 @@ type Resolver interface {
 type Fixed struct {
 	// ID returns the authenticated user's id and name, or "" for nobody.
 	ID func(r *http.Request) (id, name string)
-	// Rights are each user's, by id. Who is not in it has none.
+	// Rights are each user's, by id. Users who are not in it have none.
 	Rights map[string]Rights
 }
 

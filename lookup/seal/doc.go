@@ -9,7 +9,7 @@
 // # What a thief learns
 //
 // A fresh HPKE context costs about 100 µs for each recipient. A reused one costs
-// little, but its key lies in memory as long as it is used: who takes the memory could open
+// little, but its key lies in memory as long as it is used: whoever takes the memory could open
 // every box sealed with it. So a sealer draws a random chain key, seals that to the
 // recipients by HPKE, and takes each box's own key from the chain, which it
 // then moves on by a hash that can't be turned back; a box costs about 1.3 µs
@@ -23,7 +23,7 @@
 // could watch those clients arrive anyway), but none sealed before: those need
 // a recipient's identity. Go's runtime may keep a stale copy on a stack or in
 // memory that is not yet reused, so "before" can lag by moments. With [NewLocal] there
-// is no such protection: who has the epoch's secret opens all boxes of that epoch.
+// is no such protection: whoever has the epoch's secret opens all boxes of that epoch.
 //
 // # Formats
 //

@@ -40,7 +40,7 @@ type place struct {
 	vault *vault
 }
 
-// look finds all masks' records with one question to the store.
+// look finds all masks' records with one request to the store.
 func (b *Book) look(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
 	for _, m := range masks {
 		if !clientMask(m) {

@@ -51,7 +51,7 @@ func newVault(epoch masking.Epoch, day Day) (*vault, error) {
 }
 
 // ref is where a mask's values are. Masks stand in public histories, so the store holds
-// a keyed hash of them, another one each day: who takes the store learns how many
+// a keyed hash of them, another one each day: whoever takes the store learns how many
 // clients a day had, not which mask came on which days.
 func (v *vault) ref(mask netip.Addr) Ref {
 	mac := v.macs.Get().(hash.Hash)

@@ -24,7 +24,7 @@ type Block struct {
 	Mask netip.Addr `json:"mask"`
 	// Expires is when the block ends, to the second; zero is never.
 	Expires time.Time `json:"expires,omitzero"`
-	// Reason is shown to who is blocked.
+	// Reason is shown to those who are blocked.
 	Reason string `json:"reason,omitempty"`
 	// By is the id of the user who blocks.
 	By string `json:"by"`

@@ -116,7 +116,7 @@ func (e *entry) maskOf(text string) string {
 
 // mask masks a text. In a user agent versions stay.
 //
-// What is replaced must not depend on whose request it is: who can make a reader's browser ask for a list of
+// What is replaced must not depend on whose request it is: whoever can make a reader's browser ask for a list of
 // addresses and reads the log would see which is the reader's. So whatever may be anybody's address, in any spelling,
 // becomes the same; some numbers and ids that aren't do too.
 func (e *entry) mask(text string, agent bool) string {

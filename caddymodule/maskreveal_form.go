@@ -19,12 +19,12 @@ import (
 )
 
 const (
-	askTitle     = "Reveal the address behind a mask"
+	formTitle    = "Reveal the address behind a mask"
 	subjectField = "subject"
 	reasonField  = "reason"
 )
 
-// revealForm is a page that asks. The token is bound to the subject.
+// revealForm is the form for the reason and the code. The token is bound to the subject.
 type revealForm struct {
 	revealSubject
 	Subject string
@@ -54,8 +54,8 @@ type revealed struct {
 // Receipt proves the reveal to who made it, against an audit log and storage that are both put back.
 func (r *revealed) Receipt() string { return r.receipt.Note }
 
-// ask shows the page that asks for a reason and the code.
-func (h *MaskReveal) ask(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
+// showForm shows the form for a reason and the code.
+func (h *MaskReveal) showForm(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
 	handOff, err := flow.OpenPage(r, isHTTPS(r))
 	if err != nil {
 		return h.refuse(w, err, nil)
@@ -74,7 +74,7 @@ func (h *MaskReveal) ask(w http.ResponseWriter, r *http.Request, flow *confirm.F
 	}
 	h.count("asked")
 	form := &revealForm{revealSubject: subject, Subject: handOff.Subject()}
-	return h.write(w, http.StatusOK, askTitle, revealDialog(challenge), revealView{Form: form, Local: record.Box.Mode() == seal.Local})
+	return h.write(w, http.StatusOK, formTitle, revealDialog(challenge), revealView{Form: form, Local: record.Box.Mode() == seal.Local})
 }
 
 func revealDialog(challenge confirm.Challenge) confirm.Dialog {
@@ -108,8 +108,8 @@ func (c *MaskAccess) lookSealed(r *http.Request, mask netip.Addr) (sightings.Rec
 	return records[0], nil
 }
 
-// answer takes the form, and reveals.
-func (h *MaskReveal) answer(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
+// takeForm takes the form, and reveals.
+func (h *MaskReveal) takeForm(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
 	form, err := flow.ReadForm(r, isHTTPS(r), subjectField, reasonField)
 	if err != nil {
 		return h.refuse(w, err, nil)
@@ -147,7 +147,7 @@ func (h *MaskReveal) genuineSubject(flow *confirm.Flow, r *http.Request, form co
 	return h.app.keys.openSubject(text)
 }
 
-// reveal does it: who may is asked, the token used up, the quota taken and the audit written, in this
+// reveal does it: the right is checked, the token used up, the quota taken and the audit written, in this
 // order, and only then the box touched.
 func (h *MaskReveal) reveal(r *http.Request, flow *confirm.Flow, form confirm.Form, subject revealSubject, entry audit.Entry) (*revealed, error) {
 	record, err := h.admitted(r, subject)
