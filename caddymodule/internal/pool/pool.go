@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 
@@ -80,10 +81,16 @@ func (p Pool[T]) Users(key string) int {
 	return users
 }
 
-// All yields the values with their keys. Meanwhile nobody else can acquire or release one.
+// All yields the values of now with their keys. One that nobody holds any more may end meanwhile.
 func (p Pool[T]) All() iter.Seq2[string, T] {
 	return func(yield func(string, T) bool) {
-		p.values.Range(func(key, value any) bool { return yield(key.(string), value.(*shared[T]).value) })
+		// Not in Range itself: that holds a lock, and whoever acquires or asks for Users there may wait for it for ever.
+		all := make(map[string]T)
+		p.values.Range(func(key, value any) bool {
+			all[key.(string)] = value.(*shared[T]).value
+			return true
+		})
+		maps.All(all)(yield)
 	}
 }
 
@@ -94,11 +101,16 @@ func Left(names ...string) (left []string) {
 			return true
 		}
 		values := pool.(*caddy.UsagePool)
+		var keys []any
 		values.Range(func(key, _ any) bool {
-			users, _ := values.References(key)
-			left = append(left, fmt.Sprintf("%s: %v (%d)", name, key, users))
+			keys = append(keys, key)
 			return true
 		})
+		for _, key := range keys {
+			if users, ok := values.References(key); ok {
+				left = append(left, fmt.Sprintf("%s: %v (%d)", name, key, users))
+			}
+		}
 		return true
 	})
 	return left

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestAcquireSharesUntilTheLastRelease(t *testing.T) {
@@ -63,6 +64,32 @@ func TestAcquireThatFailsGivesBack(t *testing.T) {
 	}
 	for key, value := range inner.All() {
 		t.Errorf("left: %s %d", key, value)
+	}
+}
+
+// Whoever goes through a pool may acquire and release, and others may: nobody waits.
+func TestAllHoldsNothing(t *testing.T) {
+	p := New[int](t.Name())
+	var held Held
+	open := func(*Held) (int, error) { return 1, nil }
+	if _, err := p.Acquire(&held, "a", open); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		for range p.All() {
+			var other Held
+			_, err := p.Acquire(&other, "b", open)
+			done <- errors.Join(err, other.Release())
+		}
+	}()
+	select {
+	case err := <-done:
+		if err := errors.Join(err, held.Release()); err != nil || Left(t.Name()) != nil {
+			t.Errorf("%v, left %q", err, Left(t.Name()))
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for itself")
 	}
 }
 
