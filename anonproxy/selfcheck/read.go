@@ -108,7 +108,19 @@ func readHTTP2(sent []byte) (*message, error) {
 		m.bytes = append(m.bytes, sent[start:len(sent)-in.Len()]...)
 	}
 	m.known = len(m.bytes)
-	return m, nil
+	for { // acknowledgements may follow, which come when they come; a second request is no part of the first
+		start := len(sent) - in.Len()
+		f, err := framer.ReadFrame()
+		switch {
+		case err == io.EOF, err == io.ErrUnexpectedEOF: // the connection ended
+			return m, nil
+		case err != nil:
+			m.bytes = append(m.bytes, sent[start:]...)
+			return m, nil
+		case f.Header().Type == http2.FrameHeaders, f.Header().Type == http2.FrameData:
+			m.bytes = append(m.bytes, sent[start:len(sent)-in.Len()]...)
+		}
+	}
 }
 
 // readHello reads the ClientHello in TLS records as servers do.

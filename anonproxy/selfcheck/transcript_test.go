@@ -337,6 +337,26 @@ func TestRunFails(t *testing.T) {
 	}
 }
 
+// A second request over the connection is something that the tool sees, too.
+func TestReadKeepsASecondRequest(t *testing.T) {
+	var sent bytes.Buffer
+	writeFrames(&sent, []Field{{":authority", "maps.example"}, {":method", "GET"}, {":path", Path}, {":scheme", "https"}}, nil)
+	one := sent.Len()
+	framer := http2.NewFramer(&sent, nil)
+	for range 2 { // what comes when it comes
+		_ = framer.WriteSettingsAck()
+		_ = framer.WriteWindowUpdate(0, 2)
+	}
+	m, err := read(HTTP2, sent.Bytes())
+	if err != nil || len(m.bytes) != one {
+		t.Fatalf("with acknowledgements: %+v, %v", m, err)
+	}
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: []byte{0x82, 0x84, 0x87, 0x41, 1, 'x'}, EndHeaders: true, EndStream: true})
+	if m, err = read(HTTP2, sent.Bytes()); err != nil || len(m.bytes) != one+15 || m.known != one {
+		t.Errorf("a second request is overlooked: %+v, %v", m, err)
+	}
+}
+
 func TestFollows(t *testing.T) {
 	at := func(digest string, sequence uint64, previous string, hour int) *Transcript {
 		return &Transcript{digest: digest, Tool: noticeboard.Tool{Name: "maps"}, Prefix: "/.tools/", Sequence: sequence, Previous: previous, Time: moment.Add(time.Duration(hour) * time.Hour)}
