@@ -34,7 +34,7 @@ func runningAudit() (*auditLog, error) {
 		Err: errors.New("the running config keeps no audit log: no site has mask_info or mask_reveal")}
 }
 
-// auditCheckpoint answers what is public anyway. What entries say no admin endpoint tells: that is for
+// auditCheckpoint responds with what is public anyway. What entries say no admin endpoint tells: that is for
 // those with the right to read the audit.
 func (a *adminAPI) auditCheckpoint(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {

@@ -72,7 +72,7 @@ type switchResponse struct {
 	Warning string `json:"warning,omitempty"`
 }
 
-// listTools answers how all tools stand.
+// listTools returns how all tools stand.
 func (a *adminAPI) listTools(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return methodNotAllowed(r)

@@ -41,7 +41,7 @@ type AnonProxy struct {
 	// owners can reach the wiki's. Default: none.
 	UserAgentContact string `json:"user_agent_contact,omitempty"`
 
-	// The largest answer in bytes, where the tool sets no bound. Default: 32 MiB.
+	// The largest response in bytes, where the tool sets no bound. Default: 32 MiB.
 	MaxSize int64 `json:"max_size,omitempty"`
 
 	// The largest body of a POST in bytes, where the tool sets no bound. Default: 64 KiB.
@@ -211,7 +211,7 @@ func (h *AnonProxy) endStreams() {
 	}
 }
 
-// ServeHTTP answers what is under the path and passes on the rest.
+// ServeHTTP responds to what is under the path and passes on the rest.
 func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.serveCanary(w, r) {
 		return nil

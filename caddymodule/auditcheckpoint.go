@@ -100,7 +100,7 @@ func (l *auditLog) publishedLogs(ctx context.Context) (publishedLogs, error) {
 	return publishedLogs{PublicKey: hex.EncodeToString(l.PublicKey()), Checkpoints: all, Proof: proofPath}, nil
 }
 
-// serveCheckpoint answers everybody, under one of the two paths.
+// serveCheckpoint responds to everybody, under one of the two paths.
 func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked string) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

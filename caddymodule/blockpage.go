@@ -53,7 +53,7 @@ func readBlockPage(file string) (*template.Template, error) {
 	return own, nil
 }
 
-// serveBlockPage answers for a blocked client.
+// serveBlockPage responds to a blocked client.
 func serveBlockPage(w http.ResponseWriter, shown *template.Template, block blocks.Block) error {
 	nonce := rand.Text()
 	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))

@@ -129,7 +129,7 @@ func checkNotRunning(cmd *cobra.Command, place backupPlace) error {
 	if err == nil && running == place {
 		return fmt.Errorf("an edge is running with the data_dir %s: stop it first", place.DataDir)
 	}
-	// Another edge's, or none that answers; what has the files open has their locks.
+	// Another edge's, or none that responds; what has the files open has their locks.
 	names, err := backup.DataFiles(place.DataDir)
 	if err != nil {
 		return err

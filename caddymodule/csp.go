@@ -44,7 +44,7 @@ const (
 // `request_header X-CSP-Nonce {http.csp.nonce}`, or `{{placeholder "http.csp.nonce"}}`
 // in a template. Pages that hold a nonce must not be cached.
 //
-// What the server answers by itself, to requests that it can't read, has a policy too: see CSPListener. A
+// What the server responds by itself, to requests that it can't read, has a policy too: see CSPListener. A
 // request whose header is longer than the server's `max_header_bytes` gets a 431 here.
 //
 // A policy stops what a page loads. It stops no navigation, preconnect or WebRTC.
@@ -223,7 +223,7 @@ func (c *CSP) overhead() (bytes int) {
 	return bytes
 }
 
-// ServeHTTP sends the policies with whatever next answers.
+// ServeHTTP sends the policies with whatever next responds.
 func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !c.app.started(r) {
 		return refusedStarting.Answer(w)
@@ -250,7 +250,7 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		pw.policies[i] = policies[i].Header(nonce)
 	}
 	hideEdgeCookies(r)
-	// Now already: where a handler fails and no error route runs, the server answers
+	// Now already: where a handler fails and no error route runs, the server responds
 	// with this header map, past every wrapper.
 	for i, added := range pw.apply() {
 		if added {

@@ -141,7 +141,7 @@ func (c *CSP) isReport(r *http.Request) bool {
 	return c.Reports != nil && originalPath(r) == c.Reports.path()
 }
 
-// takeReport answers in place of the app.
+// takeReport responds in place of the app.
 func (c *CSP) takeReport(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set(cspHeaderNames[cspEnforced], "default-src 'none'; frame-ancestors 'none'")

@@ -93,7 +93,7 @@ func (c *CSP) enforces(state *reqstate.State) bool {
 // subresources are the destinations (Fetch, section 2.2.5) whose own policy counts for nothing.
 var subresources = []string{"audio", "audioworklet", "empty", "font", "image", "json", "manifest", "paintworklet", "report", "script", "style", "track", "video", "xslt"}
 
-// askInFull drops what would let the app answer that a page is unchanged. With a 304 a
+// askInFull drops what would let the app respond that a page is unchanged. With a 304 a
 // cache keeps the stored headers that the 304 does not have (RFC 9111, section 3.2), and
 // Chromium goes on to enforce a policy that has become report-only.
 func askInFull(r *http.Request) {

@@ -82,9 +82,9 @@ type cspServers struct {
 	listeners map[*caddyhttp.Server]bool // those that have a CSPListener in the config
 }
 
-// open sees to it that what the server of ctx answers by itself has a policy, and returns the limit that
-// requests' headers have, of which the handler sees to it: the server's own is raised, so that browsers can't meet
-// that one. It does so once for each server.
+// open gives a policy to what the server of ctx responds by itself, and returns the configured limit of requests'
+// headers. The handler enforces that one: the server's own is raised, so that browsers don't meet it. It does so once
+// for each server.
 func (s *cspServers) open(ctx caddy.Context) (limit int, err error) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
@@ -99,7 +99,7 @@ func (s *cspServers) open(ctx caddy.Context) (limit int, err error) {
 		return 0, err
 	}
 	limit = server.MaxHeaderBytes
-	// Twice that is still answered, with a page that says why.
+	// Up to twice that still gets a response, a page that says why.
 	server.MaxHeaderBytes = bare.HeaderLimit(max(2*limit, 64<<10))
 	if s.limits == nil {
 		s.limits = make(map[*caddyhttp.Server]int)

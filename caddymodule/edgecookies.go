@@ -18,7 +18,7 @@ func hideEdgeCookies(r *http.Request) {
 }
 
 // edgeRequest returns a request as a handler of the edge needs it that comes after the csp handler: with the
-// edge's cookies. Its answer may set them.
+// edge's cookies. Its response may set them.
 func edgeRequest(r *http.Request) *http.Request {
 	state := reqstate.Of(r)
 	state.Response.SetsCookies = true

@@ -17,7 +17,7 @@ var (
 	errCrossSite = refusal.New(http.StatusForbidden, "cross_origin", "a reveal is started on the wiki's own page only")
 )
 
-// explainReveal is how an error of a reveal is answered and counted.
+// explainReveal makes a refusal, which has a reason to count, of any error of a reveal.
 func explainReveal(err error) *refusal.Refusal {
 	if found, ok := refusal.Of(err); ok {
 		why := *found

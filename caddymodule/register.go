@@ -13,7 +13,7 @@ func init() {
 	})
 	httpcaddyfile.RegisterDirective("client_mask", masksDefaultLog(parseClientMask))
 	httpcaddyfile.RegisterDirectiveOrder("client_mask", httpcaddyfile.Before, "tracing")
-	// Before whatever could add to its answers.
+	// Before whatever could add to its responses.
 	httpcaddyfile.RegisterDirective("third_party_consent", masksDefaultLog(parseThirdPartyConsent))
 	httpcaddyfile.RegisterDirectiveOrder("third_party_consent", httpcaddyfile.Before, "tracing")
 	httpcaddyfile.RegisterDirectiveOrder("csp", httpcaddyfile.Before, "tracing")

@@ -12,8 +12,8 @@ import (
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
 
-// openFile opens a store of the data_dir. One that can't be opened is down, and what needs it answers 503; only that
-// another process has it is an error.
+// openFile opens a store of the data_dir. One that can't be opened is down, and what needs it responds 503. It is an error
+// only if another process has it open.
 func openFile[T io.Closer](name, effect string, open func() (T, error)) (*reopen.Store[T], *health.Part, error) {
 	part := health.Watch(name, effect, pooledLogger())
 	store, err := reopen.Open(reopen.Config[T]{

@@ -21,7 +21,7 @@ func init() {
 // from the wiki's scripts: it shows what the tool is and gets, and a code to type. The wiki's own site has
 // `csp` with the option `consent` and the same origins.
 //
-// It answers every request of its site. Nothing else may be there: what runs on this origin could consent
+// It responds to every request of its site. Nothing else may be there: what runs on this origin could consent
 // in readers' names.
 type ThirdPartyConsent struct {
 	ConsentOrigins

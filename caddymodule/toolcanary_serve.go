@@ -53,7 +53,7 @@ func (h *AnonProxy) transcriptOf(path string) (tool string, ok bool) {
 	return tool, ok && !strings.Contains(tool, "/")
 }
 
-// serveCanary answers what is about transcripts; false is what isn't.
+// serveCanary responds to what is about transcripts, and reports whether the request was.
 func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	tool, ok := h.transcriptOf(r.URL.Path)
 	if !ok && r.URL.Path != transcriptsPath {

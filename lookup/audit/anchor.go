@@ -112,7 +112,7 @@ func (l *Log) storeUnasked() bool {
 	return err == nil
 }
 
-// anchorAll answers all that wait already by one head.
+// anchorAll stores one head for all that wait already.
 func (l *Log) anchorAll(first anchoring) {
 	waiting := []anchoring{first}
 gather:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// commit writes a batch of entries in one transaction and answers all.
+// commit writes a batch of entries in one transaction and returns the result to each.
 func (l *Log) commit(batch []*request) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	l.repeats.turn(now)

@@ -1,7 +1,7 @@
 // Package audit keeps a durable transparency log of who looked up, compared,
 // revealed or blocked which masks.
 //
-// A [Log] writes an entry to disk before the action is answered:
+// A [Log] writes an entry to disk before the response to the action is sent:
 //
 //	keys, err := audit.OpenKeys(ctx, storage)            // made at the first start, kept in the storage
 //	store, err := audit.OpenBolt("/var/lib/…/audit.db")  // one file for each node
@@ -34,7 +34,7 @@
 //
 // A file that was put back from an older copy is genuine in all it holds. So the newest
 // signed head lies outside of it, in [Heads]: [Open] and [Verify] refuse a log that doesn't go on
-// from there. A reveal is answered only once the head with it is stored, and that head is its
+// from there. The response to a reveal is sent only once the head with it is stored, and that head is its
 // performer's receipt; those of other entries are stored within seconds. Writes are ordered so that a
 // crash at any moment leaves the file level with its head or ahead of it, never behind: a new log's head
 // is stored before its file, each later one after the commit. [AcceptLoss] goes on from a

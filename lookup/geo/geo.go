@@ -130,7 +130,7 @@ func (db *DB) Generation() uint64 {
 	return db.generation.Load()
 }
 
-// Close stops watching. Look-ups still answer.
+// Close stops watching. Look-ups still work.
 func (db *DB) Close() error {
 	if db != nil {
 		db.stop()

@@ -9,7 +9,7 @@ import (
 )
 
 // Look returns what is known of a client's mask. Errors are ErrNotMask, ErrUnknown, ErrEpochDestroyed,
-// ErrUnavailable (the store does not answer) and ErrDamaged.
+// ErrUnavailable (the store does not respond) and ErrDamaged.
 func (b *Book) Look(ctx context.Context, mask netip.Addr) (Record, error) {
 	records, err := b.look(ctx, mask)
 	if err != nil {

@@ -122,7 +122,7 @@ var (
 	ErrCount = fmt.Errorf("comparing needs %d to %d different masks", MinCompare, MaxCompare)
 	// ErrNotDurable: the sighting could not be stored, so the request must not go on.
 	ErrNotDurable = errors.New("sighting could not be stored")
-	// ErrUnavailable: the store does not answer.
+	// ErrUnavailable: the store does not respond.
 	ErrUnavailable = errors.New("record store is unavailable")
 	// ErrDamaged: a stored value or file is not what was written.
 	ErrDamaged = errors.New("record store is damaged")

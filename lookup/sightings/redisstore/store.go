@@ -19,7 +19,7 @@
 //
 // # Durability
 //
-// Redis answers before its data are on disk unless it is told otherwise. So the client looks at each
+// Redis responds before its data are on disk unless it is told otherwise. So the client looks at each
 // new connection whether appendonly is yes and appendfsync is always, and that nothing is evicted (maxmemory-policy
 // noeviction), and refuses a server that could lose what it acknowledged. With Replicas the store
 // asks by WAIT for that many replicas to have each write in memory instead, which survives the loss of a
@@ -78,7 +78,7 @@ type Store struct {
 	watcher sync.WaitGroup
 }
 
-// Open connects. A server that answers but does not fit is an error; one that can't be reached is not: until
+// Open connects. A server that responds but does not fit is an error; one that can't be reached is not: until
 // it is there, the store is unavailable.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	if config.Retention < 0 {
