@@ -10,7 +10,7 @@ import (
 const cspSecretKey = "wikiveil/csp_secret.json"
 
 // openCSPSecret returns the secret of reports and rollouts. It is not an epoch's: what is counted, and who is in a rollout,
-// outlives those. A new one has all clients draw anew whom a rollout is for.
+// outlives those. With a new one all clients draw anew whether a rollout is for them.
 func openCSPSecret(ctx context.Context, storage shareddoc.Storage) ([]byte, error) {
 	secret, err := shareddoc.Secret(ctx, storage, cspSecretKey)
 	if err != nil {

@@ -24,8 +24,8 @@ func init() {
 }
 
 // MaskedEncoder wraps another log encoder and keeps addresses out of what it writes. Where Caddy names
-// the peer or the client of a request, their mask stands; every other address becomes "masked", since a log
-// that shows the mask of any address in a header turns masks into addresses. Ports of clients and all of
+// the peer or the client of a request, their mask stands. Every other address becomes "masked": if the log showed
+// the mask of any address in a header, whoever reads it could find the address of a mask by trying. Ports of clients and all of
 // forwarding headers are hidden. The addresses of your own servers, those in the config, stay
 // readable.
 //

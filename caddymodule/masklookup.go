@@ -20,8 +20,8 @@ import (
 // maxLookupForm is more than the masks and the reason of one look-up need.
 const maxLookupForm = 16 << 10
 
-// serveLookup shows the form on GET and looks up on POST alone: what is looked up, by whom and why then stands in no
-// access log, history or Referer, and a link or a page of another site looks nothing up in anybody's name.
+// serveLookup shows the form on GET, and looks up on POST alone. So no access log, history or Referer shows what is
+// looked up, by whom and why, and no link or page of another site can look anything up in a user's name.
 func (h *MaskInfo) serveLookup(w http.ResponseWriter, r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
@@ -194,8 +194,8 @@ func checkNoAddress(what, text string) error {
 	return nil
 }
 
-// notAsked tells why a request is none that a person or a program made on purpose: browsers
-// load ahead what is linked, and load what pages have in them, be they pages that anybody can write to.
+// notAsked tells why a request was not made on purpose by a person or a program; "" if it was. Browsers also load
+// ahead what is linked, and load what is in a page, and anybody can write to some pages.
 func notAsked(r *http.Request) string {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz", "Service-Worker-Navigation-Preload"} {
 		if _, ok := r.Header[name]; ok {

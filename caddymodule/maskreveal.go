@@ -23,12 +23,12 @@ func init() {
 }
 
 // MaskReveal is the origin where masks are turned back into addresses, away from the wiki's
-// scripts. Those who may start on the wiki's mask_info, and here give a reason and type a code. The
-// reveal is in the audit log before the response is sent: by the address where `seal local` is set, else by
+// scripts. A user with the right starts on the wiki's mask_info, and here gives a reason and types a code. The
+// reveal is in the audit log before the response is sent. The response is the address where `seal local` is set, else
 // the sealed box, which `wikiveil reveal` opens on the machine that has the identity.
 //
 // Let it be another port of the wiki's host or a subdomain, with nothing else on it. On another
-// port the wiki's session comes along, so set `wiki` (or `user`, behind the same authentication) as mask_info
+// port the browser sends the wiki's session too, so set `wiki` (or `user`, behind the same authentication) as mask_info
 // has it: the user who confirms must then be the one who started, and still have the right. Without them, as on a
 // subdomain, what the wiki said a moment before counts.
 type MaskReveal struct {

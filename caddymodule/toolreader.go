@@ -94,8 +94,9 @@ func passingName(addr netip.Addr) string {
 	return strconv.FormatUint(maphash.Comparable(passing, reqstate.Prefix(addr, masking.DefaultV6Prefix)), 36)
 }
 
-// addCookie adds a cookie by what its name and value say of it: MediaWiki's and CentralAuth's names, those
-// that sessions have elsewhere if the value could be a key, and what a user's name looks like.
+// addCookie adds a cookie as what it seems to be. MediaWiki's and CentralAuth's are known by their names. Others,
+// unless they are ignored, are a user's name, a user's id or a session if name and value look like that, else just a
+// cookie.
 func (t toolReader) addCookie(reader *anonproxy.Reader, name, value string) {
 	switch field := wikiCookie(name); {
 	case field == anonproxy.FieldUser:
@@ -151,8 +152,8 @@ func userName(value string) string {
 	return value
 }
 
-// isNameLike reports whether a value may be a user's name rather than a setting such as "true" or "new":
-// names are written with a capital, have a digit or something else that words have not.
+// isNameLike reports whether a value may be a user's name rather than a setting such as "true" or "new": it has a
+// letter, and something that isn't a small one, such as a capital or a digit.
 func isNameLike(value string) bool {
 	return strings.ContainsFunc(value, func(r rune) bool { return r < 'a' || r > 'z' }) && strings.ContainsFunc(value, unicode.IsLetter)
 }

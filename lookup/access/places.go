@@ -18,8 +18,8 @@ const (
 // errBusy: a client has too many requests at once.
 var errBusy = errors.New("too many requests of one client at once")
 
-// places bound the requests that are sent to the wiki at once, so that one client with made-up sessions keeps nobody
-// waiting: sessions that were admitted lately have places of their own, and of the others each client has a share.
+// places bound the requests that are sent to the wiki at once. One client with made-up sessions keeps nobody waiting:
+// sessions that were admitted lately have places of their own, and each client has its share of the others.
 type places struct {
 	known, fresh chan struct{}
 

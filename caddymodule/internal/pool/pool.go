@@ -1,8 +1,8 @@
-// Package pool shares what outlives a config. A value is made by the first who acquires it, is shared by all who acquire the same
-// key, and ends when the last of them has released it: so it goes on over config reloads, where the next config is
-// provisioned before the one in use is cleaned up.
+// Package pool shares what outlives a config. The first to acquire a key makes the value, all that acquire the same key
+// share it, and it ends when the last of them has released it. So it goes on over config reloads, where the next config
+// is provisioned before the one in use is cleaned up.
 //
-// Whoever acquires has a [Held], and releases it once, at the end. A pool is a package's variable:
+// What is acquired is noted in a [Held], which is released once, at the end. A pool is a package's variable:
 //
 //	var lists = pool.New[*List]("lists")
 //

@@ -45,12 +45,12 @@ type Headers interface {
 	Wrote(name string, values []string) bool
 }
 
-// key is where the State stands among Caddy's variables of the request. They are in the request's context, and better than a key
-// of our own there: a handler before us may go on with a copy of the request, and its error routes still have the variables;
-// a request that a handler makes out of another, as templates do, shares the context but has variables of its own.
+// key is where the State stands among Caddy's variables of the request. These are better than a key of our own in the
+// request's context. If a handler before us goes on with a copy of the request, error routes still have the variables.
+// And a request that a handler makes out of another, as templates do, has variables of its own.
 const key = "wikiveil.request"
 
-// Of returns the request's State, made by the first who asks. Where Caddy's server hasn't prepared the request, nothing is kept.
+// Of returns the request's State, and makes it at the first call. Where Caddy's server hasn't prepared the request, nothing is kept.
 func Of(r *http.Request) *State {
 	if state, ok := caddyhttp.GetVar(r.Context(), key).(*State); ok {
 		return state

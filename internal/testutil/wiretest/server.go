@@ -131,7 +131,7 @@ func (s *Server) begun(hello []string, begin string) {
 	s.connections = append(s.connections, Connection{hello, begin})
 }
 
-// asked is before the answer, so that who has that can take the request.
+// asked is called before the response is sent, so that whoever has the response finds the request here.
 func (s *Server) asked(path, sent string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
