@@ -68,7 +68,7 @@ func (c *CSP) options() options.Block {
 				_, err := rollout.ParseShare(c.Rollout)
 				return err
 			})},
-		{Name: "site", Args: "<name>", Set: options.Text(&c.Site),
+		{Name: "site", Args: "<name>", Set: options.Filled(&c.Site),
 			Doc: "The site's name in reports and rollouts. Default: its first address."},
 		{Name: "consent", Args: "<wiki's origin> <consent origin>", Doc: "Lets readers let single tools through.",
 			Block: func() options.Block {

@@ -20,6 +20,8 @@ func TestCSPBadCaddyfile(t *testing.T) {
 		"path matcher":            {"csp /wiki/*", "csp takes no matcher like /wiki/*: a site gets one policy, at Caddyfile:4"},
 		"named matcher":           {"@a path /a\ncsp @a static", "csp takes no matcher like @a: a site gets one policy, at Caddyfile:5"},
 		"matcher for all":         {"csp * static", "csp takes no matcher like *: a site gets one policy, at Caddyfile:4"},
+		"empty site":              {"csp {\n site \"\"\n }", `parsing site: it is empty, at Caddyfile:5`},
+		"empty path of reports":   {"csp {\n reports {\n path \"\"\n }\n }", `parsing path: it is empty, at Caddyfile:6`},
 		"unknown option":          {"csp {\n mode report\n allows img-src data:\n }", `unknown csp option "allows" (known: preset, first_party, allow, mode, report_only, upstream, reports, rollout, site, consent), at Caddyfile:6`},
 		"unknown mode":            {"csp {\n mode block\n }", `mode "block" is not one of enforce, report, at Caddyfile:5`},
 		"mode twice":              {"csp {\n mode report\n mode enforce\n }", "mode is given twice, at Caddyfile:6"},

@@ -11,7 +11,7 @@ import (
 
 func (c *CSPReports) options() options.Block {
 	return options.Block{Name: "reports", Check: c.validate, Options: []options.Option{
-		{Name: "path", Args: "<path>", Set: options.Text(&c.Path), Doc: "Where browsers send reports to. Default: `/.privacy/csp-reports`."},
+		{Name: "path", Args: "<path>", Set: options.Filled(&c.Path), Doc: "Where browsers send reports to. Default: `/.privacy/csp-reports`."},
 		{Name: "keep", Args: "<duration>", Set: options.Duration(&c.Keep), Doc: "How long counts of reports are kept. Default: 90 days."},
 		{Name: "origins", Args: "<origin>...", Set: options.List(&c.Origins), Repeats: true,
 			Doc: "Whose pages may send reports. Default: the host's own."},

@@ -30,6 +30,7 @@ func (c *config) block(name string) Block {
 		{Name: "on", Set: Flag(&c.on)},
 		{Name: "of", Repeats: true, Set: Keyed(Option{Name: "a", Set: Int(&c.a)}, Option{Name: "b", Set: Int(&c.b)})},
 		{Name: "mode", Set: Word(&c.mode, "x", "y")},
+		{Name: "filled", Set: Filled(&c.mode)},
 		{Name: "perhaps", Set: Optional(&c.perhaps, Text[string])},
 		{Name: "inner", Block: func() Block {
 			c.inner = new(config)
@@ -65,7 +66,7 @@ func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"outer":                                     "wrong argument count",
 		"outer a b":                                 "wrong argument count",
-		"outer n {\n colour red\n}":                 `unknown outer option "colour" (known: count, span, list, on, of, mode, perhaps, inner), at Testfile:2`,
+		"outer n {\n colour red\n}":                 `unknown outer option "colour" (known: count, span, list, on, of, mode, filled, perhaps, inner), at Testfile:2`,
 		"outer n {\n on\n on\n}":                    "on is given twice, at Testfile:3",
 		"outer n {\n on 1\n}":                       "wrong argument count",
 		"outer n {\n count 0\n}":                    `parsing count: "0" is not a whole number above 0, at Testfile:2`,
@@ -77,6 +78,7 @@ func TestParseRefuses(t *testing.T) {
 		"outer n {\n of a many\n}":                  `of: parsing a: "many" is not a whole number`,
 		"outer n {\n of a 1\n of a 2\n}":            "of a is given twice, at Testfile:3",
 		"outer n {\n mode z\n}":                     `mode "z" is not one of x, y`,
+		"outer n {\n filled \"\"\n}":                "parsing filled: it is empty, at Testfile:2",
 		"outer n {\n inner m {\n colour red\n }\n}": `unknown inner option "colour"`,
 	} {
 		if _, err := parse(text); err == nil || !strings.Contains(err.Error(), want) {

@@ -2,6 +2,7 @@ package options
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -49,6 +50,16 @@ func Value[T any](to *T, parse func(text string) (T, error)) Setter {
 // Text reads one argument as it is.
 func Text[T ~string](to *T) Setter {
 	return Value(to, func(text string) (T, error) { return T(text), nil })
+}
+
+// Filled reads one argument that isn't empty, where an empty one would be the default unasked.
+func Filled[T ~string](to *T) Setter {
+	return Value(to, func(text string) (T, error) {
+		if text == "" {
+			return "", errors.New("it is empty")
+		}
+		return T(text), nil
+	})
 }
 
 // Unmarshal reads one argument that has a text form.
