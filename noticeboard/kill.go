@@ -100,7 +100,7 @@ func isPrefix(path string) bool {
 
 // stops reports whether the kill covers a decoded path. Servers differ in how often they
 // decode, and in whether case, blanks, empty segments and parameters of segments ("/a;x/b") mean
-// anything to them; a stop holds for all that one of them may take for the path.
+// anything to them: so this covers every spelling that some server may take for the path.
 func (k Kill) stops(path string) bool {
 	if k.Prefix == "" {
 		return true

@@ -159,7 +159,7 @@ func (l *Live) build(board *Board, contents map[string]string, state *stateView)
 	return v
 }
 
-// tellKills tells whom it concerns. The caller holds l.mu.
+// tellKills calls onKills for each tool whose kills have changed. The caller holds l.mu.
 func (l *Live) tellKills(before, after *liveView) {
 	if l.onKills == nil {
 		return

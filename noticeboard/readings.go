@@ -63,9 +63,10 @@ func segments(path string) []string {
 	return strings.Split(strings.ReplaceAll(path, `\`, "/"), "/")
 }
 
-// HasDotSegment reports whether a server may find a segment of dots alone in a decoded
-// path, such as `..`: however often it decodes, and with a segment's parameters
-// (`..;a`), blanks and control bytes at its end cut off, or what follows a zero byte.
+// HasDotSegment reports whether a server may find a segment of dots alone, such as `..`,
+// in a decoded path: however often the server decodes, and whether or not it cuts off a
+// segment's parameters (`..;a`), blanks and control bytes at its end, or what follows a
+// zero byte.
 func HasDotSegment(path string) bool {
 	for _, decoded := range decodings(path) {
 		if slices.ContainsFunc(segments(decoded), isDots) {
@@ -99,9 +100,9 @@ func withoutEnd(segment string) string {
 // isBlank takes a plus sign for a blank too, as forms do.
 func isBlank(r rune) bool { return r == '+' || unicode.IsSpace(r) || unicode.IsControl(r) }
 
-// reading is a decoded path in the one form in which paths are compared: without case,
-// empty segments, and blanks and dots at the end of a segment; without parameters of
-// segments too, if they are cut. A slash at the end stays.
+// reading is a decoded path in the form in which paths are compared: in one case, without
+// empty segments, without blanks and dots at the end of a segment, and, if they are to be
+// cut, without the parameters of segments. A slash at the end stays.
 func reading(path string, cutParameters bool) string {
 	var b strings.Builder
 	all := segments(path)

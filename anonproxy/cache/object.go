@@ -76,9 +76,9 @@ func (o *object) age(now time.Time) time.Duration {
 func (o *object) fresh(now time.Time) time.Duration { return max(0, o.policy.lifetime-o.age(now)) }
 
 // browserAge is the Age for browsers. To them the edge is the origin, and the
-// lifetime that it shows is the last part of the real one: so the browser keeps
-// the answer exactly as long as it may, and for most of a long life Age is 0 and
-// tells nobody when another reader asked.
+// lifetime that it shows is the last part of the real one. So the browser keeps
+// the response exactly as long as it may, and for most of a long life Age is 0 and
+// doesn't tell when another reader's request was.
 func (o *object) browserAge(now time.Time) int64 {
 	return int64(max(0, o.age(now)-(max(o.policy.browser, 0)-o.shown)) / time.Second)
 }

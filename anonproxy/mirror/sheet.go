@@ -32,9 +32,9 @@ var (
 // Sheet rewrites a style sheet, so that a browser that uses it asks for nothing but
 // mirrored files.
 //
-// What is written is not what came with a few changes: each token is written anew in
-// its plainest spelling, without escapes where it can be, so that no two programs read
-// it differently, and is read again to be sure. Comments stay, but for those that name
+// Each token is written anew in its plainest spelling, without escapes where possible,
+// so that no two programs read it differently; and what was written is parsed again to be
+// sure. Comments stay, but for those that name
 // a source map. Every address becomes that of a mirrored file or [Nowhere]; images and
 // fonts that stand in the sheet itself (data:) stay.
 type Sheet struct {

@@ -45,9 +45,9 @@ type Expect struct {
 	Prefix, Declaration string
 }
 
-// Verify tells what is wrong with what an opened transcript says, all of it: that it is not of
-// now or not of the declaration, that a kind of request is missing which the declaration permits,
-// that its readers' bytes differ, or that a request has more than the constants of every request.
+// Verify returns all that is wrong with what an opened transcript says: it is of another time or another
+// declaration, it lacks a kind of request that the declaration permits, its readers' bytes
+// differ, or a request has more than the constants of every request.
 func (t *Transcript) Verify(x Expect) error {
 	errs := []error{t.checkTime(x)}
 	if x.Prefix != "" && t.Prefix != x.Prefix {

@@ -72,10 +72,10 @@ func setBrowser(h http.Header, b Browser) {
 // came with it. Without a browser cookie nothing is known, which is a no.
 //
 // Where it is false, a script can plant any cookie: grant nothing that rests on
-// cookies alone. Where it is true for a browser that ignores prefixes, a script has
-// removed the probe, or planted a browser cookie that another browser was given: ask at
-// every step, take one no for the answer, and let no later use of what was granted rest on this
-// alone (package exempt goes by the browser's name too).
+// cookies alone. It can be true for a browser that ignores prefixes, if a script has
+// removed the probe or planted another browser's cookie. So call it at every step, refuse
+// at the first false, and let no later use of what was granted rest on this alone
+// (package exempt goes by the browser's name too).
 func (k *Keys) EnforcesPrefixes(r *http.Request) bool {
 	_, probes := Cookie(r, ProbeCookie)
 	_, err := k.Browser(r)

@@ -38,9 +38,9 @@ func (f *Flow) Start(h http.Header, r *http.Request, subject string) (string, er
 	return f.seal(useHandOff, claims{browser: b.ID(), client: groups[0], subject: subject, nonce: newNonce()}), nil
 }
 
-// Address returns where to redirect to with a hand-off. It has a fragment of its own, since browsers else keep that of
-// the address before: a text fragment (`#:~:text=`), with which a script opened it, would have them scroll to a
-// part of the page, and what is asked be out of sight.
+// Address returns where to redirect to with a hand-off. It has a fragment, since browsers would else keep the fragment
+// of the address before. A script could open that one with a text fragment (`#:~:text=`), and browsers would scroll to
+// some part of the page, with the question out of sight.
 func (f *Flow) Address(path, handOff string) string {
 	return f.origin + path + "?" + HandOffParam + "=" + handOff + "#" + pageTop
 }

@@ -70,9 +70,9 @@ func stripLine(line string) string {
 }
 
 // StripSetCookies removes the cookies from a response's headers that only the edge
-// may set. An app has no business with such a name, and not with one that a
-// browser may make of it: in another case, after blanks or control characters, or as the
-// value of a cookie without a name, which the browser sends back as `name=value` (RFC 6265bis, section 5.7).
+// may set: those with such a name, and those of which a browser may make one. Such are names
+// in another case or after blanks or control characters, and a cookie without a name whose
+// value is `name=value`, which the browser sends back like that (RFC 6265bis, section 5.7).
 func StripSetCookies(h http.Header) {
 	lines := h["Set-Cookie"]
 	forged := func(line string) bool {

@@ -33,8 +33,8 @@ const (
 )
 
 // limits takes reports' tokens. Clients are known by a keyed hash of their key, and
-// the one that sent nothing for longest is forgotten for a new one: a client with many
-// keys gets by its own limit, and stays under the overall one.
+// the one that sent nothing for longest is forgotten for a new one. So a client with
+// many keys can evade its own limit, but not the overall one.
 type limits struct {
 	overall   *rate.Limiter
 	perClient Rate

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// A summary counts keys in bounded memory, as Misra and Gries do: each key has a
-// weight, and when there are more than twice limit keys, the weight of the limit+1st
-// is taken off all, and those that are left with none go. Besides its weight a key
+// A summary counts keys in bounded memory, as Misra and Gries do. Each key has a weight.
+// When there are more than twice limit keys, the weight of the limit+1st heaviest is
+// subtracted from all, and keys that are left with none go. Besides its weight a key
 // has what was really seen of it, which is exact as long as the key has stayed in.
 //
 // With N reports in all, lost is at most N/(limit+1), also after any merges

@@ -7,10 +7,10 @@
 //	err = book.Set(ctx, "wiki.example", share, "admin")
 //	if groups.Enforced(mask, book.Share("wiki.example", configured)) { … }
 //
-// Each client has a place of its own that only its mask and the key tell, and a [Share]
-// takes in all places below it. So a client that is in stays in while the share grows,
-// on all nodes and over restarts; and nobody without the key can choose a mask that is
-// in, or tell from a mask in a public history whether its client is. A new mask, as after
+// The key and a client's mask give the client a place, and a [Share] takes in all places
+// below it. So a client that is in stays in while the share grows, on all nodes and over
+// restarts. Without the key nobody can choose a mask that is in, or tell from a mask in a
+// public history whether its client is in. A new mask, as after
 // a rotation of the masks' secret, has a new place.
 //
 // The shares live in a storage, such as Caddy's, under [Key], with the steps

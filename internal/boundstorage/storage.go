@@ -2,8 +2,8 @@
 // edge with it: every call is made so that it can be abandoned.
 //
 // A call that takes longer than the timeout returns [ErrHangs] and goes on in the background. Until it ends, others for its
-// key fail at once, but for one that tries now and then. What was abandoned may still come to pass: so the lock that a
-// write was made under is let go only after the write has ended, and a lock that comes too late is let go at once.
+// key fail at once, but for one that tries now and then. An abandoned call may still have its effect later. So the lock
+// of a write is released only after the write has ended, and a lock that is got too late is released at once.
 package boundstorage
 
 import (

@@ -79,8 +79,8 @@ func (b *batchBuilder) add(req *request) {
 }
 
 // store writes a new state by write. After a failure it makes sure, before the next
-// write, that the disk still holds the state before: where the failed write shows in
-// the file all the same, nobody can tell what survives a loss of power.
+// write, that the disk still holds the state before. If the failed write shows in the
+// file after all, nobody can tell whether it would survive a loss of power.
 func (l *Log) store(s state, write func(data []byte) error) error {
 	if l.uncertain {
 		data, err := l.config.Store.Load()

@@ -1,10 +1,10 @@
 // Package masklog masks log entries, so that whoever reads a log learns nobody's address from it.
 //
-// A log that shows a mask for any address it is given turns masks into addresses: a client lists
-// addresses in a header, and reads in the log which one has which mask. So a mask stands only where
-// the server itself names the peer or the client of a request; every other address becomes
-// [Masked] in any spelling, and so does what may be one: it must not show whose it is. The
-// operator's own servers stay readable.
+// If a log showed the mask of any address that it is given, masks could be turned into addresses:
+// somebody sends a list of addresses in a header, and reads in the log which one has which mask. So a
+// mask stands only where the server itself names the peer or the client of a request. Every other
+// address, in any spelling, becomes [Masked], and so does what may be one. The operator's own
+// servers stay readable.
 //
 // [Encoder] wraps any encoder of zap. The fields are masked before that sees them, so that one
 // which rewrites, hashes or picks them can't undo it, and the finished line once more.

@@ -11,9 +11,9 @@
 //	runs  last sequence number it covers (8 bytes) -> bucket with "table", the keys of log entries
 //	      in order, each with where its entry is
 //
-// Keys are random. Put one by one into a tree each would touch a page of its own, which
-// is five to ten times slower (BenchmarkAppend); so a transaction only appends segments to the log, and which keys they have is
-// kept in memory until there are enough for a sorted table, which is again appended in one piece.
+// Keys are random: put one by one into a tree, each would touch a page of its own, which
+// is five to ten times slower (BenchmarkAppend). So a transaction only appends segments to the log. Their keys are kept in
+// memory until there are enough for a sorted table, which is appended in one piece too.
 // A look-up searches the few tables of each file and the memory. After a crash the tail of the log that no table
 // covers is read again; a file has at most [runLength] such entries and those of a transaction.
 //

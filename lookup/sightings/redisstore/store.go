@@ -10,8 +10,8 @@
 //	wikiveil:{sightings}:parts                            set of the parts' names
 //	wikiveil:{sightings}:marker                           random, made when it is missing: tells that the data are still there
 //
-// A writer is one process (a random number). It alone writes to its fields, so it can add to what is there, if it wrote there before,
-// and nodes that see one client at once lose nothing; a look-up asks for the fields of all writers. That way a
+// A writer is one process (a random number). It alone writes to its fields, so it can add to what it wrote before, and
+// nothing is lost when two nodes see one client at once. A look-up reads the fields of all writers. That way a
 // batch is a few commands with many fields each, which Redis takes faster than as many SETs.
 //
 // All keys expire by themselves, a day later than the retention would delete them, so that
@@ -22,8 +22,8 @@
 // Redis responds before its data are on disk unless it is told otherwise. So the client looks at each
 // new connection whether appendonly is yes and appendfsync is always, and that nothing is evicted (maxmemory-policy
 // noeviction), and refuses a server that could lose what it acknowledged. With Replicas the store
-// asks by WAIT for that many replicas to have each write in memory instead, which survives the loss of a
-// machine but not of all; with Trust it takes the operator's word (a managed Redis often has no CONFIG).
+// instead waits (WAIT) until that many replicas have each write in memory, which survives the loss of a
+// machine but not of all. With Trust it takes the operator's word (a managed Redis often has no CONFIG).
 package redisstore
 
 import (
