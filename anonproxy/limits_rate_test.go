@@ -227,7 +227,7 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 		t.Errorf("then %v", got)
 	}
 	if a := e.do(t, "GET", "/.tools/maps/x", "empty", asking("reader0")); a.status != 200 {
-		t.Errorf("a hit of who is over the limit: %d", a.status)
+		t.Errorf("a hit of a client over the limit: %d", a.status)
 	}
 }
 

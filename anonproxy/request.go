@@ -25,7 +25,7 @@ type request struct {
 // reader's own, and a POST may do something.
 func (req *request) shareable() bool { return req.pseudonym == "" && req.method != http.MethodPost }
 
-// Reader is what the proxy may know of who asks. No tool gets any of it.
+// Reader is what the proxy may know of a request's sender. No tool gets any of it.
 type Reader struct {
 	// Client tells clients apart: a mask. Empty where nobody can.
 	Client string

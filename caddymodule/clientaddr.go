@@ -13,7 +13,7 @@ import (
 	"github.com/wikiveil/wikiveil/masking/forwarded"
 )
 
-// clientAddr returns the address of who sent a request, unmapped and without zone. Caddy takes the
+// clientAddr returns the address of a request's sender, unmapped and without zone. Caddy takes the
 // peer for the client where a trusted proxy's header can't be read; all readers behind that proxy would
 // be one client then, so such a request is refused here. Named is false where a trusted proxy names
 // no client at all, as in health checks: the address is the proxy's own.

@@ -164,7 +164,7 @@ func answerEverything(path string) (contentType, body string) {
 
 // TestToolGetsTheSameBytes: two readers who differ in all that a browser shows, at different addresses
 // and logged in to the wiki as two users, load the same from a tool. What the tool gets for them is
-// byte for byte the same: TLS's first flight, the begin of the connection, and each request.
+// byte for byte the same: TLS's first flight, the start of the connection, and each request.
 func TestToolGetsTheSameBytes(t *testing.T) {
 	tools := map[string]*wiretest.Server{}
 	app := ""

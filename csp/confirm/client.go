@@ -5,7 +5,7 @@ import "net/http"
 // Group stands for a client, or for a network around it: a keyed hash, which tells nobody its address.
 type Group [16]byte
 
-// groups returns those of who sent r, the client first, under a set of keys.
+// groups returns those of r's sender, the client first, under a set of keys.
 func (f *Flow) groups(r *http.Request, set *keySet) ([]Group, error) {
 	var groups []Group
 	for _, name := range f.clients(r) {
@@ -18,7 +18,7 @@ func (f *Flow) groups(r *http.Request, set *keySet) ([]Group, error) {
 	return groups, nil
 }
 
-// current returns the groups of who sent r under the keys in use, where they are to be burnt for.
+// current returns the groups of r's sender under the keys in use, where they are to be burnt for.
 func (f *Flow) current(r *http.Request) ([]Group, error) { return f.groups(r, &f.keys.sets[0]) }
 
 // sameClient compares with what was signed under a set of keys, and returns the current groups.

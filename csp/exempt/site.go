@@ -86,7 +86,7 @@ func (s *Site) Tools(r *http.Request) ([]*Tool, error) {
 	return s.active(reader.grants), reader.refused
 }
 
-// reader is what is known of who sent a request.
+// reader is what is known of a request's sender.
 type reader struct {
 	browser confirm.BrowserID
 	grants  grants

@@ -1,5 +1,5 @@
 // Package reports collects what browsers report of a Content-Security-Policy's
-// violations, counts it in bounded memory and keeps nothing of who sent it.
+// violations, counts it in bounded memory and keeps nothing of the sender.
 //
 //	store, err := kv.OpenBolt("/var/lib/wikiveil/csp-reports.db", clock.Passed)
 //	collector, err := reports.New(reports.Config{

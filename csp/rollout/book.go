@@ -20,7 +20,7 @@ const Key = "wikiveil/csp_rollout.json"
 const (
 	MaxSites = 1000
 	MaxSteps = 200 // of each site; older ones are forgotten
-	MaxText  = 255 // bytes of a site's name, and of who changed it
+	MaxText  = 255 // bytes of a site's name, and of the name of whoever changed it
 )
 
 // ByConfig is who made a step that a configuration brought.

@@ -8,7 +8,7 @@ import (
 )
 
 // Hide puts a text in the place of whatever may spell an address, anybody's, with the port that follows. It doesn't ask
-// whose the address is, so what it leaves tells nothing of who sent the text. Only what stands by itself counts, not
+// whose the address is, so what it leaves tells nothing of the text's sender. Only what stands by itself counts, not
 // what might be read inside of longer words and numbers; some numbers, names and ids that are no addresses go too.
 func Hide(text, with string) (string, bool) {
 	if len(text) < minSpelling {

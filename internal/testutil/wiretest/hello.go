@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// ClientHellos tells what the ClientHellos (RFC 8446, section 4.1.2) at the begin of a
+// ClientHellos tells what the ClientHellos (RFC 8446, section 4.1.2) at the start of a
 // connection say, a line for each part in its order: all but the random, the session id
 // and the keys of key shares, of which it tells the lengths.
 func ClientHellos(sent []byte) (parts []string, err error) {
