@@ -33,7 +33,7 @@ type redisStore struct {
 // or a missing key: [ErrForgot] then, for all that began before. So may a server that evicts keys: where a
 // counter has Since, one whose maxmemory-policy isn't noeviction is refused.
 //
-// The user needs the commands MGET, GET, SET, WATCH, MULTI, EXEC, DEL, EVALSHA, EVAL, INFO, TIME, HMGET, HSET and INCRBY.
+// The user needs the commands MGET, GET, SET, WATCH, UNWATCH, MULTI, EXEC, DEL, EVALSHA, EVAL, INFO, TIME, HMGET, HSET and INCRBY.
 func NewRedis(client redis.UniversalClient, prefix string) Store {
 	return &redisStore{client, redisclient.Tagged(prefix)}
 }

@@ -2,10 +2,14 @@ package kv
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
@@ -158,5 +162,42 @@ func TestDamagedValueInRedisIsRefusedAndLeft(t *testing.T) {
 	}
 	if got := server.Command("GET", prefix+"a"); got != "damaged" {
 		t.Errorf("it was overwritten with %q", got)
+	}
+}
+
+// A user with the commands that NewRedis names, and what the client says hello with, is denied nothing.
+func TestCommandsOfRedis(t *testing.T) {
+	source, err := os.ReadFile("redis.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, named, _ := strings.Cut(string(source), "The user needs the commands ")
+	named, _, _ = strings.Cut(named, ".\n")
+	server := redistest.Start(t)
+	rules := []string{"ACL", "SETUSER", "edge", "on", ">secret", "~" + prefix + "*", "+hello", "+client", "+ping"}
+	for name := range strings.FieldsSeq(strings.NewReplacer(",", "", " and ", " ").Replace(named)) {
+		rules = append(rules, "+"+strings.ToLower(name))
+	}
+	if answer := server.Command(rules...); answer != "OK" {
+		t.Fatal(answer)
+	}
+	s := NewRedis(redis.NewClient(&redis.Options{
+		Network: "unix", Addr: filepath.Join(server.Dir, "socket"), Username: "edge", Password: "secret", MaxRetries: -1,
+	}), prefix)
+	defer s.Close()
+	wantOnce(t, s, once("begin", time.Now()), -1, ErrForgot)
+	for range 2 {
+		if _, _, err := s.Add(t.Context(), 1, Counter{Key: "n", Limit: 10, Since: ahead(), Expires: later()}); err != nil {
+			t.Error(err)
+		}
+	}
+	put(t, s, "a", []byte("a"))
+	put(t, s, "a", nil)
+	wantValues(t, s, []string{"a"}, map[string][]byte{"a": []byte("a")})
+	if err := s.Delete(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	if denied := server.Command("ACL", "LOG"); denied != "" {
+		t.Errorf("denied: %s", denied)
 	}
 }
