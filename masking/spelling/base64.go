@@ -66,7 +66,7 @@ func (s *scanner) base64Run(text string, from, end, depth, least int) bool {
 
 // text scans what was decoded if it is long enough, and gives the room back.
 func (s *scanner) text(base, depth, from, end, least int) bool {
-	if len(s.room)-base >= least && s.budget > 0 {
+	if len(s.room)-base >= least && s.budget >= 0 { // with nothing left, the scan sees that
 		return s.decoded(base, depth, from, end)
 	}
 	s.peak = max(s.peak, len(s.room))
