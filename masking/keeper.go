@@ -107,12 +107,19 @@ func (k *Keeper) load(ctx context.Context) (*Ring, error) {
 	if k.ring != nil {
 		return k.ring, nil
 	}
-	if _, err := k.Storage.Load(ctx, RingCopyKey); err == nil {
-		return nil, fmt.Errorf("%s is gone, and its copy is there: put %s in its place, or delete that too to begin a new ring", RingKey, RingCopyKey)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if _, err := k.Storage.Load(ctx, RingCopyKey); errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoRing
+	} else if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", RingCopyKey, err)
 	}
-	return nil, ErrNoRing
+	// Another node may be making the ring, the copy first: it has the lock meanwhile.
+	if err := k.doc.Update(ctx, func(ring *Ring) (*Ring, error) { return ring, nil }); err != nil {
+		return nil, err
+	}
+	if k.ring == nil {
+		return nil, fmt.Errorf("%s is gone, and its copy is there: put %s in its place, or delete that too to begin a new ring", RingKey, RingCopyKey)
+	}
+	return k.ring, nil
 }
 
 // Open returns the ring, made if there never was one. It changes nothing else.

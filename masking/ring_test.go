@@ -146,6 +146,42 @@ func TestKeeperMakesOneRingForAllNodes(t *testing.T) {
 	}
 }
 
+// halfMade is a storage that stops between the ring's copy and the ring.
+type halfMade struct {
+	certmagic.FileStorage
+	copied, goOn chan struct{}
+}
+
+func (s *halfMade) Store(ctx context.Context, key string, value []byte) error {
+	if key == RingKey {
+		close(s.copied)
+		<-s.goOn
+	}
+	return s.FileStorage.Store(ctx, key, value)
+}
+
+// A node that starts while another one makes the ring waits for it.
+func TestRingThatIsBeingMade(t *testing.T) {
+	s := newScene(t)
+	storage := &halfMade{certmagic.FileStorage{Path: s.dir}, make(chan struct{}), make(chan struct{})}
+	made := make(chan []string)
+	go func() {
+		r, err := NewKeeper(KeeperConfig{Storage: storage, Clock: s.fakeClock, Report: func(Change) {}}).Open(context.Background())
+		if err != nil {
+			t.Error(err)
+			close(made)
+			return
+		}
+		made <- ids(r.Epochs())
+	}()
+	<-storage.copied
+	time.AfterFunc(50*time.Millisecond, func() { close(storage.goOn) })
+	read := s.ring(s.node().Load(t.Context()))
+	if want := <-made; !slices.Equal(ids(read.Epochs()), want) {
+		t.Errorf("it read %v, made were %v", ids(read.Epochs()), want)
+	}
+}
+
 // Case 41: reading makes nothing.
 func TestCase41LoadWritesNothing(t *testing.T) {
 	s := newScene(t)
