@@ -203,7 +203,11 @@ func openLive(t *testing.T, e *edge) (io.Reader, *websocket.Conn) {
 		t.Fatal(err)
 	}
 	r.Header = http.Header{"Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Site": {"same-origin"}, "Accept": {"text/event-stream"}}
-	resp, err := from(t, "127.0.0.2").Do(r)
+	client := from(t, "127.0.0.2")
+	resp, err := client.Do(r)
+	for tries := 1; err != nil && tries < 5; tries++ { // after a reload, see TestReloadsUnderLoad
+		resp, err = client.Do(r)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,9 +216,16 @@ func openLive(t *testing.T, e *edge) (io.Reader, *websocket.Conn) {
 		b, _ := io.ReadAll(resp.Body)
 		t.Fatalf("%d %s", resp.StatusCode, b)
 	}
-	chat, _, err := websocket.Dial(t.Context(), "http://"+e.site+"/.tools/live/chat", &websocket.DialOptions{
-		HTTPClient: from(t, "127.0.0.2"), HTTPHeader: http.Header{"Origin": {"http://" + e.site}},
-	})
+	dial := func() (*websocket.Conn, error) {
+		chat, _, err := websocket.Dial(t.Context(), "http://"+e.site+"/.tools/live/chat", &websocket.DialOptions{
+			HTTPClient: client, HTTPHeader: http.Header{"Origin": {"http://" + e.site}},
+		})
+		return chat, err
+	}
+	chat, err := dial()
+	for tries := 1; err != nil && tries < 5; tries++ {
+		chat, err = dial()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
