@@ -94,10 +94,7 @@ func (e *edge) ask(t *testing.T, path string) (*http.Response, string) {
 	r.Header = browser("empty", "alice")
 	client := from(t, "127.0.0.2")
 	defer client.CloseIdleConnections() // who asks in a loop would come to an end of the process's files
-	resp, err := client.Do(r)
-	for tries := 1; err != nil && tries < 5; tries++ { // after a reload, see TestReloadsUnderLoad
-		resp, err = client.Do(r)
-	}
+	resp, err := overReload(func() (*http.Response, error) { return client.Do(r) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,25 +58,9 @@ func (s *backupScene) start(e *edge) {
 	s.wiki.take()
 }
 
-// command runs one to its end, as an operator does, and returns all it says.
-func (s *backupScene) command(args ...string) (string, error) {
-	s.t.Helper()
-	out, err := command(s.t, s.edge, append(args, "--config", s.config)...).CombinedOutput()
-	return string(out), err
-}
-
-func (s *backupScene) mustRun(args ...string) string {
-	s.t.Helper()
-	out, err := s.command(args...)
-	if err != nil {
-		s.t.Fatalf("%v: %v\n%s", args, err, out)
-	}
-	return out
-}
-
 func (s *backupScene) wantRefusal(what string, args ...string) {
 	s.t.Helper()
-	if out, err := s.command(args...); err == nil || !strings.Contains(out, what) {
+	if out, err := s.command(s.t, args...); err == nil || !strings.Contains(out, what) {
 		s.t.Errorf("%v: %v, want %q\n%s", args, err, what, out)
 	}
 }
@@ -145,7 +129,7 @@ func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 		status, body, err := s.lookUp(from(t, "127.9.9.9"), before)
 		return err == nil && status == 200 && strings.Contains(body, "first_seen")
 	})
-	s.mustRun("block", "add", blocked, "--reason", "spam")
+	s.mustRun(s.t, "block", "add", blocked, "--reason", "spam")
 
 	posts, lookUps, end := s.load(before)
 	defer end()
@@ -153,10 +137,10 @@ func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 	for i := range 10 {
 		since := lookUps.Load()
 		file := filepath.Join(s.dir, fmt.Sprintf("backup-%d.tar", i))
-		if out := s.mustRun("backup", "--output", file); !strings.Contains(out, "It holds secrets") || strings.Contains(out, "damaged") {
+		if out := s.mustRun(s.t, "backup", "--output", file); !strings.Contains(out, "It holds secrets") || strings.Contains(out, "damaged") {
 			t.Errorf("backup says: %s", out)
 		}
-		s.mustRun("block", "add", edit50(t, s, i), "--reason", "under load")
+		s.mustRun(s.t, "block", "add", edit50(t, s, i), "--reason", "under load")
 		eventually(t, "look-ups to go on", func() bool { return lookUps.Load() > since })
 		backups = append(backups, file)
 	}
@@ -178,7 +162,7 @@ func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 	s.end(syscall.SIGTERM)
 	e := s.place()
 	s.node, s.config = &node{edge: e}, s.configure(e)
-	if out := s.mustRun("restore", backups[9]); !strings.Contains(out, "Restored as of ") {
+	if out := s.mustRun(s.t, "restore", backups[9]); !strings.Contains(out, "Restored as of ") {
 		t.Errorf("restore says: %s", out)
 	}
 	wantPrivate(t, filepath.Join(e.dir, "data"))
@@ -194,7 +178,7 @@ func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 	if status, body, err := s.lookUp(from(t, "127.9.9.9"), before); err != nil || status != 200 || !strings.Contains(body, "first_seen") {
 		t.Errorf("the record from before: %d %s %v", status, body, err)
 	}
-	out := s.mustRun("audit", "verify")
+	out := s.mustRun(s.t, "audit", "verify")
 	if !strings.Contains(out, "is intact") || strings.Contains(out, "entries ever:         0,") {
 		t.Errorf("the audit log: %s", out)
 	}
@@ -282,7 +266,7 @@ func TestCase50BackupWithoutAnEdge(t *testing.T) {
 	}
 	s.wantRefusal("stop the edge first", "restore", "--address", freePort(t), emptyBackup(t))
 	s.end(syscall.SIGTERM)
-	s.mustRun("backup", "--output", file)
+	s.mustRun(s.t, "backup", "--output", file)
 	checkDirect(t, file)
 	s.wantRefusal("file already exists", "backup", "--output", file)
 
@@ -291,7 +275,7 @@ func TestCase50BackupWithoutAnEdge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.mustRun("restore", "--force", file)
+	s.mustRun(s.t, "restore", "--force", file)
 	aside, err := filepath.Glob(filepath.Join(s.dir, "data", backup.AsidePrefix+"*", "audit.db"))
 	if err != nil || len(aside) != 1 {
 		t.Fatalf("%v %v", aside, err)
@@ -307,7 +291,7 @@ func TestCase50BackupWithoutAnEdge(t *testing.T) {
 	if got := edit(t, s.edge, s.wiki, "127.50.0.1"); got != mask {
 		t.Errorf("the mask is %s, was %s", got, mask)
 	}
-	s.mustRun("audit", "verify")
+	s.mustRun(s.t, "audit", "verify")
 }
 
 // Case 50: an edge lost its disk, and the storage that it shares is newer than the backup. The log says then what is lost.
@@ -315,7 +299,7 @@ func TestCase50RestoreBesideANewerStorage(t *testing.T) {
 	s := newBackupScene(t)
 	mask := edit(t, s.edge, s.wiki, "127.50.0.1")
 	file := filepath.Join(s.dir, "backup.tar")
-	s.mustRun("backup", "--output", file)
+	s.mustRun(s.t, "backup", "--output", file)
 	eventually(t, "a look-up", func() bool {
 		status, _, err := s.lookUp(from(t, "127.9.9.9"), mask)
 		return err == nil && status == 200
@@ -326,7 +310,7 @@ func TestCase50RestoreBesideANewerStorage(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantRefusal("--force to move them aside", "restore", file)
-	if out := s.mustRun("restore", "--data-only", file); !strings.Contains(out, "and 0 values of the storage") {
+	if out := s.mustRun(s.t, "restore", "--data-only", file); !strings.Contains(out, "and 0 values of the storage") {
 		t.Errorf("restore says: %s", out)
 	}
 	wantSame(t, "restoring the data alone", stored, files(t, filepath.Join(s.dir, "storage", "wikiveil")))
@@ -336,9 +320,9 @@ func TestCase50RestoreBesideANewerStorage(t *testing.T) {
 	if said := failed.output.String() + s.readLog(t); err == nil || !strings.Contains(said, "accept-loss") {
 		t.Errorf("it starts with an older log: %v\n%s", err, said)
 	}
-	s.mustRun("audit", "accept-loss", "--reason", "its disk is lost")
+	s.mustRun(s.t, "audit", "accept-loss", "--reason", "its disk is lost")
 	s.start(s.edge)
-	s.mustRun("audit", "verify")
+	s.mustRun(s.t, "audit", "verify")
 }
 
 // checkDirect wants all that the edge has in a backup.

@@ -88,6 +88,16 @@ func (e *edge) load(t *testing.T, caddyfile string) {
 	}
 }
 
+// overReload tries again what met the end of a listener of the config before, see TestReloadsUnderLoad.
+func overReload[T any](do func() (T, error)) (value T, err error) {
+	for range 5 {
+		if value, err = do(); err == nil {
+			break
+		}
+	}
+	return value, err
+}
+
 // listeners counts the sockets that listen on a port.
 func listeners(t *testing.T, port string) (n int) {
 	t.Helper()

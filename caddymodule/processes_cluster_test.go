@@ -44,7 +44,7 @@ func newTrio(t *testing.T) *trio {
 		eventually(t, "the record", func() bool { return s.firstSeen(n) != "" })
 		s.seen = append(s.seen, s.firstSeen(n))
 	}
-	s.must(s.nodes[0], "block", "add", edit(t, s.nodes[1].edge, s.wiki, s.banned), "--reason", "spam")
+	s.nodes[0].mustRun(s.t, "block", "add", edit(t, s.nodes[1].edge, s.wiki, s.banned), "--reason", "spam")
 	for _, n := range s.nodes {
 		eventually(t, "the block", func() bool { return s.blocked(n) })
 		file := filepath.Join(n.dir, "saved.json")
@@ -83,20 +83,6 @@ func (s *trio) write(e *edge, options string) string {
 	return file
 }
 
-func (s *trio) run(n *node, args ...string) (string, error) {
-	out, err := command(s.t, n.edge, append(args, "--config", filepath.Join(n.dir, "Caddyfile"))...).CombinedOutput()
-	return string(out), err
-}
-
-func (s *trio) must(n *node, args ...string) string {
-	s.t.Helper()
-	out, err := s.run(n, args...)
-	if err != nil {
-		s.t.Fatalf("%v: %v\n%s", args, err, out)
-	}
-	return out
-}
-
 // firstSeen is what a node's records say of the client; "": nothing.
 func (s *trio) firstSeen(n *node) string {
 	header := as("patroller", "Content-Type", "application/x-www-form-urlencoded")
@@ -133,7 +119,7 @@ func (s *trio) kept(when string, i int) {
 	if got := s.firstSeen(n); got != s.seen[i] {
 		s.t.Errorf("%s, node %d: the client was first seen at %q, it was %q", when, i, got, s.seen[i])
 	}
-	if out, err := s.run(n, "audit", "verify", "--checkpoint", s.saved[i]); err != nil || !strings.Contains(out, "is intact") {
+	if out, err := n.command(s.t, "audit", "verify", "--checkpoint", s.saved[i]); err != nil || !strings.Contains(out, "is intact") {
 		s.t.Errorf("%s, node %d: the audit: %v\n%s", when, i, err, out)
 	}
 }
@@ -190,7 +176,7 @@ func TestThreeEdgesKeepWhatTheyKnow(t *testing.T) {
 
 	for i, n := range s.nodes {
 		s.write(n.edge, []string{"", "rotate 1h", "destroy_after 1d"}[i])
-		s.must(n, "validate")
+		n.mustRun(s.t, "validate")
 		s.write(n.edge, "")
 	}
 	s.same("after validate")
@@ -233,7 +219,7 @@ func TestThreeEdgesKeepWhatTheyKnow(t *testing.T) {
 			eventually(t, "the word that the clock is off", func() bool { return n.metric(t, "wikiveil_clock_unconfirmed") == "1" })
 		}
 		s.same("with a clock " + when)
-		s.must(s.nodes[2], "clock", "confirm")
+		s.nodes[2].mustRun(s.t, "clock", "confirm")
 		s.same("with a clock " + when + ", confirmed")
 	}
 }
@@ -246,7 +232,7 @@ func TestCase52RotationTypedOnEachNode(t *testing.T) {
 	errs := make([]error, len(s.nodes))
 	var typing sync.WaitGroup
 	for i, n := range s.nodes {
-		typing.Go(func() { said[i], errs[i] = s.run(n, "keys", "rotate") })
+		typing.Go(func() { said[i], errs[i] = n.command(s.t, "keys", "rotate") })
 	}
 	typing.Wait()
 	done := 0
@@ -276,7 +262,7 @@ func TestCase52RotationTypedOnEachNode(t *testing.T) {
 	if masks = slices.Compact(masks); len(masks) != 1 || masks[0] != now {
 		t.Errorf("after the first node had the mask %s, the nodes have %v", now, masks)
 	}
-	if list := s.must(s.nodes[1], "keys", "list"); strings.Count(list, "  current\n") != 1 || strings.Count(list, "  kept\n") != 1 || strings.Contains(list, "planned") {
+	if list := s.nodes[1].mustRun(s.t, "keys", "list"); strings.Count(list, "  current\n") != 1 || strings.Count(list, "  kept\n") != 1 || strings.Contains(list, "planned") {
 		t.Errorf("the epochs are:\n%s", list)
 	}
 	for i := range s.nodes {

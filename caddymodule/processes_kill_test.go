@@ -63,12 +63,12 @@ func TestCase50KillsAmidBackupAndRestore(t *testing.T) {
 		if !known() {
 			t.Errorf("%s: the record is gone", when)
 		}
-		if out, err := s.command("audit", "verify"); err != nil || !strings.Contains(out, "is intact") {
+		if out, err := s.command(s.t, "audit", "verify"); err != nil || !strings.Contains(out, "is intact") {
 			t.Errorf("%s: the audit: %v\n%s", when, err, out)
 		}
 	}
 	eventually(t, "the record", known)
-	s.mustRun("block", "add", edit(t, s.edge, s.wiki, "127.50.0.2"), "--reason", "spam")
+	s.mustRun(s.t, "block", "add", edit(t, s.edge, s.wiki, "127.50.0.2"), "--reason", "spam")
 
 	for i := range 4 {
 		file := filepath.Join(s.dir, "killed.tar")
@@ -91,12 +91,12 @@ func TestCase50KillsAmidBackupAndRestore(t *testing.T) {
 			t.Error("a backup that was cut off is there under its name")
 		}
 		s.start(s.edge)
-		eventually(t, "commands to be taken", func() bool { _, err := s.command("keys", "list"); return err == nil })
+		eventually(t, "commands to be taken", func() bool { _, err := s.command(s.t, "keys", "list"); return err == nil })
 		same("after a kill amid a backup")
 	}
 
 	good := filepath.Join(s.dir, "good.tar")
-	s.mustRun("backup", "--output", good)
+	s.mustRun(s.t, "backup", "--output", good)
 	s.end(syscall.SIGTERM)
 	restore := func(e *edge, config string, after time.Duration) time.Duration {
 		t.Helper()
@@ -122,6 +122,6 @@ func TestCase50KillsAmidBackupAndRestore(t *testing.T) {
 	s.node, s.config = &node{edge: e}, config
 	restore(e, config, 0)
 	s.start(e)
-	eventually(t, "commands to be taken", func() bool { _, err := s.command("keys", "list"); return err == nil })
+	eventually(t, "commands to be taken", func() bool { _, err := s.command(s.t, "keys", "list"); return err == nil })
 	same("after kills amid restores")
 }

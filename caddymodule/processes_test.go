@@ -121,6 +121,22 @@ func command(t *testing.T, e *edge, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// command runs one for the node to its end, as an operator does, and returns all it says.
+func (n *node) command(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	out, err := command(t, n.edge, append(args, "--config", filepath.Join(n.dir, "Caddyfile"))...).CombinedOutput()
+	return string(out), err
+}
+
+func (n *node) mustRun(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := n.command(t, args...)
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
 // launch starts a process and doesn't wait for what becomes of it.
 func (c *cluster) launch(e *edge, options string) *node {
 	c.t.Helper()

@@ -124,15 +124,11 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 				if i == 3 {
 					path, want, dest = "/.tools/lib/lib.js", libScript, "script"
 				}
-				var resp *http.Response
-				var err error
-				for range 5 {
+				resp, err := overReload(func() (*http.Response, error) {
 					r, _ := http.NewRequest("GET", "http://"+e.site+path, nil)
 					r.Header = http.Header{"Sec-Fetch-Dest": {dest}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Site": {"same-origin"}}
-					if resp, err = client.Do(r); err == nil {
-						break
-					}
-				}
+					return client.Do(r)
+				})
 				if err != nil {
 					t.Error(err)
 					return
@@ -204,10 +200,7 @@ func openLive(t *testing.T, e *edge) (io.Reader, *websocket.Conn) {
 	}
 	r.Header = http.Header{"Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Site": {"same-origin"}, "Accept": {"text/event-stream"}}
 	client := from(t, "127.0.0.2")
-	resp, err := client.Do(r)
-	for tries := 1; err != nil && tries < 5; tries++ { // after a reload, see TestReloadsUnderLoad
-		resp, err = client.Do(r)
-	}
+	resp, err := overReload(func() (*http.Response, error) { return client.Do(r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,16 +209,12 @@ func openLive(t *testing.T, e *edge) (io.Reader, *websocket.Conn) {
 		b, _ := io.ReadAll(resp.Body)
 		t.Fatalf("%d %s", resp.StatusCode, b)
 	}
-	dial := func() (*websocket.Conn, error) {
+	chat, err := overReload(func() (*websocket.Conn, error) {
 		chat, _, err := websocket.Dial(t.Context(), "http://"+e.site+"/.tools/live/chat", &websocket.DialOptions{
 			HTTPClient: client, HTTPHeader: http.Header{"Origin": {"http://" + e.site}},
 		})
 		return chat, err
-	}
-	chat, err := dial()
-	for tries := 1; err != nil && tries < 5; tries++ {
-		chat, err = dial()
-	}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
