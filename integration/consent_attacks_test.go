@@ -24,9 +24,9 @@ type consentAttack struct {
 
 var consentAttacks = []consentAttack{
 	{"service worker, registered", attackByRegistering},
-	{"service worker, from before", func(t *testing.T, s *consentScene, b *browser) { attackByWorker(t, s, b, "plain") }},
-	{"service worker, preload", func(t *testing.T, s *consentScene, b *browser) { attackByWorker(t, s, b, "preload") }},
-	{"service worker, static router", func(t *testing.T, s *consentScene, b *browser) { attackByWorker(t, s, b, "router") }},
+	{"service worker, from before", func(t *testing.T, s *consentScene, _ *browser) { attackByWorker(t, s, "plain") }},
+	{"service worker, preload", func(t *testing.T, s *consentScene, _ *browser) { attackByWorker(t, s, "preload") }},
+	{"service worker, static router", func(t *testing.T, s *consentScene, _ *browser) { attackByWorker(t, s, "router") }},
 	{"popup", attackByPopup},
 	{"frames", attackByFrames},
 	{"lookalike forms", attackByLookalikes},

@@ -55,7 +55,7 @@ type loot struct {
 
 // attackByWorker: a worker from before there was a policy stands between the reader and the wiki. It reads
 // nothing of the consent, by none of its ways, and the edge then ends it.
-func attackByWorker(t *testing.T, s *consentScene, b *browser, mode string) {
+func attackByWorker(t *testing.T, s *consentScene, mode string) {
 	s.load(t, weatherPurpose, "")
 	restored := false
 	restore := func() {
@@ -67,7 +67,7 @@ func attackByWorker(t *testing.T, s *consentScene, b *browser, mode string) {
 	defer restore()
 	// A browser that was there before may keep a connection to the config of then: one whose handshake fell into that
 	// config's end is never told to go away.
-	b = s.startBrowser(t)
+	b := s.startBrowser(t)
 	s.openWiki(t, b)
 	evaluate[chromedp.Void](t, b, `navigator.serviceWorker.register(`+quote(workerURL+mode)+`).then(() => navigator.serviceWorker.ready).then(() => {})`)
 	b.waitFor(t, `navigator.serviceWorker.controller`)
