@@ -30,6 +30,8 @@ func (h *AnonProxy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return h.options().Parse(d)
 }
 
+func init() { options.Document(new(AnonProxy).options()) }
+
 func (h *AnonProxy) options() options.Block {
 	return options.Block{Name: "anonproxy", Check: h.validate, Options: []options.Option{
 		{Name: "path", Args: "<prefix>", Set: options.Text(&h.Path), Doc: "Where the tools are. Default: `" + noticeboard.DefaultPrefix + "`."},

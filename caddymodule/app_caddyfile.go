@@ -31,6 +31,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return a.options().Parse(d)
 }
 
+func init() { options.Document(new(App).options()) }
+
 func (a *App) options() options.Block {
 	return options.Block{Name: "wikiveil", Check: func() error { return a.validate(true) }, Options: []options.Option{
 		{Name: "secret", Args: "<hex or placeholder> [<older>...]", Set: a.parseSecrets, Doc: "Secrets of the masks, in place of the key ring in storage."},

@@ -38,6 +38,8 @@ func (h *ClientMask) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return h.options().Parse(d)
 }
 
+func init() { options.Document(new(ClientMask).options()) }
+
 func (h *ClientMask) options() options.Block {
 	return options.Block{
 		Name: "client_mask",

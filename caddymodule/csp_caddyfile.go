@@ -47,6 +47,8 @@ func (c *CSP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+func init() { options.Document(new(CSP).options()) }
+
 func (c *CSP) options() options.Block {
 	return options.Block{Name: "csp", Args: c.CSPPolicy.parsePreset, Options: append(c.CSPPolicy.options(), []options.Option{
 		{Name: "mode", Args: "enforce|report", Set: options.Word(&c.Mode, cspEnforce, cspReport),

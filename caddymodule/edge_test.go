@@ -119,7 +119,7 @@ func listeners(t *testing.T, port string) (n int) {
 // settled waits until what a config does once it is in use is done.
 func settled(t *testing.T, app *App) {
 	t.Helper()
-	eventually(t, "the config in use", app.starting.settled.Load)
+	eventually(t, "the config in use", app.Settled)
 }
 
 // writeConfig writes the edge's config to a file, for commands.

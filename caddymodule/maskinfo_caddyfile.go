@@ -25,6 +25,8 @@ func (h *MaskInfo) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return h.options().Parse(d)
 }
 
+func init() { options.Document(new(MaskInfo).options()) }
+
 func (h *MaskInfo) options() options.Block {
 	return options.Block{
 		Name: "mask_info",

@@ -31,6 +31,8 @@ func (h *MaskReveal) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+func init() { options.Document(new(MaskReveal).options()) }
+
 func (h *MaskReveal) options() options.Block {
 	return options.Block{
 		Name: "mask_reveal",

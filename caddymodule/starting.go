@@ -104,3 +104,6 @@ func (s *starting) close() {
 	s.stop()
 	s.once.Do(func() { close(s.gone) })
 }
+
+// Settled reports whether the config is the one that runs, and has done what it waits for until then.
+func (a *App) Settled() bool { return a.starting.settled.Load() }

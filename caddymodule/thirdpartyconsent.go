@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 	"github.com/wikiveil/wikiveil/csp/exempt"
 )
 
@@ -61,6 +62,8 @@ func (h *ThirdPartyConsent) ServeHTTP(w http.ResponseWriter, r *http.Request, _ 
 	}
 	return h.site.serve(w, r, (*exempt.Site).Consent)
 }
+
+func init() { options.Document(new(ThirdPartyConsent).options("third_party_consent")) }
 
 // parseThirdPartyConsent parses the directive. Syntax:
 //

@@ -37,6 +37,8 @@ func parseTool(d *caddyfile.Dispenser) (*noticeboard.Tool, error) {
 	return tool, nil
 }
 
+func init() { options.Document(toolOptions(new(noticeboard.Tool))) }
+
 // toolOptions are the noticeboard's options of a tool as a block.
 func toolOptions(tool *noticeboard.Tool) options.Block {
 	block := options.Block{Name: "tool", Args: options.Texts(&tool.Name, &tool.Origin)}

@@ -38,6 +38,12 @@ type Block struct {
 	Places map[string]caddyfile.Dispenser
 }
 
+// Documented are the blocks whose tables docs/options.md has, by their names.
+var Documented = make(map[string]Block)
+
+// Document has the block's table stand in docs/options.md.
+func Document(b Block) { Documented[b.Name] = b }
+
 // Parse reads the arguments and the block of what d stands at.
 func (b Block) Parse(d *caddyfile.Dispenser) error {
 	args := b.Args
