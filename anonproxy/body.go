@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // defaultMaxRequestSize bounds the body of a POST where nothing else does, in bytes.
@@ -47,7 +49,7 @@ var requestTypes = map[string]string{
 
 // takeBody reads the body of a POST into the request. What can be refused without the body is, and
 // the tool is not asked before all of it is here: how it arrives is the reader's.
-func (p *Proxy) takeBody(w http.ResponseWriter, r *http.Request, up *upstream, reader *Reader, req *request) *refusal {
+func (p *Proxy) takeBody(w http.ResponseWriter, r *http.Request, up *upstream, reader *Reader, req *request) *refusal.Refusal {
 	if refused := p.checkPost(r, up, req); refused != nil {
 		return refused
 	}
@@ -81,7 +83,7 @@ func (req *request) putBody(r *http.Request) {
 
 // redirect makes the request what a redirect with the status asks for: as browsers do, 307 and 308 send
 // a body again, and the others turn a POST into a GET.
-func (req *request) redirect(up *upstream, status int) *refusal {
+func (req *request) redirect(up *upstream, status int) *refusal.Refusal {
 	if req.method != http.MethodPost || status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect {
 		return nil
 	}
@@ -93,7 +95,7 @@ func (req *request) redirect(up *upstream, status int) *refusal {
 }
 
 // checkPost refuses a POST by its head alone.
-func (p *Proxy) checkPost(r *http.Request, up *upstream, req *request) *refusal {
+func (p *Proxy) checkPost(r *http.Request, up *upstream, req *request) *refusal.Refusal {
 	if req.kind == anyKind && !fromOwnPage(r) { // without Fetch metadata
 		return badRequest(http.StatusForbidden, "only pages of this wiki may send to tools: the Origin header is missing or another's")
 	}
@@ -145,7 +147,7 @@ var (
 	errBodyTooLarge = badRequest(http.StatusRequestEntityTooLarge, "the request's body is too large for this tool")
 	errBodySlow     = badRequest(http.StatusRequestTimeout, "the request's body comes too slowly")
 	errBodyBroken   = badRequest(http.StatusBadRequest, "the request's body broke off")
-	errBodyShare    = &refusal{http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours with a body are on their way: try again in a moment"}
+	errBodyShare    = refusal.New(http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours with a body are on their way: try again in a moment")
 	errBodyMemory   = badRequest(http.StatusServiceUnavailable, "too many requests with a body are on their way: try again in a moment")
 )
 
@@ -161,7 +163,7 @@ type requestBody struct {
 }
 
 // readFrom reads the whole body within a time limit.
-func (b *requestBody) readFrom(w http.ResponseWriter, r *http.Request, limit time.Duration) *refusal {
+func (b *requestBody) readFrom(w http.ResponseWriter, r *http.Request, limit time.Duration) *refusal.Refusal {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
@@ -190,7 +192,7 @@ func (b *requestBody) readFrom(w http.ResponseWriter, r *http.Request, limit tim
 }
 
 // bodyRefusal says why a body couldn't be read.
-func bodyRefusal(ctx context.Context, err error) *refusal {
+func bodyRefusal(ctx context.Context, err error) *refusal.Refusal {
 	var tooLarge *http.MaxBytesError // of an outer handler
 	switch {
 	case errors.As(err, &tooLarge):
@@ -198,14 +200,14 @@ func bodyRefusal(ctx context.Context, err error) *refusal {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errBodySlow
 	case ctx.Err() != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return &refusal{http.StatusBadRequest, OutcomeCanceled, errReader.Error()}
+		return refusal.New(http.StatusBadRequest, OutcomeCanceled, errReader.Error())
 	}
 	return errBodyBroken
 }
 
 // grow makes room for more, twice what there is, if there is memory for it. One byte over
 // the limit shows that there is more.
-func (b *requestBody) grow(length int64) *refusal {
+func (b *requestBody) grow(length int64) *refusal.Refusal {
 	size := max(firstBodyBuf, 2*int64(cap(b.data)))
 	if length > 0 && size > length {
 		size = max(length, int64(cap(b.data))) + 1

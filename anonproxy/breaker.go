@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // Bounds of the breaker.
@@ -110,14 +112,14 @@ func (b *breaker) paused(client *failures, now time.Time) time.Duration {
 }
 
 // refusal is the response while it is open.
-func (b *breaker) refusal(wait time.Duration) *refusal {
+func (b *breaker) refusal(wait time.Duration) *refusal.Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	reason := "the tool doesn't answer at present; it is asked again in "
 	if b.asked {
 		reason = "the tool has asked for a pause; it is asked again in "
 	}
-	return &refusal{http.StatusServiceUnavailable, OutcomeBreakerOpen, reason + inSeconds(wait)}
+	return refusal.New(http.StatusServiceUnavailable, OutcomeBreakerOpen, reason+inSeconds(wait))
 }
 
 // outcome is how a request went, and what the tool asked for with it.

@@ -12,6 +12,7 @@ import (
 	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -36,7 +37,7 @@ func scopes(up *upstream) map[noticeboard.Kind]unique.Handle[cache.Scope] {
 // serveCached answers from the cache, which asks the tool where it must. Of the
 // reader's headers If-None-Match, Range and If-Range are evaluated here, and none
 // is sent on: the tool is always asked for the whole.
-func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal) {
+func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal.Refusal) {
 	want, err := cache.ParseRange(r.Header["Range"])
 	if err != nil {
 		return "", badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
@@ -66,7 +67,7 @@ func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Read
 }
 
 // reply puts an answer of the cache under the forced headers.
-func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, want *cache.Range) (string, *refusal) {
+func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, want *cache.Range) (string, *refusal.Refusal) {
 	reply := a.Reply(r.Method, r.Header, want)
 	if reply.Status == http.StatusRequestedRangeNotSatisfiable {
 		reply.PutHeader(w.Header()) // Content-Range tells the length
@@ -85,27 +86,27 @@ func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, w
 }
 
 // fetchRefusal says why the cache has no answer, or no more of it.
-func fetchRefusal(reader context.Context, err error, status int) *refusal {
-	var refused *refusal
+func fetchRefusal(reader context.Context, err error, status int) *refusal.Refusal {
+	var refused *refusal.Refusal
 	var write *cache.WriteError
 	switch {
 	case errors.As(err, &write), reader.Err() != nil:
-		return &refusal{status, OutcomeCanceled, errReader.Error()}
+		return refusal.New(status, OutcomeCanceled, errReader.Error())
 	case errors.As(err, &refused):
 		shared := *refused // by all who waited
 		switch {
 		case status == 0:
-			shared.status = 0
-		case shared.status == 0 && shared.outcome == OutcomeTimeout: // in a body that nobody has seen yet
-			shared.status = http.StatusGatewayTimeout
-		case shared.status == 0:
-			shared.status = status
+			shared.Status = 0
+		case shared.Status == 0 && shared.Reason == OutcomeTimeout: // in a body that nobody has seen yet
+			shared.Status = http.StatusGatewayTimeout
+		case shared.Status == 0:
+			shared.Status = status
 		}
 		return &shared
 	case errors.Is(err, cache.ErrClosed):
-		return &refusal{http.StatusServiceUnavailable, OutcomeCanceled, "the proxy is closing"}
+		return refusal.New(http.StatusServiceUnavailable, OutcomeCanceled, "the proxy is closing")
 	default:
-		return &refusal{status, OutcomeUnreachable, "the tool broke its answer off"}
+		return refusal.New(status, OutcomeUnreachable, "the tool broke its answer off")
 	}
 }
 
@@ -128,20 +129,20 @@ func (p *Proxy) fetchShared(ctx context.Context, v *visit, up *upstream, req req
 	res, refused := f.get(req)
 	if refused != nil {
 		f.cancel(nil)
-		return nil, f.told(refused).forCache()
+		return nil, errForCache(f.told(refused))
 	}
 	answer, refused := f.forCache(res, req.kind)
 	if refused != nil {
 		res.Body.Close()
 		f.cancel(nil)
-		return nil, f.told(refused).forCache()
+		return nil, errForCache(f.told(refused))
 	}
 	return answer, nil
 }
 
 // told logs why a fetch failed: once, however many wait for it, and where nobody
 // does or a stale answer serves too.
-func (f *fetch) told(refused *refusal) *refusal {
+func (f *fetch) told(refused *refusal.Refusal) *refusal.Refusal {
 	if !f.quiet {
 		f.p.logRefusal(f.up.tool.Name, refused)
 	}
@@ -161,20 +162,20 @@ func (up *upstream) keys(req request) (keys []cache.Key) {
 	return keys
 }
 
-// forCache tells failures, in whose place a stale answer may be served, from
+// errForCache tells failures, in whose place a stale answer may be served, from
 // answers that are refused.
-func (e *refusal) forCache() error {
+func errForCache(e *refusal.Refusal) error {
 	switch {
-	case e.outcome == OutcomeCanceled, e.status == http.StatusServiceUnavailable: // nothing was asked
+	case e.Reason == OutcomeCanceled, e.Status == http.StatusServiceUnavailable: // nothing was asked
 		return e
-	case e.outcome == OutcomeUnreachable, e.outcome == OutcomeTimeout, e.outcome == OutcomeLimitedTool, e.outcome == OutcomeBreakerOpen, e.outcome == OutcomeToolError && e.status >= 500 && e.status != 501:
+	case e.Reason == OutcomeUnreachable, e.Reason == OutcomeTimeout, e.Reason == OutcomeLimitedTool, e.Reason == OutcomeBreakerOpen, e.Reason == OutcomeToolError && e.Status >= 500 && e.Status != 501:
 		return e
 	}
 	return &cache.FinalError{Err: e}
 }
 
 // forCache checks a tool's response and says what is to be passed on of it.
-func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Response, *refusal) {
+func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Response, *refusal.Refusal) {
 	answer := &cache.Response{
 		Status: res.StatusCode, Header: res.Header, Hops: f.hops, URL: f.url, Length: res.ContentLength, Control: "no-store",
 		Body:     &limitedBody{f: f, body: res.Body},
@@ -183,7 +184,7 @@ func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Resp
 	if res.StatusCode == http.StatusNotModified && f.sent {
 		return answer, nil
 	}
-	var refused *refusal
+	var refused *refusal.Refusal
 	if answer.ContentType, refused = f.check(res, kind); refused == nil {
 		answer.ContentType, refused = f.tameSheet(res, http.MethodGet, answer.ContentType)
 	}

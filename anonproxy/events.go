@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -28,7 +29,7 @@ func wantsEvents(r *http.Request, kind noticeboard.Kind) bool {
 // serveEvents passes on a stream of events (HTML, section "Server-sent events")
 // for as long as it lasts. Last-Event-ID is not sent: the tool chose it for this
 // reader, so it would be their cookie.
-func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal) {
+func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal.Refusal) {
 	if !up.tool.Opens(noticeboard.Events) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for event streams")
 	}
@@ -59,12 +60,12 @@ func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Read
 }
 
 // checkEvents tells why a response isn't a stream of events to pass on.
-func checkEvents(res *http.Response) *refusal {
+func checkEvents(res *http.Response) *refusal.Refusal {
 	switch status := res.StatusCode; {
 	case status == http.StatusNoContent:
 		return nil
 	case status >= 400 && status <= 599 && status != http.StatusProxyAuthRequired:
-		return &refusal{status, OutcomeToolError, "the tool answers with status " + strconv.Itoa(status)}
+		return refusal.New(status, OutcomeToolError, "the tool answers with status "+strconv.Itoa(status))
 	case status != http.StatusOK:
 		return badResponse("the tool answers with a status that isn't passed on")
 	}
@@ -115,7 +116,7 @@ func (f *fetch) passEvents(w http.ResponseWriter, s *stream, body io.Reader) str
 func (f *fetch) eventsEnded(s *stream, err error) string {
 	switch refused := s.ended(); {
 	case refused != nil:
-		return refused.outcome
+		return refused.Reason
 	case err == io.EOF:
 		return OutcomeOK
 	case s.ctx.Err() != nil:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 var errTimeout = errors.New("the tool took too long")
@@ -67,7 +68,7 @@ func (f *fetch) watch(limit time.Duration) {
 func (f *fetch) rest() { f.watchdog.Reset(time.Until(f.deadline)) }
 
 // send asks the tool and follows its redirects.
-func (f *fetch) send(req request) (*http.Response, *refusal) {
+func (f *fetch) send(req request) (*http.Response, *refusal.Refusal) {
 	u := spelledURL(f.up.origin.Scheme, f.up.origin.Host, req.target)
 	for range maxRedirects + 1 {
 		out := &http.Request{Method: req.method, URL: u, Host: u.Host, Header: f.withValidators(f.up.header(req, u), u)}
@@ -84,7 +85,7 @@ func (f *fetch) send(req request) (*http.Response, *refusal) {
 			refused := f.unpack(res, req.method)
 			switch {
 			case refused == nil:
-			case res.StatusCode >= 400 && refused.outcome == OutcomeRefusedResponse:
+			case res.StatusCode >= 400 && refused.Reason == OutcomeRefusedResponse:
 				res.Header.Del("Content-Type") // the error counts, its page doesn't: see check
 			default:
 				res.Body.Close()
@@ -95,7 +96,7 @@ func (f *fetch) send(req request) (*http.Response, *refusal) {
 		location := res.Header["Location"]
 		f.hops = append(f.hops, cache.Hop{Status: res.StatusCode, Header: res.Header})
 		f.discard(res.Body)
-		var refused *refusal
+		var refused *refusal.Refusal
 		if u, refused = f.up.follow(u, location); refused == nil {
 			refused = f.p.refuseHop(f.up, u)
 		}
@@ -126,21 +127,21 @@ func (f *fetch) withValidators(header http.Header, u *url.URL) http.Header {
 
 // failure says in plain words why a request failed. Errors of the transport may
 // quote what the tool sent, and so what the reader asked: they go nowhere.
-func (f *fetch) failure(err error) *refusal {
+func (f *fetch) failure(err error) *refusal.Refusal {
 	var blocked *blockedError
 	var notFound *net.DNSError
 	var dial *net.OpError
 	var certificate *tls.CertificateVerificationError
-	unreachable := func(reason string) *refusal {
-		return &refusal{http.StatusBadGateway, OutcomeUnreachable, reason}
+	unreachable := func(reason string) *refusal.Refusal {
+		return refusal.New(http.StatusBadGateway, OutcomeUnreachable, reason)
 	}
 	switch {
 	case f.reader.Err() != nil:
-		return &refusal{http.StatusBadGateway, OutcomeCanceled, "the request was canceled"}
+		return refusal.New(http.StatusBadGateway, OutcomeCanceled, "the request was canceled")
 	case errors.As(err, &blocked):
-		return &refusal{http.StatusBadGateway, OutcomeBlocked, "the tool's host has an address that isn't allowed: " + blocked.Reason}
+		return refusal.New(http.StatusBadGateway, OutcomeBlocked, "the tool's host has an address that isn't allowed: "+blocked.Reason)
 	case errors.Is(context.Cause(f.ctx), errTimeout):
-		return &refusal{http.StatusGatewayTimeout, OutcomeTimeout, errTimeout.Error()}
+		return refusal.New(http.StatusGatewayTimeout, OutcomeTimeout, errTimeout.Error())
 	case errors.As(err, &notFound):
 		return unreachable("the tool's host name can't be resolved")
 	case errors.As(err, &certificate):

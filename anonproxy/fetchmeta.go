@@ -3,6 +3,7 @@ package anonproxy
 import (
 	"net/http"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -30,7 +31,7 @@ var destinations = map[string]noticeboard.Kind{
 // plain HTTP it can't be asked for, or a wiki tried out on a LAN would have no
 // tools; there the type list, nosniff and the sandbox still hold. An edge
 // behind a TLS terminator should set Config.RequireFetchMetadata.
-func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal) {
+func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal.Refusal) {
 	if wantsWebSocket(r) {
 		return noticeboard.Data, p.checkWebSocket(r)
 	}
@@ -47,7 +48,7 @@ func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal) {
 
 // destination is the Fetch metadata's destination of a request that pages of the wiki
 // may make, "" where there is no metadata.
-func (p *Proxy) destination(r *http.Request) (string, *refusal) {
+func (p *Proxy) destination(r *http.Request) (string, *refusal.Refusal) {
 	if _, worker := r.Header["Service-Worker"]; worker {
 		return "", badRequest(http.StatusForbidden, "service workers can't be loaded through the proxy")
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
@@ -25,11 +26,11 @@ const (
 	passCost       = 16        // values passed over that do
 )
 
-var errUncheckable = &refusal{http.StatusForbidden, OutcomeLeak, "the request can't be checked for what is yours: it is encoded too often, has too many cookies, or holds thousands of numbers"}
+var errUncheckable = refusal.New(http.StatusForbidden, OutcomeLeak, "the request can't be checked for what is yours: it is encoded too often, has too many cookies, or holds thousands of numbers")
 
 // leaks tells why a text must not be sent to a tool since it says who asks. Nothing of the
 // secret is in the reason.
-func (r *Reader) leaks(text []byte, to *toolNames) *refusal {
+func (r *Reader) leaks(text []byte, to *toolNames) *refusal.Refusal {
 	if len(r.Secrets) == 0 {
 		return nil
 	}
@@ -43,7 +44,7 @@ func (r *Reader) leaks(text []byte, to *toolNames) *refusal {
 	g.work = leakWorkFactor*len(text) + leakWorkBase
 	switch whole := spelling.Read(text, g, g.wide); {
 	case g.found != nil:
-		return &refusal{http.StatusForbidden, OutcomeLeak, "the request carries your " + g.found.label() + ", which no tool may get"}
+		return refusal.New(http.StatusForbidden, OutcomeLeak, "the request carries your "+g.found.label()+", which no tool may get")
 	case !whole || g.work < 0 || g.guesses > maxGuesses:
 		return errUncheckable
 	}
@@ -51,7 +52,7 @@ func (r *Reader) leaks(text []byte, to *toolNames) *refusal {
 }
 
 // leaksURL is leaks for the path and the query.
-func (r *Reader) leaksURL(t *target, to *toolNames) *refusal {
+func (r *Reader) leaksURL(t *target, to *toolNames) *refusal.Refusal {
 	if len(r.Secrets) == 0 {
 		return nil
 	}

@@ -72,7 +72,7 @@ func TestCase39NamesAreFound(t *testing.T) {
 			"/x?title=Benutzer:" + escaped, "/x?title=Benutzerin_Diskussion:" + escaped, "/x?t=" + url.QueryEscape("Участник:"+name), "/x?q=" + base64.StdEncoding.EncodeToString([]byte("User:"+name)),
 			"/x?q=" + base64.RawURLEncoding.EncodeToString([]byte(name)), "/x?state=" + base64.StdEncoding.EncodeToString([]byte(`{"user":"`+name+`"}`)),
 		} {
-			if refused := reader.leaks([]byte(text), tool); refused == nil || !strings.Contains(refused.reason, "your user name") {
+			if refused := reader.leaks([]byte(text), tool); refused == nil || !strings.Contains(refused.Text, "your user name") {
 				t.Errorf("%s gets through: %s", name, text)
 			}
 		}
@@ -99,7 +99,7 @@ func TestCase39NamesReader(t *testing.T) {
 		}
 		agreed := Reader{Secrets: alice.Secrets, Named: []string{"maps", "edits"}}
 		refused := agreed.leaks([]byte(text), tool)
-		if (refused == nil) != (field == "") || refused != nil && !strings.Contains(refused.reason, field) {
+		if (refused == nil) != (field == "") || refused != nil && !strings.Contains(refused.Text, field) {
 			t.Errorf("%s: %v, want %q", text, refused, field)
 		}
 		undeclared := namesOf(&noticeboard.Tool{Name: "edits", Origin: "https://edits.example.org"})

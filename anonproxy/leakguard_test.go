@@ -183,7 +183,7 @@ func TestLeakGuardFinds(t *testing.T) {
 				if field == "your cookie wikiPref" && (encoding == "JSON twice" || encoding == "base64 of JSON in base64") {
 					continue // with the cookie's own escapes these are four in one another
 				}
-				if refused == nil || refused.outcome != OutcomeLeak || refused.status != 403 || !strings.Contains(refused.reason, field+",") {
+				if refused == nil || refused.Reason != OutcomeLeak || refused.Status != 403 || !strings.Contains(refused.Text, field+",") {
 					t.Errorf("%s of %q in %s: %+v, want %s: %s", encoding, value, place, refused, field, text)
 				}
 			}
@@ -317,7 +317,7 @@ func TestLeakGuardAddressForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused := alice.leaks([]byte("/a?x="+text+"&y"), nil)
-			if refused == nil || !strings.Contains(refused.reason, "your address") && !strings.Contains(refused.reason, "your mask") {
+			if refused == nil || !strings.Contains(refused.Text, "your address") && !strings.Contains(refused.Text, "your mask") {
 				t.Errorf("%s: %v", text, refused)
 			}
 		})
@@ -374,7 +374,7 @@ func TestLeakGuardNames(t *testing.T) {
 		t.Run(tc.name+" "+tc.text, func(t *testing.T) {
 			r := Reader{Secrets: []Secret{{Field: FieldUser, Value: tc.name}}}
 			refused := r.leaks([]byte(tc.text), nil)
-			if (refused != nil) != tc.leak || tc.leak && refused.reason != "the request carries your user name, which no tool may get" {
+			if (refused != nil) != tc.leak || tc.leak && refused.Text != "the request carries your user name, which no tool may get" {
 				t.Errorf("got %v, want a leak: %t", refused, tc.leak)
 			}
 		})
@@ -396,19 +396,19 @@ func TestLeakGuardLetsPass(t *testing.T) {
 	}
 	for _, path := range innocents {
 		if refused := alice.leaks([]byte(path), nil); refused != nil {
-			t.Errorf("%s: %s", path, refused.reason)
+			t.Errorf("%s: %s", path, refused.Text)
 		}
 	}
 	big := []byte(`{"text":"` + strings.Repeat("The quick brown fox jumps over the lazy dog. ", 1400) + `"}`)
 	if refused := alice.leaks(big, nil); refused != nil {
-		t.Errorf("a long body: %s", refused.reason)
+		t.Errorf("a long body: %s", refused.Text)
 	}
 	if refused := alice.leaks([]byte(b64(string(big))), nil); refused != nil {
-		t.Errorf("a long body in base64: %s", refused.reason)
+		t.Errorf("a long body in base64: %s", refused.Text)
 	}
 	none := Reader{}
 	if refused := none.leaks([]byte("Alice Example 203.0.113.77"), nil); refused != nil {
-		t.Errorf("a reader without secrets: %s", refused.reason)
+		t.Errorf("a reader without secrets: %s", refused.Text)
 	}
 }
 
@@ -421,21 +421,21 @@ func TestLeakGuardBounds(t *testing.T) {
 			break
 		}
 	}
-	if refused := alice.leaks([]byte("%252525"+deep), nil); refused == nil || !strings.Contains(refused.reason, "can't be checked") {
+	if refused := alice.leaks([]byte("%252525"+deep), nil); refused == nil || !strings.Contains(refused.Text, "can't be checked") {
 		t.Errorf("base64 in base64 of %d bytes, four ways: %v", len(deep), refused)
 	}
 	guesses := "/"
 	for i := range 5000 {
 		guesses += fmt.Sprintf("198.51.%d.%d;", i>>8, i&255)
 	}
-	if refused := alice.leaks([]byte(guesses), nil); refused == nil || !strings.Contains(refused.reason, "thousands of numbers") {
+	if refused := alice.leaks([]byte(guesses), nil); refused == nil || !strings.Contains(refused.Text, "thousands of numbers") {
 		t.Errorf("5000 addresses: %v", refused)
 	}
 	many := Reader{Secrets: make([]Secret, 1000)}
 	for i := range many.Secrets {
 		many.Secrets[i] = Secret{Field: FieldCookie, Value: fmt.Sprintf("k%dx8Q2v%dzz", i, i)}
 	}
-	if refused := many.leaks([]byte("/x"), nil); refused == nil || !strings.Contains(refused.reason, "too many cookies") {
+	if refused := many.leaks([]byte("/x"), nil); refused == nil || !strings.Contains(refused.Text, "too many cookies") {
 		t.Errorf("1000 cookies: %v", refused)
 	}
 }
@@ -448,7 +448,7 @@ func TestLeakGuardForgets(t *testing.T) {
 		}
 		bob := Reader{Secrets: []Secret{{Field: FieldUser, Value: "Robert"}, {Field: FieldAddress, Value: "198.51.100.9"}}}
 		if refused := bob.leaks([]byte("?x=Alice_Example&y=203.0.113.77&z=k3v9qf2m1t8s7r6p5n4b0c1d2e3f4g5h"), nil); refused != nil {
-			t.Fatalf("found for another: %s", refused.reason)
+			t.Fatalf("found for another: %s", refused.Text)
 		}
 	}
 }
@@ -522,7 +522,7 @@ func BenchmarkLeakGuard(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if refused := alice.leaks(text, nil); refused != nil {
-					b.Fatal(refused.reason)
+					b.Fatal(refused.Text)
 				}
 			}
 		})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -111,7 +112,7 @@ type visit struct {
 }
 
 // visit begins one. It waits for its turn where the client has many under way.
-func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit, *refusal) {
+func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit, *refusal.Refusal) {
 	v := &visit{up: up}
 	if p.cfg.Reader == nil {
 		return v, nil
@@ -123,15 +124,15 @@ func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit,
 	v.users.Store(1)
 	if !v.slots.enter(ctx) {
 		if ctx.Err() != nil {
-			return nil, &refusal{http.StatusBadGateway, OutcomeCanceled, errReader.Error()}
+			return nil, refusal.New(http.StatusBadGateway, OutcomeCanceled, errReader.Error())
 		}
-		return nil, &refusal{http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours to the tool are under way; try again in a few seconds"}
+		return nil, refusal.New(http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours to the tool are under way; try again in a few seconds")
 	}
 	return v, nil
 }
 
 // admitted is a visit that is charged for a fetch.
-func (p *Proxy) admitted(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream) (*visit, *refusal) {
+func (p *Proxy) admitted(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream) (*visit, *refusal.Refusal) {
 	v, refused := p.visit(r.Context(), reader.Client, up)
 	if refused != nil {
 		return nil, refused
@@ -152,12 +153,12 @@ func (v *visit) admit() error {
 	}
 	if wait := v.up.gate.breaker.paused(v.failures(), time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
-		return &refusal{http.StatusServiceUnavailable, OutcomeBreakerOpen, "the tool has asked for a pause; it is asked again in " + inSeconds(wait)}
+		return refusal.New(http.StatusServiceUnavailable, OutcomeBreakerOpen, "the tool has asked for a pause; it is asked again in "+inSeconds(wait))
 	}
 	if wait := v.client.asked.take(v.up.clientLimit, time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
-		return &refusal{http.StatusTooManyRequests, OutcomeLimitedClient,
-			fmt.Sprintf("you have made this wiki ask the tool too often; try again in %s", inSeconds(wait))}
+		return refusal.New(http.StatusTooManyRequests, OutcomeLimitedClient,
+			fmt.Sprintf("you have made this wiki ask the tool too often; try again in %s", inSeconds(wait)))
 	}
 	v.owed.Add(1)
 	return nil
@@ -206,20 +207,20 @@ func (v *visit) failures() *failures {
 }
 
 // putRetryAfter says when the client may ask again, where that is why they are refused.
-func (v *visit) putRetryAfter(h http.Header, e *refusal) {
-	if wait := time.Duration(v.wait.Load()); wait > 0 && (e.outcome == OutcomeLimitedClient || e.outcome == OutcomeBreakerOpen) {
+func (v *visit) putRetryAfter(h http.Header, e *refusal.Refusal) {
+	if wait := time.Duration(v.wait.Load()); wait > 0 && (e.Reason == OutcomeLimitedClient || e.Reason == OutcomeBreakerOpen) {
 		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
 	}
 }
 
 // putRetryAfter says when to ask again, where all clients are refused for a time. The gate
 // tells it and not the refusal, for which many may have waited.
-func (f *fairness) putRetryAfter(h http.Header, e *refusal) {
+func (f *fairness) putRetryAfter(h http.Header, e *refusal.Refusal) {
 	now, wait := time.Now(), time.Duration(0)
 	switch {
-	case e.outcome == OutcomeLimitedTool:
+	case e.Reason == OutcomeLimitedTool:
 		wait = f.gate.all.wait(f.limit, now)
-	case e.outcome == OutcomeBreakerOpen, e.outcome == OutcomeToolError && (e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable):
+	case e.Reason == OutcomeBreakerOpen, e.Reason == OutcomeToolError && (e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable):
 		wait = f.gate.breaker.wait(now)
 	}
 	if wait > 0 {
@@ -239,7 +240,7 @@ func inSeconds(span time.Duration) string {
 	return "1 second"
 }
 
-// forNow tells refusals that say nothing about an answer.
-func (e *refusal) forNow() bool {
-	return e.outcome == OutcomeLimitedClient || e.outcome == OutcomeLimitedTool || e.outcome == OutcomeBreakerOpen
+// isForNow tells refusals that say nothing about an answer.
+func isForNow(e *refusal.Refusal) bool {
+	return e.Reason == OutcomeLimitedClient || e.Reason == OutcomeLimitedTool || e.Reason == OutcomeBreakerOpen
 }

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // get asks the tool, if it may be asked now, and follows its redirects. The response
 // is one whose body may be looked at.
-func (f *fetch) get(req request) (res *http.Response, refused *refusal) {
+func (f *fetch) get(req request) (res *http.Response, refused *refusal.Refusal) {
 	p, refused := f.enter()
 	if refused != nil {
 		return nil, refused
@@ -22,7 +24,7 @@ func (f *fetch) get(req request) (res *http.Response, refused *refusal) {
 
 // enter finds out whether the tool may be asked now. A slot is held until the fetch
 // is canceled, which is its end.
-func (f *fetch) enter() (p permit, refused *refusal) {
+func (f *fetch) enter() (p permit, refused *refusal.Refusal) {
 	up := f.up
 	if wait := up.gate.breaker.wait(time.Now()); wait > 0 { // before anybody waits for a slot
 		return permit{}, up.gate.breaker.refusal(wait)
@@ -31,14 +33,14 @@ func (f *fetch) enter() (p permit, refused *refusal) {
 		if f.ctx.Err() != nil {
 			return permit{}, f.failure(context.Cause(f.ctx))
 		}
-		return permit{}, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool, "too many requests to the tool are under way; try again in a few seconds"}
+		return permit{}, refusal.New(http.StatusServiceUnavailable, OutcomeLimitedTool, "too many requests to the tool are under way; try again in a few seconds")
 	}
 	f.slot.Store(up.slots)
 	now := time.Now()
 	wait := up.gate.all.take(up.limit, now)
 	if wait > 0 {
-		return permit{}, &refusal{http.StatusServiceUnavailable, OutcomeLimitedTool,
-			"the tool gets no more requests of this wiki for now; try again in " + inSeconds(wait)}
+		return permit{}, refusal.New(http.StatusServiceUnavailable, OutcomeLimitedTool,
+			"the tool gets no more requests of this wiki for now; try again in "+inSeconds(wait))
 	}
 	if p, wait = up.gate.breaker.begin(now, f.visit.failures()); wait > 0 {
 		up.gate.all.giveBack(up.limit, 1)
@@ -74,7 +76,7 @@ func (f *fetch) count() {
 }
 
 // settle tells the breaker how the tool did.
-func (f *fetch) settle(p permit, res *http.Response, refused *refusal) {
+func (f *fetch) settle(p permit, res *http.Response, refused *refusal.Refusal) {
 	now, o := time.Now(), outcome{health: f.judge(res, refused), client: f.visit.failures()}
 	if res != nil && o.health == ailing {
 		o.pause, o.ofOne = pauseAsked(res, now), res.StatusCode == http.StatusServiceUnavailable // 429 is meant for the edge
@@ -89,7 +91,7 @@ func (f *fetch) settle(p permit, res *http.Response, refused *refusal) {
 }
 
 // judge tells how the tool did. What we refuse of an answer says that there is one.
-func (f *fetch) judge(res *http.Response, refused *refusal) health {
+func (f *fetch) judge(res *http.Response, refused *refusal.Refusal) health {
 	switch {
 	case res != nil && (res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500 && res.StatusCode != http.StatusNotImplemented):
 		return ailing
@@ -98,7 +100,7 @@ func (f *fetch) judge(res *http.Response, refused *refusal) health {
 	case refused == nil: // a panic
 		return unknown
 	}
-	switch refused.outcome {
+	switch refused.Reason {
 	case OutcomeUnreachable, OutcomeTimeout, OutcomeBlocked:
 		if f.requests == 1 && unreached(f.err) {
 			return dead

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -119,7 +120,7 @@ func (m *mirrored) classify(said string) (kind noticeboard.Kind, contentType, re
 
 // mirrorKind tells what the browser will use a file for. Scripts may run: the operator
 // has pinned each.
-func (p *Proxy) mirrorKind(r *http.Request) (noticeboard.Kind, *refusal) {
+func (p *Proxy) mirrorKind(r *http.Request) (noticeboard.Kind, *refusal.Refusal) {
 	dest, refused := p.destination(r)
 	if refused != nil || dest == "" {
 		return anyKind, refused

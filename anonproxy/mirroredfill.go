@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // Outcomes of fetching a mirrored file, beside those of requests, as given to
@@ -69,7 +70,7 @@ func (p *Proxy) fillMirror(ctx context.Context, up *upstream, f *mirroredFile) t
 		return again
 	}
 	outcome := OutcomeKept
-	var refused *refusal
+	var refused *refusal.Refusal
 	var mismatch *mirror.MismatchError
 	switch {
 	case err == nil:
@@ -77,7 +78,7 @@ func (p *Proxy) fillMirror(ctx context.Context, up *upstream, f *mirroredFile) t
 	case errors.As(err, &mismatch):
 		outcome = OutcomeMismatch
 	case errors.As(err, &refused):
-		outcome = refused.outcome
+		outcome = refused.Reason
 	default:
 		outcome = OutcomeUnreachable
 	}
@@ -125,15 +126,15 @@ func finalURL(u *url.URL, res *http.Response) *url.URL {
 
 // checkMirrored tells why a service's answer is none to be kept. Whether it is the
 // pinned file shows later.
-func (p *Proxy) checkMirrored(up *upstream, f *fetch, res *http.Response) *refusal {
+func (p *Proxy) checkMirrored(up *upstream, f *fetch, res *http.Response) *refusal.Refusal {
 	at := finalURL(f.up.origin, res)
 	switch {
 	case res.StatusCode != http.StatusOK:
-		return &refusal{http.StatusServiceUnavailable, OutcomeToolError, "the service answers with status " + strconv.Itoa(res.StatusCode)}
+		return refusal.New(http.StatusServiceUnavailable, OutcomeToolError, "the service answers with status "+strconv.Itoa(res.StatusCode))
 	case len(res.Header["Content-Encoding"]) > 0 && res.Header.Get("Content-Encoding") != "identity":
 		return badResponse("the service compresses what was asked for plain")
 	case res.ContentLength > up.maxSize:
-		return &refusal{http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error()}
+		return refusal.New(http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error())
 	case at.Host == up.origin.Host:
 		return p.refuse(up, at.Path)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -31,11 +32,11 @@ type rewritten struct {
 	of      *mirror.File
 	body    []byte
 	etag    string
-	refused *refusal
+	refused *refusal.Refusal
 }
 
 // serveMirror answers with a mirrored file. The service is never asked for a reader.
-func (p *Proxy) serveMirror(w http.ResponseWriter, r *http.Request, up *upstream, t target) (string, *refusal) {
+func (p *Proxy) serveMirror(w http.ResponseWriter, r *http.Request, up *upstream, t target) (string, *refusal.Refusal) {
 	want, refused := p.mirrorKind(r)
 	if refused != nil {
 		return "", refused
@@ -76,7 +77,7 @@ func (p *Proxy) serveMirror(w http.ResponseWriter, r *http.Request, up *upstream
 }
 
 // get waits a little for a file that isn't there.
-func (f *mirroredFile) get(reader context.Context) (*mirror.File, *refusal) {
+func (f *mirroredFile) get(reader context.Context) (*mirror.File, *refusal.Refusal) {
 	ctx, cancel := context.WithTimeout(reader, mirrorWait)
 	defer cancel()
 	file, err := f.entry.Get(ctx)
@@ -85,19 +86,19 @@ func (f *mirroredFile) get(reader context.Context) (*mirror.File, *refusal) {
 	case err == nil:
 		return file, nil
 	case reader.Err() != nil:
-		return nil, &refusal{http.StatusServiceUnavailable, OutcomeCanceled, errReader.Error()}
+		return nil, refusal.New(http.StatusServiceUnavailable, OutcomeCanceled, errReader.Error())
 	case errors.As(err, &mismatch):
-		return nil, &refusal{http.StatusBadGateway, OutcomeMismatch, mismatch.Error()}
+		return nil, refusal.New(http.StatusBadGateway, OutcomeMismatch, mismatch.Error())
 	default:
-		return nil, &refusal{http.StatusServiceUnavailable, OutcomeUnreachable, "the file couldn't be fetched yet"}
+		return nil, refusal.New(http.StatusServiceUnavailable, OutcomeUnreachable, "the file couldn't be fetched yet")
 	}
 }
 
 // open returns what is served of a file, and its validator.
-func (f *mirroredFile) open(file *mirror.File, kind noticeboard.Kind) (io.ReadSeekCloser, string, *refusal) {
+func (f *mirroredFile) open(file *mirror.File, kind noticeboard.Kind) (io.ReadSeekCloser, string, *refusal.Refusal) {
 	content, err := file.Open()
 	if err != nil {
-		return nil, "", &refusal{http.StatusServiceUnavailable, OutcomeUnreachable, "the file has to be fetched again"}
+		return nil, "", refusal.New(http.StatusServiceUnavailable, OutcomeUnreachable, "the file has to be fetched again")
 	}
 	if kind != noticeboard.Style {
 		return content, `"` + f.Integrity + `"`, nil

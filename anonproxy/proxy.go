@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -134,7 +135,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t, refused := splitTarget(p.cfg.Prefix, r.URL)
 	up, known := now.upstreams[t.name]
 	if !known {
-		p.refuseUnknown(t, refused).write(w, r)
+		writeRefusal(w, r, p.refuseUnknown(t, refused))
 		return
 	}
 	outcome := OutcomeCanceled
@@ -150,21 +151,21 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		outcome, refused = p.serveTool(w, r, up, t)
 	}
 	if refused != nil {
-		outcome = refused.outcome
-		if refused.status == 0 {
+		outcome = refused.Reason
+		if refused.Status == 0 {
 			// Shown what there is, a client sees a broken answer; shown nothing, it
 			// may take the connection for stale and ask again.
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}
 		up.putRetryAfter(w.Header(), refused)
-		refused.write(w, r)
+		writeRefusal(w, r, refused)
 	}
 }
 
 // serveTool checks a request to a declared tool, asks the tool and passes the
 // answer on.
-func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, t target) (string, *refusal) {
+func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, t target) (string, *refusal.Refusal) {
 	if !slices.Contains(up.tool.Methods, r.Method) {
 		w.Header().Set("Allow", up.allow)
 		return "", badRequest(http.StatusMethodNotAllowed, "the tool isn't declared for this method")
@@ -213,7 +214,7 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	return outcome, refused
 }
 
-func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal) {
+func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal.Refusal) {
 	want, refused := wantedRange(r)
 	if refused != nil {
 		return "", refused
@@ -232,9 +233,9 @@ func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Re
 
 // logRefusal tells the operator what is wrong with a tool. What a reader asked
 // stands in no log.
-func (p *Proxy) logRefusal(tool string, refused *refusal) {
-	if refused.outcome != OutcomeCanceled && refused.outcome != OutcomeToolError && refused.outcome != OutcomeRefusedRequest && !refused.forNow() {
-		p.cfg.Logger.Warn("refusing a tool's answer", "tool", tool, "outcome", refused.outcome, "reason", refused.reason)
+func (p *Proxy) logRefusal(tool string, refused *refusal.Refusal) {
+	if refused.Reason != OutcomeCanceled && refused.Reason != OutcomeToolError && refused.Reason != OutcomeRefusedRequest && !isForNow(refused) {
+		p.cfg.Logger.Warn("refusing a tool's answer", "tool", tool, "outcome", refused.Reason, "reason", refused.Text)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -38,7 +39,7 @@ func Pseudonym(key []byte, now time.Time, tool *noticeboard.Tool, client string)
 }
 
 // name puts the reader's pseudonym into what is asked of a tool that declares one.
-func (p *Proxy) name(req *request, up *upstream, reader Reader) *refusal {
+func (p *Proxy) name(req *request, up *upstream, reader Reader) *refusal.Refusal {
 	if !up.tool.Pseudonym {
 		return nil
 	}

@@ -5,13 +5,14 @@ import (
 	"net/http"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // wantedRange reads which part of an answer a reader wants where no cache looks
 // after that. The tool isn't told, as it would see how somebody watches a film: it
 // is asked for the whole, and the part is cut out on the way. An answer has no
 // validator, so If-Range asks for the whole.
-func wantedRange(r *http.Request) (*cache.Range, *refusal) {
+func wantedRange(r *http.Request) (*cache.Range, *refusal.Refusal) {
 	want, err := cache.ParseRange(r.Header["Range"])
 	switch {
 	case err != nil:
@@ -23,7 +24,7 @@ func wantedRange(r *http.Request) (*cache.Range, *refusal) {
 }
 
 // cut makes the answer the part that is wanted, if it is one that can be cut.
-func (f *fetch) cut(w http.ResponseWriter, res *http.Response) *refusal {
+func (f *fetch) cut(w http.ResponseWriter, res *http.Response) *refusal.Refusal {
 	if res.StatusCode != http.StatusOK {
 		return nil
 	}

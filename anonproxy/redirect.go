@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // maxRedirects is how many redirects of a tool are followed.
@@ -24,7 +26,7 @@ func isRedirect(status int) bool {
 
 // follow returns where a redirect leads, if the tool is declared to be there. The address
 // is read as browsers read it: blanks, and letters beyond ASCII, are escaped.
-func (up *upstream) follow(from *url.URL, location []string) (*url.URL, *refusal) {
+func (up *upstream) follow(from *url.URL, location []string) (*url.URL, *refusal.Refusal) {
 	if len(location) != 1 {
 		return nil, badResponse("the tool redirects to nowhere, or to two places")
 	}

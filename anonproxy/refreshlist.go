@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -81,7 +82,7 @@ var endings = map[string]noticeboard.Kind{
 }
 
 // refreshAsk makes an entry the request that a reader's browser makes of it.
-func refreshAsk(tool *noticeboard.Tool, entry string) (request, *refusal) {
+func refreshAsk(tool *noticeboard.Tool, entry string) (request, *refusal.Refusal) {
 	kind, rest, err := noticeboard.ParseRefresh(entry)
 	if err != nil {
 		return request{}, badRequest(400, err.Error())

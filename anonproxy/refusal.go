@@ -3,9 +3,12 @@ package anonproxy
 import (
 	"net/http"
 	"strconv"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
-// Outcomes of a request to a declared tool, as given to [Config.Observe].
+// Outcomes of a request to a declared tool, as given to [Config.Observe]. Those of requests that go no further are the
+// reasons of their refusals, whose status is 0 where the tool's answer has begun and must be broken off.
 const (
 	OutcomeOK              = "ok"               // the tool's answer was passed on
 	OutcomeToolError       = "tool_error"       // the tool answered 4xx or 5xx, which was passed on
@@ -21,37 +24,28 @@ const (
 	OutcomeBreakerOpen     = "breaker_open"     // the tool doesn't answer and is left alone; nothing was sent
 )
 
-// refusal is an answer of our own in place of the tool's.
-type refusal struct {
-	status  int // 0 where the tool's answer has begun and must be broken off
-	outcome string
-	reason  string // plain, without the reader's words in it
-}
-
-func (e *refusal) Error() string { return e.reason }
-
 // badRequest refuses a reader's request before anything is sent.
-func badRequest(status int, reason string) *refusal {
-	return &refusal{status, OutcomeRefusedRequest, reason}
+func badRequest(status int, reason string) *refusal.Refusal {
+	return refusal.New(status, OutcomeRefusedRequest, reason)
 }
 
 // badResponse refuses a tool's answer.
-func badResponse(reason string) *refusal {
-	return &refusal{http.StatusBadGateway, OutcomeRefusedResponse, reason}
+func badResponse(reason string) *refusal.Refusal {
+	return refusal.New(http.StatusBadGateway, OutcomeRefusedResponse, reason)
 }
 
 // retryAfter is in seconds, a little over what a noticeboard takes to follow.
 const retryAfter = "5"
 
-// write answers with the reason. Refusals carry the forced headers too: a
-// cached one must not be taken for another destination's.
-func (e *refusal) write(w http.ResponseWriter, r *http.Request) {
-	body := e.reason + "\n"
+// writeRefusal answers with a refusal. It carries the forced headers too: a cached one must not be taken for another
+// destination's.
+func writeRefusal(w http.ResponseWriter, r *http.Request, e *refusal.Refusal) {
+	body := e.Text + "\n"
 	forceHeaders(w.Header(), "text/plain; charset=utf-8", "no-store", int64(len(body)))
-	if later := w.Header()["Retry-After"]; len(later) == 0 && (e.status == http.StatusServiceUnavailable || e.outcome == OutcomeLimitedClient) {
+	if later := w.Header()["Retry-After"]; len(later) == 0 && (e.Status == http.StatusServiceUnavailable || e.Reason == OutcomeLimitedClient) {
 		w.Header().Set("Retry-After", retryAfter)
 	}
-	w.WriteHeader(e.status)
+	w.WriteHeader(e.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write([]byte(body)) // a reader who has left needs no reason
 	}

@@ -4,10 +4,12 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // refuse tells why a tool must not be asked for a path now.
-func (p *Proxy) refuse(up *upstream, path string) *refusal {
+func (p *Proxy) refuse(up *upstream, path string) *refusal.Refusal {
 	if p.cfg.Refuse != nil {
 		if status, reason := p.cfg.Refuse(up.tool.Name, path); status != 0 {
 			return badRequest(status, reason)
@@ -20,7 +22,7 @@ func (p *Proxy) refuse(up *upstream, path string) *refusal {
 }
 
 // refuseUnknown tells why a tool that the proxy doesn't have can't be asked.
-func (p *Proxy) refuseUnknown(t target, refused *refusal) *refusal {
+func (p *Proxy) refuseUnknown(t target, refused *refusal.Refusal) *refusal.Refusal {
 	if t.name == "" && refused != nil {
 		return refused
 	}
@@ -35,7 +37,7 @@ func (p *Proxy) refuseUnknown(t target, refused *refusal) *refusal {
 // refuseHop tells why a redirect to u must not be followed, although the tool is
 // declared to be there. On the tool's own origin it must be one that a reader
 // could ask for: nothing that a server may read as another path.
-func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal {
+func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal.Refusal {
 	if u.Host != up.origin.Host {
 		return nil
 	}
@@ -48,5 +50,5 @@ func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal {
 	if refused == nil {
 		return nil
 	}
-	return &refusal{refused.status, OutcomeRefusedResponse, "the tool redirects to what is refused: " + refused.reason}
+	return refusal.New(refused.Status, OutcomeRefusedResponse, "the tool redirects to what is refused: "+refused.Text)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -17,7 +18,7 @@ import (
 const maxAge = time.Hour
 
 // serve asks the tool and passes its answer on.
-func (f *fetch) serve(w http.ResponseWriter, req request) (string, *refusal) {
+func (f *fetch) serve(w http.ResponseWriter, req request) (string, *refusal.Refusal) {
 	res, refused := f.get(req)
 	req.body.done() // a reader who takes the answer slowly must not hold it
 	if refused != nil {
@@ -40,7 +41,7 @@ func (f *fetch) serve(w http.ResponseWriter, req request) (string, *refusal) {
 // pass hands on the tool's answer, built anew: status, type, length, lifetime
 // and body. Validators are dropped, as an ETag or a date of the tool's choice
 // would mark the browser that keeps it.
-func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, contentType string) (string, *refusal) {
+func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, contentType string) (string, *refusal.Refusal) {
 	if refused := f.cut(w, res); refused != nil {
 		return "", refused
 	}
@@ -70,7 +71,7 @@ func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, c
 }
 
 // check tells the type to pass on, or why nothing is.
-func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refusal) {
+func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refusal.Refusal) {
 	switch status := res.StatusCode; {
 	case status == http.StatusNoContent:
 		return "", nil
@@ -83,11 +84,11 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 	}
 	switch {
 	case reason != "" && res.StatusCode >= 400: // the error counts, its page doesn't
-		return "", &refusal{res.StatusCode, OutcomeToolError, "the tool answers with status " + strconv.Itoa(res.StatusCode)}
+		return "", refusal.New(res.StatusCode, OutcomeToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
 	case reason != "":
 		return "", badResponse("the tool's answer " + reason)
 	case res.ContentLength > f.up.maxSize:
-		return "", &refusal{http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error()}
+		return "", refusal.New(http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error())
 	}
 	return contentType, nil
 }
@@ -154,15 +155,15 @@ func (f *fetch) stream(w http.ResponseWriter, res *http.Response) error {
 
 // broken says why an answer that has begun must be broken off, so that the
 // reader doesn't take it for whole.
-func (f *fetch) broken(err error) *refusal {
+func (f *fetch) broken(err error) *refusal.Refusal {
 	switch {
 	case errors.Is(err, errReader) || f.reader.Err() != nil:
-		return &refusal{0, OutcomeCanceled, errReader.Error()}
+		return refusal.New(0, OutcomeCanceled, errReader.Error())
 	case errors.Is(err, errTooLarge):
-		return &refusal{0, OutcomeTooLarge, err.Error()}
+		return refusal.New(0, OutcomeTooLarge, err.Error())
 	case errors.Is(context.Cause(f.ctx), errTimeout):
-		return &refusal{0, OutcomeTimeout, errTimeout.Error()}
+		return refusal.New(0, OutcomeTimeout, errTimeout.Error())
 	default:
-		return &refusal{0, OutcomeUnreachable, "the tool broke its answer off"}
+		return refusal.New(0, OutcomeUnreachable, "the tool broke its answer off")
 	}
 }

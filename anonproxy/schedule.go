@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // The pace of refreshes.
@@ -248,7 +249,7 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed 
 	switch {
 	case refused != nil:
 		s.tell(u, refused, t.entry)
-		return refreshed{refused.outcome, refreshMax, false}
+		return refreshed{refused.Reason, refreshMax, false}
 	case u.p.refuse(u.up, a.path) != nil:
 		t.asked = 0 // what there was may be purged
 		return refreshed{OutcomeStopped, jittered(refreshStopped), false}
@@ -259,14 +260,14 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed 
 	serve := func(fresh time.Duration) time.Duration { return servesAfter(every, fresh) }
 	got, err := u.p.cfg.Cache.Refresh(ctx, u.up.key(a), fetch, serve)
 	if err == nil && (got.Status >= 500 || got.Status == http.StatusTooManyRequests) {
-		err = &refusal{status: got.Status, outcome: OutcomeToolError, reason: "the tool answers with an error of its own"}
+		err = &refusal.Refusal{Status: got.Status, Reason: OutcomeToolError, Text: "the tool answers with an error of its own"}
 	}
 	if err != nil {
 		return s.failed(err, t, u)
 	}
 	s.worksAgain(u)
 	if !got.Kept || got.Fresh == 0 && every == 0 {
-		s.tell(u, &refusal{outcome: OutcomeNotKept, reason: "the tool lets no cache keep its answer, or for no time"}, t.entry)
+		s.tell(u, &refusal.Refusal{Reason: OutcomeNotKept, Text: "the tool lets no cache keep its answer, or for no time"}, t.entry)
 		return refreshed{OutcomeNotKept, jittered(max(every, refreshNotKept)), false}
 	}
 	outcome := OutcomeOK
@@ -278,29 +279,29 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed 
 
 // failed says what is to be done about an error.
 func (s *schedule) failed(err error, t *turn, u *attached) refreshed {
-	refused := &refusal{outcome: OutcomeUnreachable, reason: "the tool broke its answer off"}
+	refused := &refusal.Refusal{Reason: OutcomeUnreachable, Text: "the tool broke its answer off"}
 	_ = errors.As(err, &refused)
 	s.tell(u, refused, t.entry)
 	again := refreshRetry(time.Duration(u.up.tool.RefreshEvery))
 	switch {
-	case refused.outcome == OutcomeUnreachable, refused.outcome == OutcomeTimeout, refused.outcome == OutcomeBlocked:
-		return refreshed{refused.outcome, jittered(refreshMin), true}
-	case refused.outcome == OutcomeToolError && (refused.status >= 500 || refused.status == http.StatusTooManyRequests):
-		return refreshed{refused.outcome, again, true}
+	case refused.Reason == OutcomeUnreachable, refused.Reason == OutcomeTimeout, refused.Reason == OutcomeBlocked:
+		return refreshed{refused.Reason, jittered(refreshMin), true}
+	case refused.Reason == OutcomeToolError && (refused.Status >= 500 || refused.Status == http.StatusTooManyRequests):
+		return refreshed{refused.Reason, again, true}
 	}
-	return refreshed{refused.outcome, again, false}
+	return refreshed{refused.Reason, again, false}
 }
 
 // tell logs what is wrong: once for each outcome, and with a failure of the tool as a
 // whole again once it has worked meanwhile. A path is the operator's own word here.
-func (s *schedule) tell(u *attached, refused *refusal, entry string) {
+func (s *schedule) tell(u *attached, refused *refusal.Refusal, entry string) {
 	s.mu.Lock()
-	known := s.told[refused.outcome]
-	s.told[refused.outcome] = true
+	known := s.told[refused.Reason]
+	s.told[refused.Reason] = true
 	s.mu.Unlock()
 	if !known {
 		u.p.cfg.Logger.Warn("refreshing a tool's path fails; further ones are only counted",
-			"tool", s.tool, "path", entry, "outcome", refused.outcome, "reason", refused.reason)
+			"tool", s.tool, "path", entry, "outcome", refused.Reason, "reason", refused.Text)
 	}
 }
 

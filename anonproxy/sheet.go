@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // sheetType is the type of the style sheets that are passed on.
@@ -23,7 +24,7 @@ var rewriting = make(chan struct{}, 4)
 // would tell the tool, letter by letter, whose page it is. So what it shows it may choose
 // by whatever it likes, but no choice of its has the browser ask for anything. It returns
 // the type to pass on.
-func (f *fetch) tameSheet(res *http.Response, method, contentType string) (string, *refusal) {
+func (f *fetch) tameSheet(res *http.Response, method, contentType string) (string, *refusal.Refusal) {
 	if !strings.HasPrefix(contentType, "text/css") || res.StatusCode == http.StatusNoContent {
 		return contentType, nil
 	}
@@ -60,11 +61,11 @@ func (f *fetch) tameSheet(res *http.Response, method, contentType string) (strin
 }
 
 // notYetBroken is broken for an answer of which the reader has seen nothing.
-func (f *fetch) notYetBroken(err error) *refusal {
+func (f *fetch) notYetBroken(err error) *refusal.Refusal {
 	refused := f.broken(err)
-	refused.status = http.StatusBadGateway
-	if refused.outcome == OutcomeTimeout {
-		refused.status = http.StatusGatewayTimeout
+	refused.Status = http.StatusBadGateway
+	if refused.Reason == OutcomeTimeout {
+		refused.Status = http.StatusGatewayTimeout
 	}
 	return refused
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // Bounds of connections that stay open.
@@ -27,7 +29,7 @@ type openStreams struct {
 
 // take counts one more, unless that is too many. A client of no name is only
 // counted in the total.
-func (o *openStreams) take(client string) *refusal {
+func (o *openStreams) take(client string) *refusal.Refusal {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -67,7 +69,7 @@ type stream struct {
 
 // openStream takes a place for a stream and watches over it: what was permitted
 // when it began may be refused since. Close it when done.
-func (p *Proxy) openStream(ctx context.Context, client string, up *upstream, t target) (*stream, *refusal) {
+func (p *Proxy) openStream(ctx context.Context, client string, up *upstream, t target) (*stream, *refusal.Refusal) {
 	if up.serving.Err() != nil {
 		return nil, badRequest(http.StatusServiceUnavailable, errRestart.Error())
 	}
@@ -83,13 +85,13 @@ func (p *Proxy) openStream(ctx context.Context, client string, up *upstream, t t
 		s.end(nil)
 		open.giveBack(client)
 	}
-	go s.watch(func() *refusal { return p.refuse(up, t.path) })
+	go s.watch(func() *refusal.Refusal { return p.refuse(up, t.path) })
 	return s, nil
 }
 
 // beginStream opens a stream for a reader, and the fetch that it begins with. Close the one and cancel the
 // other when done.
-func (p *Proxy) beginStream(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (*stream, *fetch, *refusal) {
+func (p *Proxy) beginStream(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (*stream, *fetch, *refusal.Refusal) {
 	s, refused := p.openStream(r.Context(), reader.Client, up, req.target)
 	if refused != nil {
 		return nil, nil, refused
@@ -105,7 +107,7 @@ func (p *Proxy) beginStream(w http.ResponseWriter, r *http.Request, reader *Read
 }
 
 // watch ends the stream once it is refused.
-func (s *stream) watch(refuse func() *refusal) {
+func (s *stream) watch(refuse func() *refusal.Refusal) {
 	tick := time.NewTicker(recheckStreams)
 	defer tick.Stop()
 	for {
@@ -121,11 +123,11 @@ func (s *stream) watch(refuse func() *refusal) {
 }
 
 // ended says why a stream had to end, or nil where it hadn't, or the reader left.
-func (s *stream) ended() *refusal {
+func (s *stream) ended() *refusal.Refusal {
 	if s.ctx.Err() == nil {
 		return nil
 	}
-	var refused *refusal
+	var refused *refusal.Refusal
 	switch cause := context.Cause(s.ctx); {
 	case errors.As(cause, &refused):
 		return refused

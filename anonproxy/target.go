@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -24,7 +25,7 @@ type target struct {
 // splitTarget reads `PREFIX NAME /path ?query` from a request's URL. What is sent is as the
 // browser spelled it but for its escapes, of which there are several spellings: see
 // [plainEscapes].
-func splitTarget(prefix string, u *url.URL) (target, *refusal) {
+func splitTarget(prefix string, u *url.URL) (target, *refusal.Refusal) {
 	rest, ok := strings.CutPrefix(spelledPath(u), prefix)
 	if !ok {
 		return target{}, badRequest(http.StatusBadRequest, "the proxy's own path must not be escaped")

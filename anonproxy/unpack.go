@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // A body that grows by more than this while it is unpacked is a bomb. The first
@@ -38,7 +40,7 @@ func packedBy(fields []string) (known []string) {
 // are tools that store their answers packed. Only gzip is unpacked, once.
 //
 // The reader gets what was inside, so types and sizes are checked on that.
-func (f *fetch) unpack(res *http.Response, method string) *refusal {
+func (f *fetch) unpack(res *http.Response, method string) *refusal.Refusal {
 	if res.StatusCode == http.StatusNotModified || len(res.Header["Content-Encoding"]) == 0 {
 		return nil
 	}
@@ -50,7 +52,7 @@ func (f *fetch) unpack(res *http.Response, method string) *refusal {
 	case len(known) > 1 || strings.TrimPrefix(known[0], "x-") != "gzip":
 		return badResponse("the tool compresses what was asked for plain")
 	case res.ContentLength > f.up.maxSize:
-		return &refusal{http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error()}
+		return refusal.New(http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error())
 	}
 	hasBody := method != http.MethodHead && res.ContentLength != 0 && res.StatusCode != http.StatusNoContent
 	res.Header.Del("Content-Encoding")

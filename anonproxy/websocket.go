@@ -9,6 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -35,7 +36,7 @@ func wantsWebSocket(r *http.Request) bool {
 
 // serveWebSocket opens a websocket to the tool and one to the reader, and passes
 // messages between them. No frame of the one appears on the other.
-func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal) {
+func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal.Refusal) {
 	if !up.tool.Opens(noticeboard.WebSocket) {
 		return "", badRequest(http.StatusForbidden, "the tool isn't declared for websockets")
 	}
@@ -58,7 +59,7 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 	}
 	defer func() { _ = toReader.CloseNow() }()
 	tunnel := &tunnel{
-		p: p, s: s, up: up, client: reader.Client, inspect: func(text []byte) *refusal { return reader.leaks(text, up.names) },
+		p: p, s: s, up: up, client: reader.Client, inspect: func(text []byte) *refusal.Refusal { return reader.leaks(text, up.names) },
 		reader: toReader, tool: tool,
 	}
 	return tunnel.run(), nil
@@ -67,7 +68,7 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 // checkWebSocket tells why a websocket isn't opened. Anything that a page could
 // have made up is told apart by Origin: browsers send it with each handshake, and
 // no page can set it. Not all send Sec-Fetch headers with it.
-func (p *Proxy) checkWebSocket(r *http.Request) *refusal {
+func (p *Proxy) checkWebSocket(r *http.Request) *refusal.Refusal {
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 {
 		return badRequest(http.StatusBadRequest, "websockets are opened over HTTP/1.1")
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/coder/websocket"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // newUpgrades makes the transport for websockets, which begin with an Upgrade of
@@ -25,7 +27,7 @@ func (t *Transport) newUpgrades() *http.Transport {
 }
 
 // dialWebSocket opens a websocket to the tool, if it may be asked now.
-func (f *fetch) dialWebSocket(req request) (conn *websocket.Conn, refused *refusal) {
+func (f *fetch) dialWebSocket(req request) (conn *websocket.Conn, refused *refusal.Refusal) {
 	p, refused := f.enter()
 	if refused != nil {
 		return nil, refused
@@ -40,7 +42,7 @@ func (f *fetch) dialWebSocket(req request) (conn *websocket.Conn, refused *refus
 // upgrade asks for a websocket. The handshake is built from
 // constants, but for its key, which is random: no Origin, no subprotocol, no
 // extension. Redirects are not followed, as browsers follow none.
-func (f *fetch) upgrade(req request) (*websocket.Conn, *http.Response, *refusal) {
+func (f *fetch) upgrade(req request) (*websocket.Conn, *http.Response, *refusal.Refusal) {
 	client := &http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) { // Dial spells a path anew
 			r.URL = spelledURL(f.up.origin.Scheme, f.up.origin.Host, req.target)
@@ -70,7 +72,7 @@ func (f *fetch) upgrade(req request) (*websocket.Conn, *http.Response, *refusal)
 	case isRedirect(res.StatusCode):
 		return nil, res, badResponse("the tool redirects a websocket")
 	case res.StatusCode >= 400 && res.StatusCode <= 599 && res.StatusCode != http.StatusProxyAuthRequired:
-		return nil, res, &refusal{res.StatusCode, OutcomeToolError, "the tool answers with status " + strconv.Itoa(res.StatusCode)}
+		return nil, res, refusal.New(res.StatusCode, OutcomeToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
 	}
 	return nil, res, badResponse("the tool opens no websocket")
 }

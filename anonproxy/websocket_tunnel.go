@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // tunnel passes messages between a reader and a tool. Each side is a websocket of
@@ -19,7 +21,7 @@ type tunnel struct {
 	s            *stream
 	up           *upstream
 	client       string
-	inspect      func([]byte) *refusal
+	inspect      func([]byte) *refusal.Refusal
 	reader, tool *websocket.Conn
 }
 
@@ -70,10 +72,10 @@ func (t *tunnel) ended() ending {
 	switch refused := t.s.ended(); {
 	case refused == nil:
 		return ending{outcome: OutcomeCanceled, code: websocket.StatusGoingAway}
-	case refused.reason == errRestart.Error():
-		return ending{OutcomeOK, websocket.StatusServiceRestart, refused.reason}
+	case refused.Text == errRestart.Error():
+		return ending{OutcomeOK, websocket.StatusServiceRestart, refused.Text}
 	default:
-		return ending{refused.outcome, websocket.StatusPolicyViolation, closeReason(refused.reason)}
+		return ending{refused.Reason, websocket.StatusPolicyViolation, closeReason(refused.Text)}
 	}
 }
 
@@ -92,10 +94,10 @@ func (t *tunnel) pass(ctx context.Context, body *requestBody) *ending {
 	defer body.done()
 	kind, err := t.readInto(ctx, body)
 	message := body.data
-	var refused *refusal
+	var refused *refusal.Refusal
 	switch {
 	case errors.As(err, &refused):
-		return &ending{refused.outcome, websocket.StatusTryAgainLater, closeReason(refused.reason)}
+		return &ending{refused.Reason, websocket.StatusTryAgainLater, closeReason(refused.Text)}
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return &ending{OutcomeRefusedRequest, websocket.StatusMessageTooBig, "the message is too large"}
 	case err != nil: // closed in one way or another
@@ -104,7 +106,7 @@ func (t *tunnel) pass(ctx context.Context, body *requestBody) *ending {
 		return &ending{OutcomeRefusedRequest, websocket.StatusInvalidFramePayloadData, "the message isn't UTF-8"}
 	}
 	if refused := t.inspect(message); refused != nil {
-		return &ending{refused.outcome, websocket.StatusPolicyViolation, closeReason(refused.reason)}
+		return &ending{refused.Reason, websocket.StatusPolicyViolation, closeReason(refused.Text)}
 	}
 	if t.s.ctx.Err() != nil {
 		end := t.ended()
