@@ -57,7 +57,7 @@ func (p *Proxy) takeBody(w http.ResponseWriter, r *http.Request, up *upstream, r
 	limit := min(bodyTimeout+time.Duration(up.bodyLimit)*time.Second/bodyRate, up.timeout)
 	refused := body.readFrom(w, r, limit)
 	if refused == nil {
-		refused = reader.leaks(body.data, up.names)
+		refused = reader.Check(body.data, up.names)
 	}
 	if refused != nil {
 		body.done()

@@ -3,6 +3,8 @@ package anonproxy
 import (
 	"net/http"
 
+	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -30,24 +32,18 @@ type Reader struct {
 	// Client tells clients apart: a mask. Empty where nobody can.
 	Client string
 
-	// Secrets are what a request must not say.
-	Secrets []Secret
-
-	// Named are the tools that may get the reader's user name, where they are declared
-	// to: those that the reader has agreed to.
-	Named []string
+	// What a request must not say.
+	leakguard.Reader
 }
 
-// Secret is something that belongs to the reader and that no tool may get.
-type Secret struct {
-	// Field says what it is, in words that the reader is shown: FieldAddress and
-	// the like. It also says how the leak guard looks for the value.
-	Field string
-	// Name tells secrets of one field apart, for the reader: a cookie's name.
-	// Default: none.
-	Name string
-	// Value is the secret itself.
-	Value string
+// leaksURL is why the path and the query must not be sent to a tool.
+func (r *Reader) leaksURL(t *target, to *leakguard.Tool) *refusal.Refusal {
+	if len(r.Secrets) == 0 {
+		return nil
+	}
+	var room [512]byte // what is longer is allocated
+	url := append(room[:0], t.escaped...)
+	return r.Check(append(append(url, '?'), t.rawQuery...), to)
 }
 
 // reader tells who asks, if the proxy can know.

@@ -12,14 +12,15 @@ import (
 	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // upstream is a tool, ready to be asked.
 type upstream struct {
 	tool      *noticeboard.Tool
-	declared  string     // the declaration as JSON, to see a change
-	names     *toolNames // for the leak guard
+	declared  string          // the declaration as JSON, to see a change
+	names     *leakguard.Tool // for the leak guard
 	origin    *url.URL
 	origins   map[string]bool // where redirects may lead
 	allow     string          // the methods, for 405
@@ -51,7 +52,7 @@ func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream
 		return nil, fmt.Errorf("parsing origin of tool %q: %w", tool.Name, err)
 	}
 	up := &upstream{
-		names: namesOf(tool),
+		names: leakguard.ToolOf(tool),
 		tool:  tool, declared: string(declared), origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
 		headers: requestHeaders(p.cfg.Contact), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
 	}

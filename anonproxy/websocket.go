@@ -59,7 +59,7 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 	}
 	defer func() { _ = toReader.CloseNow() }()
 	tunnel := &tunnel{
-		p: p, s: s, up: up, client: reader.Client, inspect: func(text []byte) *refusal.Refusal { return reader.leaks(text, up.names) },
+		p: p, s: s, up: up, client: reader.Client, inspect: func(text []byte) *refusal.Refusal { return reader.Check(text, up.names) },
 		reader: toReader, tool: tool,
 	}
 	return tunnel.run(), nil

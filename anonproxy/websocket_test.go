@@ -17,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -464,7 +465,7 @@ func TestHowWebSocketsEnd(t *testing.T) {
 		}, 1007, "isn't UTF-8", OutcomeRefusedRequest},
 		{"the reader's message gives them away", echo, func(ctx context.Context, c *websocket.Conn) error {
 			return c.Write(ctx, websocket.MessageText, []byte("my session is 0123456789abcdef0123"))
-		}, 1008, "carries your session", OutcomeLeak},
+		}, 1008, "carries your session", leakguard.Reason},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var heard atomic.Int64
@@ -477,7 +478,7 @@ func TestHowWebSocketsEnd(t *testing.T) {
 			declared := streaming("chat", b.URL, noticeboard.WebSocket)
 			declared.MaxRequestSize = 2000
 			e := newEdge(t, Config{Reader: func(*http.Request) Reader {
-				return Reader{Secrets: []Secret{{Field: "session", Value: "0123456789abcdef0123"}}}
+				return Reader{Reader: leakguard.Reader{Secrets: []leakguard.Secret{{Field: "session", Value: "0123456789abcdef0123"}}}}
 			}}, declared)
 			conn := e.dial(t, "/.tools/chat/x")
 			if tc.reader != nil {
@@ -566,7 +567,7 @@ func TestTheToolIsToldNothingOfTheEnd(t *testing.T) {
 		ends <- err
 	})
 	e := newEdge(t, Config{Reader: func(*http.Request) Reader {
-		return Reader{Secrets: []Secret{{Field: "session", Value: "0123456789abcdef0123"}}}
+		return Reader{Reader: leakguard.Reader{Secrets: []leakguard.Secret{{Field: "session", Value: "0123456789abcdef0123"}}}}
 	}}, streaming("chat", b.URL, noticeboard.WebSocket))
 	conn := e.dial(t, "/.tools/chat/x")
 	if err := conn.Write(t.Context(), websocket.MessageText, []byte("0123456789abcdef0123")); err != nil {

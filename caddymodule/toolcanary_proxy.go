@@ -7,6 +7,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -25,7 +26,7 @@ func (h *AnonProxy) echoed(tool *noticeboard.Tool) func(string, *x509.CertPool, 
 		// What is stopped is not asked for, see round; a tool that failed must be tried again.
 		config.Refuse, config.Observe, config.Logger = nil, nil, nil
 		config.Reader = func(*http.Request) anonproxy.Reader {
-			return anonproxy.Reader{Client: who.Client, Secrets: []anonproxy.Secret{{Field: "mask", Value: who.Client}}}
+			return anonproxy.Reader{Client: who.Client, Reader: leakguard.Reader{Secrets: []leakguard.Secret{{Field: "mask", Value: who.Client}}}}
 		}
 		config.Pseudonym = func(tool *noticeboard.Tool, reader anonproxy.Reader, now time.Time) string {
 			return who.Conceal(h.told.Pseudonym(tool, reader, now))

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -29,7 +30,8 @@ const usualSecrets = 16
 // reader collects what a request says of its sender. The mask, the cookies of the edge and the user
 // of an authentication are known if their handlers come before.
 func (t toolReader) reader(r *http.Request) anonproxy.Reader {
-	reader := anonproxy.Reader{Secrets: make([]anonproxy.Secret, 0, usualSecrets)}
+	var reader anonproxy.Reader
+	reader.Secrets = make([]leakguard.Secret, 0, usualSecrets)
 	state := reqstate.Known(r)
 	addClient(r, &state, &reader)
 	cookies := state.Cookies
@@ -53,13 +55,13 @@ func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 		}
 	}
 	if id, _ := authenticatedUser(r); id != "" {
-		add(&reader, anonproxy.FieldUser, id)
+		add(&reader, leakguard.FieldUser, id)
 	}
 	return reader
 }
 
 func add(reader *anonproxy.Reader, field, value string) {
-	reader.Secrets = append(reader.Secrets, anonproxy.Secret{Field: field, Value: value})
+	reader.Secrets = append(reader.Secrets, leakguard.Secret{Field: field, Value: value})
 }
 
 // addClient adds the address, the client's mask and those of its networks.
@@ -67,12 +69,12 @@ func addClient(r *http.Request, state *reqstate.State, reader *anonproxy.Reader)
 	if client := state.Client; client != nil {
 		reader.Client = client.Mask
 		for _, mask := range client.AllMasks() {
-			add(reader, anonproxy.FieldMask, mask.String())
+			add(reader, leakguard.FieldMask, mask.String())
 		}
-		add(reader, anonproxy.FieldAddress, client.Addr.String())
+		add(reader, leakguard.FieldAddress, client.Addr.String())
 	} else if addr, _, refused := clientAddr(r); refused == nil {
 		reader.Client = passingName(addr)
-		add(reader, anonproxy.FieldAddress, addr.String())
+		add(reader, leakguard.FieldAddress, addr.String())
 	}
 	if state.Masked() != nil {
 		return // the mask is what the headers say
@@ -80,7 +82,7 @@ func addClient(r *http.Request, state *reqstate.State, reader *anonproxy.Reader)
 	for _, line := range r.Header["X-Forwarded-For"] {
 		for text := range strings.SplitSeq(line, ",") {
 			if addr, err := netip.ParseAddr(strings.TrimSpace(text)); err == nil {
-				add(reader, anonproxy.FieldAddress, addr.Unmap().WithZone("").String())
+				add(reader, leakguard.FieldAddress, addr.Unmap().WithZone("").String())
 			}
 		}
 	}
@@ -99,7 +101,7 @@ func passingName(addr netip.Addr) string {
 // cookie.
 func (t toolReader) addCookie(reader *anonproxy.Reader, name, value string) {
 	switch field := wikiCookie(name); {
-	case field == anonproxy.FieldUser:
+	case field == leakguard.FieldUser:
 		add(reader, field, userName(value))
 		return
 	case field != "":
@@ -115,28 +117,28 @@ func (t toolReader) addCookie(reader *anonproxy.Reader, name, value string) {
 	switch {
 	case strings.HasSuffix(lower, "_user") || strings.HasSuffix(lower, "username"):
 		if user := userName(value); isNameLike(user) {
-			add(reader, anonproxy.FieldUser, user)
+			add(reader, leakguard.FieldUser, user)
 			return
 		}
 	case strings.HasSuffix(lower, "userid"):
-		add(reader, anonproxy.FieldUserID, value)
+		add(reader, leakguard.FieldUserID, value)
 		return
-	case (strings.Contains(lower, "sess") || strings.HasSuffix(lower, "token") || lower == "connect.sid") && anonproxy.IsKey(value):
-		add(reader, anonproxy.FieldSession, value)
+	case (strings.Contains(lower, "sess") || strings.HasSuffix(lower, "token") || lower == "connect.sid") && leakguard.IsKey(value):
+		add(reader, leakguard.FieldSession, value)
 		return
 	}
 	if len(name) > 64 {
 		name = name[:64]
 	}
-	reader.Secrets = append(reader.Secrets, anonproxy.Secret{Field: anonproxy.FieldCookie, Name: name, Value: value})
+	reader.Secrets = append(reader.Secrets, leakguard.Secret{Field: leakguard.FieldCookie, Name: name, Value: value})
 }
 
 // wikiCookie returns what a cookie of MediaWiki or CentralAuth holds, whose names end so: wikiUserName, wiki_session,
 // centralauth_User.
 func wikiCookie(name string) string {
 	for _, known := range [...]struct{ ending, field string }{
-		{"UserName", anonproxy.FieldUser}, {"_User", anonproxy.FieldUser}, {"UserID", anonproxy.FieldUserID},
-		{"_session", anonproxy.FieldSession}, {"_Session", anonproxy.FieldSession}, {"_Token", anonproxy.FieldSession},
+		{"UserName", leakguard.FieldUser}, {"_User", leakguard.FieldUser}, {"UserID", leakguard.FieldUserID},
+		{"_session", leakguard.FieldSession}, {"_Session", leakguard.FieldSession}, {"_Token", leakguard.FieldSession},
 	} {
 		if strings.HasSuffix(name, known.ending) {
 			return known.field
@@ -165,14 +167,14 @@ func addAuthorization(reader *anonproxy.Reader, value string) {
 		credentials = scheme
 	}
 	credentials = strings.TrimSpace(credentials)
-	add(reader, anonproxy.FieldSession, credentials)
+	add(reader, leakguard.FieldSession, credentials)
 	if !strings.EqualFold(scheme, "basic") {
 		return
 	}
 	if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil {
 		user, password, _ := strings.Cut(string(plain), ":")
-		add(reader, anonproxy.FieldUser, user)
-		add(reader, anonproxy.FieldSession, password)
+		add(reader, leakguard.FieldUser, user)
+		add(reader, leakguard.FieldSession, password)
 	}
 }
 

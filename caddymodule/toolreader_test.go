@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
 )
 
 const sessionToken = "k3v9qf2m1t8s7r6p5n4b0c1d2e3f4g5h"
@@ -147,7 +147,7 @@ func TestLeakGuardKnowsEdgeCookies(t *testing.T) {
 }
 
 func TestToolReaderCookies(t *testing.T) {
-	for cookie, want := range map[string]anonproxy.Secret{
+	for cookie, want := range map[string]leakguard.Secret{
 		"wikiUserName=Bob+Smith":      {Field: "user name", Value: "Bob Smith"},
 		"centralauth_User=B%C3%B6b":   {Field: "user name", Value: "Böb"},
 		"wikiUserName=100%":           {Field: "user name", Value: "100%"},
@@ -173,7 +173,7 @@ func TestToolReaderCookies(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", cookie)
 		got := toolReader{[]string{"skin_*", "*skin*"}}.reader(r).Secrets
-		if want == (anonproxy.Secret{}) && len(got) == 0 || len(got) == 1 && got[0] == want {
+		if want == (leakguard.Secret{}) && len(got) == 0 || len(got) == 1 && got[0] == want {
 			continue
 		}
 		t.Errorf("%s: got %+v, want %+v", cookie, got, want)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -82,11 +83,12 @@ func newImage(size int) ([]byte, error) {
 
 // reader tells the leak guard what the edge would of this one.
 func reader(r *http.Request) anonproxy.Reader {
-	known := anonproxy.Reader{Client: "2001:2f:1:2:3:4:5:6", Secrets: []anonproxy.Secret{
-		{Field: anonproxy.FieldAddress, Value: "198.51.100.7"}, {Field: anonproxy.FieldMask, Value: "2001:2f:1:2:3:4:5:6"},
-	}}
+	known := anonproxy.Reader{Client: "2001:2f:1:2:3:4:5:6"}
+	known.Secrets = []leakguard.Secret{
+		{Field: leakguard.FieldAddress, Value: "198.51.100.7"}, {Field: leakguard.FieldMask, Value: "2001:2f:1:2:3:4:5:6"},
+	}
 	for _, cookie := range r.Cookies() {
-		known.Secrets = append(known.Secrets, anonproxy.Secret{Field: anonproxy.FieldSession, Value: cookie.Value})
+		known.Secrets = append(known.Secrets, leakguard.Secret{Field: leakguard.FieldSession, Value: cookie.Value})
 	}
 	return known
 }

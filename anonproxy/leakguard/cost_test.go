@@ -1,4 +1,4 @@
-package anonproxy
+package leakguard
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ func TestGuardsWorkOnPlacesThatLookLikeSecrets(t *testing.T) {
 	began := time.Now()
 	_ = g.Text(spelling.View{Text: string(text)})
 	t.Logf("%v, %d left", time.Since(began), g.work)
-	if refused := r.leaks(text, nil); refused != errUncheckable {
+	if refused := r.Check(text, nil); refused != errUncheckable {
 		t.Errorf("got %v, want that it can't be checked", refused)
 	}
 }

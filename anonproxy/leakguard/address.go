@@ -1,4 +1,4 @@
-package anonproxy
+package leakguard
 
 import (
 	"encoding/binary"

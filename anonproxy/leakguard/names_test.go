@@ -1,4 +1,4 @@
-package anonproxy
+package leakguard
 
 import (
 	"encoding/base64"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/leakguard/leaktest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -35,19 +36,19 @@ var innocentRequests = []string{
 
 // Case 39. Readers whose name is a word ask for what all ask for.
 func TestCase39NamesThatAreWords(t *testing.T) {
-	tool := namesOf(&noticeboard.Tool{Name: "maps", Origin: "https://maps.example.org", Title: "A map"})
+	tool := ToolOf(&noticeboard.Tool{Name: "maps", Origin: "https://maps.example.org", Title: "A map"})
 	wrong, n := 0, 0
 	for _, name := range wordNames {
 		reader := Reader{Secrets: []Secret{{Field: FieldUser, Value: name}}}
 		for _, request := range innocentRequests {
 			n++
-			if refused := reader.leaks([]byte(request), tool); refused != nil {
+			if refused := reader.Check([]byte(request), tool); refused != nil {
 				wrong++
 				t.Errorf("%s is refused %s", name, request)
 			}
 		}
 		for _, body := range []string{`{"query":"` + name + `","format":"json"}`, `{"variables":{"title":"` + name + `"}}`, "q=" + url.QueryEscape(name) + "&lang=en"} {
-			if refused := reader.leaks([]byte(body), tool); refused != nil {
+			if refused := reader.Check([]byte(body), tool); refused != nil {
 				t.Errorf("%s is refused the body %s", name, body)
 			}
 		}
@@ -60,7 +61,7 @@ func TestCase39NamesThatAreWords(t *testing.T) {
 
 // The same readers' names are found where they are names.
 func TestCase39NamesAreFound(t *testing.T) {
-	tool := namesOf(&noticeboard.Tool{Name: "maps", Origin: "https://maps.example.org"})
+	tool := ToolOf(&noticeboard.Tool{Name: "maps", Origin: "https://maps.example.org"})
 	for _, name := range append([]string{"Carola", "Zebulon", "bernd"}, wordNames...) {
 		reader := Reader{Secrets: []Secret{{Field: FieldUser, Value: name}}}
 		escaped := url.QueryEscape(name)
@@ -72,7 +73,7 @@ func TestCase39NamesAreFound(t *testing.T) {
 			"/x?title=Benutzer:" + escaped, "/x?title=Benutzerin_Diskussion:" + escaped, "/x?t=" + url.QueryEscape("Участник:"+name), "/x?q=" + base64.StdEncoding.EncodeToString([]byte("User:"+name)),
 			"/x?q=" + base64.RawURLEncoding.EncodeToString([]byte(name)), "/x?state=" + base64.StdEncoding.EncodeToString([]byte(`{"user":"`+name+`"}`)),
 		} {
-			if refused := reader.leaks([]byte(text), tool); refused == nil || !strings.Contains(refused.Text, "your user name") {
+			if refused := reader.Check([]byte(text), tool); refused == nil || !strings.Contains(refused.Text, "your user name") {
 				t.Errorf("%s gets through: %s", name, text)
 			}
 		}
@@ -80,7 +81,7 @@ func TestCase39NamesAreFound(t *testing.T) {
 	for _, name := range []string{"Carola", "Zebulon"} { // no words of the tool's
 		reader := Reader{Secrets: []Secret{{Field: FieldUser, Value: name}}}
 		for _, text := range []string{"/x?x=" + name, "/x?" + name, name, `{"x":"` + name + `"}`, "/x?a=%43arola&b=%5aebulon"} {
-			if reader.leaks([]byte(text), tool) == nil {
+			if reader.Check([]byte(text), tool) == nil {
 				t.Errorf("%s gets through: %s", name, text)
 			}
 		}
@@ -89,21 +90,21 @@ func TestCase39NamesAreFound(t *testing.T) {
 
 // A tool that is declared to get the name gets that of readers who agreed, and nothing else of them.
 func TestCase39NamesReader(t *testing.T) {
-	tool := namesOf(&noticeboard.Tool{Name: "edits", Origin: "https://edits.example.org", Names: noticeboard.NamesReader})
+	tool := ToolOf(&noticeboard.Tool{Name: "edits", Origin: "https://edits.example.org", Names: noticeboard.NamesReader})
 	for text, field := range map[string]string{
-		"/edits?user=Alice+Example": "", "/x?q=" + b64("Alice Example"): "", "/x?id=4821337": "your user ID", "/x?ip=203.0.113.77": "your address",
+		"/edits?user=Alice+Example": "", "/x?q=" + leaktest.Base64("Alice Example"): "", "/x?id=4821337": "your user ID", "/x?ip=203.0.113.77": "your address",
 		"/x?s=k3v9qf2m1t8s7r6p5n4b0c1d2e3f4g5h": "your session",
 	} {
-		if refused := alice.leaks([]byte(text), tool); refused == nil {
+		if refused := alice.Check([]byte(text), tool); refused == nil {
 			t.Errorf("%s gets through without consent", text)
 		}
 		agreed := Reader{Secrets: alice.Secrets, Named: []string{"maps", "edits"}}
-		refused := agreed.leaks([]byte(text), tool)
+		refused := agreed.Check([]byte(text), tool)
 		if (refused == nil) != (field == "") || refused != nil && !strings.Contains(refused.Text, field) {
 			t.Errorf("%s: %v, want %q", text, refused, field)
 		}
-		undeclared := namesOf(&noticeboard.Tool{Name: "edits", Origin: "https://edits.example.org"})
-		if refused := agreed.leaks([]byte(text), undeclared); refused == nil {
+		undeclared := ToolOf(&noticeboard.Tool{Name: "edits", Origin: "https://edits.example.org"})
+		if refused := agreed.Check([]byte(text), undeclared); refused == nil {
 			t.Errorf("%s gets through to a tool that isn't declared so", text)
 		}
 	}

@@ -1,4 +1,4 @@
-package anonproxy
+package leakguard
 
 import (
 	_ "embed"
@@ -11,17 +11,17 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// toolNames is what the guard must know of a tool to tell a reader's name from a word: a reader called Berlin
+// Tool is what the guard must know of a tool, to tell a reader's name from a word: a reader called Berlin
 // may look for Berlin's weather.
-type toolNames struct {
+type Tool struct {
 	tool     string
 	declared bool            // the tool is declared to get the name
 	words    map[string]bool // of its own addresses
 }
 
-// namesOf returns what there is to know of a tool.
-func namesOf(tool *noticeboard.Tool) *toolNames {
-	n := &toolNames{tool: tool.Name, declared: tool.Names == noticeboard.NamesReader, words: make(map[string]bool)}
+// ToolOf returns what there is to know of a tool of a board.
+func ToolOf(tool *noticeboard.Tool) *Tool {
+	n := &Tool{tool: tool.Name, declared: tool.Names == noticeboard.NamesReader, words: make(map[string]bool)}
 	for _, text := range append([]string{tool.Name, tool.Title, tool.Origin}, append(tool.Hosts, tool.Refresh...)...) {
 		for _, word := range strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }) {
 			n.words[strings.ToLower(word)] = true
@@ -31,7 +31,7 @@ func namesOf(tool *noticeboard.Tool) *toolNames {
 }
 
 // isWord reports whether a name is a word that other readers may send as well.
-func (n *toolNames) isWord(name string) bool {
+func (n *Tool) isWord(name string) bool {
 	name = strings.ToLower(name)
 	return ordinaryWords[name] || n != nil && n.words[name]
 }
@@ -122,7 +122,7 @@ var userSpaces = strings.Fields(`user benutzer utilisat usuari usuár utente geb
 // ordinaryWords are those of web addresses, which many requests have whoever asks, and places that people ask for.
 var ordinaryWords = setOf(ordinaryText)
 
-//go:embed leakguard_words.txt
+//go:embed words.txt
 var ordinaryText string
 
 func setOf(words string) map[string]bool {

@@ -1,4 +1,10 @@
-package anonproxy
+// Package leakguard keeps a request to a tool from saying who asks: it looks for what belongs to the reader (their
+// addresses and masks, name, session, cookies) in what would be sent, in whatever way it is encoded.
+//
+// Make a [Tool] by [ToolOf] once for each tool. For each request fill in a [Reader], and call [Reader.Check] with all
+// that the tool would get of the reader's making: path and query together, a body, each message. What it refuses must
+// not be sent. A secret's field says how it is looked for; [IsKey] helps to tell which field a cookie's value has.
+package leakguard
 
 import (
 	"net/http"
@@ -12,8 +18,30 @@ import (
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
-// OutcomeLeak is the outcome of a request that said who asks. Nothing was sent.
-const OutcomeLeak = "leak"
+// Reason is the reason of refusals of requests that say who asks.
+const Reason = "leak"
+
+// Reader is what the guard knows of a request's sender.
+type Reader struct {
+	// Secrets are what a request must not say.
+	Secrets []Secret
+
+	// Named are the tools that may get the reader's user name, where they are declared
+	// to: those that the reader has agreed to.
+	Named []string
+}
+
+// Secret is something that belongs to the reader and that no tool may get.
+type Secret struct {
+	// Field says what it is, in words that the reader is shown: FieldAddress and
+	// the like. It also says how the leak guard looks for the value.
+	Field string
+	// Name tells secrets of one field apart, for the reader: a cookie's name.
+	// Default: none.
+	Name string
+	// Value is the secret itself.
+	Value string
+}
 
 // Bounds of the guard's work on one request, beside those of spelling.Read.
 const (
@@ -26,11 +54,11 @@ const (
 	passCost       = 16        // values passed over that do
 )
 
-var errUncheckable = refusal.New(http.StatusForbidden, OutcomeLeak, "the request can't be checked for what is yours: it is encoded too often, has too many cookies, or holds thousands of numbers")
+var errUncheckable = refusal.New(http.StatusForbidden, Reason, "the request can't be checked for what is yours: it is encoded too often, has too many cookies, or holds thousands of numbers")
 
-// leaks tells why a text must not be sent to a tool since it says who asks. Nothing of the
-// secret is in the reason.
-func (r *Reader) leaks(text []byte, to *toolNames) *refusal.Refusal {
+// Check tells why a text must not be sent to a tool since it says who asks, nil where it may. Nothing of the secret is in
+// the refusal. A tool of which nothing is known is nil.
+func (r *Reader) Check(text []byte, to *Tool) *refusal.Refusal {
 	if len(r.Secrets) == 0 {
 		return nil
 	}
@@ -44,21 +72,11 @@ func (r *Reader) leaks(text []byte, to *toolNames) *refusal.Refusal {
 	g.work = leakWorkFactor*len(text) + leakWorkBase
 	switch whole := spelling.Read(text, g, g.wide); {
 	case g.found != nil:
-		return refusal.New(http.StatusForbidden, OutcomeLeak, "the request carries your "+g.found.label()+", which no tool may get")
+		return refusal.New(http.StatusForbidden, Reason, "the request carries your "+g.found.label()+", which no tool may get")
 	case !whole || g.work < 0 || g.guesses > maxGuesses:
 		return errUncheckable
 	}
 	return nil
-}
-
-// leaksURL is leaks for the path and the query.
-func (r *Reader) leaksURL(t *target, to *toolNames) *refusal.Refusal {
-	if len(r.Secrets) == 0 {
-		return nil
-	}
-	var room [512]byte // what is longer is allocated
-	url := append(room[:0], t.escaped...)
-	return r.leaks(append(append(url, '?'), t.rawQuery...), to)
 }
 
 // label says what a secret is, for the reader.
@@ -84,10 +102,10 @@ type guard struct {
 	wide      bool       // a secret isn't ASCII
 	addresses []address
 	found     *Secret
-	work      int        // bytes that may still be compared
-	guesses   int        // of addresses
-	names     *toolNames // of the tool, nil if nothing is known of it
-	named     bool       // it may have the name
+	work      int   // bytes that may still be compared
+	guesses   int   // of addresses
+	names     *Tool // of the tool, nil if nothing is known of it
+	named     bool  // it may have the name
 }
 
 var guards = sync.Pool{New: func() any { return new(guard) }}
