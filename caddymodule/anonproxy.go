@@ -238,7 +238,7 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 
 // keepPolicies exempts the response from `csp { upstream drop }`: that is about the
 // app's policies, and without its own a proxied response could be opened as a page.
-func keepPolicies(r *http.Request) { reqstate.Of(r).Response.KeepPolicies = true }
+func keepPolicies(r *http.Request) { reqstate.Of(r).KeepPolicies = true }
 
 // Interface guards
 var (

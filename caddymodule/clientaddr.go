@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/forwarded"
@@ -18,7 +19,7 @@ import (
 // be one client then, so such a request is refused here. Named is false where a trusted proxy names
 // no client at all, as in health checks: the address is the proxy's own.
 func clientAddr(r *http.Request) (addr netip.Addr, named bool, refused *refusal.Refusal) {
-	vars := varsOf(r)
+	vars := reqstate.VarsOf(r)
 	text, _ := vars[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(text)
 	addr, named = addr.Unmap().WithZone(""), true
@@ -87,7 +88,7 @@ func lastUntrusted(r *http.Request, server *caddyhttp.Server, name string, list 
 	plain := &http.Request{Method: r.Method, URL: r.URL, RemoteAddr: r.RemoteAddr, Header: make(http.Header, 1)}
 	plain.Header.Set(name, end.String())
 	plain = caddyhttp.PrepareRequest(plain.WithContext(r.Context()), caddy.NewEmptyReplacer(), nil, server)
-	text, _ := varsOf(plain)[caddyhttp.ClientIPVarKey].(string)
+	text, _ := reqstate.VarsOf(plain)[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Unmap() == peerAddr(r) { // what Caddy falls back to
 		return netip.Addr{}, readable

@@ -181,17 +181,21 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		h.app.metrics.refused.WithLabelValues(refusedStarting.Reason).Inc()
 		return refusedStarting.Answer(w)
 	}
-	state, vars := reqstate.Known(r), varsOf(r)
+	vars := reqstate.VarsOf(r)
+	state := vars.State()          // nil: no handler before this one made it
 	again := state.Masked() != nil // an error route, after the request itself
-	request, refused := h.request(r, &state, vars)
+	request, refused := h.request(r, state, vars)
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
 			h.app.metrics.refused.WithLabelValues("blocked").Inc()
 			return serveBlockPage(w, h.page, block)
 		}
 	}
+	if state == nil && request != nil {
+		state = vars.Keep(&request.state)
+	}
 	if h.Mode == modeObserve {
-		h.observe(r, request, !again)
+		h.observe(r, request, state, !again)
 		return next.ServeHTTP(w, r)
 	}
 	if refused == nil && !again {
@@ -205,7 +209,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	for _, name := range h.clientIPHeaders(r) {
 		delete(r.Header, name)
 	}
-	request.apply(r, w, vars, h.Networks)
+	request.apply(r, w, state, vars, h.Networks)
 	h.app.metrics.masked.Inc()
 	err := next.ServeHTTP(&request.writer, r)
 	request.writer.finish()
@@ -214,7 +218,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 
 // observe adds the headers for apps that speak masks and leaves the rest of the request as it is. It drops forged ones even where
 // there is no mask (request is nil): a trial must refuse nobody but whom the operator blocks.
-func (h *ClientMask) observe(r *http.Request, request *maskedRequest, first bool) {
+func (h *ClientMask) observe(r *http.Request, request *maskedRequest, state *reqstate.State, first bool) {
 	for _, headers := range []http.Header{r.Header, r.Trailer} {
 		maps.DeleteFunc(headers, func(name string, _ []string) bool { return isOurs(name) })
 	}
@@ -227,7 +231,6 @@ func (h *ClientMask) observe(r *http.Request, request *maskedRequest, first bool
 	if !first {
 		return
 	}
-	state := reqstate.In(r, &request.state)
 	state.Client, state.Observed = request.client, true
 	if h.app.book != nil {
 		h.app.book.See(request.client.Sighting())

@@ -143,7 +143,7 @@ func BenchmarkClientMask(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			request := r.from("10.0.0.1")
-			*reqstate.Of(request) = before
+			reqstate.VarsOf(request).Keep(before)
 			if err := h.ServeHTTP(r.w, request, next); err != nil {
 				b.Fatal(err)
 			}

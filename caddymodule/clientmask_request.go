@@ -26,10 +26,10 @@ func (h *ClientMask) clientIPHeaders(r *http.Request) []string {
 }
 
 // request finds out whose request it is.
-func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars map[string]any) (*maskedRequest, *refusal.Refusal) {
+func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqstate.Vars) (*maskedRequest, *refusal.Refusal) {
 	if client := state.Masked(); client != nil {
 		// An error route: Caddy has put the peer's address back, we still know the client.
-		return &maskedRequest{client: client, own: state.Own}, nil
+		return &maskedRequest{client: client, own: state.Rare().Own}, nil
 	}
 	addr, named, refused := clientAddr(r)
 	if refused != nil {
@@ -52,8 +52,7 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars map[st
 		return nil, refusedNoMask
 	}
 	if request.client.Finder.FindsHost(r.Host) {
-		var ok bool
-		if request.own, ok = ownAddr(r, request.client); !ok {
+		if request.own = ownAddr(r, request.client); request.own == nil {
 			return nil, refusedHost
 		}
 	}
@@ -65,7 +64,7 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars map[st
 
 // warnOfTrust warns, once, of a config in JSON whose proxies are trusted loosely (a Caddyfile's is when it is adapted). Caddy
 // doesn't show whom a server trusts, so the first request tells.
-func (h *ClientMask) warnOfTrust(r *http.Request, vars map[string]any) {
+func (h *ClientMask) warnOfTrust(r *http.Request, vars reqstate.Vars) {
 	if trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool); !trusted {
 		return
 	}
@@ -103,19 +102,22 @@ func (h *ClientMask) requestFrom(addr netip.Addr) *maskedRequest {
 }
 
 // ownAddr returns the server's address where the request names the server by it, and it is the client's
-// too or of the client's network, as on one machine. Elsewhere a Host that names the client's
+// too or of the client's network, as on one machine. Elsewhere it returns nil: a Host that names the client's
 // address would be a way past the mask.
-func ownAddr(r *http.Request, c *reqstate.Client) (netip.Addr, bool) {
+func ownAddr(r *http.Request, c *reqstate.Client) *netip.Addr {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {
-		return netip.Addr{}, false
+		return nil
 	}
 	at, err := netip.ParseAddrPort(local.String())
 	if err != nil {
-		return netip.Addr{}, false
+		return nil
 	}
 	own := at.Addr().Unmap().WithZone("")
-	return own, !newNeedle(c, own).FindsHost(r.Host)
+	if newNeedle(c, &own).FindsHost(r.Host) {
+		return nil
+	}
+	return &own
 }
 
 func isSafe(method string) bool {

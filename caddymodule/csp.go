@@ -242,8 +242,11 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		dropOthers:            c.Upstream == cspDrop,
 	}
-	pw.state = reqstate.In(r, &pw.room)
-	pw.state.Response = reqstate.Response{Headers: pw}
+	vars := reqstate.VarsOf(r)
+	if pw.state = vars.State(); pw.state == nil {
+		pw.state = vars.Keep(&pw.room)
+	}
+	pw.state.Begin(pw)
 	policies := c.policyOf(r, pw)
 	nonce := c.nonce(r, pw.state)
 	for i := range policies {
@@ -276,12 +279,13 @@ func (c *CSP) nonce(r *http.Request, state *reqstate.State) csp.Nonce {
 	if !slices.ContainsFunc(c.headers.templates[:], csp.Template.NeedsNonce) {
 		return csp.Nonce{}
 	}
-	if state.Nonce == (csp.Nonce{}) {
-		state.Nonce = csp.NewNonce()
+	rare := state.AddRare()
+	if rare.Nonce == (csp.Nonce{}) {
+		rare.Nonce = csp.NewNonce()
 		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-		repl.Set("http.csp.nonce", state.Nonce.String())
+		repl.Set("http.csp.nonce", rare.Nonce.String())
 	}
-	return state.Nonce
+	return rare.Nonce
 }
 
 // Interface guards

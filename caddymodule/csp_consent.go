@@ -90,8 +90,8 @@ func (c *CSP) headersFor(r *http.Request, state *reqstate.State) (headers [2]csp
 
 // tools returns what the reader let through.
 func (c *cspConsents) tools(r *http.Request, state *reqstate.State) []*exempt.Tool {
-	if len(state.Exempt) > 0 {
-		return state.Exempt
+	if known := state.Rare().Exempt; len(known) > 0 {
+		return known
 	}
 	site, err := c.site.site()
 	if err != nil {
@@ -102,7 +102,9 @@ func (c *cspConsents) tools(r *http.Request, state *reqstate.State) []*exempt.To
 	if err != nil {
 		c.count(reasonOf(err))
 	}
-	state.Exempt = tools
+	if len(tools) > 0 {
+		state.AddRare().Exempt = tools
+	}
 	return tools
 }
 

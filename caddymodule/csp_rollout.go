@@ -78,16 +78,18 @@ func hasClientMask(ctx caddy.Context) bool { return len(configcheck.Around(ctx, 
 
 // enforces reports whether the policy is enforced for the client of a request.
 func (c *CSP) enforces(state *reqstate.State) bool {
-	if state.Enforced == nil {
+	if state.Enforcing == reqstate.Undecided {
 		share := c.site.share()
 		// Without a mask, as in an error route ahead of client_mask, the safe side is to enforce.
 		enforced := share != rollout.Report
 		if client := state.Client; client != nil {
 			enforced = c.site.groups.Enforced(client.AllMasks()[0], share)
 		}
-		state.Enforced = &enforced
+		if state.Enforcing = reqstate.No; enforced {
+			state.Enforcing = reqstate.Yes
+		}
 	}
-	return *state.Enforced
+	return state.Enforcing == reqstate.Yes
 }
 
 // subresources are the destinations (Fetch, section 2.2.5) whose own policy counts for nothing.

@@ -33,14 +33,14 @@ type policyWriter struct {
 	// state says what the response's handler wants.
 	state *reqstate.State
 	room  reqstate.State // for it
-	// dropOthers removes policies of others.
-	dropOthers bool
 	// endpoints is the value of Reporting-Endpoints; "" is none.
 	endpoints string
-	// private keeps shared caches from storing the response; see makePrivate.
-	private bool
 	// shown, if not nil, is called where the response is a page.
 	shown func()
+	// dropOthers removes policies of others.
+	dropOthers bool
+	// private keeps shared caches from storing the response; see makePrivate.
+	private bool
 	// personal is set where the policies are for this reader alone.
 	personal bool
 	settled  bool
@@ -107,7 +107,7 @@ func (w *policyWriter) apply() (added [2]bool) {
 		others := slices.DeleteFunc(slices.Clone(h[endpointsHeader]), func(v string) bool { return v == w.endpoints })
 		h[endpointsHeader] = append(others, w.endpoints)
 	}
-	dropOthers := w.dropOthers && !w.state.Response.KeepPolicies
+	dropOthers := w.dropOthers && !w.state.KeepPolicies
 	for i, policy := range w.wanted() {
 		name := cspHeaderNames[i]
 		present := h[name]
@@ -140,7 +140,7 @@ func (w *policyWriter) apply() (added [2]bool) {
 
 // wanted are the policies to send, by index of cspHeaderNames: the site's, or the one of a page of the edge.
 func (w *policyWriter) wanted() [2]string {
-	if own := w.state.Response.Policy; own != "" {
+	if own := w.state.Rare().Policy; own != "" {
 		return [2]string{cspEnforced: own}
 	}
 	return w.policies
@@ -162,14 +162,14 @@ func (w *policyWriter) Wrote(name string, values []string) bool {
 
 // ownPolicy gives the response of a handler of the edge a policy of its own, in place of the site's.
 func ownPolicy(w http.ResponseWriter, r *http.Request, policy string) {
-	reqstate.Of(r).Response.Policy = policy
+	reqstate.Of(r).AddRare().Policy = policy
 	w.Header().Set(cspHeaderNames[cspEnforced], policy)
 	w.Header().Del(cspHeaderNames[cspReportOnly])
 }
 
 // guardCookies removes the edge's cookies where it is not the edge that sets them.
 func (w *policyWriter) guardCookies() {
-	if !w.state.Response.SetsCookies {
+	if !w.state.SetsCookies {
 		exempt.StripSetCookies(w.Header())
 	}
 }

@@ -13,7 +13,7 @@ func hideEdgeCookies(r *http.Request) {
 	before := r.Header["Cookie"]
 	exempt.StripCookies(r.Header)
 	if !slices.Equal(before, r.Header["Cookie"]) {
-		reqstate.Of(r).Cookies = before
+		reqstate.Of(r).AddRare().Cookies = before
 	}
 }
 
@@ -21,11 +21,12 @@ func hideEdgeCookies(r *http.Request) {
 // edge's cookies. Its response may set them.
 func edgeRequest(r *http.Request) *http.Request {
 	state := reqstate.Of(r)
-	state.Response.SetsCookies = true
-	if state.Cookies == nil {
+	state.SetsCookies = true
+	cookies := state.Rare().Cookies
+	if cookies == nil {
 		return r
 	}
 	r = r.Clone(r.Context())
-	r.Header["Cookie"] = state.Cookies
+	r.Header["Cookie"] = cookies
 	return r
 }

@@ -26,8 +26,8 @@ const varMask = "client_mask"
 // context and response writer too, so that masking a request costs one allocation.
 type maskedRequest struct {
 	client  *reqstate.Client
-	own     netip.Addr // see reqstate.State
-	values  [4]string  // of the headers set
+	own     *netip.Addr // see reqstate.Rare
+	values  [4]string   // of the headers set
 	state   reqstate.State
 	context maskedContext
 	writer  maskedWriter
@@ -39,17 +39,11 @@ type freshRequest struct {
 	made reqstate.Client
 }
 
-// varsOf returns the request's variables, nil where Caddy's server didn't make them.
-func varsOf(r *http.Request) map[string]any {
-	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	return vars
-}
-
 // maskedContext gives the request as it was, which Caddy restores before error
 // routes, with the mask for its address.
 type maskedContext struct {
 	context.Context
-	peer string
+	client *reqstate.Client
 }
 
 // Value implements context.Context.
@@ -57,7 +51,7 @@ func (c *maskedContext) Value(key any) any {
 	value := c.Context.Value(key)
 	if key == caddyhttp.OriginalRequestCtxKey {
 		if original, ok := value.(http.Request); ok {
-			original.RemoteAddr = c.peer
+			original.RemoteAddr = c.client.Peer
 			return original
 		}
 	}
@@ -74,9 +68,8 @@ func originalIsKnown(r *http.Request) bool {
 
 // apply makes r a request of the mask. It changes r itself, not a copy: the server and its
 // placeholders hold the same pointer and are to see the mask too.
-func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[string]any, networks networksMode) {
-	state := reqstate.In(r, &m.state)
-	m.context = maskedContext{Context: r.Context(), peer: m.client.Peer}
+func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, state *reqstate.State, vars reqstate.Vars, networks networksMode) {
+	m.context = maskedContext{r.Context(), m.client}
 	m.writer = maskedWriter{needle: newNeedle(m.client, m.own), state: state}
 	m.writer.ResponseWriter = w
 	*r = *r.WithContext(&m.context)
@@ -87,7 +80,10 @@ func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, vars map[s
 	keepOurs(r.Header["Connection"], func(name string) bool { return isOurs(name) || carriesAddress(name) })
 	m.describe(r.Header, networks)
 
-	state.Client, state.Own, state.Observed = m.client, m.own, false
+	state.Client, state.Observed = m.client, false
+	if m.own != nil {
+		state.AddRare().Own = m.own
+	}
 	vars[varMask], vars[caddyhttp.ClientIPVarKey] = m.client.Boxed, m.client.Boxed
 	m.forward(r.Header, vars, networks)
 }
@@ -120,7 +116,7 @@ func (m *maskedRequest) describe(h http.Header, networks networksMode) {
 
 // forward sets X-Forwarded-For so that it ends with the mask behind reverse_proxy, which
 // appends the peer address where the peer is trusted and else replaces all.
-func (m *maskedRequest) forward(h http.Header, vars map[string]any, networks networksMode) {
+func (m *maskedRequest) forward(h http.Header, vars reqstate.Vars, networks networksMode) {
 	trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool)
 	switch {
 	case networks == networksXFF && m.client.Networks != "":

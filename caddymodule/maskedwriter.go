@@ -23,7 +23,7 @@ type maskedWriter struct {
 // WriteHeader implements http.ResponseWriter.
 func (w *maskedWriter) WriteHeader(status int) {
 	if !w.started {
-		w.needle.scrub(w.Header(), w.state.Response.Headers)
+		w.needle.scrub(w.Header(), w.state.Headers)
 		// An informational response comes before the one that counts.
 		w.started = status >= 200 || status == http.StatusSwitchingProtocols
 		w.headers = len(w.Header())
@@ -66,7 +66,7 @@ func (w *maskedWriter) begin() {
 // finish masks trailers, which handlers add to the header after the body.
 func (w *maskedWriter) finish() {
 	if h := w.Header(); w.started && len(h) != w.headers || len(h["Trailer"]) > 0 {
-		w.needle.scrub(h, w.state.Response.Headers)
+		w.needle.scrub(h, w.state.Headers)
 	}
 }
 

@@ -31,10 +31,10 @@ type needle struct {
 }
 
 // newNeedle is a client's needle. It leaves the server's own address alone, where the request names the server by that.
-func newNeedle(c *reqstate.Client, own netip.Addr) needle {
+func newNeedle(c *reqstate.Client, own *netip.Addr) needle {
 	finder := &c.Finder
-	if own.IsValid() {
-		others := finder.Except(own)
+	if own != nil {
+		others := finder.Except(*own)
 		finder = &others
 	}
 	return needle{finder, c.Mask}

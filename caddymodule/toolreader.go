@@ -33,8 +33,8 @@ func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 	var reader anonproxy.Reader
 	reader.Secrets = make([]leakguard.Secret, 0, usualSecrets)
 	state := reqstate.Known(r)
-	addClient(r, &state, &reader)
-	cookies := state.Cookies
+	addClient(r, state, &reader)
+	cookies := state.Rare().Cookies
 	if cookies == nil {
 		cookies = r.Header["Cookie"]
 	}
@@ -49,7 +49,7 @@ func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 	for _, value := range r.Header["Authorization"] {
 		addAuthorization(&reader, value)
 	}
-	for _, tool := range state.Exempt {
+	for _, tool := range state.Rare().Exempt {
 		if tool.Names != "" {
 			reader.Named = append(reader.Named, tool.Name)
 		}

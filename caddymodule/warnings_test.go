@@ -326,7 +326,7 @@ func TestAnotherCaddyIsRefused(t *testing.T) {
 		"the server":           {request(true, caddyhttp.ServerCtxKey, caddyhttp.App{}), refusedNoAddress},
 		"the variables":        {httptest.NewRequest("GET", "http://wiki.example/", nil), refusedNoAddress},
 	} {
-		if _, refused := new(ClientMask).request(c.r, new(reqstate.State), varsOf(c.r)); refused != c.want {
+		if _, refused := new(ClientMask).request(c.r, nil, reqstate.VarsOf(c.r)); refused != c.want {
 			t.Errorf("%s: got %v", name, refused)
 		}
 	}

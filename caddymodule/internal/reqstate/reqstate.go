@@ -1,5 +1,6 @@
 // Package reqstate holds what the edge's handlers know of one request and tell each other of its response: its State.
-// Of returns it, for handlers that add to it; Known reads it, for matchers, logs and whoever only asks.
+// Of returns it, for handlers that add to it; Known reads it, for matchers, logs and whoever only asks. Each request has one,
+// so it is small: what few requests have is allocated for these alone.
 package reqstate
 
 import (
@@ -15,29 +16,40 @@ import (
 // State is of one request and all its runs: through the site's routes and then through its error routes.
 type State struct {
 	Client   *Client // whose request it is; nil: no client_mask came before
-	Observed bool    // client_mask only observes: the request goes on as it came
+	Headers  Headers // of this run's response; nil: no csp came before
+	rare     *Rare
+	Observed bool // client_mask only observes: the request goes on as it came
 
+	// Enforcing is whether the policy that is rolled out is enforced, once csp decided that.
+	Enforcing Decision
+
+	// What csp's writer is told of this run's response by those that come after it; see Rare.Policy, too.
+	KeepPolicies bool // those that the handler sets, even where the app's are dropped
+	SetsCookies  bool // of the edge
+}
+
+// Rare is what few requests have. What csp decided holds in all runs, though its causes may change in between.
+type Rare struct {
 	// Own is the server's address, where the request names the server by it and client_mask leaves it alone therefore.
-	Own netip.Addr
+	Own *netip.Addr
 
 	// Cookies are the Cookie headers as they came, if the edge's own were taken out of them.
 	Cookies []string
 
-	// What csp decided holds in all runs, though its causes may change in between.
-	Nonce    csp.Nonce // zero: there is none yet
-	Enforced *bool     // whether the policy that is rolled out is enforced; nil: undecided
-	Exempt   []*exempt.Tool
+	Nonce  csp.Nonce // zero: there is none yet
+	Exempt []*exempt.Tool
 
-	Response Response
+	Policy string // of this run's response, in place of the site's, for a page of the edge; empty: the site's
 }
 
-// Response is what csp's writer is told of the response by those that come after it. Each run has its own.
-type Response struct {
-	Policy       string // in place of the site's, for a page of the edge; empty: the site's
-	KeepPolicies bool   // those that the handler sets, even where the app's are dropped
-	SetsCookies  bool   // of the edge
-	Headers      Headers
-}
+// Decision is one that may still have to be made.
+type Decision uint8
+
+const (
+	Undecided Decision = iota
+	Yes
+	No
+)
 
 // Headers knows which headers of the response csp wrote. These hold a client's address only if the config does.
 type Headers interface {
@@ -52,38 +64,76 @@ const key = "wikiveil.request"
 
 // Of returns the request's State, and makes it at the first call. Where Caddy's server hasn't prepared the request, nothing is kept.
 func Of(r *http.Request) *State {
-	if state, ok := caddyhttp.GetVar(r.Context(), key).(*State); ok {
+	vars := VarsOf(r)
+	if state := vars.State(); state != nil {
 		return state
 	}
-	return In(r, new(State))
+	return vars.Keep(new(State))
 }
 
-// In is Of with room for the State, which spares whoever makes something for the request anyway an allocation.
-func In(r *http.Request, room *State) *State {
-	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if state, ok := vars[key].(*State); ok {
+// Known returns what is known of the request so far, to be read only.
+func Known(r *http.Request) *State {
+	if state := VarsOf(r).State(); state != nil {
 		return state
 	}
-	if vars != nil {
-		vars[key] = room
+	return new(State)
+}
+
+// Vars are Caddy's variables of a request, for whoever is in the way of each request: there they are looked up once.
+type Vars map[string]any
+
+// VarsOf returns a request's, nil where Caddy's server hasn't prepared it.
+func VarsOf(r *http.Request) Vars {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	return vars
+}
+
+// State returns the request's State, nil where there is none yet.
+func (v Vars) State() *State {
+	state, _ := v[key].(*State)
+	return state
+}
+
+// Keep makes a State the request's, which has none yet. Whoever makes something for the request anyway has room for it.
+func (v Vars) Keep(room *State) *State {
+	if v != nil {
+		v[key] = room
 	}
 	return room
 }
 
-// Known returns what is known of the request so far.
-func Known(r *http.Request) State {
-	if state, ok := caddyhttp.GetVar(r.Context(), key).(*State); ok {
-		return *state
+// Begin forgets what was told of an earlier run's response.
+func (s *State) Begin(headers Headers) {
+	s.Headers, s.KeepPolicies, s.SetsCookies = headers, false, false
+	if s.rare != nil {
+		s.rare.Policy = ""
 	}
-	return State{}
 }
 
 // Masked returns the client if the mask stands in its address's place, else nil.
 func (s *State) Masked() *Client {
-	if s.Observed {
+	if s == nil || s.Observed {
 		return nil
 	}
 	return s.Client
+}
+
+var nothing Rare
+
+// Rare returns what few requests have, to be read only.
+func (s *State) Rare() *Rare {
+	if s.rare == nil {
+		return &nothing
+	}
+	return s.rare
+}
+
+// AddRare returns it to be changed.
+func (s *State) AddRare() *Rare {
+	if s.rare == nil {
+		s.rare = new(Rare)
+	}
+	return s.rare
 }
 
 // String keeps it out of placeholders and of whatever else prints a request's variables.
