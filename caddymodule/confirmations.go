@@ -11,7 +11,6 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
-	"github.com/wikiveil/wikiveil/csp/exempt"
 	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 )
@@ -30,7 +29,6 @@ type confirmations struct {
 type flowKeys struct {
 	epochs *activeEpochs
 	flows  *confirm.Keys
-	grants *exempt.Keys
 }
 
 // confirmations returns the app's. Their nonces are opened when it starts.
@@ -62,36 +60,21 @@ func (c *confirmations) keys() (*flowKeys, error) {
 	if current := c.current.Load(); current != nil && current.epochs == epochs {
 		return current, nil
 	}
-	flows, err := epochs.materials("confirm")
-	if err != nil {
-		return nil, err
-	}
-	grants, err := epochs.materials("exempt")
-	if err != nil {
-		return nil, err
-	}
-	renewed := &flowKeys{epochs: epochs}
-	if renewed.flows, err = confirm.NewKeys(flows[0], flows[1:]...); err != nil {
-		return nil, err
-	}
-	if renewed.grants, err = exempt.NewKeys(grants[0], grants[1:]...); err != nil {
-		return nil, err
-	}
-	c.current.Store(renewed)
-	return renewed, nil
-}
-
-// materials are the epochs' key materials for a use.
-func (e *activeEpochs) materials(use string) ([][]byte, error) {
 	var materials [][]byte
-	for _, epoch := range e.list {
-		material, err := epoch.Key(use)
+	for _, epoch := range epochs.list {
+		material, err := epoch.Key("confirm")
 		if err != nil {
 			return nil, fmt.Errorf("deriving keys of confirmations: %w", err)
 		}
 		materials = append(materials, material)
 	}
-	return materials, nil
+	flows, err := confirm.NewKeys(materials[0], materials[1:]...)
+	if err != nil {
+		return nil, err
+	}
+	renewed := &flowKeys{epochs, flows}
+	c.current.Store(renewed)
+	return renewed, nil
 }
 
 // clientsOf returns where a request comes from as no script can choose it: the client's address, or its /64, and

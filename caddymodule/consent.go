@@ -138,7 +138,6 @@ func (s *consentSite) make(nonces kv.Store) (*keyedSite, error) {
 		return nil, err
 	}
 	config := s.config
-	config.Browsers, config.Keys = keys.flows, keys.grants
 	if config.Flow, err = s.origins.flow(keys, nonces); err != nil {
 		return nil, err
 	}

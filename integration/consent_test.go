@@ -4,13 +4,10 @@ package integration
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +19,9 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -185,15 +184,20 @@ func (s *consentScene) photograph(t *testing.T, b *browser, name string) {
 // age makes the exemption in the browser older, with the edge's own key out of its storage.
 func (s *consentScene) age(t *testing.T, b *browser, age time.Duration) {
 	t.Helper()
-	raw, err := base64.RawURLEncoding.DecodeString(b.cookies(t, s.url)[exempt.GrantsCookie])
-	head := 1 + sha256.Size // version and browser
-	if err != nil || len(raw) < head+1+sha256.Size {
-		t.Fatalf("the browser's exemptions are %x (%v)", raw, err)
+	flow, jar := s.flow(t), b.cookies(t, s.url)
+	r := httptest.NewRequest("GET", s.url, nil)
+	r.AddCookie(&http.Cookie{Name: confirm.BrowserCookie, Value: jar[confirm.BrowserCookie]})
+	browser, err := flow.Browser(r)
+	if err != nil {
+		t.Fatal(err)
 	}
-	body := raw[:len(raw)-sha256.Size]
-	issued := head + 1 + int(body[head]) // after the name
-	binary.BigEndian.PutUint32(body[issued:], uint32(time.Now().Add(-age).Unix()))
-	value := base64.RawURLEncoding.EncodeToString(append(body, s.signature(t, body)...))
+	grants, err := flow.Kept(browser.ID(), jar[exempt.GrantsCookie])
+	if err != nil || len(grants) == 0 {
+		t.Fatalf("the browser's exemptions are %x (%v)", grants, err)
+	}
+	issued := 1 + int(grants[0]) // after the name
+	binary.BigEndian.PutUint32(grants[issued:], uint32(time.Now().Add(-age).Unix()))
+	value := flow.Keep(browser.ID(), grants)
 	secure := true
 	b.do(t, command(network.SetCookie, network.SetCookieParams{
 		Name: exempt.GrantsCookie, Value: value, URL: s.url + "/", Path: "/", Secure: &secure, HTTPOnly: &secure,
@@ -204,25 +208,28 @@ func (s *consentScene) age(t *testing.T, b *browser, age time.Duration) {
 	}
 }
 
-// signature is of the grants as the package's documentation describes them.
-func (s *consentScene) signature(t *testing.T, body []byte) []byte {
+// flow signs as the edge does.
+func (s *consentScene) flow(t *testing.T) *confirm.Flow {
 	t.Helper()
 	keeper := masking.NewKeeper(masking.KeeperConfig{Storage: &certmagic.FileStorage{Path: s.dir + "/storage"}, Clock: trustedclock.New()})
 	ring, err := keeper.Load(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	material, err := ring.Active(time.Now(), 0)[0].Key("exempt")
+	material, err := ring.Active(time.Now(), 0)[0].Key("confirm")
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := hkdf.Key(sha256.New, material, nil, "wikiveil/v1/exempt/grants", sha256.Size)
+	keys, err := confirm.NewKeys(material)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hmac.New(sha256.New, key)
-	fmt.Fprintf(h, "%s%s%s", binary.BigEndian.AppendUint32(nil, uint32(len(s.url))), s.url, body)
-	return h.Sum(nil)
+	flow, err := confirm.New(confirm.Config{Purpose: "exempt", Wiki: s.url, Origin: s.consent, Keys: keys,
+		Clients: func(*http.Request) []string { return nil }, Nonces: kv.NewMemory(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flow
 }
 
 // contains reports whether a text has all the others in it.

@@ -71,16 +71,25 @@ func (f *Flow) open(u use, text string) (claims, *keySet, error) {
 	if shape.fields > 9 {
 		sized = sized && fits(c.code[:], fields[9])
 	}
-	switch {
-	case !sized:
+	if !sized {
 		return claims{}, nil, ErrMalformed
-	case !same(fields[0], []byte(f.purpose)):
-		return claims{}, nil, errPurpose
-	case !same(fields[1], []byte(f.wiki)):
-		return claims{}, nil, errWiki
+	}
+	if err := f.isFor(fields); err != nil {
+		return claims{}, nil, err
 	}
 	c.issued = time.UnixMilli(int64(binary.BigEndian.Uint64(fields[5])))
 	return c, set, checkAge(c.issued, shape.minAge, shape.life)
+}
+
+// isFor compares the first two fields of all that a flow seals.
+func (f *Flow) isFor(fields [][]byte) error {
+	switch {
+	case !same(fields[0], []byte(f.purpose)):
+		return errPurpose
+	case !same(fields[1], []byte(f.wiki)):
+		return errWiki
+	}
+	return nil
 }
 
 func fits(dst, src []byte) bool { return copy(dst, src) == len(dst) && len(src) == len(dst) }

@@ -13,7 +13,7 @@ const (
 	// set a cookie of this prefix, over https, and no script can: with `__Host-`
 	// alone a script could push the cookie out of a full jar and plant another.
 	BrowserCookie = "__Host-Http-wikiveil-browser"
-	// ProbeCookie is the probe's name; see [Keys.EnforcesPrefixes].
+	// ProbeCookie is the probe's name; see [Flow.EnforcesPrefixes].
 	ProbeCookie = "__Http-probe"
 	// browserLife is how long a browser keeps its cookie after a flow's start: a
 	// little longer than the 30 days of an exemption, which is worth nothing without it.
@@ -45,12 +45,12 @@ func (k *Keys) newBrowser() Browser {
 
 // Browser returns the browser cookie of r. Without one, and with two, it is
 // [ErrNoBrowser]; one that we did not sign is [ErrMalformed] or [ErrSignature].
-func (k *Keys) Browser(r *http.Request) (Browser, error) {
+func (f *Flow) Browser(r *http.Request) (Browser, error) {
 	value, count := Cookie(r, BrowserCookie)
 	if count != 1 {
 		return Browser{}, ErrNoBrowser
 	}
-	if _, _, err := k.open(useBrowser, value, 1); err != nil {
+	if _, _, err := f.keys.open(useBrowser, value, 1); err != nil {
 		return Browser{}, err
 	}
 	return Browser{value}, nil
@@ -76,9 +76,9 @@ func setBrowser(h http.Header, b Browser) {
 // removed the probe or planted another browser's cookie. So call it at every step, refuse
 // at the first false, and let no later use of what was granted rest on this alone
 // (package exempt goes by the browser's name too).
-func (k *Keys) EnforcesPrefixes(r *http.Request) bool {
+func (f *Flow) EnforcesPrefixes(r *http.Request) bool {
 	_, probes := Cookie(r, ProbeCookie)
-	_, err := k.Browser(r)
+	_, err := f.Browser(r)
 	return probes == 0 && err == nil
 }
 

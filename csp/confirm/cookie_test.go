@@ -59,8 +59,8 @@ func TestCookie(t *testing.T) {
 }
 
 func TestEnforcesPrefixes(t *testing.T) {
-	keys := testKeys(t, 1)
-	own := BrowserCookie + "=" + keys.newBrowser().value
+	flow := newFuzzFlow(t)
+	own := BrowserCookie + "=" + flow.keys.newBrowser().value
 	for name, tt := range map[string]struct {
 		cookies string
 		want    bool
@@ -74,7 +74,7 @@ func TestEnforcesPrefixes(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", testWiki, nil)
 		r.Header.Set("Cookie", tt.cookies)
-		if got := keys.EnforcesPrefixes(r); got != tt.want {
+		if got := flow.EnforcesPrefixes(r); got != tt.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}

@@ -63,11 +63,11 @@
 // at each step, also if a hand-off leaks; prefer that.
 //
 // A browser that ignores cookie name prefixes (WebKitGTK) lets a script plant a
-// browser cookie and everything bound to it. Ask [Keys.EnforcesPrefixes].
+// browser cookie and everything bound to it. Ask [Flow.EnforcesPrefixes].
 //
 // # Formats
 //
-// Hand-off, token, ticket and browser cookie are base64url, without padding, of
+// Hand-off, token, ticket, browser cookie and what [Flow.Keep] makes are base64url, without padding, of
 //
 //	version (1 byte) = 1 | fields, each after its length (2 bytes, big-endian) | HMAC-SHA-256 of all before (32)
 //
@@ -75,6 +75,7 @@
 //	hand-off:       purpose, wiki, B, client, subject, iat, nonce
 //	ticket:         purpose, wiki, B, client, subject, iat, nonce, action, binding
 //	token:          purpose, wiki, B, client, subject, iat, nonce, action, binding, hash(nonce, code)
+//	kept:           purpose, wiki, B, value
 //
 // iat is Unix time in milliseconds (8 bytes, big-endian), nonces are 128 random bits, B and
 // binding are SHA-256, client is HMAC-SHA-256 of the client's address, cut to 16 bytes, hash(nonce, code) is HMAC-SHA-256, so that a token alone does not

@@ -58,11 +58,14 @@ func FuzzUnpack(f *testing.F) {
 func FuzzOpen(f *testing.F) {
 	flow := newFuzzFlow(f)
 	made := map[string]use{}
-	for _, u := range []use{useBrowser, useHandOff, useToken, useTicket} {
+	for _, u := range []use{useBrowser, useHandOff, useToken, useTicket, useKept} {
 		// The workers are other processes: nothing here may be random.
 		text := flow.keys.seal(u, make([]byte, 16))
-		if u != useBrowser {
+		switch u {
+		case useHandOff, useToken, useTicket:
 			text = flow.sign(u, claims{subject: "weather", action: "grant", issued: time.UnixMilli(1)})
+		case useKept:
+			text = flow.Keep(BrowserID{}, []byte("weather"))
 		}
 		made[text] = u
 		f.Add(uint8(u), text)
@@ -80,6 +83,8 @@ func FuzzOpen(f *testing.F) {
 			return
 		case useBrowser:
 			_, _, err = flow.keys.open(u, text, 1)
+		case useKept:
+			_, err = flow.Kept(BrowserID{}, text)
 		default:
 			_, _, err = flow.open(u, text)
 		}
@@ -99,24 +104,24 @@ func newFuzzFlow(t testing.TB) *Flow {
 }
 
 func FuzzCookie(f *testing.F) {
-	keys := testKeys(f, 1)
+	flow := newFuzzFlow(f)
 	// Nothing random: the fuzzer's workers are other processes.
-	own := BrowserCookie + "=" + keys.seal(useBrowser, make([]byte, 16))
+	own := BrowserCookie + "=" + flow.keys.seal(useBrowser, make([]byte, 16))
 	for _, line := range []string{"", own, own + "; " + own, "a=b; " + own + ";", own + "; " + ProbeCookie + "=1", BrowserCookie, "=;=;;"} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		r := &http.Request{Header: http.Header{"Cookie": {line}}}
-		b, err := keys.Browser(r)
+		b, err := flow.Browser(r)
 		if err == nil && BrowserCookie+"="+b.value != own {
 			t.Errorf("%q holds a browser cookie that was never made", line)
 		}
-		if keys.EnforcesPrefixes(r) && err != nil {
+		if flow.EnforcesPrefixes(r) && err != nil {
 			t.Errorf("%q enforces prefixes: %v", line, err)
 		}
 		// Whatever was there, two more make none of it.
 		r.Header["Cookie"] = append(r.Header["Cookie"], own, own)
-		_, err = keys.Browser(r)
+		_, err = flow.Browser(r)
 		wantRefusal(t, err, ErrNoBrowser)
 	})
 }

@@ -93,7 +93,7 @@ func (f *Flow) sameBrowser(r *http.Request, id BrowserID) error {
 	if !f.shared {
 		return nil
 	}
-	b, err := f.keys.Browser(r)
+	b, err := f.Browser(r)
 	if err != nil {
 		return err
 	}

@@ -28,11 +28,11 @@ func TestFlow(t *testing.T) {
 					t.Fatal(err)
 				}
 				r := commitRequest(f, "", cookie)
-				b, err := s.keys.Browser(r)
+				b, err := s.flow.Browser(r)
 				if err != nil || got.Act != s.act || got.Browser != b.ID() {
 					t.Errorf("committed %+v for %x (%v)", got, b.ID(), err)
 				}
-				if !s.keys.EnforcesPrefixes(r) {
+				if !s.flow.EnforcesPrefixes(r) {
 					t.Error("a browser without the probe counts as one that ignores prefixes")
 				}
 			})

@@ -26,7 +26,7 @@ func (f *Flow) Start(h http.Header, r *http.Request, subject string) (string, er
 	if len(subject) > maxText {
 		return "", errTooLong
 	}
-	b, err := f.keys.Browser(r)
+	b, err := f.Browser(r)
 	if err != nil {
 		b = f.keys.newBrowser()
 	}

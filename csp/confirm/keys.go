@@ -20,6 +20,7 @@ const (
 	useCode
 	useTicket
 	useClient
+	useKept
 	uses
 )
 
@@ -30,6 +31,7 @@ var infos = [uses]string{
 	useCode:    "wikiveil/v1/confirm/code",
 	useTicket:  "wikiveil/v1/confirm/ticket",
 	useClient:  "wikiveil/v1/confirm/client",
+	useKept:    "wikiveil/v1/confirm/kept",
 }
 
 // keySet has the keys of one key material, by use.

@@ -18,7 +18,7 @@ func (f *Flow) Ticket(c Confirmation) string {
 // send it itself, which comes to the same.
 //
 // The caller compares the act's binding with the present one, here and at each
-// use of what it grants, and asks [Keys.EnforcesPrefixes].
+// use of what it grants, and asks [Flow.EnforcesPrefixes].
 func (f *Flow) Commit(r *http.Request) (Confirmation, error) {
 	if r.Method != http.MethodGet {
 		return Confirmation{}, ErrMethod
@@ -31,7 +31,7 @@ func (f *Flow) Commit(r *http.Request) (Confirmation, error) {
 	if err != nil {
 		return Confirmation{}, err
 	}
-	b, err := f.keys.Browser(r)
+	b, err := f.Browser(r)
 	if err != nil {
 		return Confirmation{}, err
 	}

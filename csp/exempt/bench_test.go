@@ -26,7 +26,7 @@ func benchSite(b *testing.B, n int) (*scene, *http.Request) {
 	reader := s.browser()
 	reader.get(wiki + GoPath + "?tool=tool-0")
 	r := reader.request("GET", wiki+"/wiki/Page", "")
-	browser, err := s.confirm.Browser(r)
+	browser, err := s.config.Flow.Browser(r)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -35,10 +35,7 @@ func benchSite(b *testing.B, n int) (*scene, *http.Request) {
 			b.Fatal(err)
 		}
 	}
-	value, err := s.config.Keys.seal(wiki, browser.ID(), g)
-	if err != nil {
-		b.Fatal(err)
-	}
+	value := s.seal(browser.ID(), g)
 	r.Header.Set("Cookie", "wikiUserID=1; wiki_session=0123456789abcdef; "+confirm.BrowserCookie+"="+reader.jar[confirm.BrowserCookie]+"; "+GrantsCookie+"="+value)
 	return s, r
 }

@@ -7,7 +7,7 @@
 // back to [CommitPath], which writes the grant. [ListPath] shows the grants and
 // withdraws them. Nothing else in an address changes anything.
 //
-//	site, err := exempt.New(exempt.Config{Flow: flow, Browsers: confirmKeys, Keys: keys, Declared: live.ForConsent, …})
+//	site, err := exempt.New(exempt.Config{Flow: flow, Declared: live.ForConsent, …})
 //	wikiMux.Handle("/.privacy/", site.Wiki())
 //	consentMux.Handle("/", site.Consent())
 //
@@ -25,10 +25,9 @@
 // # Where grants are kept
 //
 // In the cookie [GrantsCookie], for browsers that let nobody but this host's server
-// set a cookie of such a name. It is base64url, without padding, of
+// set a cookie of such a name. It is what [confirm.Flow.Keep] makes of the grants, each
 //
-//	version (1 byte) = 1 | B (32) | grants | HMAC-SHA-256 of the wiki's origin and all before (32)
-//	grant: length of the name (1) | name | iat, Unix time in seconds (4, big-endian) | state (32)
+//	length of the name (1 byte) | name | iat, Unix time in seconds (4, big-endian) | state (32)
 //
 // The state is a hash of the declaration, which has all that the grant lets through. Checked
 // at every use are the signature, B (the browser), the age and the state. A name that
@@ -36,7 +35,7 @@
 //
 // Other browsers (Safari and everything on WebKit, old ones) let a gadget write any
 // cookie: it could plant a browser cookie with grants that its author got for their own browser, with
-// no probe beside them. What [confirm.Keys.EnforcesPrefixes] sees is then what the gadget
+// no probe beside them. What [confirm.Flow.EnforcesPrefixes] sees is then what the gadget
 // arranged. So a cookie's grants count only where the browser's name also says that it
 // is one that enforces the prefix; a script can't change the User-Agent of a
 // navigation, and only navigations get a wider policy. All others get no

@@ -69,9 +69,9 @@ func (g grants) expires() (last time.Time) {
 	return last
 }
 
-// encode appends the grants in the form that the package's documentation describes. Names longer than 255 bytes and
+// encode gives the grants in the form that the package's documentation describes. Names longer than 255 bytes and
 // times that four bytes can't hold have none.
-func (g grants) encode(b []byte) ([]byte, error) {
+func (g grants) encode() (b []byte, err error) {
 	for _, one := range g {
 		if unix := one.issued.Unix(); one.tool == "" || len(one.tool) > 255 || unix < 0 || unix >= 1<<32 {
 			return nil, errors.New("encoding grants: a name or a time is out of range")
@@ -84,7 +84,20 @@ func (g grants) encode(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// decodeGrants reads what encode appended, and nothing else.
+// openGrants returns the grants in a cookie's value, if we made it for this wiki and this browser.
+func openGrants(flow *confirm.Flow, browser confirm.BrowserID, value string) (grants, error) {
+	body, err := flow.Kept(browser, value)
+	if err != nil {
+		return nil, err
+	}
+	g, err := decodeGrants(body)
+	if err != nil {
+		return nil, confirm.ErrMalformed
+	}
+	return g, nil
+}
+
+// decodeGrants reads what encode made, and nothing else.
 func decodeGrants(b []byte) (g grants, err error) {
 	for len(b) > 0 {
 		size := int(b[0])

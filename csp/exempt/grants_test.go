@@ -61,12 +61,12 @@ func TestCookieSize(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	k := mustKeys(t, 1)
-	value, err := k.seal(wiki, confirm.BrowserID{1}, g)
-	if err != nil || len(GrantsCookie)+1+len(value) > 2400 {
-		t.Fatalf("%d grants take %d bytes (%v)", maxGrants, len(value), err)
+	s := newScene(t)
+	value := s.seal(confirm.BrowserID{1}, g)
+	if len(GrantsCookie)+1+len(value) > 2400 {
+		t.Fatalf("%d grants take %d bytes", maxGrants, len(value))
 	}
-	got, err := k.open(wiki, confirm.BrowserID{1}, value)
+	got, err := openGrants(s.config.Flow, confirm.BrowserID{1}, value)
 	if err != nil || !slices.Equal(got, g) {
 		t.Errorf("got %v (%v), want %v", got, err, g)
 	}
@@ -77,7 +77,7 @@ func TestEncodingRefuses(t *testing.T) {
 		"no name": {}, "a long name": {tool: strings.Repeat("x", 256), issued: time.Unix(1, 0)},
 		"before 1970": {tool: "x", issued: time.Unix(-1, 0)}, "after 2106": {tool: "x", issued: time.Unix(1<<32, 0)},
 	} {
-		if _, err := (grants{one}).encode(nil); err == nil {
+		if _, err := (grants{one}).encode(); err == nil {
 			t.Errorf("%s: it is encoded", name)
 		}
 	}
@@ -85,7 +85,7 @@ func TestEncodingRefuses(t *testing.T) {
 
 func FuzzGrants(f *testing.F) {
 	for _, n := range []int{0, 1, 2, maxGrants} {
-		b, err := someGrants(n).encode(nil)
+		b, err := someGrants(n).encode()
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func FuzzGrants(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := g.encode(nil)
+		again, err := g.encode()
 		if err != nil || !bytes.Equal(again, b) || len(g) > maxGrants {
 			t.Errorf("%x became %v and %x (%v)", b, g, again, err)
 		}
@@ -107,11 +107,8 @@ func FuzzGrants(f *testing.F) {
 
 // Nothing opens but what was sealed.
 func FuzzOpen(f *testing.F) {
-	k, browser := mustKeys(f, 1), confirm.BrowserID{7}
-	genuine, err := k.seal(wiki, browser, someGrants(3))
-	if err != nil {
-		f.Fatal(err)
-	}
+	s, browser := newScene(f), confirm.BrowserID{7}
+	genuine := s.seal(browser, someGrants(3))
 	f.Add(genuine)
 	f.Add(genuine[:len(genuine)-1])
 	f.Add(genuine + "=")
@@ -119,28 +116,8 @@ func FuzzOpen(f *testing.F) {
 	f.Add(base64.RawURLEncoding.EncodeToString(make([]byte, 100)))
 	f.Add("")
 	f.Fuzz(func(t *testing.T, value string) {
-		if _, err := k.open(wiki, browser, value); err == nil && value != genuine {
+		if _, err := openGrants(s.config.Flow, browser, value); err == nil && value != genuine {
 			t.Errorf("%q opens", value)
 		}
 	})
-}
-
-func TestKeys(t *testing.T) {
-	if _, err := NewKeys(make([]byte, 31)); err == nil || !strings.Contains(err.Error(), "32 bytes") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := NewKeys(material(1), nil); err == nil {
-		t.Error("an older key may be empty")
-	}
-	k := mustKeys(t, 1)
-	if s := fmt.Sprintf("%v %+v %#v", k, k, k); strings.Contains(s, "[") || strings.Contains(s, "{") {
-		t.Errorf("the keys show: %s", s)
-	}
-	value, err := mustKeys(t, 2).seal(wiki, confirm.BrowserID{}, someGrants(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := mustKeys(t, 1, 3, 2).open(wiki, confirm.BrowserID{}, value); err != nil {
-		t.Errorf("an older key's: %v", err)
-	}
 }

@@ -34,7 +34,7 @@ const (
 // scene is a wiki, its consent origin and its declared tools.
 type scene struct {
 	t        testing.TB
-	confirm  *confirm.Keys
+	keys     *confirm.Keys
 	nonces   kv.Store
 	declared []noticeboard.Tool // in normal form
 	policies *Policies
@@ -47,12 +47,9 @@ func newScene(t testing.TB, changes ...func(*Config)) *scene {
 	t.Helper()
 	s := &scene{t: t, nonces: kv.NewMemory(1000), policies: mustPolicies(t, "mediawiki")}
 	s.declared = []noticeboard.Tool{weather(), images("maps")}
-	var err error
-	if s.confirm, err = confirm.NewKeys(material(1)); err != nil {
-		t.Fatal(err)
-	}
+	s.keys = mustKeys(t, 1)
 	s.config = Config{
-		Flow: s.flow(port), Browsers: s.confirm, Keys: mustKeys(t, 1), Localhost: true,
+		Flow: s.flow(port), Localhost: true,
 		Declared: s.entry,
 		Fits:     func(tools []*Tool) error { return s.policies.Fits(tools) },
 		HTTPS:    func(r *http.Request) bool { return r.URL.Scheme == "https" },
@@ -76,7 +73,7 @@ func (s *scene) renew() {
 
 func (s *scene) flow(origin string) *confirm.Flow {
 	s.t.Helper()
-	f, err := confirm.New(confirm.Config{Purpose: "exempt", Wiki: wiki, Origin: origin, Keys: s.confirm, Clients: clientOf, Nonces: s.nonces})
+	f, err := confirm.New(confirm.Config{Purpose: "exempt", Wiki: wiki, Origin: origin, Keys: s.keys, Clients: clientOf, Nonces: s.nonces})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -117,19 +114,28 @@ func weather() noticeboard.Tool {
 	}
 }
 
-func material(b byte) []byte { return bytes.Repeat([]byte{b}, keySize) }
-
-func mustKeys(t testing.TB, current byte, older ...byte) *Keys {
+func mustKeys(t testing.TB, current byte, older ...byte) *confirm.Keys {
 	t.Helper()
+	material := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
 	var old [][]byte
 	for _, b := range older {
 		old = append(old, material(b))
 	}
-	k, err := NewKeys(material(current), old...)
+	k, err := confirm.NewKeys(material(current), old...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
+}
+
+// seal returns the cookie's value that holds g.
+func (s *scene) seal(browser confirm.BrowserID, g grants) string {
+	s.t.Helper()
+	value, err := g.encode()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.config.Flow.Keep(browser, value)
 }
 
 func mustPolicies(t testing.TB, preset string) *Policies {

@@ -12,13 +12,10 @@ import (
 )
 
 // Config is what a site needs. Those of the wiki and of its consent origin can be
-// two with the same flow, keys and tools.
+// two with the same flow and tools.
 type Config struct {
-	// Flow is of a purpose of its own, and Browsers the keys that it was made with.
-	Flow     *confirm.Flow
-	Browsers *confirm.Keys
-	// Keys sign the grants.
-	Keys *Keys
+	// Flow is of a purpose of its own. It signs the grants, too.
+	Flow *confirm.Flow
 	// Declared returns the tool of that name if readers may let it through now, as
 	// [noticeboard.Live.ForConsent] does. It is asked at every request, so that a kill switch acts at once.
 	Declared func(name string) (noticeboard.Entry, error)
@@ -45,8 +42,8 @@ type Site struct {
 
 // New returns a site, or what is wrong with c.
 func New(c Config) (*Site, error) {
-	if c.Flow == nil || c.Browsers == nil || c.Keys == nil || c.Declared == nil {
-		return nil, errors.New("making exemptions: they need a flow, its keys, keys and what is declared")
+	if c.Flow == nil || c.Declared == nil {
+		return nil, errors.New("making exemptions: they need a flow and what is declared")
 	}
 	if c.HTTPS == nil {
 		c.HTTPS = func(r *http.Request) bool { return r.TLS != nil }
@@ -97,7 +94,7 @@ type reader struct {
 // reader reads and checks all but the grants' age and state. The error is about the browser
 // cookie.
 func (s *Site) reader(r *http.Request) (reader, error) {
-	browser, err := s.c.Browsers.Browser(r)
+	browser, err := s.c.Flow.Browser(r)
 	if err != nil {
 		return reader{}, err
 	}
@@ -106,12 +103,12 @@ func (s *Site) reader(r *http.Request) (reader, error) {
 	switch {
 	case count == 0:
 	// What EnforcesPrefixes sees is not enough alone: see guardsCookies.
-	case !guardsCookies(r) || !s.c.Browsers.EnforcesPrefixes(r):
+	case !guardsCookies(r) || !s.c.Flow.EnforcesPrefixes(r):
 		out.refused = errPrefixes
 	case count > 1:
 		out.refused = confirm.ErrMalformed
 	default:
-		out.grants, out.refused = s.c.Keys.open(s.c.Flow.Wiki(), out.browser, value)
+		out.grants, out.refused = openGrants(s.c.Flow, out.browser, value)
 	}
 	return out, nil
 }
@@ -173,10 +170,10 @@ func (s *Site) setGrants(h http.Header, browser confirm.BrowserID, g grants) err
 		dropCookies(h)
 		return nil
 	}
-	value, err := s.c.Keys.seal(s.c.Flow.Wiki(), browser, g)
+	value, err := g.encode()
 	if err != nil {
 		return err
 	}
-	setCookie(h, GrantsCookie, value, time.Until(g.expires()))
+	setCookie(h, GrantsCookie, s.c.Flow.Keep(browser, value), time.Until(g.expires()))
 	return nil
 }

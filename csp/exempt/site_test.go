@@ -105,7 +105,7 @@ func TestEnds(t *testing.T) {
 		"off and on again":          {func(b *browser) { d := b.declared; b.declared = nil; b.wantThrough(""); b.declared = d }, "lib maps weather"},
 		"changed, and back":         {changeAndBack, "lib maps"},
 		"nothing is declared":       {func(b *browser) { b.declared = nil }, ""},
-		"the keys were rotated":     {func(b *browser) { b.config.Keys = mustKeys(b.t, 7, 1); b.renew() }, "lib maps weather"},
+		"the keys were rotated":     {func(b *browser) { b.keys = mustKeys(b.t, 7, 1); b.config.Flow = b.flow(port); b.renew() }, "lib maps weather"},
 		"cookies were cleared":      {func(b *browser) { clear(b.jar) }, ""},
 		"the grants were evicted":   {func(b *browser) { delete(b.jar, GrantsCookie) }, ""},
 		"the browser cookie only":   {func(b *browser) { delete(b.jar, confirm.BrowserCookie) }, ""},
@@ -145,16 +145,12 @@ func TestGrantFromTheFuture(t *testing.T) {
 		s := newScene(t)
 		b := s.browser()
 		b.get(wiki + GoPath + "?tool=weather")
-		own, err := s.confirm.Browser(b.request("GET", wiki+"/", ""))
+		own, err := s.config.Flow.Browser(b.request("GET", wiki+"/", ""))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for ahead, want := range map[time.Duration]string{clockSkew: "weather", clockSkew + time.Second: ""} {
-			value, err := s.config.Keys.seal(wiki, own.ID(), grants{{"weather", time.Now().Add(ahead), s.site.lookup("weather").state}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.plant(GrantsCookie, value)
+			b.plant(GrantsCookie, s.seal(own.ID(), grants{{"weather", time.Now().Add(ahead), s.site.lookup("weather").state}}))
 			b.wantThrough(want)
 		}
 	})
@@ -291,8 +287,6 @@ func TestNewRefuses(t *testing.T) {
 		want   string
 	}{
 		"no flow":               {func(c *Config) { c.Flow = nil }, "they need a flow"},
-		"no keys of the flow":   {func(c *Config) { c.Browsers = nil }, "they need a flow"},
-		"no keys":               {func(c *Config) { c.Keys = nil }, "they need a flow"},
 		"nothing declared ever": {func(c *Config) { c.Declared = nil }, "they need a flow"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -103,7 +103,7 @@ func (s *Site) commit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// Before the ticket is used up.
-	if !guardsCookies(r) || !s.c.Browsers.EnforcesPrefixes(r) {
+	if !guardsCookies(r) || !s.c.Flow.EnforcesPrefixes(r) {
 		return errPrefixes
 	}
 	confirmed, err := s.c.Flow.Commit(r)
