@@ -33,9 +33,6 @@ type Config struct {
 	Keep int
 	// Passed is the latest time that has passed for sure, which old days are deleted by; nil is the machine's clock.
 	Passed func() time.Time
-	// Own reports whether an origin is the wiki's; reports of other pages and requests
-	// from them are not taken. Nil takes all, so give one.
-	Own func(origin string) bool
 	// Client returns what tells clients apart for the limit, such as the mask; "" for
 	// one that has no limit of its own. If nil, no client has one.
 	Client func(*http.Request) string

@@ -115,7 +115,7 @@ func TestAnswers(t *testing.T) {
 			for _, chunked := range []bool{false, true} {
 				var told []string
 				store := newMemory()
-				collector := collector(t, Config{Store: store, Own: own, Observe: func(outcome string, reason Reason, n int) {
+				collector := collector(t, Config{Store: store, Observe: func(outcome string, reason Reason, n int) {
 					told = append(told, fmt.Sprint(outcome, " ", reason, " ", n))
 				}})
 				r := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
@@ -173,7 +173,7 @@ func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 // What a page of another of the wiki's origins must be told, and no more.
 func TestCORS(t *testing.T) {
 	const other = "https://m.wiki.example"
-	c := collector(t, Config{Own: func(origin string) bool { return origin == wiki || origin == other }})
+	c := collector(t, Config{})
 	for name, k := range map[string]struct {
 		method  string
 		headers map[string]string
@@ -205,7 +205,7 @@ func TestCORS(t *testing.T) {
 				r.Header.Set(name, value)
 			}
 			w := httptest.NewRecorder()
-			c.ServeHTTP(w, r)
+			c.ServeOwn(w, r, func(origin string) bool { return origin == wiki || origin == other })
 			got := w.Header()
 			for _, usual := range []string{"Cache-Control", "Content-Type", "X-Content-Type-Options"} {
 				got.Del(usual)
@@ -224,7 +224,7 @@ func TestCORS(t *testing.T) {
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := collector(t, Config{
-			Store: newMemory(), Own: own, Client: func(r *http.Request) string { return r.Header.Get("X-Mask") },
+			Store: newMemory(), Client: func(r *http.Request) string { return r.Header.Get("X-Mask") },
 			PerClient: Rate{PerSecond: 1, Burst: 5}, Overall: Rate{PerSecond: 2, Burst: 12},
 		})
 		good := violationOf("https://cdn.example")
@@ -291,7 +291,7 @@ func TestClientsAreBounded(t *testing.T) {
 func TestSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
-		c := collector(t, Config{Store: store, Own: own})
+		c := collector(t, Config{Store: store})
 		start := time.Now().UTC() // midnight
 		script := func(file, blocked string) string {
 			return strings.Replace(violationOf(blocked), `"disposition"`, `"sourceFile":"`+wiki+file+`","disposition"`, 1)
@@ -319,20 +319,13 @@ func TestSnapshot(t *testing.T) {
 		if len(s.Origins) != 1 || s.Origins[0].Count != 4 || s.Origins[0].Missed != 0 {
 			t.Errorf("origins %+v", s.Origins)
 		}
-		if low, high := s.Estimate("img-src", "https://tiles.example", ReportOnly); low != 4 || high != 4 {
-			t.Errorf("estimated %d to %d", low, high)
-		}
 		var gadgets []string
-		for gadget, groups := range s.ByGadget() {
-			gadgets = append(gadgets, fmt.Sprint(gadget, " ", len(groups), " ", groups[0].Count, " ", groups[0].Page))
+		for _, g := range s.Groups {
+			gadgets = append(gadgets, fmt.Sprint(g.Gadget, " ", g.Blocked, " ", g.Count, " ", g.Page))
 		}
-		if want := []string{"ext.gadget.Map 1 2 ", " 1 1 /wiki/B", "ext.gadget.Chart 1 1 "}; !slices.Equal(gadgets, want) {
-			t.Errorf("gadgets %q, want %q", gadgets, want)
-		}
-		for blocked, groups := range s.ByBlocked() {
-			if blocked != "https://tiles.example" || len(groups) != 3 {
-				t.Errorf("%s has %d groups", blocked, len(groups))
-			}
+		want := []string{"ext.gadget.Map https://tiles.example 2 ", " https://tiles.example 1 /wiki/B", "ext.gadget.Chart https://tiles.example 1 "}
+		if !slices.Equal(gadgets, want) {
+			t.Errorf("groups %q, want %q", gadgets, want)
 		}
 		g := s.Groups[0]
 		if !g.First.Equal(start) || !g.Last.Equal(start.Add(90*time.Minute)) {
@@ -343,11 +336,12 @@ func TestSnapshot(t *testing.T) {
 			t.Errorf("hours %v", hours)
 		}
 		next := start.Add(24 * time.Hour)
-		if days := maps.Collect(s.Days()); !maps.Equal(days, map[time.Time]uint64{start: 3, next: 1}) {
-			t.Errorf("days %v", days)
+		last := next.Add(time.Hour)
+		if hours := maps.Collect(s.Hours()); !maps.Equal(hours, map[time.Time]uint64{start: 1, start.Add(time.Hour): 2, last: 1}) {
+			t.Errorf("hours of all %v", hours)
 		}
-		// Views without a flush between them belong to the hour of the next one.
-		if views := maps.Collect(s.ViewDays()); views[start]+views[next] != 3 || views[start] < 2 {
+		// Views belong to the hour of the flush after them, which comes each hour here.
+		if views := maps.Collect(s.ViewHours()); !maps.Equal(views, map[time.Time]uint64{start: 2, start.Add(2 * time.Hour): 1}) {
 			t.Errorf("views %v", views)
 		}
 		if s, err = c.Snapshot(t.Context(), next, next); err != nil || s.Accepted != 1 || len(s.Groups) != 1 {

@@ -4,11 +4,12 @@
 //	store, err := kv.OpenBolt("/var/lib/wikiveil/csp-reports.db", clock.Passed)
 //	collector, err := reports.New(reports.Config{
 //		Store: store, Secret: secret,
-//		Own:    func(origin string) bool { return origin == "https://wiki.example" },
 //		Client: func(r *http.Request) string { return mask(r) },
 //	})
 //	defer collector.Close()
-//	mux.Handle("/.privacy/csp-reports", collector)
+//	mux.HandleFunc("/.privacy/csp-reports", func(w http.ResponseWriter, r *http.Request) {
+//		collector.ServeOwn(w, r, func(origin string) bool { return origin == "https://wiki.example" })
+//	})
 //
 // Call [Collector.PageView] for each page that is shown, and [Collector.Snapshot]
 // for what was collected. [Parser] reads reports without a collector.
@@ -39,8 +40,8 @@
 //
 // What was counted of the keys that went is in a Count-Min sketch ([Count-Min]) of 4 rows
 // by 2048: it never says too little, and too much by more than e/2048 of the T reports in
-// it with a probability of at most exp(-4), 1.8 %. So [Snapshot.Estimate] gives bounds for
-// any host.
+// it with a probability of at most exp(-4), 1.8 %. So it bounds what is said to be
+// missed of a key that came back.
 //
 // Hours are kept for plots, in UTC.
 //

@@ -17,17 +17,11 @@ var contentTypes = map[string]bool{
 	"application/json":         true,
 }
 
-// ServeHTTP takes reports (POST) and tells browsers whether they may send them
-// from another of the wiki's origins (OPTIONS). What was read, and what is
+// ServeOwn takes reports (POST) and tells browsers whether they may send them
+// from another of the wiki's origins (OPTIONS), which own knows: reports of other pages
+// and requests from them are not taken. What was read, and what is
 // over a limit, gets a 204: a browser could do nothing about it, and would send
 // it again.
-func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.ServeOwn(w, r, c.config.Own)
-}
-
-// ServeOwn is ServeHTTP for a caller that knows only with the request which origins
-// are the wiki's, such as one that serves it under several hosts: own stands in for
-// [Config].Own.
 func (c *Collector) ServeOwn(w http.ResponseWriter, r *http.Request, own func(origin string) bool) {
 	w.Header().Set("Cache-Control", "no-store")
 	if refused := c.serve(w, r, own); refused != nil {
@@ -72,11 +66,8 @@ func allowOrigin(h http.Header, origin string, own func(string) bool) bool {
 		return true
 	}
 	h.Add("Vary", "Origin")
-	if own != nil {
-		u, ok := parseURL(origin)
-		if !ok || !own(u.origin) {
-			return false
-		}
+	if u, ok := parseURL(origin); !ok || !own(u.origin) {
+		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
 	return true
@@ -148,6 +139,3 @@ func (c *Collector) take(w http.ResponseWriter, r *http.Request, parser Parser) 
 	c.count(now, batch.Reports[:kept], of)
 	return malformedBodies[batch.Refused]
 }
-
-// Interface guard.
-var _ http.Handler = (*Collector)(nil)

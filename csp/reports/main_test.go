@@ -32,6 +32,9 @@ func own(origin string) bool { return origin == wiki }
 // unlimited is for tests of something else.
 var unlimited = Rate{PerSecond: 1e9, Burst: 1e9}
 
+// ServeHTTP takes reports of the tests' wiki.
+func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.ServeOwn(w, r, own) }
+
 func collector(t testing.TB, config Config) *Collector {
 	t.Helper()
 	if config.Store == nil {

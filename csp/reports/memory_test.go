@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func heap() uint64 {
@@ -40,7 +41,7 @@ func TestManyHostsLeaveMemoryFlat(t *testing.T) {
 	}
 	rand.New(rand.NewPCG(3, 4)).Shuffle(len(reports), func(i, j int) { reports[i], reports[j] = reports[j], reports[i] })
 
-	c := collector(t, Config{Own: own, Overall: unlimited, Client: func(r *http.Request) string { return r.Header.Get("X-Mask") }, PerClient: unlimited})
+	c := collector(t, Config{Overall: unlimited, Client: func(r *http.Request) string { return r.Header.Get("X-Mask") }, PerClient: unlimited})
 	before := heap()
 	half := uint64(0)
 	for i := 0; i < len(reports); i += batch {
@@ -93,7 +94,18 @@ func TestManyHostsLeaveMemoryFlat(t *testing.T) {
 	if s.Lost == 0 || s.Lost > uint64(len(reports))/(DefaultGroups+1) {
 		t.Errorf("%d lost", s.Lost)
 	}
-	low, high := s.Estimate("img-src", "https://h77.example", ReportOnly)
+	if err := c.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := c.load(t.Context(), s.First, s.First)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := c.decode("today", stored[s.First.Format(time.DateOnly)])
+	if err != nil {
+		t.Fatal(err)
+	}
+	low, high := d.origins.bounds(Report{Directive: "img-src", Blocked: "https://h77.example", Disposition: ReportOnly})
 	if low > 1 || high < 1 || high > s.LostOrigins+1 {
 		t.Errorf("a host that was sent once is estimated %d to %d", low, high)
 	}

@@ -50,16 +50,11 @@ func (s series) sum() (total uint64) {
 	return total
 }
 
-// every yields the sums of steps of so many hours.
-func (s series) every(hours uint32) iter.Seq2[time.Time, uint64] {
+// all yields the hours by their start.
+func (s series) all() iter.Seq2[time.Time, uint64] {
 	return func(yield func(time.Time, uint64) bool) {
-		for i := 0; i < len(s); {
-			start := s[i].hour - s[i].hour%hours
-			total := uint64(0)
-			for ; i < len(s) && s[i].hour-start < hours; i++ {
-				total += uint64(s[i].count)
-			}
-			if !yield(time.Unix(int64(start)*secondsAnHour, 0).UTC(), total) {
+		for _, p := range s {
+			if !yield(time.Unix(int64(p.hour)*secondsAnHour, 0).UTC(), uint64(p.count)) {
 				return
 			}
 		}

@@ -37,7 +37,6 @@ type Snapshot struct {
 	LostOrigins uint64 `json:"lost_origins,omitempty"`
 
 	reports, views, enforced series
-	origins                  *summary
 }
 
 // A Group is how often equal reports came.
@@ -55,10 +54,7 @@ type Group struct {
 }
 
 // Hours yields the hours that have reports, in order.
-func (g Group) Hours() iter.Seq2[time.Time, uint64] { return g.hours.every(1) }
-
-// Days yields the days that have reports, in order.
-func (g Group) Days() iter.Seq2[time.Time, uint64] { return g.hours.every(24) }
+func (g Group) Hours() iter.Seq2[time.Time, uint64] { return g.hours.all() }
 
 // Snapshot returns what was counted on the days of first to last by all nodes, and
 // by this one up to now.
@@ -122,7 +118,7 @@ func (d *day) snapshot(first, last time.Time) *Snapshot {
 		Noise: d.counts[classNoise], Bad: d.counts[classBad],
 		Limited: d.counts[classLimited], Refused: d.counts[classRefused],
 		Lost: d.groups.lost, LostOrigins: d.origins.lost,
-		reports: d.reports, views: d.views, enforced: d.enforced, origins: d.origins,
+		reports: d.reports, views: d.views, enforced: d.enforced,
 	}
 }
 
@@ -147,56 +143,12 @@ func sortGroups(list []Group) {
 	})
 }
 
-// ByGadget yields each gadget with its groups, the most reported first; "" is for
-// the reports that name none.
-func (s *Snapshot) ByGadget() iter.Seq2[string, []Group] {
-	return by(s.Groups, func(g Group) string { return g.Gadget })
-}
-
-// ByBlocked yields each blocked origin or word with its groups, the most reported
-// first.
-func (s *Snapshot) ByBlocked() iter.Seq2[string, []Group] {
-	return by(s.Groups, func(g Group) string { return g.Blocked })
-}
-
-func by(groups []Group, name func(Group) string) iter.Seq2[string, []Group] {
-	return func(yield func(string, []Group) bool) {
-		members := make(map[string][]Group)
-		totals := make(map[string]uint64)
-		for _, g := range groups {
-			members[name(g)] = append(members[name(g)], g)
-			totals[name(g)] += g.Count
-		}
-		names := slices.SortedFunc(maps.Keys(members), func(a, b string) int {
-			return cmp.Or(cmp.Compare(totals[b], totals[a]), strings.Compare(a, b))
-		})
-		for _, n := range names {
-			if !yield(n, members[n]) {
-				return
-			}
-		}
-	}
-}
-
-// Estimate returns between what numbers the count of a directive, a blocked origin
-// and a disposition lies, also where no group is left of it. The upper one is right
-// with a probability of 98 % at least to within 1/753 of the reports without a group.
-func (s *Snapshot) Estimate(directive, blocked string, disposition Disposition) (low, high uint64) {
-	return s.origins.bounds(Report{Directive: directive, Blocked: blocked, Disposition: disposition})
-}
-
 // Hours yields the accepted reports of each hour that has any, in order.
-func (s *Snapshot) Hours() iter.Seq2[time.Time, uint64] { return s.reports.every(1) }
-
-// Days yields the accepted reports of each day that has any, in order.
-func (s *Snapshot) Days() iter.Seq2[time.Time, uint64] { return s.reports.every(24) }
+func (s *Snapshot) Hours() iter.Seq2[time.Time, uint64] { return s.reports.all() }
 
 // ViewHours yields the page views of each hour that has any, in order.
-func (s *Snapshot) ViewHours() iter.Seq2[time.Time, uint64] { return s.views.every(1) }
-
-// ViewDays yields the page views of each day that has any, in order.
-func (s *Snapshot) ViewDays() iter.Seq2[time.Time, uint64] { return s.views.every(24) }
+func (s *Snapshot) ViewHours() iter.Seq2[time.Time, uint64] { return s.views.all() }
 
 // EnforcedViewHours yields the page views of each hour that has any with the policy
 // enforced, in order. They are among [Snapshot.ViewHours].
-func (s *Snapshot) EnforcedViewHours() iter.Seq2[time.Time, uint64] { return s.enforced.every(1) }
+func (s *Snapshot) EnforcedViewHours() iter.Seq2[time.Time, uint64] { return s.enforced.all() }

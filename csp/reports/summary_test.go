@@ -226,12 +226,12 @@ func TestSeries(t *testing.T) {
 	if want := (series{{0, 1}, {24, 1}, {25, 1}, {49, 2}}); !slices.Equal(s, want) {
 		t.Fatalf("got %v, want %v", s, want)
 	}
-	var days []string
-	for at, n := range s.every(24) {
-		days = append(days, fmt.Sprint(at.Format(time.DateOnly), " ", n))
+	var hours []string
+	for at, n := range s.all() {
+		hours = append(hours, fmt.Sprint(at.Format("2006-01-02 15"), " ", n))
 	}
-	if want := []string{"1970-01-01 1", "1970-01-02 2", "1970-01-03 2"}; !slices.Equal(days, want) {
-		t.Errorf("got %v, want %v", days, want)
+	if want := []string{"1970-01-01 00 1", "1970-01-02 00 1", "1970-01-02 01 1", "1970-01-03 01 2"}; !slices.Equal(hours, want) {
+		t.Errorf("got %v, want %v", hours, want)
 	}
 	for _, text := range []string{"1", "1:x", "-1:2", "2:1 1:1", "1:1 1:1", "4294967296:1"} {
 		if err := new(series).UnmarshalText([]byte(text)); err == nil {

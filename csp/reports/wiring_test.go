@@ -9,7 +9,7 @@ import (
 
 // Whoever serves several hosts says with the request which origin is the wiki's.
 func TestServeOwn(t *testing.T) {
-	c := collector(t, Config{Own: func(string) bool { return false }})
+	c := collector(t, Config{})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.ServeOwn(w, r, func(origin string) bool { return origin == "https://"+r.Header.Get("X-Own") })
 	})
@@ -21,7 +21,7 @@ func TestServeOwn(t *testing.T) {
 		t.Errorf("a page of another host: answered %d", w.Code)
 	}
 	post(handler, report, "X-Own", "other.example")
-	post(c, report)
+	post(handler, report)
 	if s := today(t, c); s.Accepted != 1 || s.Bad[BadForeign] != 2 || s.Refused[RefusedOrigin] != 1 {
 		t.Errorf("%d accepted, bad %v, refused %v", s.Accepted, s.Bad, s.Refused)
 	}
