@@ -284,7 +284,7 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, sightings.ErrEpochDestroyed):
 		return http.StatusGone
-	case errors.Is(err, sightings.ErrNotMask), errors.Is(err, sightings.ErrCount), errors.Is(err, errMistake):
+	case errors.Is(err, sightings.ErrNotMask), errors.Is(err, errMistake):
 		return http.StatusBadRequest
 	}
 	return http.StatusServiceUnavailable

@@ -58,7 +58,11 @@ func look(t *testing.T, mask string) (sightings.Record, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return app.book.Look(context.Background(), netip.MustParseAddr(mask))
+	records, err := app.book.LookAll(context.Background(), netip.MustParseAddr(mask))
+	if err != nil {
+		return sightings.Record{}, err
+	}
+	return records[0], nil
 }
 
 func TestSightingsAreRecorded(t *testing.T) {

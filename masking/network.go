@@ -18,19 +18,6 @@ type Network struct {
 // A name stands in a header's list and in public pages, so it is kept plain.
 var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
-// NewNetwork makes a network of ranges, each an address or a CIDR range.
-func NewNetwork(name string, ranges []string) (*Network, error) {
-	var b netipx.IPSetBuilder
-	for _, text := range ranges {
-		prefix, err := ParseRange(text)
-		if err != nil {
-			return nil, fmt.Errorf("network %q: %w", name, err)
-		}
-		b.AddPrefix(prefix)
-	}
-	return NewNetworkOf(name, &b)
-}
-
 // NewNetworkOf makes a network of the ranges in a builder.
 func NewNetworkOf(name string, b *netipx.IPSetBuilder) (*Network, error) {
 	if !networkName.MatchString(name) {

@@ -67,13 +67,12 @@ type Ring struct {
 
 // Errors that callers may test for.
 var (
-	ErrNoSecret    = errors.New("key ring has no secret")
-	ErrSameSecret  = errors.New("key ring has the same secret twice")
-	ErrBadRing     = errors.New("key ring is damaged")
-	ErrRotated     = errors.New("the key ring was rotated within the last minute, or is about to be; another rotation needs --force")
-	ErrNoEpoch     = errors.New("the key ring has no such epoch; `wikiveil keys list` prints them")
-	ErrInUse       = errors.New("that epoch makes the masks: rotate before you remove it")
-	errRingVersion = errors.New("unknown version")
+	ErrNoSecret   = errors.New("key ring has no secret")
+	ErrSameSecret = errors.New("key ring has the same secret twice")
+	ErrBadRing    = errors.New("key ring is damaged")
+	ErrRotated    = errors.New("the key ring was rotated within the last minute, or is about to be; another rotation needs --force")
+	ErrNoEpoch    = errors.New("the key ring has no such epoch; `wikiveil keys list` prints them")
+	ErrInUse      = errors.New("that epoch makes the masks: rotate before you remove it")
 )
 
 const (

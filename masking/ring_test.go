@@ -2,6 +2,7 @@ package masking
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -581,20 +582,24 @@ func TestCase44FlippedDigits(t *testing.T) {
 	}
 }
 
+// ringText is the stored form of a ring's JSON.
+func ringText(ring string) string {
+	sum := sha256.Sum256([]byte(ring))
+	return `{"version":1,"sha256":"` + hex.EncodeToString(sum[:]) + `"}` + "\n" + ring
+}
+
 func TestDamagedRingIsNeverOverwritten(t *testing.T) {
 	secret := strings.Repeat("ab", 32)
-	file := func(ring string) string {
-		return `{"version":2,"sha256":"` + checksum([]byte(ring)) + `","ring":` + ring + `}`
-	}
 	for name, c := range map[string]struct{ content, want string }{
-		"empty":        {"", "not JSON"},
-		"cut":          {`{"version":2,"ring":{"epochs":[{"sta`, "not JSON"},
-		"no epochs":    {file(`{"revision":1}`), "no secret"},
-		"version 3":    {`{"version":3,"ring":{}}`, "unknown version"},
-		"checksum":     {`{"version":2,"sha256":"","ring":{"revision":1}}`, "checksum is wrong"},
-		"short secret": {file(`{"epochs":[{"start":"2026-01-01T00:00:00Z","secret":"abcd"}]}`), "shorter than 32 bytes"},
-		"not hex":      {file(`{"epochs":[{"start":"2026-01-01T00:00:00Z","secret":"zz"}]}`), "not in hex"},
-		"twice": {file(`{"epochs":[{"start":"2026-01-01T00:00:00Z","secret":"` + secret +
+		"empty":        {"", "first line is not of its form"},
+		"cut":          {`{"version":1,"sha2`, "first line is not of its form"},
+		"no epochs":    {ringText(`{"revision":1}`), "no secret"},
+		"version 3":    {`{"version":3}` + "\n{}", "unknown version"},
+		"checksum":     {`{"version":1,"sha256":""}` + "\n" + `{"revision":1}`, "wrong checksum"},
+		"not JSON":     {ringText(`{"epochs":[{"sta`), "not of its form"},
+		"short secret": {ringText(`{"epochs":[{"start":"2026-01-01T00:00:00Z","secret":"abcd"}]}`), "shorter than 32 bytes"},
+		"not hex":      {ringText(`{"epochs":[{"start":"2026-01-01T00:00:00Z","secret":"zz"}]}`), "not in hex"},
+		"twice": {ringText(`{"epochs":[{"start":"2026-01-01T00:00:00Z","secret":"` + secret +
 			`"},{"start":"2026-01-02T00:00:00Z","secret":"` + secret + `"}]}`), "same secret twice"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -662,7 +667,7 @@ func TestEpochsPrintNoSecret(t *testing.T) {
 
 func FuzzDecodeRing(f *testing.F) {
 	ring := `{"revision":7,"epochs":[{"start":"2026-01-01T00:00:00Z","secret":"` + strings.Repeat("ab", 32) + `"}]}`
-	f.Add([]byte(`{"version":2,"sha256":"` + checksum([]byte(ring)) + `","ring":` + ring + `}`))
+	f.Add([]byte(ringText(ring)))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decodeRing(data)

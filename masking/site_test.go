@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"go4.org/netipx"
 )
 
 func testEpochs(t testing.TB, n int) []Epoch {
@@ -20,9 +22,22 @@ func testEpochs(t testing.TB, n int) []Epoch {
 	return r.Epochs()
 }
 
+// newNetwork makes a network of ranges, each an address or a CIDR range.
+func newNetwork(name string, ranges []string) (*Network, error) {
+	var b netipx.IPSetBuilder
+	for _, text := range ranges {
+		prefix, err := ParseRange(text)
+		if err != nil {
+			return nil, err
+		}
+		b.AddPrefix(prefix)
+	}
+	return NewNetworkOf(name, &b)
+}
+
 func testNetwork(t testing.TB, name string, ranges ...string) *Network {
 	t.Helper()
-	n, err := NewNetwork(name, ranges)
+	n, err := newNetwork(name, ranges)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +145,7 @@ func TestNetworkRefusals(t *testing.T) {
 		"host name":   {"tor", []string{"example.org"}, "neither an IP address nor a CIDR range"},
 		"too wide":    {"tor", []string{"::ffff:0.0.0.0/80"}, "wider than the IPv4-mapped"},
 	} {
-		if _, err := NewNetwork(c.network, c.ranges); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := newNetwork(c.network, c.ranges); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
@@ -183,7 +198,7 @@ func BenchmarkSiteMasks(b *testing.B) {
 }
 
 func TestLookedUpNetworks(t *testing.T) {
-	vpn, err := NewNetwork("vpn", []string{"198.51.100.0/24"})
+	vpn, err := newNetwork("vpn", []string{"198.51.100.0/24"})
 	if err != nil {
 		t.Fatal(err)
 	}

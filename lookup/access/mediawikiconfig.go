@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -50,19 +51,10 @@ type MediaWikiConfig struct {
 }
 
 func (c MediaWikiConfig) withDefaults() MediaWikiConfig {
-	for field, value := range map[*string]string{&c.InfoRight: "block", &c.RevealRight: "checkuser", &c.AuditRight: "checkuser-log"} {
-		if *field == "" {
-			*field = value
-		}
-	}
+	c.InfoRight, c.RevealRight, c.AuditRight = cmp.Or(c.InfoRight, "block"), cmp.Or(c.RevealRight, "checkuser"), cmp.Or(c.AuditRight, "checkuser-log")
+	c.Timeout, c.CacheFor = cmp.Or(c.Timeout, DefaultTimeout), cmp.Or(c.CacheFor, DefaultCacheFor)
 	if c.Cookies == nil {
 		c.Cookies = DefaultCookies
-	}
-	if c.Timeout == 0 {
-		c.Timeout = DefaultTimeout
-	}
-	if c.CacheFor == 0 {
-		c.CacheFor = DefaultCacheFor
 	}
 	if c.Client == nil {
 		c.Client = remoteHost

@@ -3,7 +3,6 @@ package access
 import (
 	"fmt"
 	"net/http"
-	"strings"
 )
 
 // A Right is something that not everybody may do.
@@ -49,17 +48,6 @@ func RightsOf(rights ...Right) (set Rights) {
 
 // Has reports whether a right is in the set.
 func (s Rights) Has(r Right) bool { return r != 0 && s&Rights(r) == Rights(r) }
-
-// String lists the rights.
-func (s Rights) String() string {
-	var names []string
-	for _, r := range []Right{Info, Reveal, Audit} {
-		if s.Has(r) {
-			names = append(names, r.String())
-		}
-	}
-	return strings.Join(names, ", ")
-}
 
 // What users' ids start with, by where they are from: no id of one place is one of another.
 const (

@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/ecdh"
 	"crypto/hpke"
@@ -129,11 +128,10 @@ func ParseIdentities(r io.Reader) ([]*Identity, error) {
 		return nil, fmt.Errorf("reading identities: more than %d bytes: %w", maxFileSize, ErrIdentity)
 	}
 	var ids []*Identity
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxFileSize+1)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
 		id, err := ParseIdentity(line)
@@ -141,9 +139,6 @@ func ParseIdentities(r io.Reader) ([]*Identity, error) {
 			return nil, fmt.Errorf("reading identities: line %d: %w", n, err)
 		}
 		ids = append(ids, id)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("reading identities: %w", err)
 	}
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("reading identities: there is none: %w", ErrIdentity)

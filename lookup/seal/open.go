@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"crypto/cipher"
 	"crypto/hpke"
 	"crypto/subtle"
 	"fmt"
@@ -28,7 +29,11 @@ func Open(box Box, identities ...*Identity) (netip.Addr, error) {
 		step(&key)
 	}
 	last := boxKey(&key)
-	return open(b, box, last[:], make([]byte, nonceSize))
+	aead, err := newGCM(last[:])
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return open(b, box, aead, make([]byte, nonceSize))
 }
 
 // OpenLocal opens a box that the edge sealed to itself.
@@ -40,18 +45,14 @@ func OpenLocal(box Box, epoch masking.Epoch) (netip.Addr, error) {
 	if b.mode != Local {
 		return netip.Addr{}, fmt.Errorf("%w: its recipients' identities open it", ErrMode)
 	}
-	key, err := epoch.Key("seal/local")
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("deriving the sealing key: %w", err)
-	}
-	return open(b, box, key, b.nonce)
-}
-
-func open(b body, box Box, key, nonce []byte) (netip.Addr, error) {
-	aead, err := newGCM(key)
+	aead, err := localGCM(epoch)
 	if err != nil {
 		return netip.Addr{}, err
 	}
+	return open(b, box, aead, b.nonce)
+}
+
+func open(b body, box Box, aead cipher.AEAD, nonce []byte) (netip.Addr, error) {
 	p, err := aead.Open(nil, nonce, b.sealed, boundTo(b.head, box.Mask, box.Epoch))
 	if err != nil {
 		return netip.Addr{}, ErrDamaged

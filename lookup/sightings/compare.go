@@ -1,16 +1,11 @@
 package sightings
 
 import (
-	"context"
-	"net/netip"
 	"slices"
 )
 
-// How many masks can be compared.
-const (
-	MinCompare = 2
-	MaxCompare = 20
-)
+// MaxCompare is how many masks can be compared.
+const MaxCompare = 20
 
 // A Relation says whether several clients have something in common.
 type Relation int
@@ -42,25 +37,7 @@ type Comparison struct {
 	Network Network
 }
 
-// Compare compares two to twenty masks. Errors are ErrCount and those of Look; a [MaskError]
-// says which mask can't be looked up.
-func (b *Book) Compare(ctx context.Context, masks ...netip.Addr) (Comparison, error) {
-	if len(masks) < MinCompare || len(masks) > MaxCompare {
-		return Comparison{}, ErrCount
-	}
-	for i, m := range masks {
-		if slices.Contains(masks[:i], m) {
-			return Comparison{}, ErrCount
-		}
-	}
-	records, err := b.look(ctx, masks...)
-	if err != nil {
-		return Comparison{}, err
-	}
-	return CompareRecords(records), nil
-}
-
-// CompareRecords compares records that were looked up before.
+// CompareRecords compares records, two at least, that [Book.LookAll] returned.
 func CompareRecords(records []Record) Comparison {
 	return Comparison{
 		Organization: relate(records, func(r Record) uint32 { return r.ASN }),

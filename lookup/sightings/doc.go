@@ -3,8 +3,8 @@
 //
 // A [Book] is what the edge uses. [Book.See] records a request off its path; [Book.SeeDurably]
 // returns only when the client's record is safe, and is called before a request that can publish goes
-// on, so no mask is ever shown that can't be looked up. [Book.Look] returns a mask's [Record], and
-// [Book.Compare] what several have in common. A book needs a [Store]: boltstore.Open for one edge,
+// on, so no mask is ever shown that can't be looked up. [Book.LookAll] returns masks' [Record]s, and
+// [CompareRecords] what several have in common. A book needs a [Store]: boltstore.Open for one edge,
 // redisstore.Open for several. Close the book, then the store.
 //
 // # The rooms

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go4.org/netipx"
+
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/geo"
@@ -52,7 +54,9 @@ type option func(*sightings.Config)
 // siteConfig is the sites' in these tests: one named network, the default ranges.
 func siteConfig(t testing.TB, label string) masking.SiteConfig {
 	t.Helper()
-	tor, err := masking.NewNetwork("tor", []string{"198.51.100.0/28"})
+	var exits netipx.IPSetBuilder
+	exits.AddPrefix(netip.MustParsePrefix("198.51.100.0/28"))
+	tor, err := masking.NewNetworkOf("tor", &exits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +123,24 @@ func (w *world) mustSee(addr string) {
 	if err := w.SeeDurably(context.Background(), w.sighting(addr)); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// Look is LookAll of one mask.
+func (w *world) Look(ctx context.Context, mask netip.Addr) (sightings.Record, error) {
+	records, err := w.LookAll(ctx, mask)
+	if err != nil {
+		return sightings.Record{}, err
+	}
+	return records[0], nil
+}
+
+// Compare compares what is known of several masks.
+func (w *world) Compare(ctx context.Context, masks ...netip.Addr) (sightings.Comparison, error) {
+	records, err := w.LookAll(ctx, masks...)
+	if err != nil {
+		return sightings.Comparison{}, err
+	}
+	return sightings.CompareRecords(records), nil
 }
 
 func (w *world) mustLook(addr string) sightings.Record {

@@ -8,20 +8,15 @@ import (
 	"github.com/wikiveil/wikiveil/masking"
 )
 
-// Look returns what is known of a client's mask. Errors are ErrNotMask, ErrUnknown, ErrEpochDestroyed,
-// ErrUnavailable (the store does not respond) and ErrDamaged.
-func (b *Book) Look(ctx context.Context, mask netip.Addr) (Record, error) {
-	records, err := b.look(ctx, mask)
-	if err != nil {
-		return Record{}, err
-	}
-	return records[0], nil
-}
-
-// LookAll returns what is known of several clients' masks, asking the store once. Errors are
-// those of [Book.Look], a [MaskError] where it is about one mask.
+// LookAll returns what is known of clients' masks, asking the store once. Errors are ErrNotMask, ErrUnknown, ErrEpochDestroyed,
+// ErrUnavailable (the store does not respond) and ErrDamaged; a [MaskError] where it is about one mask.
 func (b *Book) LookAll(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
-	return b.look(ctx, masks...)
+	for _, m := range masks {
+		if !clientMask(m) {
+			return nil, &MaskError{m, ErrNotMask}
+		}
+	}
+	return b.find(ctx, masks...)
 }
 
 // A MaskError tells which of several masks an error is about.
@@ -40,17 +35,7 @@ type place struct {
 	vault *vault
 }
 
-// look finds all masks' records with one request to the store.
-func (b *Book) look(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
-	for _, m := range masks {
-		if !clientMask(m) {
-			return nil, &MaskError{m, ErrNotMask}
-		}
-	}
-	return b.find(ctx, masks...)
-}
-
-// find is look for masks of any kind.
+// find is LookAll for masks of any kind.
 func (b *Book) find(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
 	places, destroyed, err := b.places(ctx, masks)
 	if err != nil {

@@ -95,7 +95,7 @@ func (r Record) networkObservations() map[netip.Addr]*observation {
 }
 
 // LookNetwork returns what a network mask stands for that was shown to somebody within the
-// retention. Errors are ErrNotMask and those of [Book.Look].
+// retention. Errors are ErrNotMask and those of [Book.LookAll].
 func (b *Book) LookNetwork(ctx context.Context, mask netip.Addr) (NetworkRecord, error) {
 	if !masking.IsNetwork(mask) {
 		return NetworkRecord{}, &MaskError{mask, ErrNotMask}

@@ -118,8 +118,6 @@ var (
 	ErrEpochDestroyed = errors.New("mask can't be looked up: the key of its time is destroyed")
 	// ErrNotMask: what was asked for is not a client's mask.
 	ErrNotMask = errors.New("not a client's mask")
-	// ErrCount: fewer than two or more than twenty masks, or one of them twice.
-	ErrCount = fmt.Errorf("comparing needs %d to %d different masks", MinCompare, MaxCompare)
 	// ErrNotDurable: the sighting could not be stored, so the request must not go on.
 	ErrNotDurable = errors.New("sighting could not be stored")
 	// ErrUnavailable: the store does not respond.
