@@ -84,7 +84,9 @@ func serve(ctx context.Context, listen, file string, out io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: collector, ReadHeaderTimeout: 10 * time.Second}
+	anyOrigin := func(string) bool { return true }
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { collector.ServeOwn(w, r, anyOrigin) })
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	fmt.Fprintf(out, "listening on http://%s/\n", listener.Addr())
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
