@@ -444,8 +444,7 @@ func oldAudit(t *testing.T, e *edge) (two audit.Checkpoint) {
 }
 
 func TestAuditNodeAndRetentionByReload(t *testing.T) {
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	tooOld := oldAudit(t, e)
 	const century = "retention 36500d"
 	config := auditSite(t, "127.0.0.1:1", "node edge-1", century)

@@ -204,8 +204,7 @@ func TestOwnBlockPage(t *testing.T) {
 
 // A damaged list is refused at the start, and left as it is.
 func TestDamagedBlockListIsRefused(t *testing.T) {
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	file := filepath.Join(e.dir, "storage", "wikiveil", "blocks.json")
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)

@@ -205,8 +205,7 @@ func TestCase27EdgeStartsWithoutBadEntries(t *testing.T) {
 
 // `wikiveil validate` takes note of no declaration.
 func TestValidateWritesNoState(t *testing.T) {
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	writeTools(t, e.dir, fileTool("maps", jsonTool(t), ""))
 	var config caddy.Config
 	if err := json.Unmarshal(adapt(t, e.expand(boardSite)), &config); err != nil {
@@ -225,8 +224,7 @@ func TestValidateWritesNoState(t *testing.T) {
 
 // A damaged state is refused at the start, and left as it is.
 func TestDamagedBoardStateIsRefused(t *testing.T) {
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	writeTools(t, e.dir)
 	file := filepath.Join(e.dir, "storage", noticeboard.StateKey)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

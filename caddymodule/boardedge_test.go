@@ -57,8 +57,7 @@ func replaceFile(t *testing.T, file, text string) {
 // boardEdge is an edge whose tools are in its file.
 func boardEdge(t *testing.T, entries ...string) *edge {
 	t.Helper()
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	writeTools(t, e.dir, entries...)
 	e.load(t, boardSite)
 	t.Cleanup(func() {

@@ -38,8 +38,7 @@ func newBackupScene(t *testing.T) *backupScene {
 }
 
 func (s *backupScene) place() *edge {
-	e := &edge{dir: s.t.TempDir(), admin: freePort(s.t), site: freePort(s.t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(s.t)
 	return e
 }
 

@@ -116,7 +116,7 @@ func (e *consentEdge) sites(pairs ...string) string {
 }
 
 func (e *consentEdge) counted(outcome string) string {
-	return testutilCounter(e.t, e.edge, fmt.Sprintf(`wikiveil_consents_total{outcome=%q}`, outcome))
+	return e.metric(e.t, fmt.Sprintf(`wikiveil_consents_total{outcome=%q}`, outcome))
 }
 
 // reader is a browser's tab behind the proxy.

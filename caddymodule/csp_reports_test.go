@@ -474,7 +474,7 @@ func TestFailedReloadKeepsReports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settled(t, app)
+	settled(t)
 	kept := app.cspSites.collectors()["wiki"].Keep // the collector goes on over reloads
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

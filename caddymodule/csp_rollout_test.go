@@ -257,8 +257,7 @@ func TestRolloutRefusals(t *testing.T) {
 func TestDamagedRolloutIsRefused(t *testing.T) {
 	wiki := newApp(t, nil)
 	for _, key := range []string{rollout.Key, cspSecretKey} {
-		e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-		e.log = filepath.Join(e.dir, "edge.log")
+		e := place(t)
 		file := filepath.Join(e.dir, "storage", key)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			t.Fatal(err)

@@ -111,7 +111,7 @@ func TestCase54OwnAnswersOverTLS(t *testing.T) {
 		config := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}}
 		if protocol == "h3" {
-			client.Transport = newH3(t, leakProxy, e.site, config)
+			client.Transport = newH3(t, "127.61.9.9", e.site, config)
 		} else {
 			client.Transport.(*http.Transport).Protocols.SetHTTP1(protocol == "h1")
 			client.Transport.(*http.Transport).Protocols.SetHTTP2(protocol == "h2")

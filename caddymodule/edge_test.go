@@ -34,12 +34,19 @@ type edge struct {
 	dir, log, admin, site string // site is host:port
 }
 
+// place is an edge that isn't started yet.
+func place(t testing.TB) *edge {
+	t.Helper()
+	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
+	e.log = filepath.Join(e.dir, "edge.log")
+	return e
+}
+
 // newEdge starts Caddy. In the Caddyfile, {SITE} is a free host:port, {PORT} its port, {DIR} the
 // directory; {GLOBAL} stands for the global options that every test wants.
 func newEdge(t *testing.T, caddyfile string) *edge {
 	t.Helper()
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	e.load(t, caddyfile)
 	t.Cleanup(func() {
 		if err := caddy.Stop(); err != nil {
@@ -75,9 +82,7 @@ func (e *edge) load(t *testing.T, caddyfile string) {
 	if err := caddy.Load(adapt(t, e.expand(caddyfile)), true); err != nil {
 		t.Fatalf("loading: %v", err)
 	}
-	if app, err := runningApp(); err == nil {
-		settled(t, app)
-	}
+	settled(t)
 	// What connects while the listener of the config before is being closed may be cut off.
 	// These tables are no snapshot: one that changes meanwhile may lack a socket that is there, so three looks must agree.
 	agreed := 0
@@ -116,10 +121,12 @@ func listeners(t *testing.T, port string) (n int) {
 	return n
 }
 
-// settled waits until what a config does once it is in use is done.
-func settled(t *testing.T, app *App) {
+// settled waits until the config is the one that runs, and what it does then is done.
+func settled(t testing.TB) {
 	t.Helper()
-	eventually(t, "the config in use", app.Settled)
+	if app, err := caddy.ActiveContext().AppIfConfigured("wikiveil"); err == nil {
+		eventually(t, "the config in use", app.(interface{ Settled() bool }).Settled)
+	}
 }
 
 // writeConfig writes the edge's config to a file, for commands.
@@ -179,8 +186,7 @@ func adaptWarnings(caddyfile string) ([]byte, []caddyconfig.Warning, error) {
 // validate does what `wikiveil validate` does.
 func validate(t *testing.T, caddyfile string) error {
 	t.Helper()
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	data, _, err := adaptWarnings(e.expand(caddyfile))
 	if err != nil {
 		return err
@@ -212,11 +218,23 @@ func (e *edge) readLog(t *testing.T) string {
 	return string(data)
 }
 
+// metric returns the value of a series as text, empty if there is none.
+func (e *edge) metric(t *testing.T, series string) string {
+	t.Helper()
+	_, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+"/metrics", nil)
+	for line := range strings.Lines(body) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), series+" "); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 var nextPort atomic.Int32
 
 // freePort returns a free host:port. The ports are below those that the kernel gives
 // to outgoing connections, which would otherwise take one before Caddy does.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
 		port := 10000 + (os.Getpid()*37+int(nextPort.Add(1)))%20000
@@ -287,9 +305,7 @@ func newApp(t *testing.T, answer http.HandlerFunc) *app {
 	t.Helper()
 	a := new(app)
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.mu.Lock()
-		a.requests = append(a.requests, r)
-		a.mu.Unlock()
+		a.keep(r)
 		if answer != nil {
 			answer(w, r)
 			return
@@ -298,6 +314,12 @@ func newApp(t *testing.T, answer http.HandlerFunc) *app {
 	}))
 	t.Cleanup(a.Close)
 	return a
+}
+
+func (a *app) keep(r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests = append(a.requests, r)
 }
 
 func (a *app) address() string { return a.Listener.Addr().String() }

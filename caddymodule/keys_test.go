@@ -26,10 +26,19 @@ http://{SITE} {
 	client_mask
 	reverse_proxy `
 
-func (e *edge) keys(t *testing.T, method, path string) (int, keyList, string) {
+// keyRingView is what the admin API says of the key ring.
+type keyRingView struct {
+	Epochs []struct {
+		ID, State string
+		Destroyed *time.Time
+	}
+}
+
+// keys asks the admin API about the key ring.
+func (e *edge) keys(t *testing.T, method, path string) (int, keyRingView, string) {
 	t.Helper()
 	resp, body := send(t, http.DefaultClient, method, "http://"+e.admin+path, nil)
-	var list keyList
+	var list keyRingView
 	if resp.StatusCode == 200 {
 		if err := json.Unmarshal([]byte(body), &list); err != nil {
 			t.Fatalf("%v: %s", err, body)
@@ -39,20 +48,20 @@ func (e *edge) keys(t *testing.T, method, path string) (int, keyList, string) {
 }
 
 // rotate starts a new epoch, however recent the last one is, and waits until it is in use.
-func (e *edge) rotate(t *testing.T) keyList {
+func (e *edge) rotate(t *testing.T) keyRingView {
 	t.Helper()
-	status, body := e.post(t, adminRotate, rotateRequest{Force: true})
+	status, body := e.post(t, "/wikiveil/keys/rotate", map[string]bool{"force": true})
 	if status != 200 {
 		t.Fatalf("rotating: %d %s", status, body)
 	}
-	var planned keyList
+	var planned keyRingView
 	if err := json.Unmarshal([]byte(body), &planned); err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
-	var list keyList
+	var list keyRingView
 	eventually(t, "the new epoch", func() bool {
-		_, list, _ = e.keys(t, "GET", adminKeys)
-		return list.Epochs[0].State == stateCurrent && list.Epochs[0].ID == planned.Epochs[0].ID
+		_, list, _ = e.keys(t, "GET", "/wikiveil/keys")
+		return list.Epochs[0].State == "current" && list.Epochs[0].ID == planned.Epochs[0].ID
 	})
 	return list
 }

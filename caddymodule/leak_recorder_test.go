@@ -212,9 +212,7 @@ func (a *leakApp) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	a.mu.Lock()
-	a.requests = append(a.requests, r)
-	a.mu.Unlock()
+	a.keep(r)
 	if a.answer != nil {
 		a.answer(w, r)
 		return

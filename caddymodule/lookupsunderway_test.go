@@ -139,7 +139,7 @@ func TestCase35LimitsAreConfigured(t *testing.T) {
 	if n := len(wiki.take()); n != 4 {
 		t.Errorf("the app got %d requests", n)
 	}
-	if got := testutilCounter(t, e, `wikiveil_sightings_total{outcome="over_limit"}`); got != "1" {
+	if got := e.metric(t, `wikiveil_sightings_total{outcome="over_limit"}`); got != "1" {
 		t.Errorf("the metric says %q", got)
 	}
 }

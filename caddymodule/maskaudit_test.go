@@ -141,7 +141,7 @@ func TestAuditPage(t *testing.T) {
 	if n := len(entries(t)); n != 2 {
 		t.Errorf("reading twice a day made %d entries", n)
 	}
-	if got := testutilCounter(t, e, `wikiveil_mask_lookups_total{action="audit",outcome="answered"}`); got != "2" {
+	if got := e.metric(t, `wikiveil_mask_lookups_total{action="audit",outcome="answered"}`); got != "2" {
 		t.Errorf("the metric says %q", got)
 	}
 }

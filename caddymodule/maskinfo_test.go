@@ -75,7 +75,7 @@ func edit(t *testing.T, e *edge, wiki *app, source string) string {
 	if resp, body := send(t, from(t, source), "POST", "http://"+e.site+"/", nil); resp.StatusCode != 200 {
 		t.Fatalf("POST from %s: %d %s", source, resp.StatusCode, body)
 	}
-	return wiki.one(t).Header.Get(headerMask)
+	return wiki.one(t).Header.Get("Client-Mask")
 }
 
 // postForm sends a form of the site's pages.

@@ -209,7 +209,7 @@ func reveals(t *testing.T) (all []audit.Entry) {
 
 // counted returns how often reveals had an outcome.
 func (s *revealScene) counted(outcome string) string {
-	return testutilCounter(s.t, s.edge, fmt.Sprintf(`wikiveil_mask_lookups_total{action="reveal",outcome=%q}`, outcome))
+	return s.metric(s.t, fmt.Sprintf(`wikiveil_mask_lookups_total{action="reveal",outcome=%q}`, outcome))
 }
 
 // wantNoTrace searches logs, stores, metrics and the admin API for the clients' addresses.

@@ -17,16 +17,22 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
 	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/caddytest"
 )
 
 // wikiveilCommand has this test binary be `wikiveil`, with the arguments that follow.
 const wikiveilCommand = "WIKIVEIL_TEST_COMMAND"
 
-func runCommandProcess() {
+// testMain runs the tests of a package, away from the files of the user who runs them, or a command for one of its tests.
+func testMain(m *testing.M) {
 	if os.Getenv(wikiveilCommand) != "" {
 		caddycmd.Main()
-		os.Exit(0)
+		return
 	}
+	remove := caddytest.Isolate()
+	code := m.Run()
+	remove()
+	os.Exit(code)
 }
 
 // node is an edge in a process of its own.
@@ -111,7 +117,7 @@ http://{SITE} {
 }
 
 func (c *cluster) place() *edge {
-	return &edge{dir: c.t.TempDir(), admin: freePort(c.t), site: freePort(c.t)}
+	return place(c.t)
 }
 
 func command(t *testing.T, e *edge, args ...string) *exec.Cmd {
@@ -216,18 +222,6 @@ func (c *cluster) masks(n *node) []string {
 	}
 	h := c.wiki.one(c.t).Header
 	return append([]string{h.Get("Client-Mask")}, strings.Split(h.Get("Client-Network-Masks"), ", ")...)
-}
-
-// metric returns a metric's value as text.
-func (n *node) metric(t *testing.T, name string) string {
-	t.Helper()
-	_, metrics := send(t, http.DefaultClient, "GET", "http://"+n.admin+"/metrics", nil)
-	for line := range strings.Lines(metrics) {
-		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }
 
 // files are all files under a directory with what is in them.

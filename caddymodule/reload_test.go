@@ -34,7 +34,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	})
 
 	wiki := newApp(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Client-Mask")) })
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
+	e := place(t)
 	e.log = e.dir + "/edge.log"
 	site := func(host, label string) string {
 		return `

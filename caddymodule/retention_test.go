@@ -46,8 +46,7 @@ func oldSightings(t *testing.T, e *edge) string {
 // A config that comes to nothing deletes nothing, however short its retention.
 func TestFailedConfigDeletesNoSightings(t *testing.T) {
 	wiki := newApp(t, nil)
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	file := oldSightings(t, e)
 	wantKept := func() {
 		t.Helper()
@@ -76,8 +75,7 @@ func TestFailedConfigDeletesNoSightings(t *testing.T) {
 
 // Nor does it delete entries of the audit, or leave its retention behind.
 func TestFailedConfigDeletesNoAudit(t *testing.T) {
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	oldAudit(t, e)
 	short := e.expand(auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
 	var parsed caddy.Config

@@ -120,7 +120,7 @@ func FuzzScrub(f *testing.F) {
 // Friction 12. Where the client has an address that the edge's own policy names, as on one machine, the policy stays as it was
 // written; the app's headers don't.
 func TestFriction12OwnPolicyIsLeftAlone(t *testing.T) {
-	a := newLeakApp(t, wireH1, func(w http.ResponseWriter, _ *http.Request) {
+	a := newApp(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Link", "<http://127.0.0.1:5173/style.css>")
 		io.WriteString(w, "page")
 	})

@@ -178,7 +178,7 @@ func TestNothingIsPublishedUnrecorded(t *testing.T) {
 			t.Errorf("%s: %v", mask, err)
 		}
 	}
-	if n := testutilCounter(t, e, `wikiveil_sightings_total{outcome="failed"}`); n == "0" || n == "" {
+	if n := e.metric(t, `wikiveil_sightings_total{outcome="failed"}`); n == "0" || n == "" {
 		t.Errorf("the metric of failures is %q", n)
 	}
 }
@@ -232,21 +232,9 @@ func TestNewGeoIPDatabase(t *testing.T) {
 	if n := networks(); n != 2 {
 		t.Errorf("%d networks after the new database", n)
 	}
-	if age := testutilCounter(t, e, `wikiveil_geoip_age_seconds{database="asn"}`); age == "" {
+	if age := e.metric(t, `wikiveil_geoip_age_seconds{database="asn"}`); age == "" {
 		t.Error("the age of the database is no metric")
 	}
-}
-
-// testutilCounter reads a metric of the admin API.
-func testutilCounter(t *testing.T, e *edge, name string) string {
-	t.Helper()
-	_, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+"/metrics", nil)
-	for line := range strings.Lines(body) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 func TestSightingsConfigErrors(t *testing.T) {

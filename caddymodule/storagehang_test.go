@@ -36,8 +36,7 @@ func TestCase49StorageHangs(t *testing.T) {
 		}
 		reverse_proxy ` + wiki.address() + `
 	}`
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	e.load(t, config)
 	post := func(source string) {
 		t.Helper()

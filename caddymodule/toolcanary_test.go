@@ -325,8 +325,7 @@ func TestCanaryOverReloads(t *testing.T) {
 			goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
 		)
 	})
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	config := func(contact string) string {
 		site := func(host, option string) string {
 			return "http://" + host + ":{PORT} {\nanonproxy {\nrequire_fetch_metadata\n" + option + "\n}\n}\n"

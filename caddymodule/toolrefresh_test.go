@@ -69,8 +69,7 @@ func TestToolRefresh(t *testing.T) {
 		)
 	})
 	tool, wiki := storedTool(t), newApp(t, nil)
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	if err := os.WriteFile(filepath.Join(e.dir, "paths"), []byte("/c\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -84,8 +84,7 @@ func TestErrorRoutesAreMaskedWithoutAFile(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	})
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(e.expand(`{
 		{GLOBAL}
 		wikiveil {
@@ -253,8 +252,7 @@ func TestCase18LooseTrustInJSON(t *testing.T) {
 	if _, _, err := adaptWarnings("http://x.test {\n@a remote_ip 127.0.0.1\nclient_mask\nrespond @a x\n}"); err != nil {
 		t.Fatal(err)
 	}
-	e := &edge{dir: t.TempDir(), admin: freePort(t), site: freePort(t)}
-	e.log = filepath.Join(e.dir, "edge.log")
+	e := place(t)
 	config := fmt.Sprintf(`{"admin":{"disabled":true},"storage":{"module":"file_system","root":%q},
 		"logging":{"logs":{"default":{"writer":{"output":"file","filename":%q},"encoder":{"format":"masked","wrap":{"format":"json"}}}}},
 		"apps":{"wikiveil":{"secrets":[%q]},"http":{"servers":{"s":{"listen":[%q],"automatic_https":{"disable":true},
