@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // Each golden file is a Caddyfile, a line of hyphens and the JSON it must become.
@@ -28,7 +30,7 @@ func TestAdapt(t *testing.T) {
 			if !found {
 				t.Fatal("the line of hyphens is missing")
 			}
-			config, warnings, err := adaptWarnings(caddyfile + "\n")
+			config, warnings, err := edgetest.AdaptWarnings(caddyfile + "\n")
 			warnings = slices.DeleteFunc(warnings, func(w caddyconfig.Warning) bool { return strings.HasPrefix(w.Message, "INSECURE: allow_loopback") })
 			if err != nil || len(warnings) > 0 {
 				t.Fatalf("adapting: %v, warnings %v", err, warnings)

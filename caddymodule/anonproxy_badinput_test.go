@@ -7,14 +7,16 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // What no browser sends is refused with a reason by the whole edge, and neither a tool
 // nor the wiki gets any of it.
 func TestBadRequestsForTools(t *testing.T) {
-	tool, wiki := jsonTool(t), newApp(t, nil)
+	tool, wiki := edgetest.JSONTool(t), edgetest.NewBackend(t, nil)
 	e := toolsEdge(t, tool, wiki)
-	host := " HTTP/1.1\r\nHost: " + e.site + "\r\nConnection: close\r\n"
+	host := " HTTP/1.1\r\nHost: " + e.Site + "\r\nConnection: close\r\n"
 	for _, tc := range []struct {
 		name, request string
 		status        int
@@ -46,7 +48,7 @@ func TestBadRequestsForTools(t *testing.T) {
 		{"half a websocket", "GET /.tools/maps/x" + host + "Upgrade: websocket\r\n", 400, "the websocket handshake is malformed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", e.site)
+			conn, err := net.Dial("tcp", e.Site)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +67,7 @@ func TestBadRequestsForTools(t *testing.T) {
 			}
 		})
 	}
-	if n := len(tool.take()) + len(wiki.take()); n != 0 {
+	if n := len(tool.Take()) + len(wiki.Take()); n != 0 {
 		t.Errorf("%d requests were sent on", n)
 	}
 }

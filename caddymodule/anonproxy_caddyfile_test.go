@@ -2,10 +2,11 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 func TestAnonProxyBadCaddyfile(t *testing.T) {
@@ -28,7 +29,7 @@ func TestAnonProxyBadCaddyfile(t *testing.T) {
 		"flag's argument":  {"anonproxy {\n require_fetch_metadata no\n }", "after 'no', at Caddyfile:5"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantRefusedConfig(t, validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.site+"\n}\n"), tt.reason)
+			edgetest.WantRefused(t, edgetest.Validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.site+"\n}\n"), tt.reason)
 		})
 	}
 }
@@ -60,7 +61,7 @@ func TestToolBadCaddyfile(t *testing.T) {
 		"flag's argument":   {"tool maps http://127.0.0.1 {\n allow_loopback off\n }", "after 'off', at Caddyfile:4"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantRefusedConfig(t, validate(t, "{\nwikiveil {\n"+tt.tool+"\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n"), tt.reason)
+			edgetest.WantRefused(t, edgetest.Validate(t, "{\nwikiveil {\n"+tt.tool+"\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n"), tt.reason)
 		})
 	}
 }
@@ -94,14 +95,7 @@ func TestAnonProxyBadJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			wantRefusedConfig(t, validateConfig(&config), tt.reason)
+			edgetest.WantRefused(t, edgetest.ValidateConfig(&config), tt.reason)
 		})
-	}
-}
-
-func wantRefusedConfig(t *testing.T, err error, reason string) {
-	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), reason) {
-		t.Errorf("got  %v\nwant %s", err, reason)
 	}
 }

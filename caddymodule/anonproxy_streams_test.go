@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // streamingTool is a tool's server with events at /events and an echo at /chat. What
 // it is asked is kept without the handshake's random key.
-func streamingTool(t *testing.T) *app {
-	return newApp(t, func(w http.ResponseWriter, r *http.Request) {
+func streamingTool(t *testing.T) *edgetest.Backend {
+	return edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/events" {
 			w.Header().Set("Content-Type", "text/event-stream")
 			_, _ = io.WriteString(w, "data: 1\n\n")
@@ -37,20 +39,20 @@ func streamingTool(t *testing.T) *app {
 	})
 }
 
-func streamsConfig(tool, wiki *app) string {
+func streamsConfig(tool, wiki *edgetest.Backend) string {
 	return strings.Replace(toolsConfig(tool, wiki, ""), "allow_loopback", "allow_loopback\n\t\t\t\tstreams events websocket", 1)
 }
 
 // openStreams opens both streams through the whole edge and says something on each.
-func openStreams(t *testing.T, e *edge) (events *bufio.Reader, chat *websocket.Conn) {
+func openStreams(t *testing.T, e *edgetest.Edge) (events *bufio.Reader, chat *websocket.Conn) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+e.site+"/.tools/maps/events", nil)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+e.Site+"/.tools/maps/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header = browser("empty", "alice")
+	r.Header = edgetest.Browser("empty", "alice")
 	r.Header.Set("Accept", "text/event-stream")
-	resp, err := from(t, "127.0.0.2").Do(r)
+	resp, err := edgetest.From(t, "127.0.0.2").Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,9 +61,9 @@ func openStreams(t *testing.T, e *edge) (events *bufio.Reader, chat *websocket.C
 	if line, err := events.ReadString('\n'); line != "data: 1\n" {
 		t.Fatalf("events: got %d %q, %v", resp.StatusCode, line, err)
 	}
-	chat, _, err = websocket.Dial(t.Context(), "http://"+e.site+"/.tools/maps/chat", &websocket.DialOptions{
-		HTTPClient: from(t, "127.0.0.2"),
-		HTTPHeader: http.Header{"Origin": {"http://" + e.site}, "Cookie": {"session=alice"}, "User-Agent": {"alice"}},
+	chat, _, err = websocket.Dial(t.Context(), "http://"+e.Site+"/.tools/maps/chat", &websocket.DialOptions{
+		HTTPClient: edgetest.From(t, "127.0.0.2"),
+		HTTPHeader: http.Header{"Origin": {"http://" + e.Site}, "Cookie": {"session=alice"}, "User-Agent": {"alice"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,12 +92,12 @@ func wantStreamsEnd(t *testing.T, events *bufio.Reader, chat *websocket.Conn, co
 }
 
 func TestStreamsThroughTheWholeEdge(t *testing.T) {
-	tool, wiki := streamingTool(t), newApp(t, nil)
-	e := newEdge(t, streamsConfig(tool, wiki))
+	tool, wiki := streamingTool(t), edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, streamsConfig(tool, wiki))
 	openStreams(t, e)
-	for _, r := range tool.take() {
+	for _, r := range tool.Take() {
 		for name, values := range r.Header {
-			for _, word := range []string{"alice", "127.0.0.2", "2001:2", "session", "wiki", e.site} {
+			for _, word := range []string{"alice", "127.0.0.2", "2001:2", "session", "wiki", e.Site} {
 				if strings.Contains(strings.Join(values, " "), word) && name != "User-Agent" || strings.Contains(r.UserAgent(), "alice") {
 					t.Errorf("the tool got %s: %q", name, values)
 				}
@@ -105,10 +107,10 @@ func TestStreamsThroughTheWholeEdge(t *testing.T) {
 }
 
 func TestReloadEndsStreams(t *testing.T) {
-	tool, wiki := streamingTool(t), newApp(t, nil)
-	e := newEdge(t, streamsConfig(tool, wiki))
+	tool, wiki := streamingTool(t), edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, streamsConfig(tool, wiki))
 	events, chat := openStreams(t, e)
-	e.load(t, strings.Replace(streamsConfig(tool, wiki), "Maps of places", "Maps", 1))
+	e.Load(t, strings.Replace(streamsConfig(tool, wiki), "Maps of places", "Maps", 1))
 	wantStreamsEnd(t, events, chat, websocket.StatusServiceRestart, "restarting")
 	openStreams(t, e) // anew
 }
@@ -117,7 +119,7 @@ func TestKillSwitchEndsStreams(t *testing.T) {
 	tool := streamingTool(t)
 	e := boardEdge(t, fileTool("maps", tool, `, "streams": ["events", "websocket"]`))
 	events, chat := openStreams(t, e)
-	if _, err := run(t, "", "tools", "disable", "maps", "--reason", "It leaks", "--address", e.admin); err != nil {
+	if _, err := edgetest.Run(t, "", "tools", "disable", "maps", "--reason", "It leaks", "--address", e.Admin); err != nil {
 		t.Fatal(err)
 	}
 	wantStreamsEnd(t, events, chat, websocket.StatusPolicyViolation, "It leaks")

@@ -1,20 +1,12 @@
 package caddymodule
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,39 +17,17 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 const proxiedPolicy = anonproxy.Policy
 
-// browser is what a page's own fetch sends, with what a reader's browser adds.
-func browser(dest, who string) http.Header {
-	return http.Header{
-		"Sec-Fetch-Dest": {dest}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Site": {"same-origin"},
-		"Cookie": {"session=" + who}, "Authorization": {"Bearer " + who}, "Referer": {"http://wiki/" + who}, "User-Agent": {who},
-		"Accept": {who + "/*"}, "Accept-Language": {who}, "Accept-Encoding": {"gzip"}, "X-Forwarded-For": {"198.51.100.7"},
-		"If-None-Match": {`"` + who + `"`}, "Sec-Ch-Ua": {who}, "Range": {who + "=0-1"}, "Traceparent": {who}, "X-" + who: {"1"},
-	}
-}
-
-// jsonTool is a tool's server with an answer that tries everything.
-func jsonTool(t *testing.T) *app {
-	return newApp(t, func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", "application/json")
-		h.Set("Set-Cookie", "id=1")
-		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Content-Security-Policy", "default-src *")
-		h.Set("Etag", `"1"`)
-		_, _ = io.WriteString(w, `{"a":1}`)
-	})
-}
-
 // toolsEdge is a whole edge before a wiki, with one tool.
-func toolsEdge(t *testing.T, tool, wiki *app) *edge {
-	return newEdge(t, toolsConfig(tool, wiki, ""))
+func toolsEdge(t *testing.T, tool, wiki *edgetest.Backend) *edgetest.Edge {
+	return edgetest.New(t, toolsConfig(tool, wiki, ""))
 }
 
-func toolsConfig(tool, wiki *app, more string) string {
+func toolsConfig(tool, wiki *edgetest.Backend, more string) string {
 	return `{
 		{GLOBAL}
 		metrics
@@ -73,22 +43,22 @@ func toolsConfig(tool, wiki *app, more string) string {
 		client_mask
 		csp
 		anonproxy
-		reverse_proxy ` + wiki.address() + `
+		reverse_proxy ` + wiki.Address() + `
 	}`
 }
 
 func TestAnonProxyWholeEdge(t *testing.T) {
-	tool, wiki := jsonTool(t), newApp(t, nil)
+	tool, wiki := edgetest.JSONTool(t), edgetest.NewBackend(t, nil)
 	e := toolsEdge(t, tool, wiki)
-	url := "http://" + e.site + "/.tools/maps/a%20b?q=%2F"
+	url := "http://" + e.Site + "/.tools/maps/a%20b?q=%2F"
 
 	var got []string
 	for source, who := range map[string]string{"127.0.0.2": "alice", "127.0.0.3": "bob"} {
-		resp, body := send(t, from(t, source), http.MethodGet, url, browser("empty", who))
+		resp, body := edgetest.Send(t, edgetest.From(t, source), http.MethodGet, url, edgetest.Browser("empty", who))
 		if resp.StatusCode != 200 || body != `{"a":1}` {
 			t.Fatalf("got %d %q", resp.StatusCode, body)
 		}
-		if policies := resp.Header["Content-Security-Policy"]; !slices.Equal(policies, []string{presetText(t, "mediawiki"), proxiedPolicy}) {
+		if policies := resp.Header["Content-Security-Policy"]; !slices.Equal(policies, []string{edgetest.Preset(t, "mediawiki"), proxiedPolicy}) {
 			t.Errorf("policies %q", policies)
 		}
 		for name, want := range map[string]string{
@@ -99,7 +69,7 @@ func TestAnonProxyWholeEdge(t *testing.T) {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
 		}
-		r := tool.one(t)
+		r := tool.One(t)
 		got = append(got, fmt.Sprint(r.RequestURI, r.Host, r.Header))
 	}
 	if got[0] != got[1] {
@@ -123,21 +93,21 @@ func TestAnonProxyWholeEdge(t *testing.T) {
 		"path":    {"/.tools/maps/%2e%2e/x", "empty", 400, "dot segment"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			resp, body := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+tt.path, browser(tt.dest, "alice"))
+			resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+tt.path, edgetest.Browser(tt.dest, "alice"))
 			if resp.StatusCode != tt.status || !strings.Contains(body, tt.reason) || !slices.Contains(resp.Header["Content-Security-Policy"], proxiedPolicy) {
 				t.Errorf("got %d %q %v", resp.StatusCode, body, resp.Header)
 			}
 		})
 	}
-	if n := len(tool.take()) + len(wiki.take()); n != 0 {
+	if n := len(tool.Take()) + len(wiki.Take()); n != 0 {
 		t.Errorf("%d refused requests were sent on", n)
 	}
 
 	// The rest of the site goes on to the wiki.
-	if _, body := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+"/.toolsmith/x", nil); body != "the app" || wiki.one(t).URL.Path != "/.toolsmith/x" {
+	if _, body := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+"/.toolsmith/x", nil); body != "the app" || wiki.One(t).URL.Path != "/.toolsmith/x" {
 		t.Errorf("the wiki's page: %q", body)
 	}
-	series := metricsOf(t, e)
+	series := e.Metrics(t)
 	for outcome, want := range map[string]float64{"ok": 2, "refused_request": 4} {
 		if got := series[`wikiveil_tool_requests_total{outcome="`+outcome+`",tool="maps"}`]; got != want {
 			t.Errorf("%s counted %v times, want %v", outcome, got, want)
@@ -148,15 +118,15 @@ func TestAnonProxyWholeEdge(t *testing.T) {
 			t.Errorf("an undeclared name is counted: %s", name)
 		}
 	}
-	if log := e.readLog(t); !strings.Contains(log, "INSECURE") {
+	if log := e.ReadLog(t); !strings.Contains(log, "INSECURE") {
 		t.Error("nothing warns of the loopback tool")
 	}
 }
 
 // `csp` runs outside of `anonproxy` and may drop the policies of others.
 func TestAnonProxyKeepsItsPolicy(t *testing.T) {
-	tool := jsonTool(t)
-	e := newEdge(t, `{
+	tool := edgetest.JSONTool(t)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
 			tool maps `+tool.URL+` {
@@ -172,23 +142,23 @@ func TestAnonProxyKeepsItsPolicy(t *testing.T) {
 		anonproxy
 	}`)
 	for path, dest := range map[string]string{"/.tools/maps/x": "empty", "/.tools/maps/y": "script"} {
-		resp, _ := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+path, browser(dest, "alice"))
-		if policies := resp.Header["Content-Security-Policy"]; !slices.Equal(policies, []string{presetText(t, "mediawiki"), proxiedPolicy}) {
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+path, edgetest.Browser(dest, "alice"))
+		if policies := resp.Header["Content-Security-Policy"]; !slices.Equal(policies, []string{edgetest.Preset(t, "mediawiki"), proxiedPolicy}) {
 			t.Errorf("%s: policies %q", path, policies)
 		}
 	}
 }
 
 func TestAnonProxyNoticeboard(t *testing.T) {
-	e := toolsEdge(t, jsonTool(t), newApp(t, nil))
-	resp, body := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+"/.tools/", http.Header{"Accept": {"text/html"}})
+	e := toolsEdge(t, edgetest.JSONTool(t), edgetest.NewBackend(t, nil))
+	resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+"/.tools/", http.Header{"Accept": {"text/html"}})
 	if resp.StatusCode != 200 || !strings.Contains(body, "Maps of places") || !strings.Contains(body, "/.tools/maps/") {
 		t.Errorf("page: %d %s", resp.StatusCode, body)
 	}
 	if policies := resp.Header["Content-Security-Policy"]; len(policies) != 2 || !strings.Contains(policies[1], "default-src 'none'; style-src 'self'") {
 		t.Errorf("policies %q", policies)
 	}
-	resp, body = send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+"/.tools/", http.Header{"Accept": {"application/json"}})
+	resp, body = edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+"/.tools/", http.Header{"Accept": {"application/json"}})
 	if resp.Header.Get("Content-Type") != "application/json" || !strings.Contains(body, `"name": "maps"`) {
 		t.Errorf("JSON: %v %s", resp.Header, body)
 	}
@@ -196,9 +166,9 @@ func TestAnonProxyNoticeboard(t *testing.T) {
 
 // The directive alone, without tools or the app's block, is a whole config too.
 func TestAnonProxyWithoutTools(t *testing.T) {
-	e := newEdge(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy\nrespond page\n}\n")
+	e := edgetest.New(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy\nrespond page\n}\n")
 	for path, want := range map[string]string{"/": "page", "/.tools/": "No tool is declared", "/.tools/maps/x": "no tool of that name"} {
-		if _, body := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+path, nil); !strings.Contains(body, want) {
+		if _, body := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+path, nil); !strings.Contains(body, want) {
 			t.Errorf("%s: %q", path, body)
 		}
 	}
@@ -206,7 +176,7 @@ func TestAnonProxyWithoutTools(t *testing.T) {
 
 func TestAnonProxyKeepsConnectionsOverReloads(t *testing.T) {
 	var conns atomic.Int64
-	tool := &app{Server: httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	tool := &edgetest.Backend{Server: httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, "{}")
 	}))}
@@ -220,17 +190,17 @@ func TestAnonProxyKeepsConnectionsOverReloads(t *testing.T) {
 	}
 	tool.Start()
 	t.Cleanup(tool.Close)
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	e := toolsEdge(t, tool, wiki)
-	client := from(t, "127.0.0.2")
+	client := edgetest.From(t, "127.0.0.2")
 	ask := func() {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-			r, err := http.NewRequest(http.MethodGet, "http://"+e.site+"/.tools/maps/x", nil)
+			r, err := http.NewRequest(http.MethodGet, "http://"+e.Site+"/.tools/maps/x", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.Header = browser("empty", "alice")
+			r.Header = edgetest.Browser("empty", "alice")
 			// A connection that the old listener has not yet taken ends with it.
 			resp, err := client.Do(r)
 			if err == nil && resp.Body.Close() == nil && resp.StatusCode == 200 {
@@ -246,10 +216,10 @@ func TestAnonProxyKeepsConnectionsOverReloads(t *testing.T) {
 		if conns.Load() != 1 {
 			t.Fatalf("%d connections after %d reloads, want the first one", conns.Load(), n)
 		}
-		e.load(t, toolsConfig(tool, wiki, fmt.Sprintf("tool other%d https://other.example.org", n)))
+		e.Load(t, toolsConfig(tool, wiki, fmt.Sprintf("tool other%d https://other.example.org", n)))
 	}
 	ask()
-	e.load(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy\nrespond page\n}\n")
+	e.Load(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy\nrespond page\n}\n")
 	for deadline := time.Now().Add(10 * time.Second); conns.Load() != 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a removed tool's connection stays open")
@@ -261,13 +231,13 @@ func TestAnonProxyKeepsConnectionsOverReloads(t *testing.T) {
 }
 
 func TestAnonProxyBreaksAnswersOff(t *testing.T) {
-	tool := newApp(t, func(w http.ResponseWriter, _ *http.Request) {
+	tool := edgetest.NewBackend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		for range 100 {
 			_, _ = io.WriteString(w, strings.Repeat("x", 1000))
 		}
 	})
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		metrics
 		wikiveil {
@@ -283,13 +253,13 @@ func TestAnonProxyBreaksAnswersOff(t *testing.T) {
 		encode
 		anonproxy
 	}`)
-	r, err := http.NewRequest(http.MethodGet, "http://"+e.site+"/.tools/maps/x", nil)
+	r, err := http.NewRequest(http.MethodGet, "http://"+e.Site+"/.tools/maps/x", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header = browser("empty", "alice")
+	r.Header = edgetest.Browser("empty", "alice")
 	r.Header.Del("Accept-Encoding")
-	resp, err := from(t, "127.0.0.2").Transport.RoundTrip(r)
+	resp, err := edgetest.From(t, "127.0.0.2").Transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,19 +267,19 @@ func TestAnonProxyBreaksAnswersOff(t *testing.T) {
 	if body, err := io.ReadAll(resp.Body); err == nil || len(body) > 10_000 {
 		t.Errorf("the reader took %d bytes for whole", len(body))
 	}
-	if got := metricsOf(t, e)[`wikiveil_tool_requests_total{outcome="too_large",tool="maps"}`]; got != 1 {
+	if got := e.Metrics(t)[`wikiveil_tool_requests_total{outcome="too_large",tool="maps"}`]; got != 1 {
 		t.Errorf("counted %v times", got)
 	}
-	if resp, _ := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+"/", nil); resp.StatusCode != 200 {
+	if resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
 		t.Errorf("the edge then answers %d", resp.StatusCode)
 	}
 }
 
 // A request's protocol changes what the server knows of its body and of TLS.
 func TestAnonProxyOverTLS(t *testing.T) {
-	tool := jsonTool(t)
-	certificate, key, pool := selfSigned(t)
-	e := newEdge(t, `{
+	tool := edgetest.JSONTool(t)
+	certificate, key, pool := edgetest.SelfSigned(t)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
 			tool maps `+tool.URL+` {
@@ -330,54 +300,20 @@ func TestAnonProxyOverTLS(t *testing.T) {
 	for proto, transport := range map[string]http.RoundTripper{"HTTP/1.1": h1, "HTTP/2.0": h2, "HTTP/3.0": h3} {
 		t.Run(proto, func(t *testing.T) {
 			client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
-			resp, body := send(t, client, http.MethodGet, "https://"+e.site+"/.tools/maps/x", browser("empty", "alice"))
+			resp, body := edgetest.Send(t, client, http.MethodGet, "https://"+e.Site+"/.tools/maps/x", edgetest.Browser("empty", "alice"))
 			if resp.Proto != proto || resp.StatusCode != 200 || body != `{"a":1}` || !slices.Contains(resp.Header["Content-Security-Policy"], proxiedPolicy) {
 				t.Errorf("got %s %d %q", resp.Proto, resp.StatusCode, body)
 			}
-			tool.one(t)
-			resp, body = send(t, client, http.MethodGet, "https://"+e.site+"/.tools/maps/x", nil)
+			tool.One(t)
+			resp, body = edgetest.Send(t, client, http.MethodGet, "https://"+e.Site+"/.tools/maps/x", nil)
 			if resp.StatusCode != 403 || !strings.Contains(body, "no Sec-Fetch headers") {
 				t.Errorf("without metadata: got %d %q", resp.StatusCode, body)
 			}
-			if n := len(tool.take()); n != 0 {
+			if n := len(tool.Take()); n != 0 {
 				t.Errorf("the tool got %d requests", n)
 			}
 		})
 	}
-}
-
-// selfSigned makes a certificate for 127.0.0.1.
-func selfSigned(t *testing.T) (certificate, key string, pool *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	certificate, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: keyDER}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AddCert(parsed)
-	return certificate, key, pool
 }
 
 // Caddy cleans up after a Provision that failed, too.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
@@ -41,10 +42,10 @@ func TestCase29AuditPutBack(t *testing.T) {
 	if strings.Contains(receipt, mask) || strings.Contains(receipt, writerAddr) {
 		t.Errorf("the receipt tells what was revealed: %s", receipt)
 	}
-	config := writeConfig(t, s.edge, s.config)
+	config := s.Edge.WriteConfig(t, s.config)
 	held := save(t, receipt)
 	verify := func(args ...string) (string, error) {
-		return run(t, "", append([]string{"audit", "verify"}, args...)...)
+		return edgetest.Run(t, "", append([]string{"audit", "verify"}, args...)...)
 	}
 	if out, err := verify("--config", config, "--receipt", held); err != nil || !strings.Contains(out, "checkpoints followed: 2\n") {
 		t.Errorf("the right log: %s %v", out, err)
@@ -66,7 +67,7 @@ func TestCase29AuditPutBack(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	err = loadErr(t, s.expand(s.config))
+	err = edgetest.LoadErr(t, s.Expand(s.config))
 	for _, want := range []string{"it is an older copy, of 0 entries, 0 of them reveals: its head in the storage counts 1 entries, 1 of them reveals",
 		"wikiveil audit accept-loss --config FILE --reason TEXT", file} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -81,29 +82,29 @@ func TestCase29AuditPutBack(t *testing.T) {
 
 	// The right file is taken without a word.
 	copyFile(t, right, file)
-	s.load(t, s.config)
+	s.Load(t, s.config)
 	if got := entries(t); len(got) != 1 {
 		t.Errorf("with the right file: %+v", got)
 	}
-	if out, err := run(t, "", "audit", "accept-loss", "--config", config, "--reason", "none"); err == nil || !strings.Contains(err.Error(), "stop the edge first") {
+	if out, err := edgetest.Run(t, "", "audit", "accept-loss", "--config", config, "--reason", "none"); err == nil || !strings.Contains(err.Error(), "stop the edge first") {
 		t.Errorf("accepting under a running edge: %s %v", out, err)
 	}
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(t, "", "audit", "accept-loss", "--config", config, "--reason", "none"); err == nil || !strings.Contains(err.Error(), "nothing is lost") {
+	if _, err := edgetest.Run(t, "", "audit", "accept-loss", "--config", config, "--reason", "none"); err == nil || !strings.Contains(err.Error(), "nothing is lost") {
 		t.Errorf("accepting nothing: %v", err)
 	}
 
 	// A backup is restored on purpose.
 	copyFile(t, older, file)
-	if _, err := run(t, "", "audit", "accept-loss", "--config", config); err == nil || !strings.Contains(err.Error(), "a reason is needed") {
+	if _, err := edgetest.Run(t, "", "audit", "accept-loss", "--config", config); err == nil || !strings.Contains(err.Error(), "a reason is needed") {
 		t.Errorf("accepting without a reason: %v", err)
 	}
-	if out, err := run(t, "", "audit", "accept-loss", "--config", config, "--reason", "disk failed"); err != nil || !strings.Contains(out, "Lost: 1 entries, 1 of them reveals.") {
+	if out, err := edgetest.Run(t, "", "audit", "accept-loss", "--config", config, "--reason", "disk failed"); err != nil || !strings.Contains(out, "Lost: 1 entries, 1 of them reveals.") {
 		t.Fatalf("accepting: %s %v", out, err)
 	}
-	s.load(t, s.config)
+	s.Load(t, s.config)
 	got := entries(t)
 	if len(got) != 1 || got[0].Action != audit.Loss || got[0].Reason != "lost: 1 entries, 1 of them reveals; disk failed" || got[0].Performer != "admin:"+whoRuns() {
 		t.Errorf("the log says %+v", got)
@@ -160,7 +161,7 @@ func TestRevealWithoutStorageIsRefused(t *testing.T) {
 	mask := s.publish(s.wiki, writerAddr)
 	p := s.browser(checkerAddr, "checker").open(mask)
 	waitToRead()
-	heads := filepath.Join(s.storage().Path, "wikiveil", "audit_heads")
+	heads := filepath.Join(edgeStorage(s.Edge).Path, "wikiveil", "audit_heads")
 	if err := os.RemoveAll(heads); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestRevealWithoutStorageIsRefused(t *testing.T) {
 // is made anew goes on.
 func TestCase47NodeGoesWithTheData(t *testing.T) {
 	config := auditSite(t, "127.0.0.1:1", "retention 400d") // and no node
-	e := newEdge(t, config)
+	e := edgetest.New(t, config)
 	first := runningLog(t)
 	host, err := os.Hostname()
 	if err != nil || first.node == plainName(host) || len(first.node) != 16 {
@@ -184,14 +185,14 @@ func TestCase47NodeGoesWithTheData(t *testing.T) {
 	}
 	append1(t, first.Log, "1", audit.Reveal, 1)
 	aDayLater(t)
-	e.load(t, strings.Replace(config, "data_dir {DIR}/data", "data_dir {DIR}/second", 1)) // on the same host and storage
+	e.Load(t, strings.Replace(config, "data_dir {DIR}/data", "data_dir {DIR}/second", 1)) // on the same host and storage
 	second := runningLog(t)
 	append1(t, second.Log, "1", audit.Info, 1)
 	aDayLater(t)
 	if second.node == first.node {
 		t.Fatal("two nodes have one name")
 	}
-	e.load(t, config)
+	e.Load(t, config)
 	if got := runningLog(t); got.node != first.node || len(entries(t)) != 1 {
 		t.Errorf("after a restart it is node %s with %+v", got.node, entries(t))
 	}
@@ -204,11 +205,11 @@ func TestCase47NodeGoesWithTheData(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	place := filepath.Join(e.dir, "data", nodeFile)
+	place := filepath.Join(e.Dir, "data", nodeFile)
 	if err := os.Remove(place); err != nil {
 		t.Fatal(err)
 	}
-	e.load(t, config)
+	e.Load(t, config)
 	if got, err := os.ReadFile(place); err != nil || strings.TrimSpace(string(got)) != first.node {
 		t.Errorf("node_id is %q, %v", got, err)
 	}
@@ -219,7 +220,7 @@ func TestCase47NodeGoesWithTheData(t *testing.T) {
 		if err := os.WriteFile(place, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := loadErr(t, e.expand(config)); err == nil || !strings.Contains(err.Error(), want) {
+		if err := edgetest.LoadErr(t, e.Expand(config)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("node_id of %q: %v, want %q", content, err, want)
 		}
 	}
@@ -227,10 +228,10 @@ func TestCase47NodeGoesWithTheData(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The log alone is gone: the name tells that there was one.
-	if err := os.Remove(e.auditFile()); err != nil {
+	if err := os.Remove(auditFile(e)); err != nil {
 		t.Fatal(err)
 	}
-	if err := loadErr(t, e.expand(config)); err == nil || !strings.Contains(err.Error(), "it is gone: its head in the storage counts 1 entries, 1 of them reveals") {
+	if err := edgetest.LoadErr(t, e.Expand(config)); err == nil || !strings.Contains(err.Error(), "it is gone: its head in the storage counts 1 entries, 1 of them reveals") {
 		t.Errorf("without the log: %v", err)
 	}
 }
@@ -238,9 +239,9 @@ func TestCase47NodeGoesWithTheData(t *testing.T) {
 // Two edges that were given one name are told so.
 func TestOneNameForTwoNodes(t *testing.T) {
 	config := auditSite(t, "127.0.0.1:1")
-	e := newEdge(t, config)
+	e := edgetest.New(t, config)
 	append1(t, runningLog(t).Log, "1", audit.Reveal, 1)
-	err := loadErr(t, e.expand(strings.Replace(config, "data_dir {DIR}/data", "data_dir {DIR}/second", 1)))
+	err := edgetest.LoadErr(t, e.Expand(strings.Replace(config, "data_dir {DIR}/data", "data_dir {DIR}/second", 1)))
 	if err == nil || !strings.Contains(err.Error(), "If another edge that shares the storage has the name edge-1, too, give each its own, or leave out audit { node }") {
 		t.Errorf("got %v", err)
 	}

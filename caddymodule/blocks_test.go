@@ -1,62 +1,23 @@
 package caddymodule
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
-// post sends a JSON body to the admin API.
-func (e *edge) post(t *testing.T, path string, body any) (int, string) {
-	t.Helper()
-	data, err := json.Marshal(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.Post("http://"+e.admin+path, "application/json", bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(answer)
-}
-
-// stdout returns what f prints to the process's standard output.
-func stdout(t *testing.T, f func()) string {
-	t.Helper()
-	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	was := os.Stdout
-	os.Stdout = file
-	defer func() { os.Stdout = was }()
-	f()
-	data, err := os.ReadFile(file.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
 func TestEdgeBlocks(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, plainSite+wiki.address()+"\n}")
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, edgetest.PlainSite+wiki.Address()+"\n}")
 	visit := func(source string) (*http.Response, string, *http.Request) {
 		t.Helper()
-		resp, body := send(t, from(t, source), "GET", "http://"+e.site+"/", nil)
-		requests := wiki.take()
+		resp, body := edgetest.Send(t, edgetest.From(t, source), "GET", "http://"+e.Site+"/", nil)
+		requests := wiki.Take()
 		if resp.StatusCode == 200 {
 			if len(requests) != 1 {
 				t.Fatalf("%s: the app got %d requests", source, len(requests))
@@ -73,10 +34,10 @@ func TestEdgeBlocks(t *testing.T) {
 	_, _, seen = visit("127.62.2.3")
 	narrow := strings.Split(seen.Header.Get("Client-Network-Masks"), ", ")[1] // the /24
 
-	if status, body := e.post(t, adminBlocks, blockRequest{Mask: mask, Reason: "<b>spam</b>", Expires: time.Now().Add(time.Hour)}); status != 200 {
+	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: mask, Reason: "<b>spam</b>", Expires: time.Now().Add(time.Hour)}); status != 200 {
 		t.Fatalf("blocking: %d %s", status, body)
 	}
-	if out, err := run(t, "", "block", "add", narrow, "--address", e.admin, "--expires", "31d"); err != nil {
+	if out, err := edgetest.Run(t, "", "block", "add", narrow, "--address", e.Admin, "--expires", "31d"); err != nil {
 		t.Fatalf("blocking by command: %v %s", err, out)
 	}
 	for source, blocked := range map[string]bool{
@@ -98,24 +59,24 @@ func TestEdgeBlocks(t *testing.T) {
 	}
 
 	// It holds after a rotation, and after a restart.
-	e.rotate(t)
-	e.load(t, "{\n{GLOBAL}\n}\n")
-	e.load(t, plainSite+wiki.address()+"\n}")
+	e.Rotate(t)
+	e.Load(t, "{\n{GLOBAL}\n}\n")
+	e.Load(t, edgetest.PlainSite+wiki.Address()+"\n}")
 	for _, source := range []string{"127.61.2.3", "127.62.2.99"} {
 		if resp, _, _ := visit(source); resp.StatusCode != 403 {
 			t.Errorf("%s after rotation and restart: %d", source, resp.StatusCode)
 		}
 	}
 
-	out := stdout(t, func() {
-		if _, err := run(t, "", "block", "list", "--address", e.admin); err != nil {
+	out := edgetest.Stdout(t, func() {
+		if _, err := edgetest.Run(t, "", "block", "list", "--address", e.Admin); err != nil {
 			t.Error(err)
 		}
 	})
 	if !strings.Contains(out, mask) || !strings.Contains(out, narrow) || !strings.Contains(out, "<b>spam</b>") {
 		t.Errorf("list: %s", out)
 	}
-	if _, err := run(t, "", "block", "remove", mask, "--address", e.admin); err != nil {
+	if _, err := edgetest.Run(t, "", "block", "remove", mask, "--address", e.Admin); err != nil {
 		t.Error(err)
 	}
 	if resp, _, _ := visit("127.61.2.3"); resp.StatusCode != 200 {
@@ -124,7 +85,7 @@ func TestEdgeBlocks(t *testing.T) {
 }
 
 func TestBlockRefusals(t *testing.T) {
-	e := newEdge(t, plainSite+"127.0.0.1:1\n}")
+	e := edgetest.New(t, edgetest.PlainSite+"127.0.0.1:1\n}")
 	mask := "2001:2f:da8a:eedc:72a9:ddb5:1438:104f"
 	for _, c := range []struct {
 		name, path string
@@ -144,7 +105,7 @@ func TestBlockRefusals(t *testing.T) {
 		{"removing an address", adminRemoveBlocks, unblockRequest{Mask: "203.0.113.9"}, 400, "not a mask"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			status, body := e.post(t, c.path, c.body)
+			status, body := e.Post(t, c.path, c.body)
 			if status != c.status || !strings.Contains(body, c.want) || strings.Contains(body, "203.0.113.9") {
 				t.Errorf("got %d %s", status, body)
 			}
@@ -160,12 +121,12 @@ func TestBlockRefusals(t *testing.T) {
 		{[]string{"remove", mask}, "is not blocked"},
 		{[]string{"add"}, "accepts 1 arg"},
 	} {
-		_, err := run(t, "", append(append([]string{"block"}, c.args...), "--address", e.admin)...)
+		_, err := edgetest.Run(t, "", append(append([]string{"block"}, c.args...), "--address", e.Admin)...)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "203.0.113.9") {
 			t.Errorf("%v: %v, want %q", c.args, err, c.want)
 		}
 	}
-	if _, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminBlocks, nil); body != "[]\n" {
+	if _, body := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminBlocks, nil); body != "[]\n" {
 		t.Errorf("the list is %s", body)
 	}
 }
@@ -183,36 +144,36 @@ func TestOwnBlockPage(t *testing.T) {
 		"unknown field": {"{{.Address}}", "trying block_page"},
 	} {
 		write(c.text)
-		if err := validate(t, site); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Caddyfile:") {
+		if err := edgetest.Validate(t, site); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Caddyfile:") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	write("<p>Gesperrt: {{.Reason}} ({{.Mask}})")
-	e := newEdge(t, site)
-	mask, err := run(t, "", "mask", "--config", writeConfig(t, e, site), "127.61.2.3")
+	e := edgetest.New(t, site)
+	mask, err := edgetest.Run(t, "", "mask", "--config", e.WriteConfig(t, site), "127.61.2.3")
 	if err != nil {
 		t.Fatal(err)
 	}
 	mask = strings.TrimSpace(mask[strings.IndexByte(mask, '\t'):])
-	if status, body := e.post(t, adminBlocks, blockRequest{Mask: mask, Reason: "Werbung"}); status != 200 {
+	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: mask, Reason: "Werbung"}); status != 200 {
 		t.Fatalf("blocking: %d %s", status, body)
 	}
-	if resp, body := send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", nil); resp.StatusCode != 403 || body != "<p>Gesperrt: Werbung ("+mask+")" {
+	if resp, body := edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", nil); resp.StatusCode != 403 || body != "<p>Gesperrt: Werbung ("+mask+")" {
 		t.Errorf("got %d %q", resp.StatusCode, body)
 	}
 }
 
 // A damaged list is refused at the start, and left as it is.
 func TestDamagedBlockListIsRefused(t *testing.T) {
-	e := place(t)
-	file := filepath.Join(e.dir, "storage", "wikiveil", "blocks.json")
+	e := edgetest.Place(t)
+	file := filepath.Join(e.Dir, "storage", "wikiveil", "blocks.json")
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := loadErr(t, e.expand(plainSite+"127.0.0.1:1\n}"))
+	err := edgetest.LoadErr(t, e.Expand(edgetest.PlainSite+"127.0.0.1:1\n}"))
 	if err == nil || !strings.Contains(err.Error(), "wikiveil/blocks.json: it is damaged") {
 		t.Errorf("got %v", err)
 	}

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // boardSite is a site with the tools of a file.
@@ -33,33 +36,17 @@ http://{SITE} {
 }`
 
 // fileTool is an entry of a file of tools; more are further members of "wikiveil".
-func fileTool(name string, tool *app, more string) string {
+func fileTool(name string, tool *edgetest.Backend, more string) string {
 	return fmt.Sprintf(`{"name": %q, "title": "The %s", "url": "https://%s.example.org", "wikiveil": {"origin": %q, "allow_loopback": true%s}}`,
 		name, name, name, tool.URL, more)
 }
 
-// writeTools puts a file of tools in place as careful editors do.
-func writeTools(t *testing.T, dir string, entries ...string) {
-	t.Helper()
-	replaceFile(t, filepath.Join(dir, "tools.json"), "["+strings.Join(entries, ",\n")+"]\n")
-}
-
-func replaceFile(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // boardEdge is an edge whose tools are in its file.
-func boardEdge(t *testing.T, entries ...string) *edge {
+func boardEdge(t *testing.T, entries ...string) *edgetest.Edge {
 	t.Helper()
-	e := place(t)
-	writeTools(t, e.dir, entries...)
-	e.load(t, boardSite)
+	e := edgetest.Place(t)
+	edgetest.WriteTools(t, e.Dir, entries...)
+	e.Load(t, boardSite)
 	t.Cleanup(func() {
 		if err := caddy.Stop(); err != nil {
 			t.Errorf("stopping: %v", err)
@@ -70,30 +57,30 @@ func boardEdge(t *testing.T, entries ...string) *edge {
 
 // reload loads a config after the old one's listener, which a connection could still come to and
 // end with, has gone.
-func (e *edge) reload(t *testing.T, caddyfile string) {
+func reload(t *testing.T, e *edgetest.Edge, caddyfile string) {
 	t.Helper()
-	e.load(t, "{\n{GLOBAL}\n}\n")
-	eventually(t, "the old listener to go", func() bool {
-		conn, err := net.Dial("tcp", e.site)
+	e.Load(t, "{\n{GLOBAL}\n}\n")
+	testutil.Eventually(t, "the old listener to go", func() bool {
+		conn, err := net.Dial("tcp", e.Site)
 		if err == nil {
 			conn.Close()
 		}
 		return err != nil
 	})
-	e.load(t, caddyfile)
+	e.Load(t, caddyfile)
 }
 
-// ask fetches from a tool as a page of the wiki does.
-func (e *edge) ask(t *testing.T, path string) (*http.Response, string) {
+// askTool fetches from a tool as a page of the wiki does.
+func askTool(t *testing.T, e *edgetest.Edge, path string) (*http.Response, string) {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodGet, "http://"+e.site+"/.tools/"+path, nil)
+	r, err := http.NewRequest(http.MethodGet, "http://"+e.Site+"/.tools/"+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header = browser("empty", "alice")
-	client := from(t, "127.0.0.2")
+	r.Header = edgetest.Browser("empty", "alice")
+	client := edgetest.From(t, "127.0.0.2")
 	defer client.CloseIdleConnections() // who asks in a loop would come to an end of the process's files
-	resp, err := overReload(func() (*http.Response, error) { return client.Do(r) })
+	resp, err := edgetest.OverReload(func() (*http.Response, error) { return client.Do(r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,18 +93,18 @@ func (e *edge) ask(t *testing.T, path string) (*http.Response, string) {
 }
 
 // wantAnswer asks a tool that must answer.
-func (e *edge) wantAnswer(t *testing.T, path string, tool *app) {
+func wantAnswer(t *testing.T, e *edgetest.Edge, path string, tool *edgetest.Backend) {
 	t.Helper()
-	if resp, body := e.ask(t, path); resp.StatusCode != 200 || body != `{"a":1}` {
+	if resp, body := askTool(t, e, path); resp.StatusCode != 200 || body != `{"a":1}` {
 		t.Errorf("%s: got %d %q", path, resp.StatusCode, body)
 	}
-	tool.one(t)
+	tool.One(t)
 }
 
 // wantRefused asks a tool that must see nothing of it.
-func (e *edge) wantRefused(t *testing.T, path string, status int, reason string, tool *app) {
+func wantRefused(t *testing.T, e *edgetest.Edge, path string, status int, reason string, tool *edgetest.Backend) {
 	t.Helper()
-	resp, body := e.ask(t, path)
+	resp, body := askTool(t, e, path)
 	if resp.StatusCode != status || !strings.Contains(body, reason) {
 		t.Errorf("%s: got %d %q, want %d %q", path, resp.StatusCode, body, status, reason)
 	}
@@ -128,32 +115,32 @@ func (e *edge) wantRefused(t *testing.T, path string, status int, reason string,
 	if later := resp.Header.Get("Retry-After"); (later != "") != (status == 503) {
 		t.Errorf("%s: Retry-After %q", path, later)
 	}
-	if n := len(tool.take()); n != 0 {
+	if n := len(tool.Take()); n != 0 {
 		t.Errorf("%s: the tool got %d requests", path, n)
 	}
 }
 
-func (e *edge) status(t *testing.T, path string) int {
+func toolStatus(t *testing.T, e *edgetest.Edge, path string) int {
 	t.Helper()
-	resp, _ := e.ask(t, path)
+	resp, _ := askTool(t, e, path)
 	return resp.StatusCode
 }
 
-// tools asks the admin API how the tools stand.
-func (e *edge) tools(t *testing.T) (list toolList) {
+// toolsOf asks the admin API how the tools stand.
+func toolsOf(t *testing.T, e *edgetest.Edge) (list toolList) {
 	t.Helper()
-	_, body := send(t, http.DefaultClient, http.MethodGet, "http://"+e.admin+adminTools, nil)
+	_, body := edgetest.Send(t, http.DefaultClient, http.MethodGet, "http://"+e.Admin+adminTools, nil)
 	if err := json.Unmarshal([]byte(body), &list); err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
 	return list
 }
 
-// page returns the noticeboard as readers and as programs get it.
-func (e *edge) page(t *testing.T) (html, list string) {
+// boardPage returns the noticeboard as readers and as programs get it.
+func boardPage(t *testing.T, e *edgetest.Edge) (html, list string) {
 	t.Helper()
-	_, html = send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+"/.tools/", http.Header{"Accept": {"text/html"}})
-	_, list = send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+"/.tools/?format=json", nil)
+	_, html = edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+"/.tools/", http.Header{"Accept": {"text/html"}})
+	_, list = edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+"/.tools/?format=json", nil)
 	return html, list
 }
 
@@ -170,11 +157,11 @@ func wantWords(t *testing.T, what, text string, words ...string) {
 const nodeProcess = "WIKIVEIL_TEST_NODE"
 
 // startNode starts a second node that shares the edge's storage and file of tools.
-func startNode(t *testing.T, e *edge) *edge {
+func startNode(t *testing.T, e *edgetest.Edge) *edgetest.Edge {
 	t.Helper()
-	node := &edge{dir: e.dir, log: filepath.Join(e.dir, "node.log"), admin: freePort(t), site: freePort(t)}
+	node := &edgetest.Edge{Dir: e.Dir, Log: filepath.Join(e.Dir, "node.log"), Admin: edgetest.FreePort(t), Site: edgetest.FreePort(t)}
 	config := filepath.Join(t.TempDir(), "node.json")
-	if err := os.WriteFile(config, adapt(t, node.expand(boardSite)), 0o600); err != nil {
+	if err := os.WriteFile(config, edgetest.Adapt(t, node.Expand(boardSite)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	process := exec.Command("/proc/self/exe", "-test.run=^TestNodeProcess$")
@@ -193,10 +180,10 @@ func startNode(t *testing.T, e *edge) *edge {
 			t.Errorf("the second node: %v", err)
 		}
 	})
-	client := from(t, "127.0.0.2")
+	client := edgetest.From(t, "127.0.0.2")
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		// The site may answer a moment before the config counts as the running one.
-		if resp, err := client.Get("http://" + node.admin + adminTools); err == nil {
+		if resp, err := client.Get("http://" + node.Admin + adminTools); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return node

@@ -13,14 +13,15 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
-// benchHandler is a handler as an app with testSecret provisions it.
+// benchHandler is a handler as an app with edgetest.Secret provisions it.
 func benchHandler(b *testing.B, v4Ranges []int) *ClientMask {
 	b.Helper()
-	secret, err := masking.ParseSecret(testSecret)
+	secret, err := masking.ParseSecret(edgetest.Secret)
 	if err != nil {
 		b.Fatal(err)
 	}

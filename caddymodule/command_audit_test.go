@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.etcd.io/bbolt"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
@@ -47,16 +48,16 @@ func wantLines(t *testing.T, got string, lines ...string) {
 
 func TestAuditVerifyCommand(t *testing.T) {
 	config := auditSite(t, "127.0.0.1:1")
-	e := newEdge(t, config)
+	e := edgetest.New(t, config)
 	verify := func(args ...string) (string, error) {
 		t.Helper()
-		return run(t, "", append([]string{"audit", "verify", "--address", e.admin}, args...)...)
+		return edgetest.Run(t, "", append([]string{"audit", "verify", "--address", e.Admin}, args...)...)
 	}
 	log := runningLog(t)
 	append1(t, log.Log, "secretive", audit.Reveal, 1)
 	append1(t, log.Log, "secretive", audit.Info, 2)
 	aDayLater(t)
-	saved, err := run(t, "", "audit", "checkpoint", "--address", e.admin)
+	saved, err := edgetest.Run(t, "", "audit", "checkpoint", "--address", e.Admin)
 	if err != nil || !strings.Contains(saved, `\n2\n`) {
 		t.Fatalf("checkpoint: %v %s", err, saved)
 	}
@@ -94,7 +95,7 @@ func TestAuditVerifyCommand(t *testing.T) {
 		"not JSON":     {save(t, "203.0.113.9"), "neither a saved answer of /.well-known/wikiveil-audit nor a checkpoint"},
 		"empty":        {save(t, `{"public_key":"","checkpoints":[]}`), "neither a saved answer"},
 		"another file": {save(t, `{"version":1}`), "neither a saved answer"},
-		"no file":      {filepath.Join(e.dir, "none"), "no such file"},
+		"no file":      {filepath.Join(e.Dir, "none"), "no such file"},
 	} {
 		if _, err := verify("--checkpoint", c.saved); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "203.0.113.9") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
@@ -102,33 +103,33 @@ func TestAuditVerifyCommand(t *testing.T) {
 	}
 
 	// The file is the running edge's.
-	if _, err := verify("--file", e.auditFile()); !errors.Is(err, audit.ErrInUse) || !strings.Contains(err.Error(), "leave out --file") {
+	if _, err := verify("--file", auditFile(e)); !errors.Is(err, audit.ErrInUse) || !strings.Contains(err.Error(), "leave out --file") {
 		t.Errorf("the file of the running edge: %v", err)
 	}
 	flipOnDisk(t, e, 1)
 	if _, err := verify(); err == nil || err.Error() != "verifying the audit log: audit log is not intact: entry 1: content does not decrypt: it was changed, or the keys are not the log's" {
 		t.Errorf("changed under the running edge: %v", err)
 	}
-	if !strings.Contains(e.readLog(t), "audit log is not intact") {
+	if !strings.Contains(e.ReadLog(t), "audit log is not intact") {
 		t.Error("the operator's log does not tell")
 	}
 }
 
 // flipOnDisk changes an entry in the file that the edge has open.
-func flipOnDisk(t *testing.T, e *edge, n byte) {
+func flipOnDisk(t *testing.T, e *edgetest.Edge, n byte) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "copy.db")
-	copyFile(t, e.auditFile(), file)
+	copyFile(t, auditFile(e), file)
 	var record []byte
 	withBolt(t, file, func(_, records *bbolt.Bucket) error {
 		record = bytes.Clone(records.Get([]byte{7: n}))
 		return nil
 	})
-	data, err := os.ReadFile(e.auditFile())
+	data, err := os.ReadFile(auditFile(e))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.OpenFile(e.auditFile(), os.O_WRONLY, 0)
+	f, err := os.OpenFile(auditFile(e), os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,13 +152,13 @@ func flipOnDisk(t *testing.T, e *edge, n byte) {
 
 func TestAuditVerifyFile(t *testing.T) {
 	site := auditSite(t, "127.0.0.1:1")
-	e := newEdge(t, site)
-	config := writeConfig(t, e, site)
+	e := edgetest.New(t, site)
+	config := e.WriteConfig(t, site)
 	log := runningLog(t)
 	append1(t, log.Log, "1", audit.Reveal, 1)
 	append1(t, log.Log, "1", audit.Info, 2)
 	aDayLater(t)
-	saved, err := run(t, "", "audit", "checkpoint", "--config", config)
+	saved, err := edgetest.Run(t, "", "audit", "checkpoint", "--config", config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func TestAuditVerifyFile(t *testing.T) {
 	}
 	verify := func(args ...string) (string, error) {
 		t.Helper()
-		return run(t, "", append([]string{"audit", "verify", "--file", e.auditFile()}, args...)...)
+		return edgetest.Run(t, "", append([]string{"audit", "verify", "--file", auditFile(e)}, args...)...)
 	}
 	const unproved = "What the entries hold was not proved"
 	for name, c := range map[string]struct {
@@ -203,15 +204,15 @@ func TestAuditVerifyFile(t *testing.T) {
 	if _, err := verify("--checkpoint", single); err == nil || !strings.Contains(err.Error(), "has no public key in it: give --config too") {
 		t.Errorf("a single checkpoint: %v", err)
 	}
-	none := filepath.Join(e.dir, "none.db")
-	if _, err := run(t, "", "audit", "verify", "--file", none); err == nil || !strings.Contains(err.Error(), "no such file") {
+	none := filepath.Join(e.Dir, "none.db")
+	if _, err := edgetest.Run(t, "", "audit", "verify", "--file", none); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("no file: %v", err)
 	}
 	if _, err := os.Stat(none); err == nil {
 		t.Error("verifying made the file")
 	}
 
-	good, err := os.ReadFile(e.auditFile())
+	good, err := os.ReadFile(auditFile(e))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,30 +222,30 @@ func TestAuditVerifyFile(t *testing.T) {
 		args   []string
 		want   string
 	}{
-		"cut":     {func() { withBolt(t, e.auditFile(), cut) }, nil, "entry 2: it and all to 2 are missing"},
-		"flipped": {func() { flipLast(t, e.auditFile(), 1) }, []string{"--config", config}, "entry 1: content does not decrypt"},
+		"cut":     {func() { withBolt(t, auditFile(e), cut) }, nil, "entry 2: it and all to 2 are missing"},
+		"flipped": {func() { flipLast(t, auditFile(e), 1) }, []string{"--config", config}, "entry 1: content does not decrypt"},
 		"garbage": {func() {
-			if err := os.WriteFile(e.auditFile(), []byte("not a log"), 0o600); err != nil {
+			if err := os.WriteFile(auditFile(e), []byte("not a log"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, nil, "audit log is damaged"},
 	} {
 		c.tamper()
-		before, _ := os.ReadFile(e.auditFile())
+		before, _ := os.ReadFile(auditFile(e))
 		if _, err := verify(c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
-		if after, _ := os.ReadFile(e.auditFile()); !bytes.Equal(before, after) {
+		if after, _ := os.ReadFile(auditFile(e)); !bytes.Equal(before, after) {
 			t.Errorf("%s: verifying wrote to the file", name)
 		}
-		if err := os.WriteFile(e.auditFile(), good, 0o600); err != nil {
+		if err := os.WriteFile(auditFile(e), good, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := e.storage().Delete(t.Context(), audit.KeysKey); err != nil {
+	if err := edgeStorage(e).Delete(t.Context(), audit.KeysKey); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := audit.OpenKeys(t.Context(), e.storage()); err != nil { // new ones
+	if _, err := audit.OpenKeys(t.Context(), edgeStorage(e)); err != nil { // new ones
 		t.Fatal(err)
 	}
 	if _, err := verify("--config", config); err == nil || !strings.Contains(err.Error(), audit.ErrWrongKeys.Error()) {
@@ -253,7 +254,7 @@ func TestAuditVerifyFile(t *testing.T) {
 }
 
 func TestAuditAdminRefusals(t *testing.T) {
-	e := newEdge(t, auditSite(t, "127.0.0.1:1"))
+	e := edgetest.New(t, auditSite(t, "127.0.0.1:1"))
 	for name, c := range map[string]struct {
 		method, path, body string
 		status             int
@@ -269,7 +270,7 @@ func TestAuditAdminRefusals(t *testing.T) {
 		"bad checkpoint":       {"POST", adminAuditVerify, `{"checkpoints":["203.0.113.9\n"]}`, 400, "checkpoint is not of its form"},
 		"huge":                 {"POST", adminAuditVerify, `{"public_key":"` + strings.Repeat("x", maxAuditBody) + `"}`, 400, "not one JSON object"},
 	} {
-		r, err := http.NewRequest(c.method, "http://"+e.admin+c.path, strings.NewReader(c.body))
+		r, err := http.NewRequest(c.method, "http://"+e.Admin+c.path, strings.NewReader(c.body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,9 +285,9 @@ func TestAuditAdminRefusals(t *testing.T) {
 			t.Errorf("%s: %d %s", name, resp.StatusCode, body)
 		}
 	}
-	e.load(t, plainSite+"127.0.0.1:1\n}")
+	e.Load(t, edgetest.PlainSite+"127.0.0.1:1\n}")
 	for _, args := range [][]string{{"verify"}, {"checkpoint"}} {
-		if _, err := run(t, "", append([]string{"audit"}, append(args, "--address", e.admin)...)...); err == nil || !strings.Contains(err.Error(), "no site has mask_info or mask_reveal") {
+		if _, err := edgetest.Run(t, "", append([]string{"audit"}, append(args, "--address", e.Admin)...)...); err == nil || !strings.Contains(err.Error(), "no site has mask_info or mask_reveal") {
 			t.Errorf("%v without a log: %v", args, err)
 		}
 	}
@@ -294,24 +295,24 @@ func TestAuditAdminRefusals(t *testing.T) {
 
 func TestAuditFollowCommand(t *testing.T) {
 	testutil.Slow(t)
-	e := newEdge(t, auditSite(t, "127.0.0.1:1"))
-	site := "http://" + e.site
+	e := edgetest.New(t, auditSite(t, "127.0.0.1:1"))
+	site := "http://" + e.Site
 	log := runningLog(t)
 	append1(t, log.Log, "1", audit.Reveal, 1)
 	aDayLater(t)
-	_, saved := e.public(t, checkpointPath, nil)
+	_, saved := getPublic(t, e, checkpointPath, nil)
 	for n := range 1005 {
 		append1(t, log.Log, "1", []audit.Action{audit.Block, audit.Reveal}[n&1], n+2)
 	}
 	follow := func(args ...string) (string, error) {
 		t.Helper()
-		return run(t, "", append([]string{"audit", "follow"}, args...)...)
+		return edgetest.Run(t, "", append([]string{"audit", "follow"}, args...)...)
 	}
 	if out, err := follow(site, "--checkpoint", save(t, saved)); err != nil || !strings.Contains(out, "node edge-1: 0 entries, 0 of them reveals, since ") {
 		t.Errorf("at once: %s %v", out, err)
 	}
 	aDayLater(t)
-	_, later := e.public(t, checkpointPath, nil)
+	_, later := getPublic(t, e, checkpointPath, nil)
 	out, err := follow(site, "--checkpoint", save(t, saved))
 	if err != nil || !strings.Contains(out, "node edge-1: 1005 entries, 502 of them reveals, since ") || !strings.Contains(out, "nothing has vanished (1006 entries, 503 reveals ever)") {
 		t.Errorf("later: %s %v", out, err)
@@ -323,7 +324,7 @@ func TestAuditFollowCommand(t *testing.T) {
 	// A site that shows something else than its log's true story.
 	lie := func(change func(path string, query string, body []byte) (int, []byte)) string {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			resp, body := e.public(t, r.URL.RequestURI(), nil)
+			resp, body := getPublic(t, e, r.URL.RequestURI(), nil)
 			status, data := change(r.URL.Path, r.URL.RawQuery, []byte(body))
 			if status == 0 {
 				status = resp.StatusCode
@@ -414,14 +415,14 @@ func TestAuditFollowCommand(t *testing.T) {
 
 // Who follows can be a witness: what is saved is cosigned, and can be followed again.
 func TestAuditFollowAsWitness(t *testing.T) {
-	e := newEdge(t, auditSite(t, "127.0.0.1:1"))
+	e := edgetest.New(t, auditSite(t, "127.0.0.1:1"))
 	log := runningLog(t)
 	append1(t, log.Log, "1", audit.Reveal, 1)
 	aDayLater(t)
-	_, first := e.public(t, checkpointPath, nil)
+	_, first := getPublic(t, e, checkpointPath, nil)
 	saved, key := save(t, first), filepath.Join(t.TempDir(), "witness.key")
 	follow := func(args ...string) (string, error) {
-		return run(t, "", append([]string{"audit", "follow", "http://" + e.site, "--checkpoint", saved}, args...)...)
+		return edgetest.Run(t, "", append([]string{"audit", "follow", "http://" + e.Site, "--checkpoint", saved}, args...)...)
 	}
 	for name, c := range map[string]struct {
 		args []string
@@ -514,26 +515,26 @@ func FuzzParseSaved(f *testing.F) {
 
 // Who blocks what stands in the audit before it holds.
 func TestBlocksAreAudited(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, auditSite(t, wiki.address()))
-	mask := edit(t, e, wiki, "127.130.7.1")
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, auditSite(t, wiki.Address()))
+	mask := edgetest.Edit(t, e, wiki, "127.130.7.1")
 	visit := func() int {
 		t.Helper()
-		resp, _ := send(t, from(t, "127.130.7.1"), "GET", "http://"+e.site+"/", nil)
-		wiki.take()
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.130.7.1"), "GET", "http://"+e.Site+"/", nil)
+		wiki.Take()
 		return resp.StatusCode
 	}
 	reason, by := strings.Repeat("ü", 250), strings.Repeat("b", 255-len(operatorPrefix)) // the most that a block may have
-	if status, body := e.post(t, adminBlocks, blockRequest{Mask: mask, Reason: reason, By: by}); status != 200 {
+	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: mask, Reason: reason, By: by}); status != 200 {
 		t.Fatalf("blocking: %d %s", status, body)
 	}
-	if _, err := run(t, "", "block", "remove", mask, "--reason", "was a mistake", "--address", e.admin); err != nil {
+	if _, err := edgetest.Run(t, "", "block", "remove", mask, "--reason", "was a mistake", "--address", e.Admin); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(t, "", "block", "add", mask, "--reason", "spam", "--address", e.admin); err != nil {
+	if _, err := edgetest.Run(t, "", "block", "add", mask, "--reason", "spam", "--address", e.Admin); err != nil {
 		t.Fatal(err)
 	}
-	if status, body := e.post(t, adminRemoveBlocks, unblockRequest{Mask: mask}); status != 200 {
+	if status, body := e.Post(t, adminRemoveBlocks, unblockRequest{Mask: mask}); status != 200 {
 		t.Fatalf("removing: %d %s", status, body)
 	}
 	// What is refused is no entry.
@@ -547,7 +548,7 @@ func TestBlocksAreAudited(t *testing.T) {
 		"not a mask":       {adminBlocks, blockRequest{Mask: "203.0.113.9"}},
 		"unprintable name": {adminBlocks, blockRequest{Mask: mask, By: "a\nb"}},
 	} {
-		if status, body := e.post(t, c.path, c.body); status != 400 && status != 404 {
+		if status, body := e.Post(t, c.path, c.body); status != 400 && status != 404 {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
 	}
@@ -565,18 +566,18 @@ func TestBlocksAreAudited(t *testing.T) {
 	}
 
 	// Where it can't be written, nothing changes.
-	if status, body := e.post(t, adminBlocks, blockRequest{Mask: mask}); status != 200 {
+	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: mask}); status != 200 {
 		t.Fatalf("blocking: %d %s", status, body)
 	}
 	fullDisk(t)
-	if status, body := e.post(t, adminRemoveBlocks, unblockRequest{Mask: mask, Reason: "a way out"}); status != 503 || !strings.Contains(body, "nothing was changed") || visit() != 403 {
+	if status, body := e.Post(t, adminRemoveBlocks, unblockRequest{Mask: mask, Reason: "a way out"}); status != 503 || !strings.Contains(body, "nothing was changed") || visit() != 403 {
 		t.Errorf("removing without an audit: %d %s", status, body)
 	}
 	other := auditMask(9).String()
-	if status, body := e.post(t, adminBlocks, blockRequest{Mask: other}); status != 503 || !strings.Contains(body, "nothing was changed") {
+	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: other}); status != 503 || !strings.Contains(body, "nothing was changed") {
 		t.Errorf("blocking without an audit: %d %s", status, body)
 	}
-	if _, list := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminBlocks, nil); strings.Contains(list, other) {
+	if _, list := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminBlocks, nil); strings.Contains(list, other) {
 		t.Errorf("the list is %s", list)
 	}
 }

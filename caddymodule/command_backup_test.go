@@ -17,7 +17,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/backup"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/bolttest"
 )
 
@@ -25,36 +27,36 @@ import (
 type backupScene struct {
 	*node
 	t      *testing.T
-	wiki   *app
+	wiki   *edgetest.Backend
 	config string // a file
 }
 
 func newBackupScene(t *testing.T) *backupScene {
-	s := &backupScene{t: t, wiki: newApp(t, nil)}
-	s.node, s.config = &node{edge: s.place()}, ""
-	s.config = s.configure(s.edge)
-	s.start(s.edge)
+	s := &backupScene{t: t, wiki: edgetest.NewBackend(t, nil)}
+	s.node, s.config = &node{Edge: s.place()}, ""
+	s.config = s.configure(s.Edge)
+	s.start(s.Edge)
 	return s
 }
 
-func (s *backupScene) place() *edge {
-	e := place(s.t)
+func (s *backupScene) place() *edgetest.Edge {
+	e := edgetest.Place(s.t)
 	return e
 }
 
-func (s *backupScene) configure(e *edge) string {
+func (s *backupScene) configure(e *edgetest.Edge) string {
 	text := strings.NewReplacer("data_dir {DIR}/data", "data_dir {DIR}/data\nquota info 1000000",
-		"csp strict", "csp strict {\nreports\n}").Replace(maskSite(s.t, "", maskUsers, s.wiki.address()))
-	return writeConfig(s.t, e, text)
+		"csp strict", "csp strict {\nreports\n}").Replace(edgetest.MaskSite(s.t, "", edgetest.MaskUsers, s.wiki.Address()))
+	return e.WriteConfig(s.t, text)
 }
 
 // start runs an edge in place of the one before.
-func (s *backupScene) start(e *edge) {
+func (s *backupScene) start(e *edgetest.Edge) {
 	s.t.Helper()
 	s.config = s.configure(e)
 	s.node = launch(s.t, e, s.config)
 	s.serves(s.t)
-	s.wiki.take()
+	s.wiki.Take()
 }
 
 func (s *backupScene) wantRefusal(what string, args ...string) {
@@ -66,11 +68,11 @@ func (s *backupScene) wantRefusal(what string, args ...string) {
 
 // lookUp asks about a mask, and returns what is known of it.
 func (s *backupScene) lookUp(client *http.Client, mask string) (status int, body string, err error) {
-	r, err := http.NewRequest("POST", "http://"+s.site+"/.privacy/masks/", strings.NewReader("masks="+mask))
+	r, err := http.NewRequest("POST", "http://"+s.Site+"/.privacy/masks/", strings.NewReader("masks="+mask))
 	if err != nil {
 		return 0, "", err
 	}
-	r.Header = as("patroller", "Content-Type", "application/x-www-form-urlencoded")
+	r.Header = edgetest.As("patroller", "Content-Type", "application/x-www-form-urlencoded")
 	resp, err := client.Do(r)
 	if err != nil {
 		return 0, "", err
@@ -87,7 +89,7 @@ func (s *backupScene) load(mask string) (posts, lookUps *atomic.Int64, end func(
 	for i := range 4 {
 		var clients []*http.Client
 		for j := range 16 {
-			clients = append(clients, from(s.t, fmt.Sprintf("127.50.%d.%d", 10+i, 1+j)))
+			clients = append(clients, edgetest.From(s.t, fmt.Sprintf("127.50.%d.%d", 10+i, 1+j)))
 		}
 		workers.Go(func() {
 			for n := 0; ; n++ {
@@ -98,7 +100,7 @@ func (s *backupScene) load(mask string) (posts, lookUps *atomic.Int64, end func(
 				}
 				client := clients[n%len(clients)]
 				if i%2 == 0 {
-					resp, err := client.Post("http://"+s.site+"/", "text/plain", nil)
+					resp, err := client.Post("http://"+s.Site+"/", "text/plain", nil)
 					if err == nil {
 						resp.Body.Close()
 					}
@@ -123,9 +125,9 @@ func (s *backupScene) load(mask string) (posts, lookUps *atomic.Int64, end func(
 // empty data_dir and storage, and the edge there goes on as the other did.
 func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 	s := newBackupScene(t)
-	before, blocked := edit(t, s.edge, s.wiki, "127.50.0.1"), edit(t, s.edge, s.wiki, "127.50.0.2")
-	eventually(t, "the record", func() bool {
-		status, body, err := s.lookUp(from(t, "127.9.9.9"), before)
+	before, blocked := edgetest.Edit(t, s.Edge, s.wiki, "127.50.0.1"), edgetest.Edit(t, s.Edge, s.wiki, "127.50.0.2")
+	testutil.Eventually(t, "the record", func() bool {
+		status, body, err := s.lookUp(edgetest.From(t, "127.9.9.9"), before)
 		return err == nil && status == 200 && strings.Contains(body, "first_seen")
 	})
 	s.mustRun(s.t, "block", "add", blocked, "--reason", "spam")
@@ -135,12 +137,12 @@ func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 	var backups []string
 	for i := range 10 {
 		since := lookUps.Load()
-		file := filepath.Join(s.dir, fmt.Sprintf("backup-%d.tar", i))
+		file := filepath.Join(s.Dir, fmt.Sprintf("backup-%d.tar", i))
 		if out := s.mustRun(s.t, "backup", "--output", file); !strings.Contains(out, "It holds secrets") || strings.Contains(out, "damaged") {
 			t.Errorf("backup says: %s", out)
 		}
 		s.mustRun(s.t, "block", "add", edit50(t, s, i), "--reason", "under load")
-		eventually(t, "look-ups to go on", func() bool { return lookUps.Load() > since })
+		testutil.Eventually(t, "look-ups to go on", func() bool { return lookUps.Load() > since })
 		backups = append(backups, file)
 	}
 	end()
@@ -151,7 +153,7 @@ func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 	for _, file := range backups {
 		checkBackup(t, file)
 	}
-	for name := range files(t, filepath.Join(s.dir, "data")) {
+	for name := range files(t, filepath.Join(s.Dir, "data")) {
 		if strings.Contains(name, ".tmp") || strings.Contains(name, backup.StagePrefix) {
 			t.Errorf("%s is left", name)
 		}
@@ -160,21 +162,21 @@ func TestCase50BackupUnderLoadAndRestore(t *testing.T) {
 	s.wantRefusal("an edge is running with the data_dir", "restore", "--force", backups[9])
 	s.end(syscall.SIGTERM)
 	e := s.place()
-	s.node, s.config = &node{edge: e}, s.configure(e)
+	s.node, s.config = &node{Edge: e}, s.configure(e)
 	if out := s.mustRun(s.t, "restore", backups[9]); !strings.Contains(out, "Restored as of ") {
 		t.Errorf("restore says: %s", out)
 	}
-	wantPrivate(t, filepath.Join(e.dir, "data"))
-	wantPrivate(t, filepath.Join(e.dir, "storage"))
+	wantPrivate(t, filepath.Join(e.Dir, "data"))
+	wantPrivate(t, filepath.Join(e.Dir, "storage"))
 	s.wantRefusal("--force to move them aside", "restore", backups[9])
 	s.start(e)
-	if got := edit(t, e, s.wiki, "127.50.0.1"); got != before {
+	if got := edgetest.Edit(t, e, s.wiki, "127.50.0.1"); got != before {
 		t.Errorf("after the restore the client has the mask %s, before it had %s", got, before)
 	}
-	if resp, body := send(t, from(t, "127.50.0.2"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != 403 || len(s.wiki.take()) != 0 {
+	if resp, body := edgetest.Send(t, edgetest.From(t, "127.50.0.2"), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != 403 || len(s.wiki.Take()) != 0 {
 		t.Errorf("the blocked one: %d %s", resp.StatusCode, body)
 	}
-	if status, body, err := s.lookUp(from(t, "127.9.9.9"), before); err != nil || status != 200 || !strings.Contains(body, "first_seen") {
+	if status, body, err := s.lookUp(edgetest.From(t, "127.9.9.9"), before); err != nil || status != 200 || !strings.Contains(body, "first_seen") {
 		t.Errorf("the record from before: %d %s %v", status, body, err)
 	}
 	out := s.mustRun(s.t, "audit", "verify")
@@ -188,10 +190,10 @@ func edit50(t *testing.T, s *backupScene, i int) string {
 	t.Helper()
 	source := fmt.Sprintf("127.50.1.%d", i+1)
 	var mask string
-	if resp, body := send(t, from(t, source), "POST", "http://"+s.site+"/"+source, nil); resp.StatusCode != 200 {
+	if resp, body := edgetest.Send(t, edgetest.From(t, source), "POST", "http://"+s.Site+"/"+source, nil); resp.StatusCode != 200 {
 		t.Fatalf("POST from %s: %d %s", source, resp.StatusCode, body)
 	}
-	for _, r := range s.wiki.take() {
+	for _, r := range s.wiki.Take() {
 		if r.URL.Path == "/"+source {
 			mask = r.Header.Get(headerMask)
 		}
@@ -255,39 +257,39 @@ func wantPrivate(t *testing.T, dir string) {
 // moved aside, and nothing of it is lost.
 func TestCase50BackupWithoutAnEdge(t *testing.T) {
 	s := newBackupScene(t)
-	mask := edit(t, s.edge, s.wiki, "127.50.0.1")
-	file := filepath.Join(s.dir, "backup.tar")
-	s.wantRefusal("file is in use by another process", "backup", "--output", file, "--address", freePort(t))
+	mask := edgetest.Edit(t, s.Edge, s.wiki, "127.50.0.1")
+	file := filepath.Join(s.Dir, "backup.tar")
+	s.wantRefusal("file is in use by another process", "backup", "--output", file, "--address", edgetest.FreePort(t))
 	for _, left := range []string{file, file + ".partial"} {
 		if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is left: %v", left, err)
 		}
 	}
-	s.wantRefusal("stop the edge first", "restore", "--address", freePort(t), emptyBackup(t))
+	s.wantRefusal("stop the edge first", "restore", "--address", edgetest.FreePort(t), emptyBackup(t))
 	s.end(syscall.SIGTERM)
 	s.mustRun(s.t, "backup", "--output", file)
 	checkDirect(t, file)
 	s.wantRefusal("file already exists", "backup", "--output", file)
 
-	stored := files(t, filepath.Join(s.dir, "storage", "wikiveil"))
-	log, err := os.ReadFile(filepath.Join(s.dir, "data", "audit.db"))
+	stored := files(t, filepath.Join(s.Dir, "storage", "wikiveil"))
+	log, err := os.ReadFile(filepath.Join(s.Dir, "data", "audit.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.mustRun(s.t, "restore", "--force", file)
-	aside, err := filepath.Glob(filepath.Join(s.dir, "data", backup.AsidePrefix+"*", "audit.db"))
+	aside, err := filepath.Glob(filepath.Join(s.Dir, "data", backup.AsidePrefix+"*", "audit.db"))
 	if err != nil || len(aside) != 1 {
 		t.Fatalf("%v %v", aside, err)
 	}
 	if old, err := os.ReadFile(aside[0]); err != nil || !bytes.Equal(old, log) {
 		t.Errorf("the old log isn't kept: %v", err)
 	}
-	asideKeys := filepath.Join(s.dir, "storage", "wikiveil-"+filepath.Base(filepath.Dir(aside[0])))
+	asideKeys := filepath.Join(s.Dir, "storage", "wikiveil-"+filepath.Base(filepath.Dir(aside[0])))
 	if got := files(t, asideKeys); len(got) != len(stored) {
 		t.Errorf("%d values of %d are kept", len(got), len(stored))
 	}
-	s.start(s.edge)
-	if got := edit(t, s.edge, s.wiki, "127.50.0.1"); got != mask {
+	s.start(s.Edge)
+	if got := edgetest.Edit(t, s.Edge, s.wiki, "127.50.0.1"); got != mask {
 		t.Errorf("the mask is %s, was %s", got, mask)
 	}
 	s.mustRun(s.t, "audit", "verify")
@@ -296,31 +298,31 @@ func TestCase50BackupWithoutAnEdge(t *testing.T) {
 // Case 50: an edge lost its disk, and the storage that it shares is newer than the backup. The log says then what is lost.
 func TestCase50RestoreBesideANewerStorage(t *testing.T) {
 	s := newBackupScene(t)
-	mask := edit(t, s.edge, s.wiki, "127.50.0.1")
-	file := filepath.Join(s.dir, "backup.tar")
+	mask := edgetest.Edit(t, s.Edge, s.wiki, "127.50.0.1")
+	file := filepath.Join(s.Dir, "backup.tar")
 	s.mustRun(s.t, "backup", "--output", file)
-	eventually(t, "a look-up", func() bool {
-		status, _, err := s.lookUp(from(t, "127.9.9.9"), mask)
+	testutil.Eventually(t, "a look-up", func() bool {
+		status, _, err := s.lookUp(edgetest.From(t, "127.9.9.9"), mask)
 		return err == nil && status == 200
 	})
 	s.end(syscall.SIGTERM)
-	stored := files(t, filepath.Join(s.dir, "storage", "wikiveil"))
-	if err := os.RemoveAll(filepath.Join(s.dir, "data")); err != nil {
+	stored := files(t, filepath.Join(s.Dir, "storage", "wikiveil"))
+	if err := os.RemoveAll(filepath.Join(s.Dir, "data")); err != nil {
 		t.Fatal(err)
 	}
 	s.wantRefusal("--force to move them aside", "restore", file)
 	if out := s.mustRun(s.t, "restore", "--data-only", file); !strings.Contains(out, "and 0 values of the storage") {
 		t.Errorf("restore says: %s", out)
 	}
-	wantSame(t, "restoring the data alone", stored, files(t, filepath.Join(s.dir, "storage", "wikiveil")))
-	failed := launch(t, s.edge, s.config)
+	wantSame(t, "restoring the data alone", stored, files(t, filepath.Join(s.Dir, "storage", "wikiveil")))
+	failed := launch(t, s.Edge, s.config)
 	err := <-failed.exited
 	failed.exited <- err
-	if said := failed.output.String() + s.readLog(t); err == nil || !strings.Contains(said, "accept-loss") {
+	if said := failed.output.String() + s.ReadLog(t); err == nil || !strings.Contains(said, "accept-loss") {
 		t.Errorf("it starts with an older log: %v\n%s", err, said)
 	}
 	s.mustRun(s.t, "audit", "accept-loss", "--reason", "its disk is lost")
-	s.start(s.edge)
+	s.start(s.Edge)
 	s.mustRun(s.t, "audit", "verify")
 }
 
@@ -373,12 +375,12 @@ func emptyBackup(t *testing.T) string {
 
 // Case 50: by default the data_dir is in the storage, secrets beside it. None of them crosses the admin API.
 func TestCase50NoSecretCrossesTheAdminAPI(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "data_dir {DIR}/data", "data_dir {DIR}/storage/wikiveil", 1))
-	edit(t, e, wiki, "127.50.0.1")
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, strings.Replace(edgetest.MaskSite(t, "", edgetest.MaskUsers, wiki.Address()), "data_dir {DIR}/data", "data_dir {DIR}/storage/wikiveil", 1))
+	edgetest.Edit(t, e, wiki, "127.50.0.1")
 	ask := func(dir string) (*http.Response, string) {
 		body, _ := json.Marshal(backupPlace{dir})
-		resp, err := http.Post("http://"+e.admin+adminBackup, "application/json", bytes.NewReader(body))
+		resp, err := http.Post("http://"+e.Admin+adminBackup, "application/json", bytes.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -392,7 +394,7 @@ func TestCase50NoSecretCrossesTheAdminAPI(t *testing.T) {
 	if resp, body := ask("/elsewhere"); resp.StatusCode != 409 || !strings.Contains(body, "is it the right config") {
 		t.Errorf("another data_dir: %d %s", resp.StatusCode, body)
 	}
-	resp, body := ask(filepath.Join(e.dir, "storage", "wikiveil"))
+	resp, body := ask(filepath.Join(e.Dir, "storage", "wikiveil"))
 	if resp.StatusCode != 200 {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
@@ -411,9 +413,9 @@ func TestCase50NoSecretCrossesTheAdminAPI(t *testing.T) {
 		t.Errorf("the edge hands out %s", got)
 	}
 	// The command's own part: no file of the data_dir is taken for a value of the storage.
-	file := filepath.Join(e.dir, "backup.tar")
-	config := writeConfig(t, e, strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "data_dir {DIR}/data", "data_dir {DIR}/storage/wikiveil", 1))
-	if _, err := run(t, "", "backup", "--config", config, "--output", file); err != nil {
+	file := filepath.Join(e.Dir, "backup.tar")
+	config := e.WriteConfig(t, strings.Replace(edgetest.MaskSite(t, "", edgetest.MaskUsers, wiki.Address()), "data_dir {DIR}/data", "data_dir {DIR}/storage/wikiveil", 1))
+	if _, err := edgetest.Run(t, "", "backup", "--config", config, "--output", file); err != nil {
 		t.Fatal(err)
 	}
 	checkDirect(t, file)

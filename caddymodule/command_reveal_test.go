@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -14,7 +15,7 @@ import (
 // testEpoch is the epoch of a configured ring.
 func testEpoch(t *testing.T) masking.Epoch {
 	t.Helper()
-	secret, err := masking.ParseSecret(testSecret)
+	secret, err := masking.ParseSecret(edgetest.Secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestRevealCommand(t *testing.T) {
 		{"a damaged identity", anyOf, []string{"-i", file("damaged", secret[:60]+flipLetter(secret[60:61])+secret[61:])}, "", []string{"line 1", "typing error"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			out, err := run(t, tt.stdin, append([]string{"reveal"}, tt.args...)...)
+			out, err := edgetest.Run(t, tt.stdin, append([]string{"reveal"}, tt.args...)...)
 			if tt.wrong == nil && (out != tt.want || err != nil) || tt.wrong != nil && strings.Contains(out, boxedMask) {
 				t.Errorf("got %q, %v, want %q", out, err, tt.want)
 			}
@@ -148,7 +149,7 @@ func readText(t *testing.T, path string) string {
 
 func TestNewRecipientCommand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "identity.txt")
-	out, err := run(t, "", "keys", "recipient", "new", "--output", path)
+	out, err := edgetest.Run(t, "", "keys", "recipient", "new", "--output", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func TestNewRecipientCommand(t *testing.T) {
 		{"an argument", []string{path + "2"}, "unknown command"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			out, err := run(t, "", append([]string{"keys", "recipient", "new"}, tt.args...)...)
+			out, err := edgetest.Run(t, "", append([]string{"keys", "recipient", "new"}, tt.args...)...)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(out, "wikiveil-") {
 				t.Errorf("got %q, %v, want %q", out, err, tt.want)
 			}
@@ -197,7 +198,7 @@ func TestNewRecipientCommand(t *testing.T) {
 		t.Errorf("left behind: %v, %v", files, err)
 	}
 
-	out, err = run(t, "", "keys", "recipient", "new", "--output", "-")
+	out, err = edgetest.Run(t, "", "keys", "recipient", "new", "--output", "-")
 	if ids, parseErr := seal.ParseIdentities(strings.NewReader(out)); err != nil || parseErr != nil || len(ids) != 1 {
 		t.Errorf("to standard output: %q, %v, %v", out, err, parseErr)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
@@ -19,9 +21,9 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 		{"short secret", "secret abcd", "", []string{"shorter than 32 bytes", "Caddyfile:3"}},
 		{"short secret in the environment", "secret {env.SHORT_SECRET}", "", []string{"shorter than 32 bytes", "Caddyfile:3"}},
 		{"secret not in hex", "secret {env.BAD_SECRET}", "", []string{"not in hex", "Caddyfile:3"}},
-		{"secret twice", "secret " + testSecret + " " + testSecret, "", []string{"same secret twice"}},
+		{"secret twice", "secret " + edgetest.Secret + " " + edgetest.Secret, "", []string{"same secret twice"}},
 		{"no secret", "secret", "", []string{"wrong argument count", "Caddyfile:3"}},
-		{"secret and rotate", "rotate 90d\nsecret " + testSecret, "", []string{"are for the key ring in storage", "Caddyfile:4"}},
+		{"secret and rotate", "rotate 90d\nsecret " + edgetest.Secret, "", []string{"are for the key ring in storage", "Caddyfile:4"}},
 		{"rotate too often", "rotate 1m", "", []string{"shorter than an hour", "Caddyfile:3"}},
 		{"rotate not a duration", "rotate soon", "", []string{"parsing rotate", "Caddyfile:3"}},
 		{"keep too many", "keep 17", "", []string{"keep 17 is not from 0 to 16", "Caddyfile:3"}},
@@ -51,7 +53,7 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			caddyfile := "{\nwikiveil {\n" + c.global + "\n}\n}\n\nhttp://{SITE} {\n" + c.site + "\n}\n"
-			err := validate(t, caddyfile)
+			err := edgetest.Validate(t, caddyfile)
 			if err == nil {
 				t.Fatal("accepted")
 			}
@@ -60,7 +62,7 @@ func TestBadConfigIsRefusedWithFileAndLine(t *testing.T) {
 					t.Errorf("the error lacks %q: %v", want, err)
 				}
 			}
-			if strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "xxxx") {
+			if strings.Contains(err.Error(), edgetest.Secret) || strings.Contains(err.Error(), "xxxx") {
 				t.Errorf("the error holds the secret: %v", err)
 			}
 		})
@@ -89,7 +91,7 @@ func TestBadJSONConfigIsRefused(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			if err := validateConfig(&config); err == nil || !strings.Contains(err.Error(), c.want) {
+			if err := edgetest.ValidateConfig(&config); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})

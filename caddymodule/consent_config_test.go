@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 func TestConsentBadCaddyfile(t *testing.T) {
@@ -35,7 +37,7 @@ func TestConsentBadCaddyfile(t *testing.T) {
 		"there: beside a policy": {"third_party_consent " + both + "\ncsp", "csp stands beside third_party_consent, whose pages have a policy of their own; the wiki's csp belongs into the wiki's site block, at Caddyfile:5"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.directive+"\n}\n")
+			err := edgetest.Validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.directive+"\n}\n")
 			if err == nil || !strings.Contains(err.Error(), tt.reason) {
 				t.Errorf("got %v, want %s", err, tt.reason)
 			}
@@ -63,7 +65,7 @@ func TestConsentBadJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			if err := validateConfig(&config); err == nil || !strings.Contains(err.Error(), tt.reason) {
+			if err := edgetest.ValidateConfig(&config); err == nil || !strings.Contains(err.Error(), tt.reason) {
 				t.Errorf("got %v, want %q", err, tt.reason)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
@@ -79,17 +80,17 @@ http://wiki.example:{THERE} {
 }`
 
 type consentEdge struct {
-	*edge
+	*edgetest.Edge
 	t     *testing.T
-	app   *app
+	app   *edgetest.Backend
 	there string // port
 }
 
 // newConsentEdge fills in the placeholders of consentSites by pairs.
 func newConsentEdge(t *testing.T, pairs ...string) *consentEdge {
 	t.Helper()
-	e := &consentEdge{t: t, there: strings.TrimPrefix(freePort(t), "127.0.0.1:")}
-	e.app = newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	e := &consentEdge{t: t, there: strings.TrimPrefix(edgetest.FreePort(t), "127.0.0.1:")}
+	e.app = edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "public, s-maxage=600")
 		h.Add("Set-Cookie", "session=1; Path=/")
@@ -106,17 +107,17 @@ func newConsentEdge(t *testing.T, pairs ...string) *consentEdge {
 			io.WriteString(w, "the app")
 		}
 	})
-	e.edge = newEdge(t, e.sites(pairs...))
+	e.Edge = edgetest.New(t, e.sites(pairs...))
 	return e
 }
 
 func (e *consentEdge) sites(pairs ...string) string {
-	filled := strings.NewReplacer(append(pairs, "{THERE}", e.there, "{APP}", e.app.address())...).Replace(consentSites)
+	filled := strings.NewReplacer(append(pairs, "{THERE}", e.there, "{APP}", e.app.Address())...).Replace(consentSites)
 	return strings.NewReplacer("{CSP}", "", "{CONSENT}", "", "{TOOL}", "", "{APPOPTIONS}", "", "{MORE}", "").Replace(filled)
 }
 
 func (e *consentEdge) counted(outcome string) string {
-	return e.metric(e.t, fmt.Sprintf(`wikiveil_consents_total{outcome=%q}`, outcome))
+	return e.Metric(e.t, fmt.Sprintf(`wikiveil_consents_total{outcome=%q}`, outcome))
 }
 
 // reader is a browser's tab behind the proxy.
@@ -136,7 +137,7 @@ func (b *reader) send(method, address string, form url.Values, more ...string) (
 	target, found := strings.CutPrefix(address, consentThere)
 	host, port := "wiki.example:9443", b.there
 	if !found {
-		host, port, target = "wiki.example", b.port(), strings.TrimPrefix(address, consentWiki)
+		host, port, target = "wiki.example", b.Port(), strings.TrimPrefix(address, consentWiki)
 	}
 	r, err := http.NewRequest(method, "http://127.0.0.1:"+port+target, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -159,7 +160,7 @@ func (b *reader) send(method, address string, form url.Values, more ...string) (
 		pairs = append(pairs, name+"="+value)
 	}
 	r.Header.Set("Cookie", strings.Join(pairs, "; "))
-	resp, err := from(b.t, "127.0.0.1").Do(r)
+	resp, err := edgetest.From(b.t, "127.0.0.1").Do(r)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -228,7 +229,7 @@ var (
 func (b *reader) wantPolicy(when string, resp *http.Response, wide bool) {
 	b.t.Helper()
 	policy := resp.Header.Get(policyHeader)
-	if got := strings.Contains(policy, widenedImg) && strings.Contains(policy, widenedData); got != wide || wide == (policy == presetText(b.t, "mediawiki")) {
+	if got := strings.Contains(policy, widenedImg) && strings.Contains(policy, widenedData); got != wide || wide == (policy == edgetest.Preset(b.t, "mediawiki")) {
 		b.t.Errorf("%s: the policy is %q", when, policy)
 	}
 	control, vary := strings.Join(resp.Header["Cache-Control"], ", "), strings.Join(resp.Header["Vary"], ", ")
@@ -242,7 +243,7 @@ func TestConsentWidensOneReadersPolicy(t *testing.T) {
 	e := newConsentEdge(t)
 	b, other := e.reader(), e.reader()
 	b.grant("weather")
-	e.app.take()
+	e.app.Take()
 	for _, tt := range []struct {
 		path   string
 		status int
@@ -273,7 +274,7 @@ func TestConsentWidensOneReadersPolicy(t *testing.T) {
 	if got := e.counted("granted"); got != "1" {
 		t.Errorf("%s exemptions were counted", got)
 	}
-	if log := e.readLog(t); strings.Contains(log, b.jar[exempt.GrantsCookie]) || strings.Contains(log, b.jar[confirm.BrowserCookie]) {
+	if log := e.ReadLog(t); strings.Contains(log, b.jar[exempt.GrantsCookie]) || strings.Contains(log, b.jar[confirm.BrowserCookie]) {
 		t.Error("a cookie is in the log")
 	}
 
@@ -289,7 +290,7 @@ func TestConsentWidensOneReadersPolicy(t *testing.T) {
 // wantStripped: the app saw none of the edge's cookies, and set none.
 func (b *reader) wantStripped() {
 	b.t.Helper()
-	requests := b.app.take()
+	requests := b.app.Take()
 	for _, r := range requests {
 		if got := r.Header["Cookie"]; !slices.ContainsFunc(got, func(line string) bool { return strings.Contains(line, "theme=dark") }) || strings.Contains(strings.Join(got, ";"), "wikiveil") {
 			b.t.Errorf("%s: the app got the cookies %q", r.URL, got)
@@ -337,7 +338,7 @@ func TestConsentRefusals(t *testing.T) {
 			}
 		})
 	}
-	if requests := e.app.take(); len(requests) > 0 {
+	if requests := e.app.Take(); len(requests) > 0 {
 		t.Errorf("the app got %d requests", len(requests))
 	}
 }
@@ -354,11 +355,11 @@ func TestConsentLastsAndLapses(t *testing.T) {
 		b.wantPolicy(when, resp, wide)
 	}
 	check("granted", true)
-	e.rotate(t)
+	e.Rotate(t)
 	check("after a rotation", true)
 	reload := func(pairs ...string) {
 		t.Helper()
-		e.load(t, e.sites(pairs...))
+		e.Load(t, e.sites(pairs...))
 		http.DefaultClient.CloseIdleConnections()
 	}
 	reload("{TOOL}", "revision 1")
@@ -386,10 +387,10 @@ func TestConsentAnswersPagesInFull(t *testing.T) {
 		reader *reader
 		full   bool
 	}{"the reader's": {b, true}, "another's": {other, false}} {
-		e.app.take()
+		e.app.Take()
 		resp, _ := c.reader.get(consentWiki+"/page", "If-None-Match", `"1"`, "If-Modified-Since", "Sun, 22 Nov 2026 00:00:00 GMT")
 		c.reader.wantPolicy(name, resp, c.full)
-		h := e.app.one(t).Header
+		h := e.app.One(t).Header
 		if full := h["If-None-Match"] == nil && h["If-Modified-Since"] == nil; full != c.full {
 			t.Errorf("%s page is asked for in full: %v, want %v", name, full, c.full)
 		}
@@ -406,9 +407,9 @@ func TestConsentHeaderBudget(t *testing.T) {
 	if resp.StatusCode != http.StatusConflict || !strings.Contains(body, "more than the 4096 bytes") || !strings.Contains(body, "weather") || len(resp.Cookies()) > 0 {
 		t.Errorf("%s %v\n%s", resp.Status, resp.Cookies(), body)
 	}
-	e.load(t, e.sites())
+	e.Load(t, e.sites())
 	b.grant("weather")
-	e.load(t, e.sites("{CSP}", full))
+	e.Load(t, e.sites("{CSP}", full))
 	before := e.counted("too_large_policy")
 	resp, _ = b.get(consentWiki + "/page")
 	if policy := resp.Header.Get(policyHeader); !strings.Contains(policy, "aaaa") || strings.Contains(policy, "weather") {
@@ -525,7 +526,7 @@ func TestConsentNoncesInRedis(t *testing.T) {
 // Everything shared is given back with the last config.
 func TestConsentGivesBack(t *testing.T) {
 	e := newConsentEdge(t)
-	e.load(t, e.sites())
+	e.Load(t, e.sites())
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -542,12 +543,12 @@ func TestConsentKillSwitch(t *testing.T) {
 	b.grant("weather")
 	resp, _ := b.get(consentWiki + "/page")
 	b.wantPolicy("granted", resp, true)
-	answer, err := http.Post("http://"+e.admin+"/wikiveil/tools/disable", "application/json", strings.NewReader(`{"tool":"weather","by":"test"}`))
+	answer, err := http.Post("http://"+e.Admin+"/wikiveil/tools/disable", "application/json", strings.NewReader(`{"tool":"weather","by":"test"}`))
 	if err != nil || answer.StatusCode >= 300 {
 		t.Fatal(answer, err)
 	}
 	answer.Body.Close()
-	eventually(t, "the end of the exemption", func() bool {
+	testutil.Eventually(t, "the end of the exemption", func() bool {
 		resp, _ = b.get(consentWiki + "/page")
 		return !strings.Contains(resp.Header.Get(policyHeader), "weather")
 	})

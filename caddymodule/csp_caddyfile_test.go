@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 func TestCSPBadCaddyfile(t *testing.T) {
@@ -59,7 +61,7 @@ func TestCSPBadCaddyfile(t *testing.T) {
 		"error pages before":      {"handle_errors 404 {\n respond gone\n }\ncsp", "handle_errors with status codes stands before csp, which would not cover its pages; move csp to the top of the site, at Caddyfile:4"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.directive+"\n}\n")
+			err := edgetest.Validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.directive+"\n}\n")
 			if err == nil {
 				t.Fatal("it was accepted")
 			}
@@ -71,7 +73,7 @@ func TestCSPBadCaddyfile(t *testing.T) {
 }
 
 func TestCSPInNamedRoute(t *testing.T) {
-	err := validate(t, "&(policy) {\n csp\n}\nhttp://{SITE} {\n invoke policy\n}\n")
+	err := edgetest.Validate(t, "&(policy) {\n csp\n}\nhttp://{SITE} {\n invoke policy\n}\n")
 	if err == nil || !strings.Contains(err.Error(), "csp belongs at the top of a site block, in no other block: it covers the whole site, at Caddyfile:2") {
 		t.Errorf("got %v", err)
 	}
@@ -79,7 +81,7 @@ func TestCSPInNamedRoute(t *testing.T) {
 
 // A snippet's tokens are the site's, wherever they are written.
 func TestCSPInSnippet(t *testing.T) {
-	if err := validate(t, "{\n{GLOBAL}\n}\n(privacy) {\n csp\n}\nhttp://{SITE} {\n import privacy\n handle_errors 404 {\n respond gone\n }\n}\n"); err != nil {
+	if err := edgetest.Validate(t, "{\n{GLOBAL}\n}\n(privacy) {\n csp\n}\nhttp://{SITE} {\n import privacy\n handle_errors 404 {\n respond gone\n }\n}\n"); err != nil {
 		t.Error(err)
 	}
 }
@@ -106,7 +108,7 @@ func TestCSPBadJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			err := validateConfig(&config)
+			err := edgetest.ValidateConfig(&config)
 			if err == nil || !strings.Contains(err.Error(), tt.reason) {
 				t.Errorf("got %v, want %q", err, tt.reason)
 			}

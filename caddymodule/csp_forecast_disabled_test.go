@@ -11,10 +11,10 @@ import (
 // Whoever disabled a tool is not to be handed a declaration that lets its origin through under another name.
 func TestForecastDraftsNoDisabledTool(t *testing.T) {
 	e := forecastEdge(t, "mode report", "media-src https://video.example.org/a.webm")
-	if status, body := e.post(t, adminDisableTools, switchRequest{Tool: "video", Why: "It leaks"}); status != 200 {
+	if status, body := e.Post(t, adminDisableTools, switchRequest{Tool: "video", Why: "It leaks"}); status != 200 {
 		t.Fatalf("disabling: %d %s", status, body)
 	}
-	out, err := e.forecast(t, "--json")
+	out, err := forecastOf(t, e, "--json")
 	if err != nil {
 		t.Fatal(err)
 	}

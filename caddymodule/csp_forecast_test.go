@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/forecast"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -42,18 +43,18 @@ http://:{PORT} {
 	reverse_proxy `
 
 // forecastEdge is an edge that has been sent reports, and whose readers saw ten pages.
-func forecastEdge(t *testing.T, options string, blocked ...string) *edge {
+func forecastEdge(t *testing.T, options string, blocked ...string) *edgetest.Edge {
 	t.Helper()
-	wiki := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 	})
-	e := newEdge(t, strings.Replace(forecastSite, "{CSP}", options, 1)+wiki.address()+"\n}")
+	e := edgetest.New(t, strings.Replace(forecastSite, "{CSP}", options, 1)+wiki.Address()+"\n}")
 	for range 10 {
-		send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", http.Header{"Accept": {"text/html"}})
+		edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", http.Header{"Accept": {"text/html"}})
 	}
 	for _, use := range blocked {
 		directive, url, _ := strings.Cut(use, " ")
-		resp, body := sendReport(t, "http://"+e.site+defaultReportsPath, fmt.Sprintf(`{"csp-report":{"document-uri":"http://wiki.example/wiki/A",
+		resp, body := sendReport(t, "http://"+e.Site+defaultReportsPath, fmt.Sprintf(`{"csp-report":{"document-uri":"http://wiki.example/wiki/A",
 			"effective-directive":%q,"blocked-uri":%q,"disposition":"report"}}`, directive, url), nil)
 		if resp.StatusCode != http.StatusNoContent {
 			t.Fatalf("a report: %s %s", resp.Status, body)
@@ -63,11 +64,11 @@ func forecastEdge(t *testing.T, options string, blocked ...string) *edge {
 }
 
 // forecastCommand runs the command and returns what it printed.
-func (e *edge) forecast(t *testing.T, args ...string) (printed string, err error) {
+func forecastOf(t *testing.T, e *edgetest.Edge, args ...string) (printed string, err error) {
 	t.Helper()
-	printed = stdout(t, func() {
+	printed = edgetest.Stdout(t, func() {
 		var out string
-		if out, err = run(t, "", append(append([]string{"csp", "forecast"}, args...), "--address", e.admin)...); err != nil {
+		if out, err = edgetest.Run(t, "", append(append([]string{"csp", "forecast"}, args...), "--address", e.Admin)...); err != nil {
 			err = fmt.Errorf("%w %s", err, out)
 		}
 	})
@@ -80,12 +81,12 @@ func TestForecastOfReports(t *testing.T) {
 
 	t.Run("the admin API gives the reports", func(t *testing.T) {
 		today := time.Now().UTC().Format(time.DateOnly)
-		resp, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminReports+"?first="+today+"&last="+today, nil)
+		resp, body := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminReports+"?first="+today+"&last="+today, nil)
 		var got siteReports
 		if err := json.Unmarshal([]byte(body), &got); err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("%s %v %s", resp.Status, err, body)
 		}
-		if got.Site != "wiki" || got.Origin != "http://wiki.example" || got.Mode != "report" || got.Policy != presetText(t, "mediawiki") ||
+		if got.Site != "wiki" || got.Origin != "http://wiki.example" || got.Mode != "report" || got.Policy != edgetest.Preset(t, "mediawiki") ||
 			len(got.Tools) != 1 || got.Reports.Accepted != 4 || got.Reports.PageViews != 10 || len(got.Reports.Groups) != 3 {
 			t.Errorf("got %s", body)
 		}
@@ -94,7 +95,7 @@ func TestForecastOfReports(t *testing.T) {
 		}
 	})
 	t.Run("text", func(t *testing.T) {
-		out, err := e.forecast(t)
+		out, err := forecastOf(t, e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +109,7 @@ func TestForecastOfReports(t *testing.T) {
 		}
 	})
 	t.Run("JSON", func(t *testing.T) {
-		out, err := e.forecast(t, "wiki", "--json", "--since", "2d")
+		out, err := forecastOf(t, e, "wiki", "--json", "--since", "2d")
 		var made forecast.Forecast
 		if err := json.Unmarshal([]byte(out), &made); err != nil || len(made.Tools) != 3 || made.Tools[0].Count != 2 || made.Tools[0].Share != 0.2 {
 			t.Errorf("%v\n%s", err, out)
@@ -118,7 +119,7 @@ func TestForecastOfReports(t *testing.T) {
 		}
 	})
 	t.Run("the page", func(t *testing.T) {
-		resp, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminForecast, http.Header{"Accept": {"text/html"}})
+		resp, body := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminForecast, http.Header{"Accept": {"text/html"}})
 		if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Security-Policy"), "default-src 'none'; style-src 'nonce-") ||
 			resp.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s %v", resp.Status, resp.Header)
@@ -131,13 +132,13 @@ func TestForecastOfReports(t *testing.T) {
 		if strings.Contains(body, "<script") {
 			t.Error("it has a script")
 		}
-		printed, err := e.forecast(t, "--page")
+		printed, err := forecastOf(t, e, "--page")
 		if err != nil || !strings.Contains(printed, "<h3>https://maps.example.org</h3>") {
 			t.Errorf("printed: %v\n%s", err, printed)
 		}
 	})
 	t.Run("JSON for programs", func(t *testing.T) {
-		_, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminForecast+"?site=wiki", nil)
+		_, body := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminForecast+"?site=wiki", nil)
 		var made forecast.Forecast
 		if err := json.Unmarshal([]byte(body), &made); err != nil || len(made.Tools) != 3 {
 			t.Errorf("%v\n%s", err, body)
@@ -148,7 +149,7 @@ func TestForecastOfReports(t *testing.T) {
 // A policy on trial is what the forecast is about; one in a file is compared with the site's.
 func TestForecastOfPolicies(t *testing.T) {
 	e := forecastEdge(t, "allow img-src https://maps.example.org\nreport_only {\n}", "img-src https://maps.example.org/1.png", "img-src https://other.example.org/1.png")
-	out, err := e.forecast(t)
+	out, err := forecastOf(t, e)
 	if err != nil || !strings.Contains(out, "tool maps-example-org") {
 		t.Errorf("the policy on trial: %v\n%s", err, out)
 	}
@@ -156,7 +157,7 @@ func TestForecastOfPolicies(t *testing.T) {
 	if err := os.WriteFile(file, []byte("# proposed\ndefault-src 'self';\nimg-src 'self' https://other.example.org\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err = e.forecast(t, "--json", "--policy", file)
+	out, err = forecastOf(t, e, "--json", "--policy", file)
 	var made forecast.Forecast
 	if err := json.Unmarshal([]byte(out), &made); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -187,7 +188,7 @@ func TestForecastDrafts(t *testing.T) {
 	defer api.Close()
 
 	dir := filepath.Join(t.TempDir(), "drafts")
-	out, err := e.forecast(t, "--wiki", api.URL+"/api.php", "--wiki-host", "wiki.example", "--draft", dir)
+	out, err := forecastOf(t, e, "--wiki", api.URL+"/api.php", "--wiki-host", "wiki.example", "--draft", dir)
 	if err != nil || !strings.Contains(out, "chart") {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -233,7 +234,7 @@ func TestForecastDrafts(t *testing.T) {
 	if want := "- https://data.example.org: in the code, write /.tools/data-example-org instead: MediaWiki:Gadget-chart.js\n"; !strings.Contains(out, want) {
 		t.Errorf("lacks %q:\n%s", want, out)
 	}
-	if _, err := e.forecast(t, "--draft", dir); err == nil || !strings.Contains(err.Error(), "is not empty") {
+	if _, err := forecastOf(t, e, "--draft", dir); err == nil || !strings.Contains(err.Error(), "is not empty") {
 		t.Errorf("a second time: %v", err)
 	}
 }
@@ -259,7 +260,7 @@ func TestForecastRefusals(t *testing.T) {
 		"nobody at the API": {[]string{"--wiki", "http://127.0.0.1:1/api.php"}, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if out, err := e.forecast(t, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
+			if out, err := forecastOf(t, e, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, %q", err, out)
 			}
 		})
@@ -270,17 +271,17 @@ func TestForecastRefusals(t *testing.T) {
 		adminReports + "?site=blog":                        http.StatusNotFound,
 		adminForecast + "?site=blog":                       http.StatusNotFound,
 	} {
-		if resp, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+path, nil); resp.StatusCode != want {
+		if resp, body := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+path, nil); resp.StatusCode != want {
 			t.Errorf("%s: %s %s", path, resp.Status, body)
 		}
 	}
 	for _, path := range []string{adminReports, adminForecast} {
-		if resp, _ := send(t, http.DefaultClient, "POST", "http://"+e.admin+path, nil); resp.StatusCode != http.StatusMethodNotAllowed {
+		if resp, _ := edgetest.Send(t, http.DefaultClient, "POST", "http://"+e.Admin+path, nil); resp.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("POST %s: %s", path, resp.Status)
 		}
 	}
-	e.load(t, "{\n{GLOBAL}\n}\nhttp://:{PORT} {\ncsp\n}")
-	if _, err := e.forecast(t); err == nil || !strings.Contains(err.Error(), "no site collects reports") {
+	e.Load(t, "{\n{GLOBAL}\n}\nhttp://:{PORT} {\ncsp\n}")
+	if _, err := forecastOf(t, e); err == nil || !strings.Contains(err.Error(), "no site collects reports") {
 		t.Errorf("without reports: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp"
 )
 
@@ -42,7 +43,7 @@ func TestReportsAndRolloutBadCaddyfile(t *testing.T) {
 		"one name for two":         {"csp {\n reports\n site w\n }\n}\nhttp://localhost:1 {\ncsp {\n reports {\n keep 3d\n }\n site w\n }", `two sites are called "w" and have other reports or another rollout`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.directive+"\n}\n")
+			err := edgetest.Validate(t, "# A wiki.\n\nhttp://{SITE} {\n"+tt.directive+"\n}\n")
 			if err == nil {
 				t.Fatal("it was accepted")
 			}
@@ -57,7 +58,7 @@ func TestReportsAndRolloutBadCaddyfile(t *testing.T) {
 func TestRolloutHeaderBudget(t *testing.T) {
 	site := "http://{SITE} {\n client_mask\n csp static {\n allow img-src https://x/%s\n %s\n }\n}\n"
 	fits := func(length int, option string) bool {
-		return validate(t, fmt.Sprintf(site, strings.Repeat("a", length), option)) == nil
+		return edgetest.Validate(t, fmt.Sprintf(site, strings.Repeat("a", length), option)) == nil
 	}
 	longest := sort.Search(csp.Budget, func(length int) bool { return !fits(length, "reports") }) - 1
 	longer := len(reportOnlyHeader) - len(policyHeader)
@@ -68,7 +69,7 @@ func TestRolloutHeaderBudget(t *testing.T) {
 }
 
 func TestReportsNeedAName(t *testing.T) {
-	err := validate(t, "http://{$NO_SUCH_VARIABLE}:{env.PORT} {\n csp {\n reports\n }\n}\n")
+	err := edgetest.Validate(t, "http://{$NO_SUCH_VARIABLE}:{env.PORT} {\n csp {\n reports\n }\n}\n")
 	if err == nil || !strings.Contains(err.Error(), "reports and rollout need a name for the site, which its address is not, or can't be read from a file: set `site`, at Caddyfile:2") {
 		t.Errorf("got %v", err)
 	}
@@ -94,7 +95,7 @@ func TestReportsAndRolloutBadJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &config); err != nil {
 				t.Fatal(err)
 			}
-			err := validateConfig(&config)
+			err := edgetest.ValidateConfig(&config)
 			if tt.reason == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)

@@ -17,7 +17,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/reports"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
 
@@ -36,9 +38,9 @@ http://:{PORT} {
 	}
 	reverse_proxy `
 
-func reportsEdge(t *testing.T, options string, a *app) *edge {
+func reportsEdge(t *testing.T, options string, a *edgetest.Backend) *edgetest.Edge {
 	t.Helper()
-	return newEdge(t, strings.Replace(reportsSite, "{CSP}", options, 1)+a.address()+"\n}")
+	return edgetest.New(t, strings.Replace(reportsSite, "{CSP}", options, 1)+a.Address()+"\n}")
 }
 
 // snapshot returns what the running edge has counted for its only site.
@@ -75,7 +77,7 @@ func sendReport(t *testing.T, url, body string, header http.Header) (*http.Respo
 			r.Host = values[0]
 		}
 	}
-	resp, err := from(t, "127.61.2.3").Do(r)
+	resp, err := edgetest.From(t, "127.61.2.3").Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,13 +111,13 @@ func TestReportsOfBrowsersAreTaken(t *testing.T) {
 		}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			wiki := newApp(t, nil)
+			wiki := edgetest.NewBackend(t, nil)
 			e := reportsEdge(t, "reports", wiki)
 			body, err := os.ReadFile(filepath.Join("testdata/reports", c.file))
 			if err != nil {
 				t.Fatal(err)
 			}
-			resp, answer := sendReport(t, "http://"+e.site+defaultReportsPath, string(body), http.Header{
+			resp, answer := sendReport(t, "http://"+e.Site+defaultReportsPath, string(body), http.Header{
 				"Content-Type": {c.contentType}, "Host": {c.host}, "Cookie": {"session=1"},
 			})
 			if resp.StatusCode != http.StatusNoContent || resp.Header.Get(policyHeader) == "" {
@@ -130,10 +132,10 @@ func TestReportsOfBrowsersAreTaken(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
-			if n := metricsOf(t, e)[`wikiveil_csp_reports_total{outcome="accepted",reason=""}`]; n != float64(sum) {
+			if n := e.Metrics(t)[`wikiveil_csp_reports_total{outcome="accepted",reason=""}`]; n != float64(sum) {
 				t.Errorf("the metric is %v, want %d", n, sum)
 			}
-			if requests := wiki.take(); len(requests) > 0 {
+			if requests := wiki.Take(); len(requests) > 0 {
 				t.Errorf("the app saw %s %s", requests[0].Method, requests[0].URL)
 			}
 		})
@@ -142,26 +144,26 @@ func TestReportsOfBrowsersAreTaken(t *testing.T) {
 
 // A reader's own address, in any spelling, is in no report.
 func TestReportsDropTheSendersAddress(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	e := reportsEdge(t, "reports", wiki)
-	good := oneReport(e.site)
+	good := oneReport(e.Site)
 	for _, host := range []string{"127.61.2.3", "3.2.61.127.isp.example", "7f3d0203.nip.example", "cdn.example"} {
-		if resp, answer := sendReport(t, "http://"+e.site+defaultReportsPath, strings.Replace(good, "cdn.example", host, 1), nil); resp.StatusCode != http.StatusNoContent {
+		if resp, answer := sendReport(t, "http://"+e.Site+defaultReportsPath, strings.Replace(good, "cdn.example", host, 1), nil); resp.StatusCode != http.StatusNoContent {
 			t.Errorf("%s: %d %s", host, resp.StatusCode, answer)
 		}
 	}
 	if got := snapshot(t).Origins; len(got) != 1 || got[0].Blocked != "https://cdn.example" {
 		t.Errorf("kept %+v", got)
 	}
-	if n := metricsOf(t, e)[`wikiveil_csp_reports_total{outcome="bad",reason="client_address"}`]; n != 3 {
+	if n := e.Metrics(t)[`wikiveil_csp_reports_total{outcome="bad",reason="client_address"}`]; n != 3 {
 		t.Errorf("the metric is %v, want 3", n)
 	}
 }
 
 func TestHostileReportsAreRefused(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	e := reportsEdge(t, "reports {\n path /r\n }", wiki)
-	good := oneReport(e.site)
+	good := oneReport(e.Site)
 	for _, c := range []struct {
 		name, method, body string
 		header             http.Header
@@ -182,19 +184,19 @@ func TestHostileReportsAreRefused(t *testing.T) {
 		{"of another host that the Host header claims", "POST", oneReport("evil.example"), http.Header{"Origin": {"http://evil.example"}}, 403, "this wiki's pages only", `outcome="refused",reason="foreign_origin"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			before := metricsOf(t, e)
+			before := e.Metrics(t)
 			var resp *http.Response
 			var answer string
 			if c.method == "POST" {
-				resp, answer = sendReport(t, "http://"+e.site+"/r", c.body, c.header)
+				resp, answer = sendReport(t, "http://"+e.Site+"/r", c.body, c.header)
 			} else {
-				resp, answer = send(t, from(t, "127.61.2.3"), c.method, "http://"+e.site+"/r", c.header)
+				resp, answer = edgetest.Send(t, edgetest.From(t, "127.61.2.3"), c.method, "http://"+e.Site+"/r", c.header)
 			}
 			if resp.StatusCode != c.status || !strings.Contains(answer, c.reason) {
 				t.Errorf("got %d %q, want %d %q", resp.StatusCode, answer, c.status, c.reason)
 			}
 			series := "wikiveil_csp_reports_total{" + c.series + "}"
-			if n := metricsOf(t, e)[series] - before[series]; n != 1 {
+			if n := e.Metrics(t)[series] - before[series]; n != 1 {
 				t.Errorf("%s went up by %v", series, n)
 			}
 			if got := resp.Header[policyHeader]; len(got) != 1 {
@@ -205,22 +207,22 @@ func TestHostileReportsAreRefused(t *testing.T) {
 	if s := snapshot(t); s.Accepted != 0 {
 		t.Errorf("%d reports were accepted: %+v", s.Accepted, s.Groups)
 	}
-	if requests := wiki.take(); len(requests) > 0 {
+	if requests := wiki.Take(); len(requests) > 0 {
 		t.Errorf("the app saw %s %s", requests[0].Method, requests[0].URL)
 	}
 }
 
 func TestReportsOrigins(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	e := reportsEdge(t, "reports {\n origins https://wiki.example https://m.wiki.example\n }", wiki)
-	for origin, want := range map[string]int{"https://wiki.example": 204, "https://m.wiki.example": 204, "http://wiki.example": 403, "http://" + e.site: 403} {
-		r, err := http.NewRequest(http.MethodOptions, "http://"+e.site+defaultReportsPath, nil)
+	for origin, want := range map[string]int{"https://wiki.example": 204, "https://m.wiki.example": 204, "http://wiki.example": 403, "http://" + e.Site: 403} {
+		r, err := http.NewRequest(http.MethodOptions, "http://"+e.Site+defaultReportsPath, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Origin", origin)
 		r.Header.Set("Access-Control-Request-Method", "POST")
-		resp, err := from(t, "127.61.2.3").Do(r)
+		resp, err := edgetest.From(t, "127.61.2.3").Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,23 +235,23 @@ func TestReportsOrigins(t *testing.T) {
 
 // A client that floods is limited by its mask, and another is not.
 func TestReportsAreLimitedByMask(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	e := reportsEdge(t, "reports", wiki)
-	body := "[" + strings.Repeat(`{"type":"csp-violation","body":{"documentURL":"http://`+e.site+`/","effectiveDirective":"img-src","blockedURL":"data"}},`, 299) +
-		`{"type":"csp-violation","body":{"documentURL":"http://` + e.site + `/","effectiveDirective":"img-src","blockedURL":"data"}}]`
-	if resp, answer := sendReport(t, "http://"+e.site+defaultReportsPath, body, nil); resp.StatusCode != 204 {
+	body := "[" + strings.Repeat(`{"type":"csp-violation","body":{"documentURL":"http://`+e.Site+`/","effectiveDirective":"img-src","blockedURL":"data"}},`, 299) +
+		`{"type":"csp-violation","body":{"documentURL":"http://` + e.Site + `/","effectiveDirective":"img-src","blockedURL":"data"}}]`
+	if resp, answer := sendReport(t, "http://"+e.Site+defaultReportsPath, body, nil); resp.StatusCode != 204 {
 		t.Fatalf("%d %s", resp.StatusCode, answer)
 	}
 	s := snapshot(t)
 	if s.Limited[reports.LimitClient] < 150 || s.Accepted < 100 || s.Accepted+s.Limited[reports.LimitClient] != 300 {
 		t.Errorf("%d accepted, limited %v", s.Accepted, s.Limited)
 	}
-	r, err := http.NewRequest("POST", "http://"+e.site+defaultReportsPath, strings.NewReader(oneReport(e.site)))
+	r, err := http.NewRequest("POST", "http://"+e.Site+defaultReportsPath, strings.NewReader(oneReport(e.Site)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	resp, err := from(t, "127.99.2.3").Do(r)
+	resp, err := edgetest.From(t, "127.99.2.3").Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +259,7 @@ func TestReportsAreLimitedByMask(t *testing.T) {
 	if after := snapshot(t); after.Accepted != s.Accepted+1 {
 		t.Errorf("another client's report was not taken: %d, then %d accepted", s.Accepted, after.Accepted)
 	}
-	store, err := os.ReadFile(filepath.Join(e.dir, "data/csp-reports", placeName(":"+e.port())+".db"))
+	store, err := os.ReadFile(filepath.Join(e.Dir, "data/csp-reports", placeName(":"+e.Port())+".db"))
 	if err != nil || bytes.Contains(store, []byte("127.61.2.3")) || bytes.Contains(store, []byte("2001:2f:")) {
 		t.Errorf("the file holds a client (%v)", err)
 	}
@@ -265,7 +267,7 @@ func TestReportsAreLimitedByMask(t *testing.T) {
 
 // Policies say where to report: by name over TLS, by path elsewhere.
 func TestReportHeaders(t *testing.T) {
-	wiki := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Reporting-Endpoints", `other="/own"`)
 		io.WriteString(w, "page")
 	})
@@ -293,12 +295,12 @@ func TestReportHeaders(t *testing.T) {
 		}
 		reverse_proxy {APP}
 	}`
-	secure := freePort(t)
-	site = strings.NewReplacer("{APP}", wiki.address(), "{TLS}", secure[strings.LastIndexByte(secure, ':')+1:]).Replace(site)
-	e := newEdge(t, site)
-	resp, _ := send(t, from(t, "127.0.0.1"), "GET", "http://"+e.site+"/", nil)
+	secure := edgetest.FreePort(t)
+	site = strings.NewReplacer("{APP}", wiki.Address(), "{TLS}", secure[strings.LastIndexByte(secure, ':')+1:]).Replace(site)
+	e := edgetest.New(t, site)
+	resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), "GET", "http://"+e.Site+"/", nil)
 	for header, preset := range map[string]string{policyHeader: "mediawiki", reportOnlyHeader: "static"} {
-		if got, want := resp.Header.Get(header), presetText(t, preset)+"; report-uri /.privacy/csp-reports"; got != want {
+		if got, want := resp.Header.Get(header), edgetest.Preset(t, preset)+"; report-uri /.privacy/csp-reports"; got != want {
 			t.Errorf("over HTTP: %s is %q, want %q", header, got, want)
 		}
 	}
@@ -307,7 +309,7 @@ func TestReportHeaders(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // that its CA is new is not the subject
 	defer client.CloseIdleConnections()
-	resp, _ = send(t, client, "GET", "https://localhost"+secure[strings.LastIndexByte(secure, ':'):]+"/", nil)
+	resp, _ = edgetest.Send(t, client, "GET", "https://localhost"+secure[strings.LastIndexByte(secure, ':'):]+"/", nil)
 	if got := resp.Header.Get(policyHeader); !strings.HasSuffix(got, "; report-uri /-/reports; report-to wikiveil-csp") {
 		t.Errorf("over TLS: policy %q", got)
 	}
@@ -317,7 +319,7 @@ func TestReportHeaders(t *testing.T) {
 }
 
 func TestPageViewsAreCounted(t *testing.T) {
-	wiki := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/page", "/missing":
 			w.Header().Set("Content-Type", "text/html; charset=UTF-8")
@@ -333,8 +335,8 @@ func TestPageViewsAreCounted(t *testing.T) {
 			http.Redirect(w, r, "/page", http.StatusFound)
 		}
 	})
-	site := strings.Replace(reportsSite, "{CSP}", "reports", 1) + wiki.address() + "\nerror /fail 500\nhandle_errors {\nheader Content-Type text/html\nrespond oops\n}\n}"
-	e := newEdge(t, site)
+	site := strings.Replace(reportsSite, "{CSP}", "reports", 1) + wiki.Address() + "\nerror /fail 500\nhandle_errors {\nheader Content-Type text/html\nrespond oops\n}\n}"
+	e := edgetest.New(t, site)
 	browser, script := http.Header{"Accept": {"text/html,*/*"}}, http.Header{"Accept": {"*/*"}}
 	for _, c := range []struct {
 		name, method, path string
@@ -355,7 +357,7 @@ func TestPageViewsAreCounted(t *testing.T) {
 		{"data", "GET", "/data", browser, 0},
 	} {
 		before := snapshot(t).PageViews
-		send(t, from(t, "127.61.2.3"), c.method, "http://"+e.site+c.path, c.header)
+		edgetest.Send(t, edgetest.From(t, "127.61.2.3"), c.method, "http://"+e.Site+c.path, c.header)
 		if got := snapshot(t).PageViews - before; got != c.want {
 			t.Errorf("%s: counted %d times, want %d", c.name, got, c.want)
 		}
@@ -364,31 +366,31 @@ func TestPageViewsAreCounted(t *testing.T) {
 
 // What was counted outlives reloads, with other options too, and restarts.
 func TestReportsOutliveReloadsAndRestarts(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	config := func(options string) string {
-		return strings.Replace(reportsSite, "{CSP}", options, 1) + wiki.address() + "\n}"
+		return strings.Replace(reportsSite, "{CSP}", options, 1) + wiki.Address() + "\n}"
 	}
-	e := newEdge(t, config("reports"))
-	for n, options := range []string{"reports", "reports {\n keep 30d\n path /r\n }", "reports {\n origins http://" + e.site + "\n keep 2d\n }"} {
-		e.load(t, config(options))
+	e := edgetest.New(t, config("reports"))
+	for n, options := range []string{"reports", "reports {\n keep 30d\n path /r\n }", "reports {\n origins http://" + e.Site + "\n keep 2d\n }"} {
+		e.Load(t, config(options))
 		path := defaultReportsPath
 		if n == 1 {
 			path = "/r"
 		}
-		if resp, answer := sendReport(t, "http://"+e.site+path, oneReport(e.site), nil); resp.StatusCode != 204 {
+		if resp, answer := sendReport(t, "http://"+e.Site+path, oneReport(e.Site), nil); resp.StatusCode != 204 {
 			t.Fatalf("%s: %d %s", options, resp.StatusCode, answer)
 		}
 		if got := snapshot(t).Accepted; got != uint64(n+1) {
 			t.Errorf("after reload %d: %d reports", n, got)
 		}
 	}
-	e.load(t, "{\n{GLOBAL}\n}") // closes all
-	e.load(t, config("reports"))
+	e.Load(t, "{\n{GLOBAL}\n}") // closes all
+	e.Load(t, config("reports"))
 	if got := snapshot(t).Accepted; got != 3 {
 		t.Errorf("after a restart: %d reports", got)
 	}
-	e.load(t, config("")) // what collects no more answers no more
-	if resp, _ := sendReport(t, "http://"+e.site+defaultReportsPath, oneReport(e.site), nil); resp.StatusCode != 200 || len(wiki.take()) != 1 {
+	e.Load(t, config("")) // what collects no more answers no more
+	if resp, _ := sendReport(t, "http://"+e.Site+defaultReportsPath, oneReport(e.Site), nil); resp.StatusCode != 200 || len(wiki.Take()) != 1 {
 		t.Errorf("without reports: %d", resp.StatusCode)
 	}
 }
@@ -396,7 +398,7 @@ func TestReportsOutliveReloadsAndRestarts(t *testing.T) {
 // Where the sightings are in Redis, so are the reports, for all nodes and for each site apart.
 func TestReportsInRedis(t *testing.T) {
 	server := redistest.Start(t, redistest.Durable...)
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	site := func(name, keep string) string {
 		return `http://` + name + `:{PORT} {
 			client_mask
@@ -406,7 +408,7 @@ func TestReportsInRedis(t *testing.T) {
 				}
 				site ` + name + `
 			}
-			reverse_proxy ` + wiki.address() + `
+			reverse_proxy ` + wiki.Address() + `
 		}
 		`
 	}
@@ -422,12 +424,12 @@ func TestReportsInRedis(t *testing.T) {
 		}
 		` + site("a.test", keep) + site("b.test", "90d")
 	}
-	e := newEdge(t, config("90d"))
+	e := edgetest.New(t, config("90d"))
 	for host, n := range map[string]int{"a.test": 2, "b.test": 1} {
 		for range n {
-			host += ":" + e.port()
-			resp, answer := sendReport(t, "http://"+e.site+defaultReportsPath, oneReport(host), http.Header{"Host": {host}})
-			if host = strings.TrimSuffix(host, ":"+e.port()); resp.StatusCode != 204 {
+			host += ":" + e.Port()
+			resp, answer := sendReport(t, "http://"+e.Site+defaultReportsPath, oneReport(host), http.Header{"Host": {host}})
+			if host = strings.TrimSuffix(host, ":"+e.Port()); resp.StatusCode != 204 {
 				t.Fatalf("%s: %d %s", host, resp.StatusCode, answer)
 			}
 		}
@@ -446,9 +448,9 @@ func TestReportsInRedis(t *testing.T) {
 		}
 	}
 	check("at first")
-	e.load(t, config("30d"))
+	e.Load(t, config("30d"))
 	check("after a reload")
-	e.load(t, "{\n{GLOBAL}\n}") // closes all
+	e.Load(t, "{\n{GLOBAL}\n}") // closes all
 	options, err := redis.ParseURL(server.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -459,22 +461,22 @@ func TestReportsInRedis(t *testing.T) {
 	if err != nil || len(keys) != 2 {
 		t.Errorf("keys %q, %v", keys, err)
 	}
-	if files, _ := filepath.Glob(e.dir + "/data/csp-reports/*"); len(files) != 0 {
+	if files, _ := filepath.Glob(e.Dir + "/data/csp-reports/*"); len(files) != 0 {
 		t.Errorf("files %q", files)
 	}
-	e.load(t, config("90d"))
+	e.Load(t, config("90d"))
 	check("after a restart")
 }
 
 // A config that does not start must not have the running one's reports deleted.
 func TestFailedReloadKeepsReports(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	e := reportsEdge(t, "site wiki\nreports {\nkeep 90d\n}", wiki)
 	app, err := runningApp()
 	if err != nil {
 		t.Fatal(err)
 	}
-	settled(t)
+	edgetest.Settled(t)
 	kept := app.cspSites.collectors()["wiki"].Keep // the collector goes on over reloads
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -482,17 +484,17 @@ func TestFailedReloadKeepsReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	short := strings.Replace(reportsSite, "{CSP}", "site wiki\nreports {\nkeep 2d\n}", 1) + wiki.address() + "\n}\n"
+	short := strings.Replace(reportsSite, "{CSP}", "site wiki\nreports {\nkeep 2d\n}", 1) + wiki.Address() + "\n}\n"
 	for range 10 { // Caddy starts apps in any order, so ours has started in some
-		if err := loadErr(t, e.expand(short+"http://"+taken.Addr().String()+" {\n bind 127.0.0.1\n}")); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		if err := edgetest.LoadErr(t, e.Expand(short+"http://"+taken.Addr().String()+" {\n bind 127.0.0.1\n}")); err == nil || !strings.Contains(err.Error(), "address already in use") {
 			t.Fatal(err)
 		}
 		if days := kept(); days != 90 {
 			t.Fatalf("reports are kept for %d days", days)
 		}
 	}
-	e.load(t, e.expand(short))
-	eventually(t, "2 days", func() bool { return kept() == 2 })
-	e.load(t, strings.Replace(short, "keep 2d", "keep 9d", 1))
-	eventually(t, "9 days", func() bool { return kept() == 9 })
+	e.Load(t, e.Expand(short))
+	testutil.Eventually(t, "2 days", func() bool { return kept() == 2 })
+	e.Load(t, strings.Replace(short, "keep 2d", "keep 9d", 1))
+	testutil.Eventually(t, "9 days", func() bool { return kept() == 9 })
 }

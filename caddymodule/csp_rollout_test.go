@@ -13,13 +13,14 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/rollout"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // rolloutCaddyfile is reportsSite with a rollout, as an operator has it.
-func rolloutCaddyfile(share string, a *app) string {
-	return strings.Replace(reportsSite, "{CSP}", "site wiki\nreports\nrollout "+share, 1) + a.address() + "\n}"
+func rolloutCaddyfile(share string, a *edgetest.Backend) string {
+	return strings.Replace(reportsSite, "{CSP}", "site wiki\nreports\nrollout "+share, 1) + a.Address() + "\n}"
 }
 
 // manyClients are addresses on loopback.
@@ -32,7 +33,7 @@ func manyClients() []string {
 }
 
 // groups returns for which clients the policy is enforced, and fails where one gets both headers or none.
-func groups(t *testing.T, e *edge, clients []string) map[string]bool {
+func groups(t *testing.T, e *edgetest.Edge, clients []string) map[string]bool {
 	t.Helper()
 	enforced := make(map[string]bool)
 	for _, address := range clients {
@@ -51,14 +52,14 @@ func groups(t *testing.T, e *edge, clients []string) map[string]bool {
 
 // visitAfterReload sends a safe request again that waited in the socket of a config that is
 // gone; see TestReloadsUnderLoad.
-func visitAfterReload(t *testing.T, e *edge, address string) *http.Response {
+func visitAfterReload(t *testing.T, e *edgetest.Edge, address string) *http.Response {
 	t.Helper()
-	client := from(t, address)
+	client := edgetest.From(t, address)
 	defer client.CloseIdleConnections()
 	var err error
 	for range 5 {
 		var r *http.Request
-		if r, err = http.NewRequest("GET", "http://"+e.site+"/", nil); err != nil {
+		if r, err = http.NewRequest("GET", "http://"+e.Site+"/", nil); err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Accept", "text/html")
@@ -83,16 +84,16 @@ func count(enforced map[string]bool) (n int) {
 
 func TestRolloutGroups(t *testing.T) {
 	testutil.Slow(t)
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	clients := manyClients()
-	e := newEdge(t, rolloutCaddyfile("report", wiki))
+	e := edgetest.New(t, rolloutCaddyfile("report", wiki))
 	if n := count(groups(t, e, clients)); n != 0 {
 		t.Errorf("report: enforced for %d", n)
 	}
 	last := map[string]bool{}
 	var at50 map[string]bool
 	for _, share := range []string{"10%", "25%", "50%", "80%", "enforce"} {
-		e.load(t, rolloutCaddyfile(share, wiki))
+		e.Load(t, rolloutCaddyfile(share, wiki))
 		now := groups(t, e, clients)
 		for client, was := range last {
 			if was && !now[client] {
@@ -111,12 +112,12 @@ func TestRolloutGroups(t *testing.T) {
 		t.Errorf("enforce: enforced for %d of %d", n, len(clients))
 	}
 	// Back, and after a restart, the groups are the same.
-	e.load(t, "{\n{GLOBAL}\n}")
-	e.load(t, rolloutCaddyfile("50%", wiki))
+	e.Load(t, "{\n{GLOBAL}\n}")
+	e.Load(t, rolloutCaddyfile("50%", wiki))
 	if now := groups(t, e, clients); fmt.Sprint(now) != fmt.Sprint(at50) {
 		t.Error("the groups changed over a restart")
 	}
-	if n := metricsOf(t, e)[`wikiveil_policy_headers_total{mode="report"}`]; n == 0 {
+	if n := e.Metrics(t)[`wikiveil_policy_headers_total{mode="report"}`]; n == 0 {
 		t.Error("report-only headers are not counted")
 	}
 }
@@ -124,11 +125,11 @@ func TestRolloutGroups(t *testing.T) {
 // The groups are the client's mask's: where the app sees none, since client_mask only
 // observes, they are the same; and no header chooses one.
 func TestRolloutGroupIsTheMasks(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, rolloutCaddyfile("50%", wiki))
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, rolloutCaddyfile("50%", wiki))
 	clients := manyClients()[:20]
 	masked := groups(t, e, clients)
-	e.load(t, strings.Replace(rolloutCaddyfile("50%", wiki), "client_mask", "client_mask {\n mode observe\n }", 1))
+	e.Load(t, strings.Replace(rolloutCaddyfile("50%", wiki), "client_mask", "client_mask {\n mode observe\n }", 1))
 	if observed := groups(t, e, clients); fmt.Sprint(observed) != fmt.Sprint(masked) {
 		t.Errorf("groups differ where client_mask observes: %v, %v", observed, masked)
 	}
@@ -140,23 +141,23 @@ func TestRolloutGroupIsTheMasks(t *testing.T) {
 			out = client
 		}
 	}
-	wiki.take()
-	send(t, from(t, out), "GET", "http://"+e.site+"/", nil)
-	mask := wiki.one(t).Header.Get(headerMask)
-	resp, _ := send(t, from(t, in), "GET", "http://"+e.site+"/", http.Header{headerMask: {mask}, "X-Forwarded-For": {out}})
+	wiki.Take()
+	edgetest.Send(t, edgetest.From(t, out), "GET", "http://"+e.Site+"/", nil)
+	mask := wiki.One(t).Header.Get(headerMask)
+	resp, _ := edgetest.Send(t, edgetest.From(t, in), "GET", "http://"+e.Site+"/", http.Header{headerMask: {mask}, "X-Forwarded-For": {out}})
 	if len(resp.Header[policyHeader]) != 1 {
 		t.Errorf("a header chose the group: %v", resp.Header)
 	}
 }
 
 func TestRolloutByCommand(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, rolloutCaddyfile("enforce", wiki))
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, rolloutCaddyfile("enforce", wiki))
 	clients := manyClients()[:5]
 	command := func(args ...string) string {
 		t.Helper()
-		return stdout(t, func() {
-			if out, err := run(t, "", append(append([]string{"csp", "rollout"}, args...), "--address", e.admin)...); err != nil {
+		return edgetest.Stdout(t, func() {
+			if out, err := edgetest.Run(t, "", append(append([]string{"csp", "rollout"}, args...), "--address", e.Admin)...); err != nil {
 				t.Fatalf("%q: %v %s", args, err, out)
 			}
 		})
@@ -169,12 +170,12 @@ func TestRolloutByCommand(t *testing.T) {
 	if n := enforced(); n != 0 {
 		t.Errorf("after the rollback: enforced for %d", n)
 	}
-	e.load(t, rolloutCaddyfile("80%", wiki))
+	e.Load(t, rolloutCaddyfile("80%", wiki))
 	if n := enforced(); n != 0 {
 		t.Errorf("the config outweighs the command: enforced for %d", n)
 	}
-	e.load(t, "{\n{GLOBAL}\n}") // a restart
-	e.load(t, rolloutCaddyfile("enforce", wiki))
+	e.Load(t, "{\n{GLOBAL}\n}") // a restart
+	e.Load(t, rolloutCaddyfile("enforce", wiki))
 	if n := enforced(); n != 0 {
 		t.Errorf("after a restart: enforced for %d", n)
 	}
@@ -187,7 +188,7 @@ func TestRolloutByCommand(t *testing.T) {
 		t.Errorf("after the reset: enforced for %d", n)
 	}
 	var list []rolloutView
-	_, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminRollout, nil)
+	_, body := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminRollout, nil)
 	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list) != 1 {
 		t.Fatalf("%s: %v", body, err)
 	}
@@ -203,18 +204,18 @@ func TestRolloutByCommand(t *testing.T) {
 // Another node changes the rollout in the storage that both share.
 func TestRolloutFollowsOtherNodes(t *testing.T) {
 	testutil.Slow(t)
-	wiki := newApp(t, nil)
-	e := newEdge(t, rolloutCaddyfile("enforce", wiki))
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, rolloutCaddyfile("enforce", wiki))
 	client := manyClients()[:1]
-	other, err := rollout.Open(t.Context(), &certmagic.FileStorage{Path: e.dir + "/storage"})
+	other, err := rollout.Open(t.Context(), &certmagic.FileStorage{Path: e.Dir + "/storage"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := other.Set(t.Context(), "wiki", rollout.Report, "the other node"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the other node's rollback", func() bool { return count(groups(t, e, client)) == 0 })
-	if status, body := e.post(t, adminRollout, map[string]any{"rollout": "enforce"}); status != 200 {
+	testutil.Eventually(t, "the other node's rollback", func() bool { return count(groups(t, e, client)) == 0 })
+	if status, body := e.Post(t, adminRollout, map[string]any{"rollout": "enforce"}); status != 200 {
 		t.Fatalf("%d %s", status, body)
 	}
 	if err := other.Refresh(t.Context()); err != nil || other.Share("wiki", rollout.Report) != rollout.Enforce {
@@ -223,8 +224,8 @@ func TestRolloutFollowsOtherNodes(t *testing.T) {
 }
 
 func TestRolloutRefusals(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, rolloutCaddyfile("10%", wiki))
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, rolloutCaddyfile("10%", wiki))
 	for _, c := range []struct {
 		name   string
 		body   any
@@ -238,27 +239,27 @@ func TestRolloutRefusals(t *testing.T) {
 		{"unknown site", map[string]any{"site": "other", "rollout": "5%"}, 404, `no site \"other\" has a rollout, there is: wiki`},
 		{"control characters", map[string]any{"rollout": "5%", "by": "a\nb"}, 400, "printable text"},
 	} {
-		if status, body := e.post(t, adminRollout, c.body); status != c.status || !strings.Contains(body, c.reason) {
+		if status, body := e.Post(t, adminRollout, c.body); status != c.status || !strings.Contains(body, c.reason) {
 			t.Errorf("%s: %d %s, want %d %s", c.name, status, body, c.status, c.reason)
 		}
 	}
-	e.load(t, strings.Replace(reportsSite, "{CSP}", "", 1)+wiki.address()+"\n}")
+	e.Load(t, strings.Replace(reportsSite, "{CSP}", "", 1)+wiki.Address()+"\n}")
 	http.DefaultClient.CloseIdleConnections() // of the admin endpoint before
-	if status, body := e.post(t, adminRollout, map[string]any{"rollout": "5%"}); status != 404 || !strings.Contains(body, "add `rollout`") {
+	if status, body := e.Post(t, adminRollout, map[string]any{"rollout": "5%"}); status != 404 || !strings.Contains(body, "add `rollout`") {
 		t.Errorf("without a rollout: %d %s", status, body)
 	}
 	for _, args := range [][]string{{"5"}, {"wiki", "everyone"}, {"--reset", "a", "b"}, {"--page", "wiki"}} {
-		if _, err := run(t, "", append(append([]string{"csp", "rollout"}, args...), "--address", e.admin)...); err == nil {
+		if _, err := edgetest.Run(t, "", append(append([]string{"csp", "rollout"}, args...), "--address", e.Admin)...); err == nil {
 			t.Errorf("%q: accepted", args)
 		}
 	}
 }
 
 func TestDamagedRolloutIsRefused(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	for _, key := range []string{rollout.Key, cspSecretKey} {
-		e := place(t)
-		file := filepath.Join(e.dir, "storage", key)
+		e := edgetest.Place(t)
+		file := filepath.Join(e.Dir, "storage", key)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +267,7 @@ func TestDamagedRolloutIsRefused(t *testing.T) {
 		if err := os.WriteFile(file, damage, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := loadErr(t, e.expand(rolloutCaddyfile("10%", wiki)))
+		err := edgetest.LoadErr(t, e.Expand(rolloutCaddyfile("10%", wiki)))
 		if err == nil || !strings.Contains(err.Error(), "restore "+key) {
 			t.Errorf("%s: %v", key, err)
 		}
@@ -278,12 +279,12 @@ func TestDamagedRolloutIsRefused(t *testing.T) {
 
 // The policy of a request's error page is that of its group too.
 func TestRolloutOnErrorPages(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	site := strings.Replace(rolloutCaddyfile("50%", wiki), "reverse_proxy", "error /fail 500\nerror /bare 501\nhandle_errors 500 {\nrespond oops\n}\nreverse_proxy", 1)
-	e := newEdge(t, site)
+	e := edgetest.New(t, site)
 	for client, enforced := range groups(t, e, manyClients()[:20]) {
 		for _, path := range []string{"/fail", "/bare"} {
-			resp, _ := send(t, from(t, client), "GET", "http://"+e.site+path, nil)
+			resp, _ := edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+path, nil)
 			if got := len(resp.Header[policyHeader]) == 1; got != enforced || len(resp.Header[policyHeader])+len(resp.Header[reportOnlyHeader]) != 1 {
 				t.Errorf("%s%s: enforced %v, want %v: %v", client, path, got, enforced, resp.Header)
 			}
@@ -320,8 +321,8 @@ func TestMakePrivate(t *testing.T) {
 // A page that the browser has is asked for in full, since a 304 can't take a policy away;
 // what pages are made of is not.
 func TestRolloutAsksForPagesInFull(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, rolloutCaddyfile("50%", wiki))
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, rolloutCaddyfile("50%", wiki))
 	for name, c := range map[string]struct {
 		header http.Header
 		full   bool
@@ -335,8 +336,8 @@ func TestRolloutAsksForPagesInFull(t *testing.T) {
 		"nothing known": {http.Header{"Accept": {"*/*"}}, false},
 	} {
 		c.header["If-None-Match"], c.header["If-Modified-Since"] = []string{`"1"`}, []string{"Sun, 22 Nov 2026 00:00:00 GMT"}
-		send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", c.header)
-		h := wiki.one(t).Header
+		edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", c.header)
+		h := wiki.One(t).Header
 		if full := h["If-None-Match"] == nil && h["If-Modified-Since"] == nil; full != c.full {
 			t.Errorf("%s: asked for in full: %v, want %v", name, full, c.full)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/bare"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
@@ -41,13 +42,13 @@ const ownAnswersSite = `{
 	}`
 
 // ownAnswersEdge is a wiki over https, and over http at plain.
-func ownAnswersEdge(t *testing.T, servers string) (e *edge, a *app, plain string, roots *x509.CertPool) {
+func ownAnswersEdge(t *testing.T, servers string) (e *edgetest.Edge, a *edgetest.Backend, plain string, roots *x509.CertPool) {
 	t.Helper()
-	a = newApp(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "page") })
-	certificate, key, roots := selfSigned(t)
-	plain = freePort(t)
-	other := freePort(t)
-	e = newEdge(t, strings.NewReplacer("{SERVERS}", servers, "{CERT}", certificate, "{KEY}", key, "{APP}", a.address(), "{PLAIN}", plain,
+	a = edgetest.NewBackend(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "page") })
+	certificate, key, roots := edgetest.SelfSigned(t)
+	plain = edgetest.FreePort(t)
+	other := edgetest.FreePort(t)
+	e = edgetest.New(t, strings.NewReplacer("{SERVERS}", servers, "{CERT}", certificate, "{KEY}", key, "{APP}", a.Address(), "{PLAIN}", plain,
 		"{PLAINPORT}", other[strings.LastIndexByte(other, ':')+1:]).Replace(ownAnswersSite))
 	return e, a, plain, roots
 }
@@ -62,7 +63,7 @@ func TestCase54OwnAnswersOverHTTP1(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, a, plain, _ := ownAnswersEdge(t, tt.servers)
-			for scheme, address := range map[string]string{"http": plain, "https": e.site} {
+			for scheme, address := range map[string]string{"http": plain, "https": e.Site} {
 				for request, status := range map[string]int{
 					"GET /%zz HTTP/1.1\r\nHost: " + address + "\r\n\r\n":                                                         400,
 					"GET / HTTP/1.1\r\nHost: " + address + "\r\nTransfer-Encoding: gzip\r\n\r\n":                                 501,
@@ -95,7 +96,7 @@ func TestCase54OwnAnswersOverHTTP1(t *testing.T) {
 					}
 				}
 			}
-			if n := len(a.take()); n != 0 {
+			if n := len(a.Take()); n != 0 {
 				t.Errorf("the app got %d requests", n)
 			}
 		})
@@ -111,14 +112,14 @@ func TestCase54OwnAnswersOverTLS(t *testing.T) {
 		config := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}}
 		if protocol == "h3" {
-			client.Transport = newH3(t, "127.61.9.9", e.site, config)
+			client.Transport = edgetest.NewH3(t, "127.61.9.9", e.Site, config)
 		} else {
 			client.Transport.(*http.Transport).Protocols.SetHTTP1(protocol == "h1")
 			client.Transport.(*http.Transport).Protocols.SetHTTP2(protocol == "h2")
 			defer client.CloseIdleConnections()
 		}
 		for length, status := range map[int]int{10: 200, 12 << 10: 200, 16 << 10: 431, 17 << 10: 431, 60 << 10: 431, 300 << 10: 0, 3 << 20: 0} {
-			resp, err := client.Get("https://" + e.site + "/" + strings.Repeat("X", length))
+			resp, err := client.Get("https://" + e.Site + "/" + strings.Repeat("X", length))
 			if err != nil {
 				if status != 0 {
 					t.Errorf("%s, %d bytes: %v", protocol, length, err)
@@ -135,7 +136,7 @@ func TestCase54OwnAnswersOverTLS(t *testing.T) {
 				t.Errorf("%s, %d bytes: %s with the policy %q: %.100q", protocol, length, resp.Status, policy, body)
 			}
 		}
-		for _, r := range a.take() {
+		for _, r := range a.Take() {
 			if len(r.RequestURI) > 16<<10 {
 				t.Errorf("%s: the app got %d bytes of address", protocol, len(r.RequestURI))
 			}
@@ -144,7 +145,7 @@ func TestCase54OwnAnswersOverTLS(t *testing.T) {
 			}
 		}
 	}
-	if got := metricsOf(t, e)[`wikiveil_refused_requests_total{reason="header_too_large"}`]; got != 9 {
+	if got := e.Metrics(t)[`wikiveil_refused_requests_total{reason="header_too_large"}`]; got != 9 {
 		t.Errorf("%v are counted, want 9", got)
 	}
 }
@@ -157,8 +158,8 @@ func TestCase54RefusedWithoutListener(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			e := &edge{dir: dir, log: filepath.Join(dir, "edge.log"), admin: freePort(t), site: freePort(t)}
-			adapted, _, err := adaptWarnings(e.expand("{\n{GLOBAL}\nservers {\n" + tt.servers + "\n}\n}\nhttp://{SITE} {\ncsp\n}"))
+			e := &edgetest.Edge{Dir: dir, Log: filepath.Join(dir, "edge.log"), Admin: edgetest.FreePort(t), Site: edgetest.FreePort(t)}
+			adapted, _, err := edgetest.AdaptWarnings(e.Expand("{\n{GLOBAL}\nservers {\n" + tt.servers + "\n}\n}\nhttp://{SITE} {\ncsp\n}"))
 			if err == nil {
 				var config caddy.Config
 				if err := json.Unmarshal(adapted, &config); err != nil {

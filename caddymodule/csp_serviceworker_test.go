@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 func TestCSPRefusesServiceWorkers(t *testing.T) {
@@ -21,8 +23,8 @@ func TestCSPRefusesServiceWorkers(t *testing.T) {
 			"with parameter":        {"Sec-Fetch-Dest": {"serviceworker;a=b"}},
 		} {
 			for _, path := range []string{"/script", "/hello", "/fail", "/dead"} {
-				before := metricsOf(t, e)[refused]
-				resp, body := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+path, header)
+				before := e.Metrics(t)[refused]
+				resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+path, header)
 				if resp.StatusCode != 200 || !strings.Contains(body, "self.registration.unregister()") {
 					t.Errorf("%s: %s: %d %q", name, path, resp.StatusCode, body)
 				}
@@ -36,16 +38,16 @@ func TestCSPRefusesServiceWorkers(t *testing.T) {
 				if got := resp.Header.Get("Cache-Control"); got != "no-store" {
 					t.Errorf("%s: %s: Cache-Control %q", name, path, got)
 				}
-				if n := len(a.take()); n != 0 {
+				if n := len(a.Take()); n != 0 {
 					t.Errorf("%s: %s: the app saw %d requests", name, path, n)
 				}
-				if n := metricsOf(t, e)[refused] - before; n != 1 {
+				if n := e.Metrics(t)[refused] - before; n != 1 {
 					t.Errorf("%s: %s: counted %v times", name, path, n)
 				}
 			}
 		}
-		resp, body := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+"/script", http.Header{"Sec-Fetch-Dest": {"script"}})
-		if resp.StatusCode != 200 || body != "1" || len(a.take()) != 1 {
+		resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+"/script", http.Header{"Sec-Fetch-Dest": {"script"}})
+		if resp.StatusCode != 200 || body != "1" || len(a.Take()) != 1 {
 			t.Errorf("a page's script: %d %q", resp.StatusCode, body)
 		}
 	}
@@ -64,7 +66,7 @@ func TestCSPKeepsScriptsOfPagesFromWorkers(t *testing.T) {
 		"/image":     "",
 		"/page":      "",
 	} {
-		resp, _ := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+path, nil)
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+path, nil)
 		if got := strings.Join(resp.Header["Vary"], ", "); got != want {
 			t.Errorf("%s: Vary %q, want %q", path, got, want)
 		}

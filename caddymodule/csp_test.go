@@ -17,7 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/coder/websocket"
 
-	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 const (
@@ -27,8 +27,8 @@ const (
 )
 
 // policyApp is a wiki that answers in every way that could lose a policy.
-func policyApp(t *testing.T) *app {
-	return newApp(t, func(w http.ResponseWriter, r *http.Request) {
+func policyApp(t *testing.T) *edgetest.Backend {
+	return edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		switch r.URL.Path {
 		case "/missing":
@@ -53,7 +53,7 @@ func policyApp(t *testing.T) *app {
 			h.Set("Service-Worker-Allowed", "/")
 			io.WriteString(w, "page")
 		case "/same":
-			h.Set(policyHeader, presetText(t, "mediawiki"))
+			h.Set(policyHeader, edgetest.Preset(t, "mediawiki"))
 			io.WriteString(w, "page")
 		case "/early":
 			h.Set("Link", "</style.css>; rel=preload")
@@ -103,23 +103,15 @@ const policySite = `
 		reverse_proxy @app {APP}
 	}`
 
-func policyEdge(t *testing.T, directive, errorPages string) (*edge, *app) {
+func policyEdge(t *testing.T, directive, errorPages string) (*edgetest.Edge, *edgetest.Backend) {
 	t.Helper()
 	a := policyApp(t)
-	return newEdge(t, fillSite(a, directive, errorPages)), a
+	return edgetest.New(t, fillSite(a, directive, errorPages)), a
 }
 
-func fillSite(a *app, directive, errorPages string) string {
+func fillSite(a *edgetest.Backend, directive, errorPages string) string {
 	site := strings.NewReplacer("{CSP}", directive, "{ERRORS}", errorPages).Replace(policySite)
-	return strings.ReplaceAll(site, "{APP}", a.address())
-}
-
-func presetText(t *testing.T, name string) string {
-	p, err := csp.Preset(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p.String()
+	return strings.ReplaceAll(site, "{APP}", a.Address())
 }
 
 // everyResponse lists requests to policySite and the status each must get.
@@ -154,7 +146,7 @@ var everyResponse = []struct {
 }
 
 func TestCSPOnEveryResponse(t *testing.T) {
-	want := []string{presetText(t, "mediawiki")}
+	want := []string{edgetest.Preset(t, "mediawiki")}
 	for name, errorPages := range map[string]string{
 		"no error pages":        "",
 		"own error pages":       "handle_errors {\n respond error {err.status_code}\n }",
@@ -164,14 +156,14 @@ func TestCSPOnEveryResponse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, _ := policyEdge(t, "csp", errorPages)
-			if err := os.WriteFile(filepath.Join(e.dir, "file.txt"), []byte("file"), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(e.Dir, "file.txt"), []byte("file"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			client := from(t, "127.0.0.1")
+			client := edgetest.From(t, "127.0.0.1")
 			for _, tt := range everyResponse {
-				before := metricsOf(t, e)
+				before := e.Metrics(t)
 				for _, method := range []string{http.MethodGet, http.MethodHead} {
-					resp, _ := send(t, client, method, "http://"+e.site+tt.path, tt.header)
+					resp, _ := edgetest.Send(t, client, method, "http://"+e.Site+tt.path, tt.header)
 					if resp.StatusCode != tt.status {
 						t.Errorf("%s %s: status %d, want %d", method, tt.path, resp.StatusCode, tt.status)
 					}
@@ -182,7 +174,7 @@ func TestCSPOnEveryResponse(t *testing.T) {
 						t.Errorf("%s %s: report-only policies %q", method, tt.path, got)
 					}
 				}
-				after := metricsOf(t, e)
+				after := e.Metrics(t)
 				series := `wikiveil_policy_headers_total{mode="enforce"}`
 				if n := after[series] - before[series]; n != 2 {
 					t.Errorf("%s: two responses were counted %v times", tt.path, n)
@@ -196,9 +188,9 @@ func TestCSPOnEveryResponse(t *testing.T) {
 // status past all wrappers.
 func TestCSPWithoutErrorRoute(t *testing.T) {
 	a := policyApp(t)
-	e := newEdge(t, "{\n{GLOBAL}\n}")
+	e := edgetest.New(t, "{\n{GLOBAL}\n}")
 	var config map[string]any
-	if err := json.Unmarshal(adapt(t, e.expand(fillSite(a, "csp", "handle_errors {\n respond error\n }"))), &config); err != nil {
+	if err := json.Unmarshal(edgetest.Adapt(t, e.Expand(fillSite(a, "csp", "handle_errors {\n respond error\n }"))), &config); err != nil {
 		t.Fatal(err)
 	}
 	for _, server := range config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any) {
@@ -214,21 +206,21 @@ func TestCSPWithoutErrorRoute(t *testing.T) {
 	if err := caddy.Load(data, true); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{presetText(t, "mediawiki")}
+	want := []string{edgetest.Preset(t, "mediawiki")}
 	for path, status := range map[string]int{"/fail": 500, "/dead": 502, "/gone": 410, "/nothing.txt": 404} {
-		resp, _ := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+path, nil)
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+path, nil)
 		if resp.StatusCode != status || !slices.Equal(resp.Header[policyHeader], want) {
 			t.Errorf("%s: status %d, policies %q", path, resp.StatusCode, resp.Header[policyHeader])
 		}
 	}
-	resp, _ := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+"/fail-set", nil)
+	resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+"/fail-set", nil)
 	if got := resp.Header[policyHeader]; !slices.Equal(got, append(want, foreignPolicy)) {
 		t.Errorf("after a header directive: policies %q", got)
 	}
 }
 
 func TestCSPUpstream(t *testing.T) {
-	own := presetText(t, "mediawiki")
+	own := edgetest.Preset(t, "mediawiki")
 	errorPage := "handle_errors {\n rewrite /own-error-page\n reverse_proxy {APP}\n }"
 	for name, tt := range map[string]struct {
 		directive string
@@ -244,7 +236,7 @@ func TestCSPUpstream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e, a := policyEdge(t, tt.directive, errorPage)
 			for _, path := range []string{"/own", "/fail", "/dead"} {
-				resp, _ := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+path, nil)
+				resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+path, nil)
 				if got := resp.Header[policyHeader]; !slices.Equal(got, tt.want) {
 					t.Errorf("%s: policies %q", path, got)
 				}
@@ -254,7 +246,7 @@ func TestCSPUpstream(t *testing.T) {
 				if got := resp.Header["Service-Worker-Allowed"]; got != nil {
 					t.Errorf("%s: Service-Worker-Allowed %q", path, got)
 				}
-				if r := a.one(t); !strings.HasPrefix(r.URL.Path, "/own") {
+				if r := a.One(t); !strings.HasPrefix(r.URL.Path, "/own") {
 					t.Errorf("%s: the app saw %s", path, r.URL.Path)
 				}
 			}
@@ -264,15 +256,15 @@ func TestCSPUpstream(t *testing.T) {
 
 // A `header` directive may say something too: it counts as upstream.
 func TestCSPBesideHeaderDirective(t *testing.T) {
-	own := presetText(t, "mediawiki")
+	own := edgetest.Preset(t, "mediawiki")
 	e, _ := policyEdge(t, "csp", "handle_errors {\n respond error 500\n }")
 	for _, path := range []string{"/set", "/add", "/defer", "/fail-set"} {
-		resp, _ := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+path, nil)
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+path, nil)
 		if got := resp.Header[policyHeader]; !slices.Equal(got, []string{own, foreignPolicy}) {
 			t.Errorf("%s: policies %q", path, got)
 		}
 	}
-	if n := metricsOf(t, e)[`wikiveil_policy_headers_total{mode="enforce"}`]; n != 4 {
+	if n := e.Metrics(t)[`wikiveil_policy_headers_total{mode="enforce"}`]; n != 4 {
 		t.Errorf("four responses were counted %v times", n)
 	}
 }
@@ -286,7 +278,7 @@ func TestCSPBothModes(t *testing.T) {
 			allow connect-src https://api.example
 		}
 	}`, "")
-	resp, _ := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+"/page", nil)
+	resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+"/page", nil)
 	want := "default-src 'none'; script-src 'self' https://upload.wiki.example wss://live.wiki.example; " +
 		"style-src 'self' https://upload.wiki.example wss://live.wiki.example; " +
 		"img-src 'self' data: https://upload.wiki.example wss://live.wiki.example; " +
@@ -300,7 +292,7 @@ func TestCSPBothModes(t *testing.T) {
 	if len(trial) != 1 || !strings.Contains(trial[0], "connect-src 'self' https://api.example;") || !strings.Contains(trial[0], "'nonce-") {
 		t.Errorf("report-only: %q", trial)
 	}
-	series := metricsOf(t, e)
+	series := e.Metrics(t)
 	for _, mode := range []string{"enforce", "report"} {
 		if n := series[`wikiveil_policy_headers_total{mode="`+mode+`"}`]; n != 1 {
 			t.Errorf("mode %s was counted %v times", mode, n)
@@ -312,8 +304,8 @@ func TestCSPNonce(t *testing.T) {
 	e, a := policyEdge(t, "csp strict\nrequest_header X-CSP-Nonce {http.csp.nonce}", "handle_errors {\n reverse_proxy {APP}\n }")
 	seen := make(map[string]bool)
 	for _, path := range []string{"/page", "/page", "/missing", "/fail", "/unchanged"} {
-		resp, _ := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+path, http.Header{"X-Csp-Nonce": {"forged"}})
-		nonce := a.one(t).Header.Get("X-Csp-Nonce")
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+path, http.Header{"X-Csp-Nonce": {"forged"}})
+		nonce := a.One(t).Header.Get("X-Csp-Nonce")
 		policies := resp.Header[policyHeader]
 		if len(policies) != 1 || strings.Count(policies[0], "'nonce-"+nonce+"'") != 2 || strings.Count(policies[0], "'nonce-") != 2 {
 			t.Errorf("%s: the app was given %q, the policies are %q", path, nonce, policies)
@@ -328,7 +320,7 @@ func TestCSPNonce(t *testing.T) {
 func TestCSPNonceInTemplate(t *testing.T) {
 	e, _ := policyEdge(t, "csp strict\n templates /template\n header /template Content-Type text/html\n"+
 		"respond /template `<script nonce={{placeholder \"http.csp.nonce\"}}>`", "")
-	resp, body := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.site+"/template", nil)
+	resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+"/template", nil)
 	nonce, found := strings.CutPrefix(strings.TrimSuffix(body, ">"), "<script nonce=")
 	if !found || len(nonce) != 24 || !strings.Contains(resp.Header.Get(policyHeader), "'nonce-"+nonce+"'") {
 		t.Errorf("page %q, policy %q", body, resp.Header.Get(policyHeader))
@@ -345,11 +337,11 @@ func TestCSPLetsInterimResponsesPass(t *testing.T) {
 			return nil
 		},
 	})
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.site+"/early", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Site+"/early", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := from(t, "127.0.0.1").Do(r)
+	resp, err := edgetest.From(t, "127.0.0.1").Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,13 +349,13 @@ func TestCSPLetsInterimResponsesPass(t *testing.T) {
 	if hints != http.StatusEarlyHints || link != "</style.css>; rel=preload" {
 		t.Errorf("the hint came as %d %q", hints, link)
 	}
-	if got := resp.Header[policyHeader]; !slices.Equal(got, []string{presetText(t, "mediawiki")}) {
+	if got := resp.Header[policyHeader]; !slices.Equal(got, []string{edgetest.Preset(t, "mediawiki")}) {
 		t.Errorf("policies %q", got)
 	}
 }
 
 func TestCSPLetsWebSocketsPass(t *testing.T) {
-	a := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	a := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			t.Error(err)
@@ -379,10 +371,10 @@ func TestCSPLetsWebSocketsPass(t *testing.T) {
 		}
 		c.Close(websocket.StatusNormalClosure, "")
 	})
-	e := newEdge(t, fillSite(a, "csp", ""))
+	e := edgetest.New(t, fillSite(a, "csp", ""))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	c, _, err := websocket.Dial(ctx, "ws://"+e.site+"/socket", nil)
+	c, _, err := websocket.Dial(ctx, "ws://"+e.Site+"/socket", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,19 +385,4 @@ func TestCSPLetsWebSocketsPass(t *testing.T) {
 	if _, message, err := c.Read(ctx); err != nil || string(message) != "echo hello" {
 		t.Errorf("got %q, %v", message, err)
 	}
-}
-
-// metricsOf returns all series that the edge exports, by name and labels.
-func metricsOf(t *testing.T, e *edge) map[string]float64 {
-	t.Helper()
-	_, body := send(t, from(t, "127.0.0.1"), http.MethodGet, "http://"+e.admin+"/metrics", nil)
-	series := make(map[string]float64)
-	for line := range strings.Lines(body) {
-		name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
-		var value float64
-		if json.Unmarshal([]byte(text), &value) == nil {
-			series[name] = value
-		}
-	}
-	return series
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp"
 )
 
@@ -30,7 +31,7 @@ func newCSP(t testing.TB, c CSP) *CSP {
 
 // The header goes out by many ways; each must settle it first.
 func TestPolicyWriterSettlesOnEveryWay(t *testing.T) {
-	own := presetText(t, "mediawiki")
+	own := edgetest.Preset(t, "mediawiki")
 	for name, answer := range map[string]func(w http.ResponseWriter){
 		"status":            func(w http.ResponseWriter) { w.WriteHeader(404) },
 		"status twice":      func(w http.ResponseWriter) { w.WriteHeader(404); w.WriteHeader(200) },
@@ -81,7 +82,7 @@ func TestPolicyWriterSettlesAfterInterimResponses(t *testing.T) {
 		w.Header().Set("Service-Worker-Allowed", "/")
 		w.WriteHeader(http.StatusOK)
 	})
-	if got := final.h[policyHeader]; !slices.Equal(got, []string{presetText(t, "mediawiki"), foreignPolicy}) || final.h["Service-Worker-Allowed"] != nil {
+	if got := final.h[policyHeader]; !slices.Equal(got, []string{edgetest.Preset(t, "mediawiki"), foreignPolicy}) || final.h["Service-Worker-Allowed"] != nil {
 		t.Errorf("the final header is %v", final.h)
 	}
 }
@@ -95,7 +96,7 @@ func TestPolicyWriterSharesNothing(t *testing.T) {
 	})
 	w := httptest.NewRecorder()
 	serveCSP(t, c, w, func(w http.ResponseWriter) {
-		if got := w.Header()[policyHeader]; !slices.Equal(got, []string{presetText(t, "mediawiki")}) {
+		if got := w.Header()[policyHeader]; !slices.Equal(got, []string{edgetest.Preset(t, "mediawiki")}) {
 			t.Errorf("the second response starts with %q", got)
 		}
 	})

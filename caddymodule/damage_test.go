@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
@@ -71,14 +72,16 @@ func rewrite(t *testing.T, path string, change func([]byte)) {
 // as it is, and when it is moved away the part works again without a reload.
 func TestCase48DamagedSideFile(t *testing.T) {
 	testutil.Slow(t)
-	wiki := newApp(t, nil)
-	config := strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "csp strict", "csp {\nreports\nsite wiki.test\n}", 1)
-	get := func(t *testing.T, e *edge, method, path string) int {
+	wiki := edgetest.NewBackend(t, nil)
+	config := strings.Replace(edgetest.MaskSite(t, "", edgetest.MaskUsers, wiki.Address()), "csp strict", "csp {\nreports\nsite wiki.test\n}", 1)
+	get := func(t *testing.T, e *edgetest.Edge, method, path string) int {
 		t.Helper()
-		resp, _ := send(t, from(t, "127.48.0.1"), method, "http://"+e.site+path, nil)
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.48.0.1"), method, "http://"+e.Site+path, nil)
 		return resp.StatusCode
 	}
-	lookup := func(t *testing.T, e *edge, mask string) int { return askMasks(t, e, "patroller", mask, nil) }
+	lookup := func(t *testing.T, e *edgetest.Edge, mask string) int {
+		return edgetest.AskMasks(t, e, "patroller", mask, nil)
+	}
 	for _, tt := range []struct {
 		store, file string // file is a pattern in the data_dir
 		post, look  int    // what publishing and a look-up answer
@@ -89,16 +92,16 @@ func TestCase48DamagedSideFile(t *testing.T) {
 	} {
 		for name, damage := range damages {
 			t.Run(tt.store+"/"+name, func(t *testing.T) {
-				e := newEdge(t, config)
-				wiki.take()
-				mask := edit(t, e, wiki, "127.48.0.1")
+				e := edgetest.New(t, config)
+				wiki.Take()
+				mask := edgetest.Edit(t, e, wiki, "127.48.0.1")
 				if look := lookup(t, e, mask); look != 200 {
 					t.Fatalf("before the damage: a look-up %d", look)
 				}
 				if err := caddy.Stop(); err != nil {
 					t.Fatal(err)
 				}
-				found, err := filepath.Glob(filepath.Join(e.dir, "data", tt.file))
+				found, err := filepath.Glob(filepath.Join(e.Dir, "data", tt.file))
 				if err != nil || len(found) != 1 {
 					t.Fatalf("%q, %v", found, err)
 				}
@@ -106,28 +109,28 @@ func TestCase48DamagedSideFile(t *testing.T) {
 				damage(t, path)
 				before, _ := os.ReadFile(path)
 
-				e.load(t, config)
+				e.Load(t, config)
 				metric := `wikiveil_store_up{store="` + tt.store + `"}`
 				if read, post, look := get(t, e, "GET", "/"), get(t, e, "POST", "/"), lookup(t, e, mask); read != 200 || post != tt.post || look != tt.look {
 					t.Errorf("reading %d, publishing %d, a look-up %d", read, post, look)
 				}
-				if up, known := metricsOf(t, e)[metric]; !known || up != 0 {
+				if up, known := e.Metrics(t)[metric]; !known || up != 0 {
 					t.Errorf("the metric says %v, %v", up, known)
 				}
-				if logged := e.readLog(t); !strings.Contains(logged, "store is down") || !strings.Contains(logged, `"store":"`+tt.store+`"`) {
+				if logged := e.ReadLog(t); !strings.Contains(logged, "store is down") || !strings.Contains(logged, `"store":"`+tt.store+`"`) {
 					t.Error("the log does not say so")
 				}
 				if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 					t.Error("the file was changed")
 				}
-				if err := os.Rename(path, filepath.Join(e.dir, "away")); err != nil {
+				if err := os.Rename(path, filepath.Join(e.Dir, "away")); err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, "the part works again", func() bool {
+				testutil.Eventually(t, "the part works again", func() bool {
 					if get(t, e, "POST", "/") != 200 {
 						return false
 					}
-					resp, err := http.Get("http://" + e.admin + adminReports)
+					resp, err := http.Get("http://" + e.Admin + adminReports)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -138,7 +141,7 @@ func TestCase48DamagedSideFile(t *testing.T) {
 					look := lookup(t, e, mask)        // last, for the quota's sake
 					return look == 200 || look == 404 // 404: its record went with the file
 				})
-				if up := metricsOf(t, e)[metric]; up != 1 {
+				if up := e.Metrics(t)[metric]; up != 1 {
 					t.Errorf("then the metric says %v", up)
 				}
 			})

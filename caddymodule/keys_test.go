@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,75 +10,26 @@ import (
 	"testing"
 	"time"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	"github.com/spf13/cobra"
-
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
-// The wikiveil option is missing: the directive makes the app.
-const plainSite = `{
-	{GLOBAL}
-}
-http://{SITE} {
-	client_mask
-	reverse_proxy `
-
-// keyRingView is what the admin API says of the key ring.
-type keyRingView struct {
-	Epochs []struct {
-		ID, State string
-		Destroyed *time.Time
-	}
-}
-
-// keys asks the admin API about the key ring.
-func (e *edge) keys(t *testing.T, method, path string) (int, keyRingView, string) {
-	t.Helper()
-	resp, body := send(t, http.DefaultClient, method, "http://"+e.admin+path, nil)
-	var list keyRingView
-	if resp.StatusCode == 200 {
-		if err := json.Unmarshal([]byte(body), &list); err != nil {
-			t.Fatalf("%v: %s", err, body)
-		}
-	}
-	return resp.StatusCode, list, body
-}
-
-// rotate starts a new epoch, however recent the last one is, and waits until it is in use.
-func (e *edge) rotate(t *testing.T) keyRingView {
-	t.Helper()
-	status, body := e.post(t, "/wikiveil/keys/rotate", map[string]bool{"force": true})
-	if status != 200 {
-		t.Fatalf("rotating: %d %s", status, body)
-	}
-	var planned keyRingView
-	if err := json.Unmarshal([]byte(body), &planned); err != nil {
-		t.Fatalf("%v: %s", err, body)
-	}
-	var list keyRingView
-	eventually(t, "the new epoch", func() bool {
-		_, list, _ = e.keys(t, "GET", "/wikiveil/keys")
-		return list.Epochs[0].State == "current" && list.Epochs[0].ID == planned.Epochs[0].ID
-	})
-	return list
-}
-
 func TestRotateByAdminAPI(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, plainSite+wiki.address()+"\n}")
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, edgetest.PlainSite+wiki.Address()+"\n}")
 	see := func() (mask string, networks []string) {
-		send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", nil)
-		h := wiki.one(t).Header
+		edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", nil)
+		h := wiki.One(t).Header
 		return h.Get("Client-Mask"), strings.Split(h.Get("Client-Network-Masks"), ", ")
 	}
 	first, networks := see()
-	ring := filepath.Join(e.dir, "storage", masking.RingKey)
+	ring := filepath.Join(e.Dir, "storage", masking.RingKey)
 	before, err := os.ReadFile(ring)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list := e.rotate(t); len(list.Epochs) != 2 || list.Epochs[1].State != "kept" {
+	if list := e.Rotate(t); len(list.Epochs) != 2 || list.Epochs[1].State != "kept" {
 		t.Fatalf("rotating: %+v", list)
 	}
 	second, withOld := see()
@@ -93,10 +42,10 @@ func TestRotateByAdminAPI(t *testing.T) {
 		}
 	}
 	// Case 52: a slip, such as the command typed at each node, is no second rotation.
-	if status, _, body := e.keys(t, "POST", adminRotate); status != 409 || !strings.Contains(body, "--force") {
+	if status, _, body := e.Keys(t, "POST", adminRotate); status != 409 || !strings.Contains(body, "--force") {
 		t.Errorf("a second rotation: %d %s", status, body)
 	}
-	list := e.rotate(t)
+	list := e.Rotate(t)
 	if len(list.Epochs) != 3 || list.Epochs[2].State != "not counted" {
 		t.Errorf("after a second rotation: %+v", list)
 	}
@@ -112,21 +61,21 @@ func TestRotateByAdminAPI(t *testing.T) {
 	secret := file.Ring.Epochs[0].Secret
 	oldest := list.Epochs[2].ID
 	// Case 41: destroying has a grace, in which it can be taken back by command; then the old masks count again.
-	eventually(t, "the mark", func() bool {
-		_, list, _ := e.keys(t, "GET", adminKeys)
+	testutil.Eventually(t, "the mark", func() bool {
+		_, list, _ := e.Keys(t, "GET", adminKeys)
 		return list.Epochs[2].Destroyed != nil && list.Epochs[2].Destroyed.After(time.Now().Add(6*day))
 	})
 	if after, err := os.ReadFile(ring); err != nil || !bytes.Contains(after, []byte(secret)) {
 		t.Errorf("the old secret is gone from storage (%v)", err)
 	}
-	config := writeConfig(t, e, plainSite+wiki.address()+"\n}")
-	if _, err := run(t, "", "keys", "keep", oldest, "--config", config); err != nil {
+	config := e.WriteConfig(t, edgetest.PlainSite+wiki.Address()+"\n}")
+	if _, err := edgetest.Run(t, "", "keys", "keep", oldest, "--config", config); err != nil {
 		t.Fatal(err)
 	}
 	if _, networks := see(); !slices.Contains(networks, first) {
 		t.Errorf("kept by command, it isn't carried: %v", networks)
 	}
-	if out := e.logged(t, "keys", "list", "--config", config); !strings.Contains(out, oldest) || !strings.Contains(out, "kept by command") {
+	if out := logged(t, e, "keys", "list", "--config", config); !strings.Contains(out, oldest) || !strings.Contains(out, "kept by command") {
 		t.Errorf("the list: %s", out)
 	}
 	for _, c := range []struct {
@@ -137,32 +86,32 @@ func TestRotateByAdminAPI(t *testing.T) {
 		{[]string{"remove", "0123456789ab"}, "no such epoch"},
 		{[]string{"remove", list.Epochs[0].ID, "--now"}, "rotate before you remove it"},
 	} {
-		if _, err := run(t, "", append(append([]string{"keys"}, c.args...), "--config", config)...); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := edgetest.Run(t, "", append(append([]string{"keys"}, c.args...), "--config", config)...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %v", c.args, err)
 		}
 	}
-	if _, err := run(t, "", "keys", "remove", oldest, "--now", "--config", config); err != nil {
+	if _, err := edgetest.Run(t, "", "keys", "remove", oldest, "--now", "--config", config); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{masking.RingKey, masking.RingCopyKey} {
-		if after, err := os.ReadFile(filepath.Join(e.dir, "storage", key)); err != nil || bytes.Contains(after, []byte(secret)) {
+		if after, err := os.ReadFile(filepath.Join(e.Dir, "storage", key)); err != nil || bytes.Contains(after, []byte(secret)) {
 			t.Errorf("the removed secret is still in %s (%v)", key, err)
 		}
 	}
-	if !strings.Contains(e.readLog(t), "the secret of an old epoch has been destroyed") {
+	if !strings.Contains(e.ReadLog(t), "the secret of an old epoch has been destroyed") {
 		t.Error("the log doesn't tell")
 	}
-	status, _, answer := e.keys(t, "GET", adminKeys)
+	status, _, answer := e.Keys(t, "GET", adminKeys)
 	if status != 200 || strings.Contains(answer, secret) || strings.Contains(strings.ToLower(answer), "secret") {
 		t.Errorf("listing: %d %s", status, answer)
 	}
 }
 
 func TestAdminAPIRefusals(t *testing.T) {
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -178,47 +127,29 @@ func TestAdminAPIRefusals(t *testing.T) {
 		{"POST", adminKeys, 405, "POST is not allowed"},
 		{"POST", adminRotate, 409, "the secret is configured"},
 	} {
-		if status, _, body := e.keys(t, c.method, c.path); status != c.status || !strings.Contains(body, c.want) {
+		if status, _, body := e.Keys(t, c.method, c.path); status != c.status || !strings.Contains(body, c.want) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
 		}
 	}
-	e.load(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nrespond ok\n}")
-	if status, _, body := e.keys(t, "GET", adminKeys); status != 404 || !strings.Contains(body, "uses nothing of wikiveil") {
+	e.Load(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nrespond ok\n}")
+	if status, _, body := e.Keys(t, "GET", adminKeys); status != 404 || !strings.Contains(body, "uses nothing of wikiveil") {
 		t.Errorf("without the app: %d %s", status, body)
 	}
 }
 
 // logged returns what a command printed.
-func (e *edge) logged(t *testing.T, args ...string) string {
+func logged(t *testing.T, e *edgetest.Edge, args ...string) string {
 	t.Helper()
-	return stdout(t, func() {
-		if _, err := run(t, "", args...); err != nil {
+	return edgetest.Stdout(t, func() {
+		if _, err := edgetest.Run(t, "", args...); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// run runs a command as `wikiveil` does.
-func run(t *testing.T, stdin string, args ...string) (string, error) {
-	t.Helper()
-	root := &cobra.Command{Use: "wikiveil", SilenceErrors: true}
-	name := args[0]
-	command := caddycmd.Commands()[name]
-	sub := &cobra.Command{Use: name}
-	command.CobraFunc(sub)
-	root.AddCommand(sub)
-	var out bytes.Buffer
-	root.SetOut(&out)
-	root.SetErr(io.Discard)
-	root.SetIn(strings.NewReader(stdin))
-	root.SetArgs(args)
-	err := root.Execute()
-	return out.String(), err
-}
-
 func TestMaskCommand(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte(testSecret+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(secret, []byte(edgetest.Secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// From the given vectors.
@@ -236,7 +167,7 @@ func TestMaskCommand(t *testing.T) {
 			"2c80:6a8a:e9c4:1893:5056:5c3f:7a3e:2376\t2001:2f:2f8f:b531:a8aa:8547:3741:b24b\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := run(t, c.stdin, append([]string{"mask", "--secret-file", secret, "--site", "en"}, c.args...)...)
+			got, err := edgetest.Run(t, c.stdin, append([]string{"mask", "--secret-file", secret, "--site", "en"}, c.args...)...)
 			if err != nil || got != c.want {
 				t.Errorf("got %q, %v, want %q", got, err, c.want)
 			}
@@ -261,7 +192,7 @@ func TestMaskCommand(t *testing.T) {
 		{"two keys", "", []string{"mask", "--secret-file", secret, "--config", "Caddyfile", "1.2.3.4"}, "give one"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := run(t, c.stdin, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := edgetest.Run(t, c.stdin, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
@@ -269,19 +200,19 @@ func TestMaskCommand(t *testing.T) {
 }
 
 func TestMaskCommandUsesTheEdgesKeyRing(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, plainSite+wiki.address()+"\n}")
-	send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", nil)
-	mask := wiki.one(t).Header.Get("Client-Mask")
-	config := writeConfig(t, e, plainSite+wiki.address()+"\n}")
-	if got, err := run(t, "", "mask", "--config", config, "127.61.2.3"); err != nil || got != "127.61.2.3\t"+mask+"\n" {
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, edgetest.PlainSite+wiki.Address()+"\n}")
+	edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", nil)
+	mask := wiki.One(t).Header.Get("Client-Mask")
+	config := e.WriteConfig(t, edgetest.PlainSite+wiki.Address()+"\n}")
+	if got, err := edgetest.Run(t, "", "mask", "--config", config, "127.61.2.3"); err != nil || got != "127.61.2.3\t"+mask+"\n" {
 		t.Errorf("got %q, %v, want %s", got, err, mask)
 	}
-	empty := filepath.Join(e.dir, "Empty.Caddyfile")
+	empty := filepath.Join(e.Dir, "Empty.Caddyfile")
 	if err := os.WriteFile(empty, []byte("{\nstorage file_system "+t.TempDir()+"\n}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(t, "", "mask", "--config", empty, "127.61.2.3"); err == nil || !strings.Contains(err.Error(), "there is no key ring") {
+	if _, err := edgetest.Run(t, "", "mask", "--config", empty, "127.61.2.3"); err == nil || !strings.Contains(err.Error(), "there is no key ring") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -19,23 +19,23 @@ func TestKillSwitchReachesNodes(t *testing.T) {
 	node := startNode(t, e)
 	post := func(path, tool string) {
 		t.Helper()
-		if status, body := e.post(t, path, switchRequest{Tool: tool, By: "test"}); status != 200 {
+		if status, body := e.Post(t, path, switchRequest{Tool: tool, By: "test"}); status != 200 {
 			t.Fatalf("%s: %d %s", path, status, body)
 		}
 	}
-	eventually(t, "refreshes", func() bool {
-		return metricsOf(t, node)[`wikiveil_tool_refreshes_total{outcome="ok",tool="fresh"}`] > 0
+	testutil.Eventually(t, "refreshes", func() bool {
+		return node.Metrics(t)[`wikiveil_tool_refreshes_total{outcome="ok",tool="fresh"}`] > 0
 	})
-	eventually(t, "the answer to be kept", func() bool { _, _, n := node.fetched(t, maps, "/a"); return n == 0 })
+	testutil.Eventually(t, "the answer to be kept", func() bool { _, _, n := fetched(t, node, maps, "/a"); return n == 0 })
 	// Stopped and let go again, before the other node looks.
 	post(adminDisableTools, "maps")
 	post(adminEnableTools, "maps")
-	eventually(t, "the other node to forget", func() bool {
-		status, _, n := node.fetched(t, maps, "/a")
+	testutil.Eventually(t, "the other node to forget", func() bool {
+		status, _, n := fetched(t, node, maps, "/a")
 		return status == 200 && n > 0
 	})
 
-	node.waitForFile(t, "/.tools/lib/lib.js", "script", libScript)
+	waitForFile(t, node, "/.tools/lib/lib.js", "script", libScript)
 	events, chat := openLive(t, node)
 	post(adminDisableTools, "maps")
 	post(adminDisableTools, "live")
@@ -49,9 +49,9 @@ func TestKillSwitchReachesNodes(t *testing.T) {
 			break
 		}
 	}
-	eventually(t, "maps", func() bool { s, _, n := node.fetched(t, maps, "/a"); return s == 403 && n == 0 })
-	eventually(t, "lib", func() bool {
-		resp, _ := node.loadFile(t, "/.tools/lib/lib.js", "script")
+	testutil.Eventually(t, "maps", func() bool { s, _, n := fetched(t, node, maps, "/a"); return s == 403 && n == 0 })
+	testutil.Eventually(t, "lib", func() bool {
+		resp, _ := loadFile(t, node, "/.tools/lib/lib.js", "script")
 		return resp.StatusCode == http.StatusForbidden
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
@@ -21,13 +22,13 @@ func TestLeakBaseline(t *testing.T) {
 	for _, c := range leakClients() {
 		for _, u := range e.upstreams {
 			t.Run(c.name+", "+u.name, func(t *testing.T) {
-				got := sendBytes(t, c.source, e.site, leakForm{head: "X-Visitor: {ip}"}.request(c, e.site, u.path, u.more))
+				got := sendBytes(t, c.source, e.Site, leakForm{head: "X-Visitor: {ip}"}.request(c, e.Site, u.path, u.more))
 				if got.status != u.status {
 					t.Errorf("status %d, want %d", got.status, u.status)
 				}
-				seen := newHaystack(u.app.rec.taken())
-				if _, ok := seen.find(c.addr); !ok {
-					t.Errorf("%s is not found in what the app got: %q", c.addr, seen.raw)
+				seen := edgetest.NewHaystack(u.app.rec.taken())
+				if _, ok := seen.Find(c.addr); !ok {
+					t.Errorf("%s is not found in what the app got: %q", c.addr, seen.Raw)
 				}
 			})
 		}
@@ -35,19 +36,19 @@ func TestLeakBaseline(t *testing.T) {
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		c, u := leakClients()[0], e.upstream(t, "HTTP/1.1")
 		ask(t, overTLS(t, protocol, c.source, e.tls, e.roots), u.path, leakForm{}, c)
-		if _, ok := newHaystack(u.app.rec.taken()).find(c.addr); !ok {
+		if _, ok := edgetest.NewHaystack(u.app.rec.taken()).Find(c.addr); !ok {
 			t.Errorf("%s: %s is not found in what the app got", protocol, c.addr)
 		}
 	}
 	failHandshakes(t, "127.61.77.3", e.tls)
-	traces := e.traces(t)
+	traces := e.Traces(t)
 	for _, c := range leakClients() {
 		for _, name := range []string{"/plain.log", "/access.log"} {
-			if _, ok := newHaystack(traces[name]).find(c.addr); !ok {
+			if _, ok := edgetest.NewHaystack(traces[name]).Find(c.addr); !ok {
 				t.Errorf("%s is not found in %s", c.addr, name)
 			}
 		}
-		wantNone(t, "the log that is masked all the same", traces["/edge.log"], c.addr)
+		edgetest.WantNone(t, "the log that is masked all the same", traces["/edge.log"], c.addr)
 	}
 	if !strings.Contains(string(traces["/plain.log"]), "TLS handshake error from 127.61.77.3:") {
 		t.Error("no failed handshake is found in the log")
@@ -70,18 +71,18 @@ func TestLeakFormsHoldAddresses(t *testing.T) {
 				continue
 			}
 			c.via = "" // the proxy's own line would be found
-			sent := newHaystack([]byte(f.request(c, "edge.test", "/", "")))
+			sent := edgetest.NewHaystack([]byte(f.request(c, "edge.test", "/", "")))
 			found := false
 			for _, addr := range leakAddrs() {
-				_, ok := sent.find(addr)
+				_, ok := sent.Find(addr)
 				found = found || ok
 			}
 			if strings.Contains(f.name, "case 1") || strings.Contains(f.name, "(case 2)") { // in spellings that the search doesn't know
 				finder := spelling.NewFinder(reqstate.Prefix(c.addr, 64))
-				found = found || finder.Finds(sent.raw)
+				found = found || finder.Finds(sent.Raw)
 			}
 			if !found && (c.addr.Is4() || !strings.Contains(f.head+f.line, "{word}")) {
-				t.Errorf("%s: the form %q holds no address: %q", c.name, f.name, sent.raw)
+				t.Errorf("%s: the form %q holds no address: %q", c.name, f.name, sent.Raw)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
@@ -86,26 +87,26 @@ func TestLeakOfProxyChains(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := newLeakApp(t, wireH1, nil)
-			e := newEdge(t, `{
+			e := edgetest.New(t, `{
 				{GLOBAL}
 				servers {
 					`+c.servers+`
 				}
 				wikiveil {
-					secret `+testSecret+`
+					secret `+edgetest.Secret+`
 				}
 			}
 			http://{SITE} {
 				client_mask
-				reverse_proxy `+a.address()+`
+				reverse_proxy `+a.Address()+`
 			}`)
-			head := strings.ReplaceAll(strings.Trim("GET / HTTP/1.1\nHost: "+e.site+"\nX-Visitor: "+c.client+"\nX-Client-Info: ip="+c.client+"\n"+c.head, "\n")+"\n\n", "\n", "\r\n")
-			got := sendBytes(t, c.source, e.site, head)
+			head := strings.ReplaceAll(strings.Trim("GET / HTTP/1.1\nHost: "+e.Site+"\nX-Visitor: "+c.client+"\nX-Client-Info: ip="+c.client+"\n"+c.head, "\n")+"\n\n", "\n", "\r\n")
+			got := sendBytes(t, c.source, e.Site, head)
 			if c.client == "" {
 				if got.status != http.StatusServiceUnavailable || !strings.Contains(string(got.body), "can't tell the client's address") {
 					t.Errorf("status %d, %s", got.status, got.body)
 				}
-				if requests := a.take(); len(requests) != 0 {
+				if requests := a.Take(); len(requests) != 0 {
 					t.Errorf("the app got %d requests", len(requests))
 				}
 				return
@@ -114,12 +115,12 @@ func TestLeakOfProxyChains(t *testing.T) {
 			if addr := netip.MustParseAddr(c.client); !addr.IsUnspecified() && addr != netip.IPv6Loopback() {
 				secrets = append(secrets, addr)
 			}
-			wantNone(t, "the app", a.rec.taken(), secrets...)
-			r := a.one(t)
+			edgetest.WantNone(t, "the app", a.rec.taken(), secrets...)
+			r := a.One(t)
 			if got.status != http.StatusOK {
 				t.Errorf("status %d", got.status)
 			}
-			want := clientMask(t, c.client)
+			want := edgetest.ClientMask(t, c.client)
 			if mask, xff := r.Header.Values("Client-Mask"), r.Header.Values("X-Forwarded-For"); !slices.Equal(mask, []string{want}) || !slices.Equal(xff, mask) {
 				t.Errorf("Client-Mask %q, X-Forwarded-For %q, want %s", mask, xff, want)
 			}
@@ -131,19 +132,19 @@ func TestLeakOfProxyChains(t *testing.T) {
 func TestLeakByAliasesLetIn(t *testing.T) {
 	const client = "127.61.2.3"
 	a := newLeakApp(t, wireH1, nil)
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		servers {
 			expected_underscore_headers X_* Client_* Http_* Remote_* Cf_*
 			expected_dot_headers X.* Client.* 127.*
 		}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
 		client_mask
-		reverse_proxy `+a.address()+`
+		reverse_proxy `+a.Address()+`
 	}`)
 	for _, line := range []string{
 		"X_Forwarded_For: {other}", "X.Forwarded.For: {other}", "X_Real_IP: {other}", "X.Real.Ip: {other}", "x_real_ip: {ip}",
@@ -153,9 +154,9 @@ func TestLeakByAliasesLetIn(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			c := leakClients()[0]
-			got := sendBytes(t, client, e.site, leakForm{head: line}.request(c, e.site, "/", ""))
+			got := sendBytes(t, client, e.Site, leakForm{head: line}.request(c, e.Site, "/", ""))
 			seen := a.rec.taken()
-			wantNone(t, "the app", seen, leakAddrs()...)
+			edgetest.WantNone(t, "the app", seen, leakAddrs()...)
 			if got.status != http.StatusOK {
 				t.Errorf("status %d", got.status)
 			}
@@ -164,8 +165,8 @@ func TestLeakByAliasesLetIn(t *testing.T) {
 					t.Errorf("forged: %q", seen)
 				}
 			}
-			a.one(t)
+			a.One(t)
 		})
 	}
-	e.searchTraces(t, leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }

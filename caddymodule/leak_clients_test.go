@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 const (
@@ -124,9 +124,9 @@ func readAnswer(t *testing.T, conn net.Conn, head bool) leakAnswer {
 }
 
 // rootOf waits until the edge serves TLS, and returns whom to trust.
-func (e *edge) rootOf(t *testing.T, addr string) *x509.CertPool {
+func rootOf(t *testing.T, e *edgetest.Edge, addr string) *x509.CertPool {
 	t.Helper()
-	pem, err := os.ReadFile(filepath.Join(e.dir, "storage/pki/authorities/local/root.crt"))
+	pem, err := os.ReadFile(filepath.Join(e.Dir, "storage/pki/authorities/local/root.crt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func (e *edge) rootOf(t *testing.T, addr string) *x509.CertPool {
 	if !roots.AppendCertsFromPEM(pem) {
 		t.Fatal("the root is no certificate")
 	}
-	eventually(t, "a certificate", func() bool {
+	testutil.Eventually(t, "a certificate", func() bool {
 		conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, ServerName: leakHost})
 		if err != nil {
 			return false
@@ -151,9 +151,9 @@ func overTLS(t *testing.T, protocol, source, addr string, roots *x509.CertPool) 
 	config := &tls.Config{RootCAs: roots, ServerName: leakHost}
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if protocol == "h3" {
-		return &http.Client{Transport: newH3(t, source, addr, config), Timeout: 20 * time.Second, CheckRedirect: noRedirect}
+		return &http.Client{Transport: edgetest.NewH3(t, source, addr, config), Timeout: 20 * time.Second, CheckRedirect: noRedirect}
 	}
-	client := from(t, source)
+	client := edgetest.From(t, source)
 	transport := client.Transport.(*http.Transport)
 	dial := transport.DialContext
 	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -166,31 +166,6 @@ func overTLS(t *testing.T, protocol, source, addr string, roots *x509.CertPool) 
 	return client
 }
 
-func newH3(t *testing.T, source, addr string, config *tls.Config) *http3.Transport {
-	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(source)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	over := &quic.Transport{Conn: conn}
-	transport := &http3.Transport{
-		TLSClientConfig: config,
-		Dial: func(ctx context.Context, _ string, tlsConfig *tls.Config, config *quic.Config) (*quic.Conn, error) {
-			to, err := net.ResolveUDPAddr("udp4", addr)
-			if err != nil {
-				return nil, err
-			}
-			return over.Dial(ctx, to, tlsConfig, config)
-		},
-	}
-	t.Cleanup(func() {
-		transport.Close()
-		over.Close()
-		conn.Close()
-	})
-	return transport
-}
-
 // networkMasksOf returns the masks of a client's ranges, in the order that an app gets them.
 func networkMasksOf(t *testing.T, addr netip.Addr) []string {
 	t.Helper()
@@ -200,7 +175,7 @@ func networkMasksOf(t *testing.T, addr netip.Addr) []string {
 	}
 	var masks []string
 	for _, bits := range lengths {
-		masks = append(masks, rangeMask(t, netip.PrefixFrom(addr, bits).Masked().String()))
+		masks = append(masks, edgetest.RangeMask(t, netip.PrefixFrom(addr, bits).Masked().String()))
 	}
 	return masks
 }

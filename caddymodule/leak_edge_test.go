@@ -1,15 +1,15 @@
 package caddymodule
 
 import (
-	"bytes"
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // leakUpstream is one way to reach an app: a path of the site, and what Caddy does with it.
@@ -77,7 +77,7 @@ const leakConfig = `{
 		trusted_proxies static ` + leakRange + `
 	}
 	wikiveil {
-		secret ` + testSecret + `
+		secret ` + edgetest.Secret + `
 	}
 }
 (site) {
@@ -107,7 +107,7 @@ https://` + leakHost + `:{TLSPORT} {
 
 // leakEdge is an edge whose every trace is searched.
 type leakEdge struct {
-	*edge
+	*edgetest.Edge
 	tls       string // host:port
 	roots     *x509.CertPool
 	upstreams []*leakUpstream
@@ -115,22 +115,22 @@ type leakEdge struct {
 
 func newLeakEdge(t *testing.T, config, mask string) *leakEdge {
 	t.Helper()
-	e := &leakEdge{tls: freePort(t), upstreams: leakUpstreams(t)}
+	e := &leakEdge{tls: edgetest.FreePort(t), upstreams: leakUpstreams(t)}
 	var directives strings.Builder
 	errors := ""
 	for _, u := range e.upstreams {
-		fmt.Fprintf(&directives, "handle %s* {\n%s\n}\n", u.path, strings.ReplaceAll(u.directive, "{APP}", u.app.address()))
+		fmt.Fprintf(&directives, "handle %s* {\n%s\n}\n", u.path, strings.ReplaceAll(u.directive, "{APP}", u.app.Address()))
 		if u.name == "error page" {
-			errors = u.app.address()
+			errors = u.app.Address()
 		}
 	}
 	config = strings.NewReplacer("{MASK}", mask, "{UPSTREAMS}", directives.String(), "{ERRORS}", errors,
 		"{TLSPORT}", e.tls[strings.LastIndexByte(e.tls, ':')+1:]).Replace(config)
-	e.edge = newEdge(t, config)
-	if err := os.WriteFile(filepath.Join(e.dir, "index.php"), []byte("<?php\n"), 0o600); err != nil {
+	e.Edge = edgetest.New(t, config)
+	if err := os.WriteFile(filepath.Join(e.Dir, "index.php"), []byte("<?php\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e.roots = e.rootOf(t, e.tls)
+	e.roots = rootOf(t, e.Edge, e.tls)
 	return e
 }
 
@@ -143,42 +143,4 @@ func (e *leakEdge) upstream(t *testing.T, name string) *leakUpstream {
 	}
 	t.Fatalf("no upstream %q", name)
 	return nil
-}
-
-// searchTraces looks for addresses in all logs, metrics and answers of the admin API.
-func (e *edge) searchTraces(t *testing.T, addrs ...netip.Addr) {
-	t.Helper()
-	for name, data := range e.traces(t) {
-		wantNone(t, name, data, addrs...)
-	}
-}
-
-// traces returns the files of the edge's directory, its keys among them, and what the admin API tells.
-func (e *edge) traces(t *testing.T) map[string][]byte {
-	t.Helper()
-	traces := make(map[string][]byte)
-	for _, path := range []string{
-		"/config/", "/metrics", "/wikiveil/keys", "/reverse_proxy/upstreams", "/pki/ca/local", "/pki/ca/local/certificates",
-		"/debug/vars", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/no/such/path",
-	} {
-		resp, body := send(t, http.DefaultClient, "GET", "http://"+e.admin+path, nil)
-		var head bytes.Buffer
-		resp.Header.Write(&head)
-		traces["admin API, "+path] = append(head.Bytes(), body...)
-	}
-	err := filepath.Walk(e.dir, func(path string, info os.FileInfo, err error) error {
-		if err != nil || info.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		traces[strings.TrimPrefix(path, e.dir)] = append([]byte(path+"\n"), data...)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Contains(traces["admin API, /metrics"], []byte("wikiveil_masked_requests_total")) {
-		t.Error("the admin API's metrics don't have ours")
-	}
-	return traces
 }

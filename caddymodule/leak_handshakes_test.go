@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // failHandshakes provokes what TLS servers log.
@@ -26,7 +28,7 @@ func failHandshakes(t *testing.T, source, addr string) {
 		}
 		conn.(*net.TCPConn).CloseWrite()
 		answer, _ := io.ReadAll(conn) // or a reset
-		wantNone(t, "the answer to "+name, answer, leakAddrs()...)
+		edgetest.WantNone(t, "the answer to "+name, answer, leakAddrs()...)
 		conn.Close()
 	}
 	for name, config := range map[string]*tls.Config{

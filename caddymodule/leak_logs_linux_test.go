@@ -7,47 +7,16 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
-// captureStderr returns what the process writes to its standard error from now on: there
-// goes what a library logs past Caddy's loggers.
-func captureStderr(t *testing.T) func() []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "stderr")
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	saved, err := syscall.Dup(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Dup3(int(file.Fd()), 2, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Dup3(saved, 2, 0); err != nil {
-			t.Error(err)
-		}
-		syscall.Close(saved)
-		file.Close()
-	})
-	return func() []byte {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return data
-	}
-}
-
 // faultyApp fails in the way that the path says.
-func faultyApp(t *testing.T) *app {
-	return newApp(t, func(w http.ResponseWriter, r *http.Request) {
+func faultyApp(t *testing.T) *edgetest.Backend {
+	return edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -76,10 +45,10 @@ func (zeros) Read(p []byte) (int, error) {
 // All that goes wrong is logged, from handshakes to panics, and no log tells whose it was.
 func TestLeakInLogs(t *testing.T) {
 	const client = "127.61.2.3"
-	stderr := captureStderr(t)
+	stderr := edgetest.CaptureStderr(t)
 	faulty := faultyApp(t)
-	tlsSite := freePort(t)
-	e := newEdge(t, `{
+	tlsSite := edgetest.FreePort(t)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		auto_https disable_redirects
 		skip_install_trust
@@ -87,7 +56,7 @@ func TestLeakInLogs(t *testing.T) {
 			per_host
 		}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	(site) {
@@ -116,7 +85,7 @@ func TestLeakInLogs(t *testing.T) {
 		handle /echo {
 			respond "you are {remote}"
 		}
-		reverse_proxy `+faulty.address()+`
+		reverse_proxy `+faulty.Address()+`
 	}
 	http://:{PORT} {
 		import site
@@ -127,7 +96,7 @@ func TestLeakInLogs(t *testing.T) {
 		}
 		import site
 	}`)
-	roots := e.rootOf(t, tlsSite)
+	roots := rootOf(t, e, tlsSite)
 
 	t.Run("TLS", func(t *testing.T) { failHandshakes(t, client, tlsSite) })
 	for _, path := range []string{"/panic", "/down", "/denied", "/cut", "/garbage"} {
@@ -136,7 +105,7 @@ func TestLeakInLogs(t *testing.T) {
 				expectNoAnswer(t, overTLS(t, protocol, client, tlsSite, roots), "https://"+leakHost+path)
 				continue
 			}
-			send(t, overTLS(t, protocol, client, tlsSite, roots), "GET", "https://"+leakHost+path, http.Header{"X-Real-Ip": {client}})
+			edgetest.Send(t, overTLS(t, protocol, client, tlsSite, roots), "GET", "https://"+leakHost+path, http.Header{"X-Real-Ip": {client}})
 		}
 	}
 	for _, request := range []string{
@@ -149,10 +118,10 @@ func TestLeakInLogs(t *testing.T) {
 		strings.Repeat("M", 40) + " /echo HTTP/1.1\r\nHost: {site}\r\n\r\n",
 		"POST /slow HTTP/1.1\r\nHost: {site}\r\nContent-Length: 1000\r\n\r\n" + strings.Repeat("x", 1000),
 	} {
-		sendBytes(t, client, e.site, strings.ReplaceAll(request, "{site}", e.site))
+		sendBytes(t, client, e.Site, strings.ReplaceAll(request, "{site}", e.Site))
 	}
-	t.Run("aborts", func(t *testing.T) { abort(t, client, e.site) })
-	resp, _ := send(t, from(t, client), "GET", "http://"+e.admin+"/no/such/path/"+client, nil)
+	t.Run("aborts", func(t *testing.T) { abort(t, client, e.Site) })
+	resp, _ := edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Admin+"/no/such/path/"+client, nil)
 	if resp.StatusCode != http.StatusNotFound {
 		t.Errorf("the admin API: %s", resp.Status)
 	}
@@ -162,13 +131,13 @@ func TestLeakInLogs(t *testing.T) {
 		"a dead upstream": "connection refused", "a cut response": "aborting with incomplete response", "a refusal": "refused to ",
 		"a request to the admin API": "/no/such/path/", "a request of a long method": "rejecting request with long method",
 	} {
-		eventually(t, what+" in the log", func() bool { return strings.Contains(e.readLog(t), line) })
+		testutil.Eventually(t, what+" in the log", func() bool { return strings.Contains(e.ReadLog(t), line) })
 	}
-	eventually(t, "a panic over h3", func() bool {
-		return bytes.Contains(stderr(), []byte("http3: panic serving")) || strings.Contains(e.readLog(t), "http3: panic serving")
+	testutil.Eventually(t, "a panic over h3", func() bool {
+		return bytes.Contains(stderr(), []byte("http3: panic serving")) || strings.Contains(e.ReadLog(t), "http3: panic serving")
 	})
-	wantNone(t, "standard error", stderr(), leakAddrs()...)
-	e.searchTraces(t, leakAddrs()...)
+	edgetest.WantNone(t, "standard error", stderr(), leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }
 
 // abort leaves in the middle of a response, with a reset.

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // spelledLogs are an edge that logs all it can, behind TLS, a balancer with the PROXY protocol, and neither.
@@ -25,7 +28,7 @@ const spelledLogs = `{
 		}
 	}
 	wikiveil {
-		secret ` + testSecret + `
+		secret ` + edgetest.Secret + `
 	}
 }
 (site) {
@@ -65,9 +68,9 @@ func TestCase1LeakSpellingsInLogs(t *testing.T) {
 		}
 	})
 	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
-	tlsSite, proxySite := freePort(t), freePort(t)
-	e := newEdge(t, strings.NewReplacer("{TLSPORT}", port(tlsSite), "{PROXYPORT}", port(proxySite), "{APP}", echo.address()).Replace(spelledLogs))
-	roots := e.rootOf(t, tlsSite)
+	tlsSite, proxySite := edgetest.FreePort(t), edgetest.FreePort(t)
+	e := edgetest.New(t, strings.NewReplacer("{TLSPORT}", port(tlsSite), "{PROXYPORT}", port(proxySite), "{APP}", echo.Address()).Replace(spelledLogs))
+	roots := rootOf(t, e, tlsSite)
 	clients := leakClients()[:3]
 	for _, c := range clients {
 		spelled := leakSpellings(c.addr)
@@ -76,12 +79,12 @@ func TestCase1LeakSpellingsInLogs(t *testing.T) {
 		for _, protocol := range []string{"h1", "h2", "h3"} {
 			client := overTLS(t, protocol, c.source, tlsSite, roots)
 			for _, path := range []string{"/down/", "/denied/", "/app/"} {
-				send(t, client, "GET", "https://"+leakHost+path+"?title=Main_Page&oldid=1234567", header)
+				edgetest.Send(t, client, "GET", "https://"+leakHost+path+"?title=Main_Page&oldid=1234567", header)
 			}
 		}
 		for _, s := range spelled {
 			for _, request := range spelledRequests(c, s) {
-				sendBytes(t, c.source, e.site, request)
+				sendBytes(t, c.source, e.Site, request)
 			}
 			if name := s + ".example"; s == strings.ToLower(s) && !strings.ContainsAny(s, ` "\/[]=:%&;#`) {
 				conn := dialFrom(t, c.source, tlsSite)
@@ -92,33 +95,33 @@ func TestCase1LeakSpellingsInLogs(t *testing.T) {
 				sendBytes(t, leakProxy, proxySite, proxyHeader(t, 2, c.addr.String())+"GET /down/"+s+" HTTP/1.1\r\nHost: x\r\nX-Guess: "+s+"\r\nConnection: close\r\n\r\n")
 			}
 		}
-		websocket := leakForm{head: "{spelled}"}.request(c, e.site, "/ws/?title=Main_Page",
+		websocket := leakForm{head: "{spelled}"}.request(c, e.Site, "/ws/?title=Main_Page",
 			"Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n")
-		sendBytesAndLeave(t, c.source, e.site, websocket)
+		sendBytesAndLeave(t, c.source, e.Site, websocket)
 	}
 
 	for what, line := range map[string]string{
 		"an upstream's answer": "upstream roundtrip", "a dead upstream": "connect: connection refused", "a refusal": "refused ", "a handshake": "TLS handshake error",
 		"h2": `"proto":"HTTP/2.0"`, "h3": `"proto":"HTTP/3.0"`,
 	} {
-		eventually(t, what+" in the log", func() bool { return strings.Contains(e.readLog(t), line) })
+		testutil.Eventually(t, what+" in the log", func() bool { return strings.Contains(e.ReadLog(t), line) })
 	}
-	for _, line := range logLines(t, filepath.Join(e.dir, "access.log"), 27) {
+	for _, line := range edgetest.LogLines(t, filepath.Join(e.Dir, "access.log"), 27) {
 		if strings.Contains(line, "oldid") && (!strings.Contains(line, "?title=Main_Page&oldid=1234567") || !strings.Contains(line, ordinaryAgent)) {
 			t.Errorf("what is ordinary isn't in %s", line)
 		}
 	}
-	for name, data := range e.traces(t) {
+	for name, data := range e.Traces(t) {
 		if strings.HasPrefix(name, "/storage") {
 			continue // keys and certificates
 		}
 		for _, c := range clients {
 			wantNoSpelling(t, name, data, c.addr)
 		}
-		wantNone(t, name, data, leakAddrs()...)
+		edgetest.WantNone(t, name, data, leakAddrs()...)
 	}
 	for _, c := range clients {
-		if log := string(e.traces(t)["/access.log"]); strings.Count(log, `"client_ip":"`+clientMask(t, c.addr.String())+`"`) < 9 {
+		if log := string(e.Traces(t)["/access.log"]); strings.Count(log, `"client_ip":"`+edgetest.ClientMask(t, c.addr.String())+`"`) < 9 {
 			t.Errorf("the mask of %s isn't in the log", c.addr)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // Many clients at once behind one proxy, on one connection to the edge and on shared
@@ -33,7 +35,7 @@ func TestLeakOfOneClientToAnother(t *testing.T) {
 				var wg sync.WaitGroup
 				for i := range clients {
 					addr := fmt.Sprintf("203.0.113.%d", 100+i)
-					mask := clientMask(t, addr)
+					mask := edgetest.ClientMask(t, addr)
 					want := mask + " " + mask
 					if u.peer {
 						want += " [" + mask + "]:0"
@@ -50,7 +52,7 @@ func TestLeakOfOneClientToAnother(t *testing.T) {
 			})
 		}
 	}
-	e.searchTraces(t, leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }
 
 func whoAmI(client *http.Client, path, addr string) (string, error) {

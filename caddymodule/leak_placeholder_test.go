@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // leakPlaceholders are all that could tell the address.
@@ -25,13 +27,13 @@ func TestLeakByPlaceholders(t *testing.T) {
 		list.WriteString(strings.Trim(p, "{}") + "=" + p + " ")
 	}
 	a := newLeakApp(t, wireH1, nil)
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		servers {
 			trusted_proxies static `+leakRange+`
 		}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -56,10 +58,10 @@ func TestLeakByPlaceholders(t *testing.T) {
 		}
 		handle /rewrite {
 			rewrite /{remote_host}/{client_ip}?{http.request.header.X-Forwarded-For}
-			reverse_proxy `+a.address()+`
+			reverse_proxy `+a.Address()+`
 		}
 		handle /proxy {
-			reverse_proxy `+a.address()+` {
+			reverse_proxy `+a.Address()+` {
 				header_up X-All "`+list.String()+` {vars.copied} {mapped}"
 				header_up X-Forwarded-For {remote}
 			}
@@ -74,24 +76,24 @@ func TestLeakByPlaceholders(t *testing.T) {
 	}`)
 	page := `{{.RemoteIP}} {{.ClientIP}} {{.Req.RemoteAddr}} {{.Req}} {{.OriginalReq}} {{.OriginalReq.RemoteAddr}} {{.Req.Header}} {{.Req.Context}} ` +
 		`{{placeholder "http.request.remote"}} {{placeholder "http.vars.wikiveil"}} {{.RespHeader}}`
-	if err := os.WriteFile(filepath.Join(e.dir, "template.html"), []byte(page), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(e.Dir, "template.html"), []byte(page), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/respond", "/template.html", "/rewrite", "/proxy", "/error"} {
 		for _, c := range leakClients() {
 			t.Run(path+" "+c.name, func(t *testing.T) {
-				got := sendBytes(t, c.source, e.site, leakForm{head: "X-Real-IP: {ip}\nX-Visitor: {ip}\nCookie: last={ip}"}.request(c, e.site, path, ""))
+				got := sendBytes(t, c.source, e.Site, leakForm{head: "X-Real-IP: {ip}\nX-Visitor: {ip}\nCookie: last={ip}"}.request(c, e.Site, path, ""))
 				if want := map[bool]int{true: 418, false: http.StatusOK}[path == "/error"]; got.status != want {
 					t.Errorf("status %d", got.status)
 				}
-				wantNone(t, "the response", got.raw, leakAddrs()...)
+				edgetest.WantNone(t, "the response", got.raw, leakAddrs()...)
 				seen := a.rec.taken()
-				wantNone(t, "the app", seen, leakAddrs()...)
-				if mask := clientMask(t, c.addr.String()); !strings.Contains(string(got.raw)+string(seen), mask) {
+				edgetest.WantNone(t, "the app", seen, leakAddrs()...)
+				if mask := edgetest.ClientMask(t, c.addr.String()); !strings.Contains(string(got.raw)+string(seen), mask) {
 					t.Errorf("no mask in %q", got.raw)
 				}
 			})
 		}
 	}
-	e.searchTraces(t, leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }

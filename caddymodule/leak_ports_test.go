@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // A client's port singles it out among those that share an address: it is in no app's bytes and in no log.
@@ -15,10 +18,10 @@ func TestLeakOfPorts(t *testing.T) {
 	e := newLeakEdge(t, leakConfig, "client_mask")
 	for _, u := range e.upstreams {
 		t.Run(u.name, func(t *testing.T) {
-			conn := dialFrom(t, c.source, e.site)
+			conn := dialFrom(t, c.source, e.Site)
 			defer conn.Close()
 			port := strconv.Itoa(conn.LocalAddr().(*net.TCPAddr).Port)
-			if _, err := conn.Write([]byte(leakForm{head: "X-Visitor: {ip}:" + port}.request(c, e.site, u.path, u.more))); err != nil {
+			if _, err := conn.Write([]byte(leakForm{head: "X-Visitor: {ip}:" + port}.request(c, e.Site, u.path, u.more))); err != nil {
 				t.Fatal(err)
 			}
 			if got := readAnswer(t, conn, false); got.status != u.status {
@@ -26,16 +29,16 @@ func TestLeakOfPorts(t *testing.T) {
 			}
 			conn.Close()
 			seen := u.app.rec.taken()
-			if indexNumber(string(seen), port) >= 0 {
+			if edgetest.IndexNumber(string(seen), port) >= 0 {
 				t.Errorf("the port %s reached the app: %q", port, seen)
 			}
 			if u.over == wireFastCGI {
-				checkVariables(t, fastCGIParams(seen), clientMask(t, c.source))
+				checkVariables(t, fastCGIParams(seen), edgetest.ClientMask(t, c.source))
 			}
 			// The access log is written when the connection is done.
-			eventually(t, "the access log", func() bool { return strings.Contains(e.readFile(t, "access.log"), `"uri":"`+u.path) })
+			testutil.Eventually(t, "the access log", func() bool { return strings.Contains(readOf(t, e.Edge, "access.log"), `"uri":"`+u.path) })
 			for _, name := range []string{"access.log", "edge.log"} {
-				if indexNumber(e.readFile(t, name), port) >= 0 {
+				if edgetest.IndexNumber(readOf(t, e.Edge, name), port) >= 0 {
 					t.Errorf("the port %s is in %s", port, name)
 				}
 			}
@@ -54,10 +57,10 @@ func checkVariables(t *testing.T, got map[string]string, mask string) {
 	}
 }
 
-// readFile reads a file of the edge; it may not exist yet.
-func (e *edge) readFile(t *testing.T, name string) string {
+// fileOf reads a file of the edge; it may not exist yet.
+func readOf(t *testing.T, e *edgetest.Edge, name string) string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(e.dir, name))
+	data, err := os.ReadFile(filepath.Join(e.Dir, name))
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}

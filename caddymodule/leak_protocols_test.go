@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
@@ -26,7 +27,7 @@ func TestLeakByClientProtocol(t *testing.T) {
 						if got.proto != map[string]int{"h1": 1, "h2": 2, "h3": 3}[protocol] {
 							t.Fatalf("the protocol is HTTP/%d", got.proto)
 						}
-						seen := u.app.one(t).Header.Get("Client-Mask")
+						seen := u.app.One(t).Header.Get("Client-Mask")
 						if masks[c.addr] == nil {
 							masks[c.addr] = make(map[string]bool)
 						}
@@ -42,11 +43,11 @@ func TestLeakByClientProtocol(t *testing.T) {
 		})
 	}
 	for addr, seen := range masks {
-		if len(seen) != 1 || !seen[clientMask(t, addr.String())] {
-			t.Errorf("%s has the masks %v, want %s in every protocol", addr, seen, clientMask(t, addr.String()))
+		if len(seen) != 1 || !seen[edgetest.ClientMask(t, addr.String())] {
+			t.Errorf("%s has the masks %v, want %s in every protocol", addr, seen, edgetest.ClientMask(t, addr.String()))
 		}
 	}
-	e.searchTraces(t, leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }
 
 func tryFormOverTLS(t *testing.T, e *leakEdge, client *http.Client, c leakClient, f leakForm) {
@@ -55,7 +56,7 @@ func tryFormOverTLS(t *testing.T, e *leakEdge, client *http.Client, c leakClient
 	got := ask(t, client, u.path, f, c)
 	var head strings.Builder
 	got.header.Write(&head)
-	wantNone(t, "the response", []byte(head.String()), leakAddrs()...)
+	edgetest.WantNone(t, "the response", []byte(head.String()), leakAddrs()...)
 	checkForm(t, e, u, c, f, got.leakAnswer, nil)
 }
 
@@ -127,5 +128,5 @@ func TestLeakByPseudoHeaders(t *testing.T) {
 			}
 		}
 	}
-	e.searchTraces(t, leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }

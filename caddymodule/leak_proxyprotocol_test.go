@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/pires/go-proxyproto"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // proxyHeader is what a balancer sends before a client's bytes.
@@ -37,9 +39,9 @@ func TestLeakThroughPROXYProtocol(t *testing.T) {
 			over, transport = wireH1, ""
 		}
 		apps[path] = newLeakApp(t, over, nil)
-		routes += "handle /" + path + " {\nreverse_proxy " + apps[path].address() + " {\ntransport http {\n" + transport + "\n}\n}\n}\n"
+		routes += "handle /" + path + " {\nreverse_proxy " + apps[path].Address() + " {\ntransport http {\n" + transport + "\n}\n}\n}\n"
 	}
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		servers {
 			listener_wrappers {
@@ -49,7 +51,7 @@ func TestLeakThroughPROXYProtocol(t *testing.T) {
 			}
 		}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -74,15 +76,15 @@ func TestLeakThroughPROXYProtocol(t *testing.T) {
 	} {
 		for path, a := range apps {
 			t.Run(c.name+" to "+path, func(t *testing.T) {
-				request := "GET /" + path + " HTTP/1.1\r\nHost: " + e.site + "\r\nX-Forwarded-For: 203.0.113.77\r\nX-Visitor: " + c.client + "\r\n\r\n"
-				got := sendBytes(t, c.source, e.site, c.before+request)
+				request := "GET /" + path + " HTTP/1.1\r\nHost: " + e.Site + "\r\nX-Forwarded-For: 203.0.113.77\r\nX-Visitor: " + c.client + "\r\n\r\n"
+				got := sendBytes(t, c.source, e.Site, c.before+request)
 				if got.status != http.StatusOK {
 					t.Errorf("status %d", got.status)
 				}
-				wantNone(t, "the response", got.raw, leakAddrs()...)
+				edgetest.WantNone(t, "the response", got.raw, leakAddrs()...)
 				seen := a.rec.taken()
-				wantNone(t, "the app", seen, leakAddrs()...)
-				r, mask := a.one(t), clientMask(t, c.client)
+				edgetest.WantNone(t, "the app", seen, leakAddrs()...)
+				r, mask := a.One(t), edgetest.ClientMask(t, c.client)
 				if xff := r.Header.Get("X-Forwarded-For"); xff != mask {
 					t.Errorf("X-Forwarded-For: %q, want %s", xff, mask)
 				}
@@ -104,9 +106,9 @@ func TestLeakThroughPROXYProtocol(t *testing.T) {
 		"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x02\xcb\x00\x71\x4d",
 	} {
 		t.Run("broken", func(t *testing.T) {
-			conn := dialFrom(t, leakProxy, e.site)
+			conn := dialFrom(t, leakProxy, e.Site)
 			defer conn.Close()
-			if _, err := conn.Write([]byte(broken + "GET /plain HTTP/1.1\r\nHost: " + e.site + "\r\n\r\n")); err != nil {
+			if _, err := conn.Write([]byte(broken + "GET /plain HTTP/1.1\r\nHost: " + e.Site + "\r\n\r\n")); err != nil {
 				t.Fatal(err)
 			}
 			var answer bytes.Buffer
@@ -114,14 +116,14 @@ func TestLeakThroughPROXYProtocol(t *testing.T) {
 			if status, _, _ := strings.Cut(answer.String(), "\r\n"); strings.Contains(status, " 5") {
 				t.Errorf("answered %q", status)
 			}
-			wantNone(t, "the answer", answer.Bytes(), leakAddrs()...)
+			edgetest.WantNone(t, "the answer", answer.Bytes(), leakAddrs()...)
 			for path, a := range apps {
-				wantNone(t, path, a.rec.taken(), leakAddrs()...)
-				if n := len(a.take()); n != 0 {
+				edgetest.WantNone(t, path, a.rec.taken(), leakAddrs()...)
+				if n := len(a.Take()); n != 0 {
 					t.Errorf("the app behind %s got %d requests", path, n)
 				}
 			}
 		})
 	}
-	e.searchTraces(t, append(leakAddrs(), netip.MustParseAddr("2001:db8:ffff::1"))...)
+	e.SearchTraces(t, append(leakAddrs(), netip.MustParseAddr("2001:db8:ffff::1"))...)
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // recorder keeps every byte that its connections read, before anything has
@@ -155,7 +157,7 @@ func fastCGIParams(data []byte) map[string]string {
 
 // leakApp is an app that keeps what it was sent, both parsed and as bytes.
 type leakApp struct {
-	*app
+	*edgetest.Backend
 	rec    *recorder
 	answer http.HandlerFunc
 }
@@ -177,7 +179,7 @@ func newLeakApp(t *testing.T, over wire, answer http.HandlerFunc) *leakApp {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &leakApp{app: new(app), rec: &recorder{Listener: listener}, answer: answer}
+	a := &leakApp{Backend: new(edgetest.Backend), rec: &recorder{Listener: listener}, answer: answer}
 	handler := http.HandlerFunc(a.serve)
 	a.Server = httptest.NewUnstartedServer(handler)
 	a.Server.Listener.Close()
@@ -212,7 +214,7 @@ func (a *leakApp) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	a.keep(r)
+	a.Keep(r)
 	if a.answer != nil {
 		a.answer(w, r)
 		return

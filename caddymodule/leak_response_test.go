@@ -8,6 +8,8 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // An app that knows the address from elsewhere does not get it out in a header, whether
@@ -39,7 +41,7 @@ func TestLeakInResponses(t *testing.T) {
 		w.WriteHeader(http.StatusFound)
 		io.WriteString(w, "body")
 	}
-	tlsSite := freePort(t)
+	tlsSite := edgetest.FreePort(t)
 	config := `{
 		{GLOBAL}
 		auto_https disable_redirects
@@ -48,7 +50,7 @@ func TestLeakInResponses(t *testing.T) {
 			trusted_proxies static ` + leakRange + `
 		}
 		wikiveil {
-			secret ` + testSecret + `
+			secret ` + edgetest.Secret + `
 		}
 	}
 	https://` + leakHost + ":" + tlsSite[strings.LastIndexByte(tlsSite, ':')+1:] + ` {
@@ -64,10 +66,10 @@ func TestLeakInResponses(t *testing.T) {
 	paths := map[string]string{"/h1/": "reverse_proxy {APP}", "/h2/": "reverse_proxy h2c://{APP}", "/fastcgi/": "reverse_proxy {APP} {\ntransport fastcgi\n}"}
 	for path, directive := range paths {
 		a := newLeakApp(t, map[string]wire{"/h1/": wireH1, "/h2/": wireH2, "/fastcgi/": wireFastCGI}[path], answer)
-		config += fmt.Sprintf("\nhandle %s {\n%s\n}", path, strings.ReplaceAll(directive, "{APP}", a.address()))
+		config += fmt.Sprintf("\nhandle %s {\n%s\n}", path, strings.ReplaceAll(directive, "{APP}", a.Address()))
 	}
-	e := newEdge(t, config+"\n}")
-	roots := e.rootOf(t, tlsSite)
+	e := edgetest.New(t, config+"\n}")
+	roots := rootOf(t, e, tlsSite)
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		for _, c := range []leakClient{leakClients()[0], leakClients()[2]} {
 			client := overTLS(t, protocol, c.source, tlsSite, roots)
@@ -76,7 +78,7 @@ func TestLeakInResponses(t *testing.T) {
 			}
 		}
 	}
-	e.searchTraces(t, leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }
 
 func tryResponse(t *testing.T, client *http.Client, c leakClient, path string) {
@@ -84,7 +86,7 @@ func tryResponse(t *testing.T, client *http.Client, c leakClient, path string) {
 	early := 0
 	trace := &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
 		early++
-		wantNone(t, "the early response", dumpHeader(http.Header(h)), leakAddrs()...)
+		edgetest.WantNone(t, "the early response", dumpHeader(http.Header(h)), leakAddrs()...)
 		return nil
 	}}
 	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "GET", "https://"+leakHost+path, nil)
@@ -100,9 +102,9 @@ func tryResponse(t *testing.T, client *http.Client, c leakClient, path string) {
 	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "body" {
 		t.Errorf("%q, %v", body, err)
 	}
-	wantNone(t, "the response", dumpHeader(resp.Header), leakAddrs()...)
-	wantNone(t, "its trailers", dumpHeader(resp.Trailer), leakAddrs()...)
-	if got, want := resp.Header.Get("Client-Ip"), clientMask(t, c.addr.String()); got != want {
+	edgetest.WantNone(t, "the response", dumpHeader(resp.Header), leakAddrs()...)
+	edgetest.WantNone(t, "its trailers", dumpHeader(resp.Trailer), leakAddrs()...)
+	if got, want := resp.Header.Get("Client-Ip"), edgetest.ClientMask(t, c.addr.String()); got != want {
 		t.Errorf("Client-Ip: %q, want %s", got, want)
 	}
 	if path != "/fastcgi/" && early == 0 {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // leakSpellings are ways to write an address that are not its text, as balancers, name servers and formats do. They share no
@@ -91,7 +93,7 @@ func wantNoSpelling(t *testing.T, where string, data []byte, addr netip.Addr) {
 			spelled = spelled[strings.LastIndexByte(spelled[:strings.LastIndexByte(spelled, ':')], ':')+1:]
 		}
 		if i := strings.Index(text, strings.ToLower(spelled)); i >= 0 {
-			t.Errorf("%s: the address %s is there as %q: …%q…", where, addr, spelled, around(text, i))
+			t.Errorf("%s: the address %s is there as %q: …%q…", where, addr, spelled, edgetest.Around(text, i))
 		}
 	}
 }
@@ -151,27 +153,27 @@ func TestCase1LeakSpellingsInResponses(t *testing.T) {
 			w.Header().Set(fmt.Sprintf("%sX-Late-%d", http.TrailerPrefix, i), s)
 		}
 	})
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		servers {
 			trusted_proxies static `+leakRange+`
 			trusted_proxies_strict
 		}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
 		client_mask
-		reverse_proxy `+a.address()+`
+		reverse_proxy `+a.Address()+`
 	}`)
 	for who, c := range clients {
-		r, err := http.NewRequest("GET", "http://"+e.site+"/", nil)
+		r, err := http.NewRequest("GET", "http://"+e.Site+"/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header = leakForm{head: "X-Who: " + who}.header(c)
-		resp, err := from(t, c.source).Do(r)
+		resp, err := edgetest.From(t, c.source).Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // echoWebSocket sends back each message.
@@ -51,17 +54,17 @@ func TestLeakOfWebSocket(t *testing.T) {
 			}
 		}
 	})
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		auto_https disable_redirects
 		skip_install_trust
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
 		client_mask
-		reverse_proxy `+a.address()+`
+		reverse_proxy `+a.Address()+`
 	}`)
 	header := http.Header{
 		"X-Real-Ip": {client}, "X-Visitor": {client}, "Origin": {"http://" + client}, "Sec-Websocket-Protocol": {"chat, " + client},
@@ -69,14 +72,14 @@ func TestLeakOfWebSocket(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	conn, resp, err := websocket.Dial(ctx, "ws://"+e.site+"/", &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: from(t, client).Transport}, HTTPHeader: header, Subprotocols: []string{"chat"},
+	conn, resp, err := websocket.Dial(ctx, "ws://"+e.Site+"/", &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: edgetest.From(t, client).Transport}, HTTPHeader: header, Subprotocols: []string{"chat"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.CloseNow()
-	if got := resp.Header.Get("X-Your-Address"); got != clientMask(t, client) {
+	if got := resp.Header.Get("X-Your-Address"); got != edgetest.ClientMask(t, client) {
 		t.Errorf("the answer's X-Your-Address: %q", got)
 	}
 	for i := range 3 {
@@ -94,13 +97,13 @@ func TestLeakOfWebSocket(t *testing.T) {
 	if err := <-closed; websocket.CloseStatus(err) != websocket.StatusGoingAway {
 		t.Errorf("the app saw it end with %v", err)
 	}
-	wantNone(t, "the app", a.rec.taken(), leakAddrs()...)
-	r := a.one(t)
-	if got := r.Header.Get("X-Forwarded-For"); got != clientMask(t, client) {
+	edgetest.WantNone(t, "the app", a.rec.taken(), leakAddrs()...)
+	r := a.One(t)
+	if got := r.Header.Get("X-Forwarded-For"); got != edgetest.ClientMask(t, client) {
 		t.Errorf("X-Forwarded-For: %q", got)
 	}
-	eventually(t, "the end in the log", func() bool { return strings.Contains(e.readLog(t), "connection closed") })
-	e.searchTraces(t, leakAddrs()...)
+	testutil.Eventually(t, "the end in the log", func() bool { return strings.Contains(e.ReadLog(t), "connection closed") })
+	e.SearchTraces(t, leakAddrs()...)
 }
 
 // Server-sent events come one by one, as the app sends them, over each protocol.
@@ -117,13 +120,13 @@ func TestLeakOfServerSentEvents(t *testing.T) {
 		}
 	}
 	over1, over2 := newLeakApp(t, wireH1, events), newLeakApp(t, wireH2, events)
-	tlsSite := freePort(t)
-	e := newEdge(t, `{
+	tlsSite := edgetest.FreePort(t)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		auto_https disable_redirects
 		skip_install_trust
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	https://`+leakHost+":"+tlsSite[strings.LastIndexByte(tlsSite, ':')+1:]+` {
@@ -134,13 +137,13 @@ func TestLeakOfServerSentEvents(t *testing.T) {
 		client_mask
 		csp
 		handle /1 {
-			reverse_proxy `+over1.address()+`
+			reverse_proxy `+over1.Address()+`
 		}
 		handle /2 {
-			reverse_proxy h2c://`+over2.address()+`
+			reverse_proxy h2c://`+over2.Address()+`
 		}
 	}`)
-	roots := e.rootOf(t, tlsSite)
+	roots := rootOf(t, e, tlsSite)
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		for path, a := range map[string]*leakApp{"/1": over1, "/2": over2} {
 			t.Run(protocol+path, func(t *testing.T) {
@@ -152,7 +155,7 @@ func TestLeakOfServerSentEvents(t *testing.T) {
 				defer resp.Body.Close()
 				lines := bufio.NewReader(resp.Body)
 				for i := range 3 {
-					want := fmt.Sprintf("id: %d\ndata: for %s\n\n", i, clientMask(t, client))
+					want := fmt.Sprintf("id: %d\ndata: for %s\n\n", i, edgetest.ClientMask(t, client))
 					got := make([]byte, len(want))
 					if _, err := io.ReadFull(lines, got); err != nil || string(got) != want {
 						t.Fatalf("event %d: %q, %v", i, got, err)
@@ -162,9 +165,9 @@ func TestLeakOfServerSentEvents(t *testing.T) {
 				if rest, err := io.ReadAll(lines); err != nil || len(rest) != 0 {
 					t.Errorf("after the last event: %q, %v", rest, err)
 				}
-				wantNone(t, "the app", a.rec.taken(), leakAddrs()...)
+				edgetest.WantNone(t, "the app", a.rec.taken(), leakAddrs()...)
 			})
 		}
 	}
-	e.searchTraces(t, leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }

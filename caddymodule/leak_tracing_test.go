@@ -5,13 +5,16 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // Caddy's tracing tells a collector each request's peer, client and headers: those of the mask.
 func TestLeakByTracing(t *testing.T) {
 	var sent []byte
 	spans := make(chan []byte, 100)
-	collector := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	collector := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -22,35 +25,35 @@ func TestLeakByTracing(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
 	a := newLeakApp(t, wireH1, nil)
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		servers {
 			trusted_proxies static `+leakRange+`
 		}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
 		client_mask
 		tracing
-		reverse_proxy `+a.address()+`
+		reverse_proxy `+a.Address()+`
 	}`)
 	for _, c := range leakClients() {
-		sendBytes(t, c.source, e.site, leakForm{head: "X-Real-IP: {ip}\nUser-Agent: x ({ip})\nBaggage: ip={ip}"}.request(c, e.site, "/", ""))
+		sendBytes(t, c.source, e.Site, leakForm{head: "X-Real-IP: {ip}\nUser-Agent: x ({ip})\nBaggage: ip={ip}"}.request(c, e.Site, "/", ""))
 	}
-	eventually(t, "the spans", func() bool {
+	testutil.Eventually(t, "the spans", func() bool {
 		for len(spans) > 0 {
 			sent = append(sent, <-spans...)
 		}
 		for _, c := range leakClients() {
-			if !strings.Contains(string(sent), clientMask(t, c.addr.String())) {
+			if !strings.Contains(string(sent), edgetest.ClientMask(t, c.addr.String())) {
 				return false
 			}
 		}
 		return true
 	})
-	wantNone(t, "the collector", sent, leakAddrs()...)
-	wantNone(t, "the app", a.rec.taken(), leakAddrs()...)
-	e.searchTraces(t, leakAddrs()...)
+	edgetest.WantNone(t, "the collector", sent, leakAddrs()...)
+	edgetest.WantNone(t, "the app", a.rec.taken(), leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 }

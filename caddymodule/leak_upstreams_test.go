@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
@@ -30,9 +31,9 @@ func TestLeakToUpstreams(t *testing.T) {
 			}
 		})
 	}
-	e.searchTraces(t, leakAddrs()...)
+	e.SearchTraces(t, leakAddrs()...)
 	for _, c := range leakClients() {
-		if !strings.Contains(e.readLog(t), clientMask(t, c.addr.String())) {
+		if !strings.Contains(e.ReadLog(t), edgetest.ClientMask(t, c.addr.String())) {
 			t.Errorf("the log does not hold the mask of %s: was there anything to find?", c.name)
 		}
 	}
@@ -46,7 +47,7 @@ func TestLeakByNetworksMode(t *testing.T) {
 			u := e.upstream(t, "HTTP/1.1")
 			for _, c := range leakClients()[:3] {
 				networks := networkMasksOf(t, c.addr)
-				xff := append(slices.Clone(networks), clientMask(t, c.addr.String()))
+				xff := append(slices.Clone(networks), edgetest.ClientMask(t, c.addr.String()))
 				if mode == "off" {
 					xff, networks = xff[len(xff)-1:], nil
 				}
@@ -58,7 +59,7 @@ func TestLeakByNetworksMode(t *testing.T) {
 					}
 				})
 			}
-			e.searchTraces(t, leakAddrs()...)
+			e.SearchTraces(t, leakAddrs()...)
 		})
 	}
 }
@@ -69,20 +70,20 @@ type wantedHeaders struct{ xff, networks []string }
 // tryForm sends a form over HTTP/1.1 and looks at what came of it.
 func tryForm(t *testing.T, e *leakEdge, u *leakUpstream, c leakClient, f leakForm, want *wantedHeaders) {
 	t.Helper()
-	got := sendBytes(t, c.source, e.site, f.request(c, e.site, u.path, u.more))
-	wantNone(t, "the response", got.raw, leakAddrs()...)
+	got := sendBytes(t, c.source, e.Site, f.request(c, e.Site, u.path, u.more))
+	edgetest.WantNone(t, "the response", got.raw, leakAddrs()...)
 	checkForm(t, e, u, c, f, got, want)
 }
 
 // checkForm looks at what came of a form: nothing to any app but masks.
 func checkForm(t *testing.T, e *leakEdge, u *leakUpstream, c leakClient, f leakForm, got leakAnswer, want *wantedHeaders) {
 	t.Helper()
-	requests := u.app.take()
+	requests := u.app.Take()
 	for _, other := range e.upstreams {
 		wire := other.app.rec.taken()
-		wantNone(t, "the app behind "+other.name, wire, leakAddrs()...)
+		edgetest.WantNone(t, "the app behind "+other.name, wire, leakAddrs()...)
 		wantNoSpelling(t, "the app behind "+other.name, wire, c.addr)
-		if others := other.app.take(); len(others) != 0 && other.status != http.StatusNotFound {
+		if others := other.app.Take(); len(others) != 0 && other.status != http.StatusNotFound {
 			t.Errorf("the app behind %s got %d requests", other.name, len(others))
 		}
 	}
@@ -105,7 +106,7 @@ func checkForm(t *testing.T, e *leakEdge, u *leakUpstream, c leakClient, f leakF
 		t.Errorf("status %d, want %d", got.status, u.status)
 	}
 	if want == nil {
-		want = &wantedHeaders{[]string{clientMask(t, c.addr.String())}, networkMasksOf(t, c.addr)}
+		want = &wantedHeaders{[]string{edgetest.ClientMask(t, c.addr.String())}, networkMasksOf(t, c.addr)}
 	}
 	checkMasks(t, requests[0], c, u.peer, want)
 }
@@ -113,7 +114,7 @@ func checkForm(t *testing.T, e *leakEdge, u *leakUpstream, c leakClient, f leakF
 // checkMasks checks what an app sees of a client.
 func checkMasks(t *testing.T, r *http.Request, c leakClient, peer bool, want *wantedHeaders) {
 	t.Helper()
-	mask := clientMask(t, c.addr.String())
+	mask := edgetest.ClientMask(t, c.addr.String())
 	for name, want := range map[string][]string{
 		"Client-Mask": {mask}, "X-Forwarded-For": want.xff, "Client-Network-Masks": want.networks, "Client-Network": nil,
 	} {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 func init() {
@@ -86,24 +88,12 @@ func (e *templateEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Fiel
 	return line, nil
 }
 
-// logLines returns the lines of a log once there are n.
-func logLines(t *testing.T, file string, n int) []string {
-	t.Helper()
-	var text string
-	eventually(t, fmt.Sprintf("%d lines in %s", n, filepath.Base(file)), func() bool {
-		data, _ := os.ReadFile(file)
-		text = string(data)
-		return strings.Count(text, "\n") >= n
-	})
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-}
-
 // Case 9: whoever reads a log and sends lists of addresses doesn't learn whose mask is whose.
 func TestCase9AMaskedLogIsNoOracle(t *testing.T) {
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 		servers {
 			trusted_proxies static 127.0.0.9
@@ -124,14 +114,14 @@ func TestCase9AMaskedLogIsNoOracle(t *testing.T) {
 		forwarded = append(forwarded, fmt.Sprintf("for=127.7.0.%d", i))
 	}
 	list := strings.Join(all, ",")
-	send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/?"+list, http.Header{
+	edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/?"+list, http.Header{
 		"X-List": {list}, "X-Forwarded-For": {list}, "Forwarded": {strings.Join(forwarded, ",")}, "User-Agent": {"Bot " + list},
 	})
-	send(t, from(t, "127.0.0.9"), "GET", "http://"+e.site+"/", http.Header{"X-Forwarded-For": {"127.61.2.3"}, "X-List": {list}})
-	lines := logLines(t, filepath.Join(e.dir, "access.log"), 2)
+	edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "GET", "http://"+e.Site+"/", http.Header{"X-Forwarded-For": {"127.61.2.3"}, "X-List": {list}})
+	lines := edgetest.LogLines(t, filepath.Join(e.Dir, "access.log"), 2)
 	masks := map[string]string{"127.61.2.3": "", "127.0.0.9": ""}
 	for addr := range masks {
-		masks[addr] = clientMask(t, addr)
+		masks[addr] = edgetest.ClientMask(t, addr)
 	}
 	for _, line := range lines {
 		for _, word := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(`",[] `, r) }) {
@@ -148,11 +138,11 @@ func TestCase9AMaskedLogIsNoOracle(t *testing.T) {
 
 // Case 9: of a request that was scrubbed, the debug log shows no mask where a guess was right.
 func TestCase9ScrubbedRequestsAreNoOracle(t *testing.T) {
-	a := newApp(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Echo", "127.61.2.2, 127.61.2.3") })
-	e := newEdge(t, `{
+	a := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Echo", "127.61.2.2, 127.61.2.3") })
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -163,14 +153,14 @@ func TestCase9ScrubbedRequestsAreNoOracle(t *testing.T) {
 		client_mask {
 			site family
 		}
-		reverse_proxy `+a.address()+`
+		reverse_proxy `+a.Address()+`
 	}`)
 	for _, client := range []string{"127.61.2.3", "127.99.8.7"} {
-		send(t, from(t, client), "GET", "http://"+e.site+"/", http.Header{"X-Guess": {"127.61.2.2, 127.61.2.3:80, 127.61.2.4"}, "Referer": {"http://x/7f3d0203"}})
+		edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/", http.Header{"X-Guess": {"127.61.2.2, 127.61.2.3:80, 127.61.2.4"}, "Referer": {"http://x/7f3d0203"}})
 	}
-	eventually(t, "the entries", func() bool { return strings.Count(e.readLog(t), "upstream roundtrip") == 2 })
-	lines := logLines(t, filepath.Join(e.dir, "access.log"), 2)
-	for line := range strings.Lines(e.readLog(t)) {
+	testutil.Eventually(t, "the entries", func() bool { return strings.Count(e.ReadLog(t), "upstream roundtrip") == 2 })
+	lines := edgetest.LogLines(t, filepath.Join(e.Dir, "access.log"), 2)
+	for line := range strings.Lines(e.ReadLog(t)) {
 		if strings.Contains(line, "upstream roundtrip") {
 			lines = append(lines, line)
 		}
@@ -187,10 +177,10 @@ func TestCase9ScrubbedRequestsAreNoOracle(t *testing.T) {
 // Case 10: nothing of a look-up or a consent is logged, by whatever spelling of the path.
 func TestCase10PagesOfTheEdgeInLogs(t *testing.T) {
 	const mask = "2001:2f:1:2:3:4:5:6"
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 			data_dir {DIR}/data
 			sightings {
 				seal local
@@ -215,14 +205,14 @@ func TestCase10PagesOfTheEdgeInLogs(t *testing.T) {
 	paths := []string{"/.privacy/masks/?masks=" + mask + "&reason=Suspected", "/.privacy/masks/" + mask, "/%2Eprivacy/m%61sks/" + mask + "?reason=Suspected",
 		"//.privacy/./masks/" + mask, "/.privacy/go?reason=Suspected", "/who/?masks=" + mask, "/who/" + mask}
 	for _, path := range paths {
-		send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+path, http.Header{"Referer": {"http://wiki.example" + path}, "X-Original-Url": {path}})
+		edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+path, http.Header{"Referer": {"http://wiki.example" + path}, "X-Original-Url": {path}})
 	}
-	for i, line := range logLines(t, filepath.Join(e.dir, "access.log"), len(paths)) {
+	for i, line := range edgetest.LogLines(t, filepath.Join(e.Dir, "access.log"), len(paths)) {
 		if strings.Contains(line, mask) || strings.Contains(line, "Suspected") {
 			t.Errorf("%s is logged: %s", paths[i], line)
 		}
 	}
-	if log := e.readLog(t); strings.Contains(log, mask) || strings.Contains(log, "Suspected") {
+	if log := e.ReadLog(t); strings.Contains(log, mask) || strings.Contains(log, "Suspected") {
 		t.Errorf("the debug log has it:\n%s", log)
 	}
 }
@@ -254,10 +244,10 @@ func TestPrivatePages(t *testing.T) {
 // Case 11: an encoder with an argument and options of its own is wrapped.
 func TestCase11WrapsEncodersWithArgumentsAndBlocks(t *testing.T) {
 	const client = "127.61.2.3"
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -287,25 +277,25 @@ func TestCase11WrapsEncodersWithArgumentsAndBlocks(t *testing.T) {
 		client_mask
 		respond ok
 	}`)
-	send(t, from(t, client), "GET", "http://"+e.site+"/?"+client, http.Header{"User-Agent": {"YaBrowser/24.1.0.0"}})
-	mask, err := testMasker(t, "family").Client(netip.MustParseAddr(client))
+	edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/?"+client, http.Header{"User-Agent": {"YaBrowser/24.1.0.0"}})
+	mask, err := edgetest.Masker(t, "family").Client(netip.MustParseAddr(client))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := logLines(t, filepath.Join(e.dir, "access.log"), 1)[0], mask.String()+" /?masked YaBrowser/24.1.0.0 masked"; got != want {
+	if got, want := edgetest.LogLines(t, filepath.Join(e.Dir, "access.log"), 1)[0], mask.String()+" /?masked YaBrowser/24.1.0.0 masked"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got := logLines(t, filepath.Join(e.dir, "raw.log"), 1)[0]; got != client {
+	if got := edgetest.LogLines(t, filepath.Join(e.Dir, "raw.log"), 1)[0]; got != client {
 		t.Errorf("the raw log has %s", got)
 	}
 	// A hash of the address would tell it to whoever hashes all addresses.
 	filter := logging.HashFilter{}
-	hashed := filter.Filter(zapcore.Field{Type: zapcore.StringType, String: clientMask(t, client)}).String
-	if got := logLines(t, filepath.Join(e.dir, "filtered.log"), 1)[0]; !strings.Contains(got, `"remote_ip":"`+hashed+`"`) {
+	hashed := filter.Filter(zapcore.Field{Type: zapcore.StringType, String: edgetest.ClientMask(t, client)}).String
+	if got := edgetest.LogLines(t, filepath.Join(e.Dir, "filtered.log"), 1)[0]; !strings.Contains(got, `"remote_ip":"`+hashed+`"`) {
 		t.Errorf("the hash isn't the mask's, %s: %s", hashed, got)
 	}
 	for _, bad := range []string{"masked template", "masked template {\nnames {\nx y\n}\n}", "masked template a {\nx\n}", "masked masked", "raw masked"} {
-		if err := validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nlog {\nformat "+bad+"\n}\nclient_mask\n}\n"); err == nil {
+		if err := edgetest.Validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nlog {\nformat "+bad+"\n}\nclient_mask\n}\n"); err == nil {
 			t.Errorf("format %s is valid", bad)
 		}
 	}
@@ -314,11 +304,11 @@ func TestCase11WrapsEncodersWithArgumentsAndBlocks(t *testing.T) {
 // Friction 2: what stands in the config stays readable, with its ports.
 func TestFriction2ServersOfTheConfigStayReadable(t *testing.T) {
 	const client = "127.61.2.3"
-	upstream := freePort(t)
-	e := newEdge(t, `{
+	upstream := edgetest.FreePort(t)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 			network office 127.61.0.0/16
 		}
 	}
@@ -328,9 +318,9 @@ func TestFriction2ServersOfTheConfigStayReadable(t *testing.T) {
 		header @office X-Office yes
 		reverse_proxy `+upstream+`
 	}`)
-	send(t, from(t, client), "GET", "http://"+e.site+"/?"+client, http.Header{"X-Note": {client, upstream}})
-	eventually(t, "the error", func() bool { return strings.Contains(e.readLog(t), `"logger":"http.log.error`) })
-	log := e.readLog(t)
+	edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/?"+client, http.Header{"X-Note": {client, upstream}})
+	testutil.Eventually(t, "the error", func() bool { return strings.Contains(e.ReadLog(t), `"logger":"http.log.error`) })
+	log := e.ReadLog(t)
 	if want := "dial tcp " + upstream + ": connect: connection refused"; !strings.Contains(log, want) {
 		t.Errorf("no %q in:\n%s", want, log)
 	}
@@ -339,11 +329,11 @@ func TestFriction2ServersOfTheConfigStayReadable(t *testing.T) {
 	}
 
 	// On one machine the client has the upstream's address: where the client is named, the mask stands.
-	send(t, from(t, "127.0.0.1"), "GET", "http://"+e.site+"/local", nil)
-	eventually(t, "the second error", func() bool { return strings.Count(e.readLog(t), `"logger":"http.log.error`) > 1 })
-	for line := range strings.Lines(e.readLog(t)) {
+	edgetest.Send(t, edgetest.From(t, "127.0.0.1"), "GET", "http://"+e.Site+"/local", nil)
+	testutil.Eventually(t, "the second error", func() bool { return strings.Count(e.ReadLog(t), `"logger":"http.log.error`) > 1 })
+	for line := range strings.Lines(e.ReadLog(t)) {
 		if strings.Contains(line, "/local") && strings.Contains(line, `"logger":"http.log.error`) {
-			if !strings.Contains(line, "dial tcp "+upstream) || !strings.Contains(line, `"remote_ip":"`+clientMask(t, "127.0.0.1")) || strings.Contains(line, `_ip":"127.0.0.1`) {
+			if !strings.Contains(line, "dial tcp "+upstream) || !strings.Contains(line, `"remote_ip":"`+edgetest.ClientMask(t, "127.0.0.1")) || strings.Contains(line, `_ip":"127.0.0.1`) {
 				t.Errorf("got %s", line)
 			}
 		}

@@ -11,6 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 func init() {
@@ -42,7 +45,7 @@ func TestCase8LogsThatAreNotMaskedAreRefused(t *testing.T) {
 		{"a core", "", "log {\nformat masked\ncore test\n}", `the log "log0" has a core of its own`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := validate(t, "{\n{GLOBAL}\n"+c.global+"\n}\nhttp://{SITE} {\n"+c.site+"\nclient_mask\nrespond ok\n}\n")
+			err := edgetest.Validate(t, "{\n{GLOBAL}\n"+c.global+"\n}\nhttp://{SITE} {\n"+c.site+"\nclient_mask\nrespond ok\n}\n")
 			if err == nil {
 				t.Fatal("valid")
 			}
@@ -66,7 +69,7 @@ func TestCase8LogsThatAreAllowed(t *testing.T) {
 		"thrown away":          {"log other {\noutput discard\n}", "log {\noutput discard\n}"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := validate(t, "{\n{GLOBAL}\n"+c.global+"\n}\nhttp://{SITE} {\n"+c.site+"\nclient_mask\nrespond ok\n}\n"); err != nil {
+			if err := edgetest.Validate(t, "{\n{GLOBAL}\n"+c.global+"\n}\nhttp://{SITE} {\n"+c.site+"\nclient_mask\nrespond ok\n}\n"); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -75,7 +78,7 @@ func TestCase8LogsThatAreAllowed(t *testing.T) {
 
 // Case 8, in JSON: any logger, the default log too, and the log of Go's standard library.
 func TestCase8LogsInJSON(t *testing.T) {
-	const app = `"wikiveil": {"secrets": ["` + testSecret + `"]}`
+	const app = `"wikiveil": {"secrets": ["` + edgetest.Secret + `"]}`
 	for name, c := range map[string]struct{ logging, want string }{
 		"no logs":     {`{}`, `the log "default" is not masked`},
 		"default":     {`{"logs": {"default": {"encoder": {"format": "json"}}}}`, `the log "default" is not masked`},
@@ -127,7 +130,7 @@ func TestCase8TheDefaultLogIsMaskedByItself(t *testing.T) {
 		"nothing of ours":     {"", "respond ok", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			data, _, err := adaptWarnings("{\n" + c.global + "\n}\n:80 {\n" + c.site + "\n}\n")
+			data, _, err := edgetest.AdaptWarnings("{\n" + c.global + "\n}\n:80 {\n" + c.site + "\n}\n")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,14 +149,14 @@ func TestCase8TheDefaultLogIsMaskedByItself(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := adaptWarnings(":80 {\n" + defaultLogDirective + "\n}\n"); err == nil {
+	if _, _, err := edgetest.AdaptWarnings(":80 {\n" + defaultLogDirective + "\n}\n"); err == nil {
 		t.Error("anybody can use the directive that is our own")
 	}
 }
 
 // A config that has nothing of ours isn't our business.
 func TestLogsOfOtherConfigsAreLeftAlone(t *testing.T) {
-	if err := validate(t, "{\nadmin off\nauto_https off\n}\nhttp://{SITE} {\nlog\nrespond ok\n}\n"); err != nil {
+	if err := edgetest.Validate(t, "{\nadmin off\nauto_https off\n}\nhttp://{SITE} {\nlog\nrespond ok\n}\n"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -161,16 +164,16 @@ func TestLogsOfOtherConfigsAreLeftAlone(t *testing.T) {
 // Caddy writes to a config's logs before it is known whether the config is accepted. One that is refused
 // for its logs doesn't get those of the config that stays.
 func TestCase8ARefusedConfigLeavesTheLogsAlone(t *testing.T) {
-	e := newEdge(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nclient_mask\nrespond ok\n}\n")
-	raw := filepath.Join(e.dir, "raw.log")
-	refused := strings.NewReplacer(e.log, raw, "format masked json", "format json").Replace(e.expand("{\n{GLOBAL}\n}\nhttp://{SITE} {\nclient_mask\nrespond ok\n}\n"))
-	if err := loadErr(t, refused); err == nil || !strings.Contains(err.Error(), `the log "default"`) {
+	e := edgetest.New(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nclient_mask\nrespond ok\n}\n")
+	raw := filepath.Join(e.Dir, "raw.log")
+	refused := strings.NewReplacer(e.Log, raw, "format masked json", "format json").Replace(e.Expand("{\n{GLOBAL}\n}\nhttp://{SITE} {\nclient_mask\nrespond ok\n}\n"))
+	if err := edgetest.LoadErr(t, refused); err == nil || !strings.Contains(err.Error(), `the log "default"`) {
 		t.Fatalf("loaded, or refused for something else: %v", err)
 	}
 	caddy.Log().Info("afterwards 192.0.2.77")
 	log.Print("by the standard library: 192.0.2.78")
-	eventually(t, "both lines", func() bool {
-		text := e.readLog(t)
+	testutil.Eventually(t, "both lines", func() bool {
+		text := e.ReadLog(t)
 		return strings.Contains(text, "afterwards masked") && strings.Contains(text, "by the standard library: masked")
 	})
 	data, err := os.ReadFile(raw)

@@ -21,20 +21,18 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/masking/masklog"
 )
 
-// eventually waits: logs are written after the response, for one.
-var eventually = testutil.Eventually
-
 func TestAccessAndErrorLogsAreMasked(t *testing.T) {
 	const client = "127.61.2.3"
-	mask := clientMask(t, client)
-	e := newEdge(t, `{
+	mask := edgetest.ClientMask(t, client)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -50,18 +48,18 @@ func TestAccessAndErrorLogsAreMasked(t *testing.T) {
 		"X-Forwarded-For": {"198.51.100.7, unknown"}, "X-Real-Ip": {"3405803781"}, "X-Note": {client},
 		"Forwarded": {"for=_secret"}, "User-Agent": {"Mozilla/5.0 Chrome/156.0.0.0 Safari/537.36"},
 	}
-	send(t, from(t, client), "GET", "http://"+e.site+"/up?ip="+client, header)
-	send(t, from(t, client), "GET", "http://"+e.site+"/down", header)
+	edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/up?ip="+client, header)
+	edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/down", header)
 	access := func() string {
-		data, err := os.ReadFile(filepath.Join(e.dir, "access.log"))
+		data, err := os.ReadFile(filepath.Join(e.Dir, "access.log"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return string(data)
 	}
-	eventually(t, "two lines", func() bool { return strings.Count(access(), "\n") == 2 })
-	eventually(t, "the error", func() bool { return strings.Contains(e.readLog(t), `"logger":"http.log.error`) })
-	for name, log := range map[string]string{"access": access(), "error": e.readLog(t)} {
+	testutil.Eventually(t, "two lines", func() bool { return strings.Count(access(), "\n") == 2 })
+	testutil.Eventually(t, "the error", func() bool { return strings.Contains(e.ReadLog(t), `"logger":"http.log.error`) })
+	for name, log := range map[string]string{"access": access(), "error": e.ReadLog(t)} {
 		for _, leak := range []string{client, "198.51.100.7", "3405803781", "_secret", "unknown"} {
 			if strings.Contains(log, leak) {
 				t.Errorf("the %s log holds %q:\n%s", name, leak, log)
@@ -92,7 +90,7 @@ func TestAccessAndErrorLogsAreMasked(t *testing.T) {
 
 func TestHandshakeErrorsAreMasked(t *testing.T) {
 	const client = "127.61.2.3"
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		skip_install_trust
 	}
@@ -105,29 +103,29 @@ func TestHandshakeErrorsAreMasked(t *testing.T) {
 		respond ok
 	}`)
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(client)}}
-	conn, err := dialer.Dial("tcp", e.site)
+	conn, err := dialer.Dial("tcp", e.Site)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	bufio.NewReader(conn).ReadString('\n')
 	conn.Close()
-	if bad, err := tls.DialWithDialer(dialer, "tcp", e.site, &tls.Config{ServerName: "other.test"}); err == nil {
+	if bad, err := tls.DialWithDialer(dialer, "tcp", e.Site, &tls.Config{ServerName: "other.test"}); err == nil {
 		bad.Close()
 		t.Error("shook hands for a name that has no certificate")
 	}
-	eventually(t, "the handshake error", func() bool { return strings.Contains(e.readLog(t), "TLS handshake error") })
-	if log := e.readLog(t); strings.Contains(log, client) {
+	testutil.Eventually(t, "the handshake error", func() bool { return strings.Contains(e.ReadLog(t), "TLS handshake error") })
+	if log := e.ReadLog(t); strings.Contains(log, client) {
 		t.Errorf("the log holds the address:\n%s", log)
 	}
 }
 
 func TestLogOfASiteHasItsMasks(t *testing.T) {
 	const client = "127.61.2.3"
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -143,13 +141,13 @@ func TestLogOfASiteHasItsMasks(t *testing.T) {
 		}
 		respond ok
 	}`)
-	send(t, from(t, client), "GET", "http://"+e.site+"/", nil)
-	want, err := testMasker(t, "family").Client(netip.MustParseAddr(client))
+	edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/", nil)
+	want, err := edgetest.Masker(t, "family").Client(netip.MustParseAddr(client))
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a line", func() bool {
-		data, _ := os.ReadFile(filepath.Join(e.dir, "access.log"))
+	testutil.Eventually(t, "a line", func() bool {
+		data, _ := os.ReadFile(filepath.Join(e.Dir, "access.log"))
 		return strings.Contains(string(data), want.String()) && !strings.Contains(string(data), client)
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/sys/unix"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // terminalStderr makes the process's standard error a terminal.
@@ -70,7 +72,7 @@ func TestFriction11TheDefaultFormat(t *testing.T) {
 		}
 		return e
 	}
-	captureStderr(t)
+	edgetest.CaptureStderr(t)
 	if !isJSON(newMaskedEncoder(t), caddy.StderrWriter{}) || !isJSON(newRaw(), caddy.StderrWriter{}) {
 		t.Error("not JSON in a file")
 	}

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // slowWiki is a wiki that says who its visitors are once it is let.
@@ -35,7 +38,7 @@ func startSlowWiki(t *testing.T) *slowWiki {
 
 // Case 36: a look-up that is under way while the config is reloaded is answered, whatever the reload closes.
 func TestCase36LookUpOverReload(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	for name, change := range map[string][2]string{
 		"nothing but a reload":    {"csp strict", "csp"},
 		"another book":            {"seal local", "seal local\nretention 10d"},
@@ -44,20 +47,20 @@ func TestCase36LookUpOverReload(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := startSlowWiki(t)
-			config := maskSite(t, "", "wiki "+api.URL+"/api.php", wiki.address())
+			config := edgetest.MaskSite(t, "", "wiki "+api.URL+"/api.php", wiki.Address())
 			config = strings.Replace(config, "basic_auth @private", "basic_auth /never", 1)
-			e := newEdge(t, config)
-			mask := edit(t, e, wiki, "127.0.3.1")
+			e := edgetest.New(t, config)
+			mask := edgetest.Edit(t, e, wiki, "127.0.3.1")
 			done := make(chan error)
 			go func() {
-				r, err := http.NewRequest("POST", "http://"+e.site+"/.privacy/masks/", strings.NewReader("masks="+mask))
+				r, err := http.NewRequest("POST", "http://"+e.Site+"/.privacy/masks/", strings.NewReader("masks="+mask))
 				if err != nil {
 					done <- err
 					return
 				}
 				r.Header = http.Header{"Accept": {"application/json"}, "Sec-Fetch-Site": {"same-origin"},
 					"Content-Type": {"application/x-www-form-urlencoded"}, "Cookie": {"wiki_session=x"}}
-				resp, err := from(t, "127.9.9.9").Do(r)
+				resp, err := edgetest.From(t, "127.9.9.9").Do(r)
 				if err != nil {
 					done <- err
 					return
@@ -80,12 +83,12 @@ func TestCase36LookUpOverReload(t *testing.T) {
 			if changed == config {
 				t.Fatal("the reload changes nothing")
 			}
-			e.load(t, changed)
+			e.Load(t, changed)
 			close(api.answer)
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-			eventually(t, "the old config to let go", letGo.Load)
+			testutil.Eventually(t, "the old config to let go", letGo.Load)
 		})
 	}
 }
@@ -96,23 +99,23 @@ func TestLogInLink(t *testing.T) {
 	for options, want := range map[string]string{
 		"wiki " + api.URL + "/w/api.php":                                         `<a href="/w/index.php?title=Special:UserLogin">Log in</a>`,
 		"wiki " + api.URL + "/w/api.php\nlogin_link https://id.example/?to=wiki": `<a href="https://id.example/?to=wiki">Log in</a>`,
-		maskUsers: "",
+		edgetest.MaskUsers: "",
 	} {
-		config := maskSite(t, "", options, "127.0.0.1:1")
-		e := newEdge(t, strings.Replace(config, "basic_auth @private", "basic_auth /never", 1))
-		resp, body := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/", http.Header{"Accept": {"text/html"}})
+		config := edgetest.MaskSite(t, "", options, "127.0.0.1:1")
+		e := edgetest.New(t, strings.Replace(config, "basic_auth @private", "basic_auth /never", 1))
+		resp, body := edgetest.Send(t, edgetest.From(t, "127.9.9.9"), "GET", "http://"+e.Site+"/.privacy/masks/", http.Header{"Accept": {"text/html"}})
 		if resp.StatusCode != 403 || !strings.Contains(body, want) || strings.Contains(body, "Log in</a>") != (want != "") {
 			t.Errorf("%s: %d %s", options, resp.StatusCode, body)
 		}
 	}
-	if err := validate(t, maskSite(t, "", maskUsers+"\nlogin_link javascript:x", "127.0.0.1:1")); err == nil || !strings.Contains(err.Error(), "login_link") || !strings.Contains(err.Error(), "Caddyfile:") {
+	if err := edgetest.Validate(t, edgetest.MaskSite(t, "", edgetest.MaskUsers+"\nlogin_link javascript:x", "127.0.0.1:1")); err == nil || !strings.Contains(err.Error(), "login_link") || !strings.Contains(err.Error(), "Caddyfile:") {
 		t.Errorf("a script as the link: %v", err)
 	}
 }
 
 // Case 35: the limits of networks are configured, checked, and shown by a metric.
 func TestCase35LimitsAreConfigured(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	for options, want := range map[string]string{
 		"limit /48 10\nlimit /32 100": "",
 		"limit":                       "wrong argument count",
@@ -124,29 +127,29 @@ func TestCase35LimitsAreConfigured(t *testing.T) {
 		"limit /32 1":                 "is not from 2 to",
 		"limit /48 -5":                "is not from 2 to",
 	} {
-		err := validate(t, maskSite(t, options, maskUsers, wiki.address()))
+		err := edgetest.Validate(t, edgetest.MaskSite(t, options, edgetest.MaskUsers, wiki.Address()))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Caddyfile:")) {
 			t.Errorf("%q: %v, want %q", options, err, want)
 		}
 	}
-	config := strings.Replace(maskSite(t, "limit /48 2", maskUsers, wiki.address()), "{GLOBAL}", "{GLOBAL}\nservers {\ntrusted_proxies static 127.0.0.9\ntrusted_proxies_strict\n}", 1)
-	e := newEdge(t, config)
+	config := strings.Replace(edgetest.MaskSite(t, "limit /48 2", edgetest.MaskUsers, wiki.Address()), "{GLOBAL}", "{GLOBAL}\nservers {\ntrusted_proxies static 127.0.0.9\ntrusted_proxies_strict\n}", 1)
+	e := edgetest.New(t, config)
 	publishFrom(t, e, "2001:db8:1:1::1", 200)
 	publishFrom(t, e, "2001:db8:1:2::1", 200)
 	publishFrom(t, e, "2001:db8:1:3::1", 503)
 	publishFrom(t, e, "2001:db8:1:1::5", 200) // known
 	publishFrom(t, e, "2001:db8:2:1::1", 200)
-	if n := len(wiki.take()); n != 4 {
+	if n := len(wiki.Take()); n != 4 {
 		t.Errorf("the app got %d requests", n)
 	}
-	if got := e.metric(t, `wikiveil_sightings_total{outcome="over_limit"}`); got != "1" {
+	if got := e.Metric(t, `wikiveil_sightings_total{outcome="over_limit"}`); got != "1" {
 		t.Errorf("the metric says %q", got)
 	}
 }
 
-func publishFrom(t *testing.T, e *edge, addr string, want int) {
+func publishFrom(t *testing.T, e *edgetest.Edge, addr string, want int) {
 	t.Helper()
-	resp, body := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", http.Header{"X-Forwarded-For": {addr}})
+	resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "POST", "http://"+e.Site+"/", http.Header{"X-Forwarded-For": {addr}})
 	if resp.StatusCode != want {
 		t.Errorf("from %s: %d %s, want %d", addr, resp.StatusCode, body, want)
 	}

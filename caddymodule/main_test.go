@@ -3,9 +3,11 @@ package caddymodule
 import (
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 func TestMain(m *testing.M) {
 	rotateLead = 50 * time.Millisecond // no test waits for other nodes that aren't there
-	testMain(m)
+	edgetest.Main(m)
 }

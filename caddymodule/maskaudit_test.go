@@ -15,6 +15,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -24,7 +26,7 @@ func auditSite(t testing.TB, upstream string, options ...string) string {
 	if options == nil {
 		options = []string{"node edge-1"}
 	}
-	return strings.Replace(maskSite(t, "", maskUsers, upstream), "data_dir", "audit {\n"+strings.Join(options, "\n")+"\n}\ndata_dir", 1)
+	return strings.Replace(edgetest.MaskSite(t, "", edgetest.MaskUsers, upstream), "data_dir", "audit {\n"+strings.Join(options, "\n")+"\n}\ndata_dir", 1)
 }
 
 // runningLog is the running edge's audit log.
@@ -50,7 +52,7 @@ func (full) Append(uint64, [][]byte, []byte) error { return syscall.ENOSPC }
 func fullDisk(t *testing.T) {
 	t.Helper()
 	log := runningLog(t)
-	eventually(t, "the first checkpoint", func() bool { // since then nothing but requests uses the log
+	testutil.Eventually(t, "the first checkpoint", func() bool { // since then nothing but requests uses the log
 		log.mu.Lock()
 		defer log.mu.Unlock()
 		return log.stored != ""
@@ -80,13 +82,13 @@ func append1(t testing.TB, log *audit.Log, performer string, action audit.Action
 }
 
 // readPage reads the audit as a program.
-func readPage(t *testing.T, e *edge, user, query string, header ...string) (*http.Response, string, auditView) {
+func readPage(t *testing.T, e *edgetest.Edge, user, query string, header ...string) (*http.Response, string, auditView) {
 	t.Helper()
-	h := as(user)
+	h := edgetest.As(user)
 	for i := 0; i < len(header); i += 2 {
 		h[header[i]] = []string{header[i+1]}
 	}
-	resp, body := postForm(t, from(t, "127.9.9.9"), "http://"+e.site+"/.privacy/masks/audit", query, h)
+	resp, body := edgetest.PostForm(t, edgetest.From(t, "127.9.9.9"), "http://"+e.Site+"/.privacy/masks/audit", query, h)
 	var view auditView
 	if resp.StatusCode == 200 && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
 		if err := json.Unmarshal([]byte(body), &view); err != nil {
@@ -97,11 +99,11 @@ func readPage(t *testing.T, e *edge, user, query string, header ...string) (*htt
 }
 
 func TestAuditPage(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, auditSite(t, wiki.address()))
-	mask := edit(t, e, wiki, "127.130.7.1")
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, auditSite(t, wiki.Address()))
+	mask := edgetest.Edit(t, e, wiki, "127.130.7.1")
 	hostile := `"><script>alert(1)</script>` + "\u202e" + `&`
-	askMasks(t, e, "patroller", mask+"&reason="+url.QueryEscape(hostile), nil)
+	edgetest.AskMasks(t, e, "patroller", mask+"&reason="+url.QueryEscape(hostile), nil)
 
 	resp, _, view := readPage(t, e, "admin", "")
 	if resp.StatusCode != 200 || view.Total != 2 || view.Older != 0 || view.Newer != 0 || len(view.Entries) != 2 {
@@ -132,8 +134,8 @@ func TestAuditPage(t *testing.T) {
 		len(policies) != 1 || !strings.HasPrefix(policies[0], "default-src 'none'; style-src 'self'; form-action 'self'") {
 		t.Errorf("a script, or policies %q", policies)
 	}
-	for method, header := range map[string]http.Header{"HEAD": as("admin", "Accept", "text/html"), "GET": as("admin", "Accept", "text/html", "Sec-Fetch-Site", "cross-site")} {
-		resp, body := send(t, from(t, "127.9.9.9"), method, "http://"+e.site+"/.privacy/masks/audit", header)
+	for method, header := range map[string]http.Header{"HEAD": edgetest.As("admin", "Accept", "text/html"), "GET": edgetest.As("admin", "Accept", "text/html", "Sec-Fetch-Site", "cross-site")} {
+		resp, body := edgetest.Send(t, edgetest.From(t, "127.9.9.9"), method, "http://"+e.Site+"/.privacy/masks/audit", header)
 		if resp.StatusCode != 200 || strings.Contains(body, mask) || (method == "GET") != strings.Contains(body, "Read the audit log") {
 			t.Errorf("%s: %d %q", method, resp.StatusCode, body)
 		}
@@ -141,14 +143,14 @@ func TestAuditPage(t *testing.T) {
 	if n := len(entries(t)); n != 2 {
 		t.Errorf("reading twice a day made %d entries", n)
 	}
-	if got := e.metric(t, `wikiveil_mask_lookups_total{action="audit",outcome="answered"}`); got != "2" {
+	if got := e.Metric(t, `wikiveil_mask_lookups_total{action="audit",outcome="answered"}`); got != "2" {
 		t.Errorf("the metric says %q", got)
 	}
 }
 
 func TestAuditPageRefusals(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, auditSite(t, wiki.address()))
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, auditSite(t, wiki.Address()))
 	log := runningLog(t)
 	append1(t, log.Log, "secretive", audit.Reveal, 77)
 	for name, c := range map[string]struct {
@@ -183,11 +185,11 @@ func TestAuditPageRefusals(t *testing.T) {
 		})
 	}
 	for method, allow := range map[string]string{"GET": "POST", "PUT": "GET, HEAD, POST"} { // programs
-		if resp, body := send(t, from(t, "127.9.9.9"), method, "http://"+e.site+"/.privacy/masks/audit", as("admin")); resp.StatusCode != 405 || resp.Header.Get("Allow") != allow {
+		if resp, body := edgetest.Send(t, edgetest.From(t, "127.9.9.9"), method, "http://"+e.Site+"/.privacy/masks/audit", edgetest.As("admin")); resp.StatusCode != 405 || resp.Header.Get("Allow") != allow {
 			t.Errorf("%s: %d %s", method, resp.StatusCode, body)
 		}
 	}
-	if resp, _ := send(t, from(t, "127.9.9.9"), "GET", "http://"+e.site+"/.privacy/masks/audit", nil); resp.StatusCode != 401 {
+	if resp, _ := edgetest.Send(t, edgetest.From(t, "127.9.9.9"), "GET", "http://"+e.Site+"/.privacy/masks/audit", nil); resp.StatusCode != 401 {
 		t.Errorf("nobody: %d", resp.StatusCode)
 	}
 	if got := entries(t); len(got) != 1 {
@@ -200,14 +202,14 @@ func TestAuditPageRefusals(t *testing.T) {
 	if resp.StatusCode != 503 || strings.Contains(body, "secretive") || !strings.Contains(body, "Try again") {
 		t.Errorf("with a full disk: %d %s", resp.StatusCode, body)
 	}
-	if requests := wiki.take(); len(requests) != 0 {
+	if requests := wiki.Take(); len(requests) != 0 {
 		t.Errorf("%d requests reached the app", len(requests))
 	}
 }
 
 func TestAuditPaging(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, auditSite(t, wiki.address()))
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, auditSite(t, wiki.Address()))
 	log := runningLog(t)
 	const written = 249
 	for n := 1; n <= written; n++ {

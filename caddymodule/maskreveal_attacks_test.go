@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 )
 
@@ -20,7 +21,7 @@ func (s *revealScene) wantRefused(t *testing.T, a answered, before string, statu
 	if after := s.counted(reason); after == before || after == "" {
 		t.Errorf("it is not counted as %q", reason)
 	}
-	wantNone(t, "the answer", a.all(), netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
+	edgetest.WantNone(t, "the answer", a.all(), netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
 	if a.Header.Get("Location") != "" || strings.Contains(a.body, boxTextPrefix) {
 		t.Error("it goes on")
 	}
@@ -95,7 +96,7 @@ func TestRevealStartAttacks(t *testing.T) {
 	if all := entries(t); len(all) != 0 {
 		t.Errorf("the audit has %+v", all)
 	}
-	s.searchTraces(t, netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
+	s.SearchTraces(t, netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
 }
 
 // The address of the page that asks stands in the log of requests, and must not tell who reveals whom.

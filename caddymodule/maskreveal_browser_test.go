@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 )
 
@@ -31,7 +32,7 @@ func (s *revealScene) browser(source, session string) *surfer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	client := from(s.t, source)
+	client := edgetest.From(s.t, source)
 	transport := client.Transport.(*http.Transport)
 	dial := transport.DialContext
 	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -115,11 +116,11 @@ func (b *surfer) navigate(from, method, target string, form url.Values, change f
 // publish has a client of a wiki publish something, and returns its mask.
 func (s *revealScene) publish(wiki, source string) string {
 	s.t.Helper()
-	s.app.take()
+	s.app.Take()
 	if a := s.browser(source, "").navigate(wiki, "POST", wiki+"/edit", nil, nil); a.StatusCode != 200 {
 		s.t.Fatalf("publishing: %d %s", a.StatusCode, a.body)
 	}
-	return s.app.one(s.t).Header.Get(headerMask)
+	return s.app.One(s.t).Header.Get(headerMask)
 }
 
 // start presses the button on the wiki.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit"
@@ -113,7 +114,7 @@ func TestRevealFormAttacks(t *testing.T) {
 		before := s.counted("failed")
 		a := unaudited.send(unaudited.form("why"), nil)
 		s.wantRefused(t, a, before, 503, "failed", "Nothing can be revealed just now")
-		wantNone(t, "the answer", a.all(), netip.MustParseAddr("127.130.7.2"))
+		edgetest.WantNone(t, "the answer", a.all(), netip.MustParseAddr("127.130.7.2"))
 	})
 	s.wantNoTrace()
 }

@@ -18,6 +18,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -85,9 +87,9 @@ http://wiki.localhost:{PLAIN} {
 
 // revealScene is a running edge with wikis and people.
 type revealScene struct {
-	*edge
+	*edgetest.Edge
 	t                          *testing.T
-	app                        *app
+	app                        *edgetest.Backend
 	config                     string
 	wiki, other, plain, origin string // origins
 	roots                      *x509.CertPool
@@ -117,8 +119,8 @@ func newRevealScene(t *testing.T, o revealOptions) *revealScene {
 		"exhausted": {8, []string{"checkuser"}},
 		"patroller": {9, []string{"block"}},
 	}}
-	s.app = newApp(t, s.serveAPI)
-	port := func() string { _, p, _ := strings.Cut(freePort(t), ":"); return p }
+	s.app = edgetest.NewBackend(t, s.serveAPI)
+	port := func() string { _, p, _ := strings.Cut(edgetest.FreePort(t), ":"); return p }
 	plain, reveal := port(), "https://wiki.localhost:"+port()
 	if o.subdomain {
 		reveal = strings.Replace(reveal, "wiki.", "reveal.wiki.", 1)
@@ -126,8 +128,8 @@ func newRevealScene(t *testing.T, o revealOptions) *revealScene {
 	s.wiki, s.other, s.plain, s.origin = "https://wiki.localhost:"+port(), "https://other.localhost:"+port(), "http://wiki.localhost:"+plain, reveal
 	s.config = strings.NewReplacer("{SEAL}", o.seal, "{GATE}", o.gate, "{THERE}", o.there, "{AUTH}", o.auth).Replace(revealConfig)
 	s.config = strings.NewReplacer("{WIKI}", s.wiki, "{OTHER}", s.other, "{PLAIN}", plain, "{REVEAL}", s.origin,
-		"{APP}", s.app.address(), "{API}", s.app.URL+"/w/api.php").Replace(s.config)
-	s.edge = newEdge(t, s.config)
+		"{APP}", s.app.Address(), "{API}", s.app.URL+"/w/api.php").Replace(s.config)
+	s.Edge = edgetest.New(t, s.config)
 	s.trust()
 	return s
 }
@@ -165,20 +167,20 @@ func (s *revealScene) grant(name string, rights ...string) {
 // its last moment is cut off.
 func (s *revealScene) reload(config string) {
 	s.t.Helper()
-	s.load(s.t, config)
+	s.Load(s.t, config)
 	for _, origin := range []string{s.wiki, s.other, s.origin} {
 		u, err := url.Parse(origin)
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		want := strings.Count(config, origin+" {\n") // sites
-		eventually(s.t, "the end of the old listeners", func() bool { return listeners(s.t, u.Port()) == want })
+		testutil.Eventually(s.t, "the end of the old listeners", func() bool { return edgetest.Listeners(s.t, u.Port()) == want })
 	}
 }
 
 func (s *revealScene) trust() {
 	s.t.Helper()
-	pem, err := os.ReadFile(filepath.Join(s.dir, "storage/pki/authorities/local/root.crt"))
+	pem, err := os.ReadFile(filepath.Join(s.Dir, "storage/pki/authorities/local/root.crt"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -191,7 +193,7 @@ func (s *revealScene) trust() {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		eventually(s.t, "the certificate of "+origin, func() bool {
+		testutil.Eventually(s.t, "the certificate of "+origin, func() bool {
 			conn, err := tls.Dial("tcp", "127.0.0.1:"+u.Port(), &tls.Config{RootCAs: s.roots, ServerName: u.Hostname()})
 			if err != nil {
 				return false
@@ -209,14 +211,14 @@ func reveals(t *testing.T) (all []audit.Entry) {
 
 // counted returns how often reveals had an outcome.
 func (s *revealScene) counted(outcome string) string {
-	return s.metric(s.t, fmt.Sprintf(`wikiveil_mask_lookups_total{action="reveal",outcome=%q}`, outcome))
+	return s.Metric(s.t, fmt.Sprintf(`wikiveil_mask_lookups_total{action="reveal",outcome=%q}`, outcome))
 }
 
 // wantNoTrace searches logs, stores, metrics and the admin API for the clients' addresses.
 func (s *revealScene) wantNoTrace() {
 	s.t.Helper()
-	s.searchTraces(s.t, netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
-	if log := s.readFile(s.t, "reveals.log"); !strings.Contains(log, `"uri":"/reveal`) || strings.Contains(log, "User:") {
+	s.SearchTraces(s.t, netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
+	if log := readOf(s.t, s.Edge, "reveals.log"); !strings.Contains(log, `"uri":"/reveal`) || strings.Contains(log, "User:") {
 		s.t.Error("the log of the reveals' origin is empty, or tells users:", log)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 )
@@ -20,7 +21,7 @@ func newRecipients(t *testing.T, n int) (files, recipients []string) {
 	dir := t.TempDir()
 	for i := range n {
 		file := filepath.Join(dir, string(rune('a'+i))+".txt")
-		out, err := run(t, "", "keys", "recipient", "new", "--output", file)
+		out, err := edgetest.Run(t, "", "keys", "recipient", "new", "--output", file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +61,7 @@ func TestReveal(t *testing.T) {
 					t.Errorf("the page lacks %q:\n%s", want, p.text)
 				}
 			}
-			wantNone(t, "the page", []byte(p.text), netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
+			edgetest.WantNone(t, "the page", []byte(p.text), netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
 
 			const reason = `threats <b>against</b> "a person", ticket 7`
 			if a := p.send(p.form(reason), nil); a.StatusCode != 403 || !strings.Contains(a.body, "faster than a person reads") {
@@ -80,14 +81,14 @@ func TestReveal(t *testing.T) {
 					t.Errorf("the address is not shown: %s", a.body)
 				}
 			} else {
-				wantNone(t, "the answer", a.all(), netip.MustParseAddr(writerAddr))
+				edgetest.WantNone(t, "the answer", a.all(), netip.MustParseAddr(writerAddr))
 				wantOpens(t, a.body, mask, tt.open, recipients)
 			}
 			if got := s.counted("answered"); got != "1" {
 				t.Errorf("%q reveals are counted", got)
 			}
 			s.wantNoTrace()
-			for _, r := range s.app.take() {
+			for _, r := range s.app.Take() {
 				if r.URL.Path != "/w/api.php" {
 					t.Errorf("the app got %s", r.URL.Path)
 				}
@@ -113,7 +114,7 @@ func wantOpens(t *testing.T, text, mask string, files, recipients []string) {
 	for _, file := range files {
 		args = append(args, "--identity", file)
 	}
-	if out, err := run(t, box[1]+"\n", args...); err != nil || out != mask+"\t"+writerAddr+"\n" {
+	if out, err := edgetest.Run(t, box[1]+"\n", args...); err != nil || out != mask+"\t"+writerAddr+"\n" {
 		t.Errorf("opened: %q, %v", out, err)
 	}
 }
@@ -182,7 +183,7 @@ func TestMaskRevealConfigErrors(t *testing.T) {
 			if c.global == "" {
 				c.global = "\n\n" // as many lines
 			}
-			err := validate(t, "{\nadmin off\nstorage file_system "+t.TempDir()+"\nwikiveil {\ndata_dir {DIR}/data\n"+c.global+
+			err := edgetest.Validate(t, "{\nadmin off\nstorage file_system "+t.TempDir()+"\nwikiveil {\ndata_dir {DIR}/data\n"+c.global+
 				"\n}\n}\n\nhttp://{SITE} {\nmask_reveal {\n"+c.options+"\n}\n}\n")
 			if c.want == nil {
 				if err != nil {
@@ -202,8 +203,8 @@ func TestMaskRevealConfigErrors(t *testing.T) {
 // JSON says what the Caddyfile says, and is checked alike.
 func TestMaskRevealJSON(t *testing.T) {
 	const site = "{\nstorage file_system {DIR}\nwikiveil {\ndata_dir {DIR}/data\nsightings {\nseal local\n}\n}\n}\nhttp://:{PORT} {\n"
-	e := &edge{dir: t.TempDir(), site: freePort(t)}
-	config := string(adapt(t, e.expand(site+`mask_reveal {
+	e := &edgetest.Edge{Dir: t.TempDir(), Site: edgetest.FreePort(t)}
+	config := string(edgetest.Adapt(t, e.Expand(site+`mask_reveal {
 		reveal https://wiki.example https://reveal.wiki.example
 		user checker reveal info
 		site wiki
@@ -228,7 +229,7 @@ func TestMaskRevealJSON(t *testing.T) {
 			if err := json.Unmarshal([]byte(strings.Replace(config, want, c.handler, 1)), &parsed); err != nil {
 				t.Fatal(err)
 			}
-			err := validateConfig(&parsed)
+			err := edgetest.ValidateConfig(&parsed)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}

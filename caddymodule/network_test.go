@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // Case 14: Caddy cuts a file that a placeholder gives at 1 MiB. The list is read whole all the same.
@@ -66,7 +68,7 @@ func TestCase15ListsInConfig(t *testing.T) {
 	for _, good := range []string{
 		"{file." + write("good", "\ufeff# x\r\n192.0.2.0/24 ; y\r\n\r\n192.0.3.1-192.0.3.9\r\n") + "}", "{env.TEST_RANGES}", "192.0.2.1 2001:db8::/32",
 	} {
-		if err := validate(t, config(good)); err != nil {
+		if err := edgetest.Validate(t, config(good)); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
@@ -77,7 +79,7 @@ func TestCase15ListsInConfig(t *testing.T) {
 		"{file." + filepath.Join(dir, "none") + "}":                   "there is no such file",
 		"{env.TEST_NO_SUCH_RANGES}":                                   "there are no ranges in {env.",
 	} {
-		if err := validate(t, config(ranges)); err == nil || !strings.Contains(err.Error(), want) {
+		if err := edgetest.Validate(t, config(ranges)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", ranges, err, want)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -34,21 +36,21 @@ func newTrio(t *testing.T) *trio {
 	}
 	s.serve()
 	for i, n := range s.nodes {
-		mask := edit(t, n.edge, s.wiki, "127.62.0.1")
+		mask := edgetest.Edit(t, n.Edge, s.wiki, "127.62.0.1")
 		if s.mask == "" {
 			s.mask = mask
 		}
 		if mask != s.mask {
 			t.Fatalf("node %d has another mask", i)
 		}
-		eventually(t, "the record", func() bool { return s.firstSeen(n) != "" })
+		testutil.Eventually(t, "the record", func() bool { return s.firstSeen(n) != "" })
 		s.seen = append(s.seen, s.firstSeen(n))
 	}
-	s.nodes[0].mustRun(s.t, "block", "add", edit(t, s.nodes[1].edge, s.wiki, s.banned), "--reason", "spam")
+	s.nodes[0].mustRun(s.t, "block", "add", edgetest.Edit(t, s.nodes[1].Edge, s.wiki, s.banned), "--reason", "spam")
 	for _, n := range s.nodes {
-		eventually(t, "the block", func() bool { return s.blocked(n) })
-		file := filepath.Join(n.dir, "saved.json")
-		checkpoint, err := command(t, n.edge, "audit", "checkpoint", "--config", filepath.Join(n.dir, "Caddyfile")).Output()
+		testutil.Eventually(t, "the block", func() bool { return s.blocked(n) })
+		file := filepath.Join(n.Dir, "saved.json")
+		checkpoint, err := edgetest.Command(t, n.Edge, "audit", "checkpoint", "--config", filepath.Join(n.Dir, "Caddyfile")).Output()
 		if err == nil {
 			err = os.WriteFile(file, checkpoint, 0o600)
 		}
@@ -61,22 +63,22 @@ func newTrio(t *testing.T) *trio {
 }
 
 // launch starts an edge with the cluster's storage and returns at once.
-func (s *trio) launch(e *edge) *node {
+func (s *trio) launch(e *edgetest.Edge) *node {
 	s.t.Helper()
 	return launch(s.t, e, s.write(e, ""))
 }
 
 // write writes an edge's config, with options of the wikiveil block.
-func (s *trio) write(e *edge, options string) string {
+func (s *trio) write(e *edgetest.Edge, options string) string {
 	s.t.Helper()
-	e.log = filepath.Join(e.dir, "edge.log")
-	file := writeConfig(s.t, e, strings.Replace(maskSite(s.t, "", maskUsers, s.wiki.address()), "data_dir {DIR}/data",
+	e.Log = filepath.Join(e.Dir, "edge.log")
+	file := e.WriteConfig(s.t, strings.Replace(edgetest.MaskSite(s.t, "", edgetest.MaskUsers, s.wiki.Address()), "data_dir {DIR}/data",
 		"data_dir {DIR}/data\nkeep 3\nquota info 1000000\n"+options, 1))
 	text, err := os.ReadFile(file)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	shared := strings.Replace(string(text), "storage file_system "+e.dir+"/storage", "storage file_system "+s.dir+"\nmetrics", 1)
+	shared := strings.Replace(string(text), "storage file_system "+e.Dir+"/storage", "storage file_system "+s.dir+"\nmetrics", 1)
 	if err := os.WriteFile(file, []byte(shared), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -85,16 +87,16 @@ func (s *trio) write(e *edge, options string) string {
 
 // firstSeen is what a node's records say of the client; "": nothing.
 func (s *trio) firstSeen(n *node) string {
-	header := as("patroller", "Content-Type", "application/x-www-form-urlencoded")
-	_, body := postForm(s.t, from(s.t, "127.9.9.9"), "http://"+n.site+"/.privacy/masks/", "masks="+s.mask, header)
+	header := edgetest.As("patroller", "Content-Type", "application/x-www-form-urlencoded")
+	_, body := edgetest.PostForm(s.t, edgetest.From(s.t, "127.9.9.9"), "http://"+n.Site+"/.privacy/masks/", "masks="+s.mask, header)
 	_, rest, _ := strings.Cut(body, `"first_seen":"`)
 	at, _, _ := strings.Cut(rest, `"`)
 	return at
 }
 
 func (s *trio) blocked(n *node) bool {
-	resp, _ := send(s.t, from(s.t, s.banned), "POST", "http://"+n.site+"/", nil)
-	s.wiki.take()
+	resp, _ := edgetest.Send(s.t, edgetest.From(s.t, s.banned), "POST", "http://"+n.Site+"/", nil)
+	s.wiki.Take()
 	return resp.StatusCode == 403
 }
 
@@ -102,7 +104,7 @@ func (s *trio) blocked(n *node) bool {
 func (s *trio) same(when string) {
 	s.t.Helper()
 	for i, n := range s.nodes {
-		if got := edit(s.t, n.edge, s.wiki, "127.62.0.1"); got != s.mask {
+		if got := edgetest.Edit(s.t, n.Edge, s.wiki, "127.62.0.1"); got != s.mask {
 			s.t.Errorf("%s, node %d: the mask is %s, was %s", when, i, got, s.mask)
 		}
 		s.kept(when, i)
@@ -132,7 +134,7 @@ func (s *trio) restart(signal syscall.Signal, between func()) {
 	}
 	between()
 	for i, n := range s.nodes {
-		s.nodes[i] = s.launch(n.edge)
+		s.nodes[i] = s.launch(n.Edge)
 	}
 	s.serve()
 }
@@ -142,15 +144,15 @@ func (s *trio) serve() {
 	s.t.Helper()
 	for _, n := range s.nodes {
 		n.serves(s.t)
-		eventually(s.t, "the admin API", func() bool {
-			resp, _ := send(s.t, http.DefaultClient, "GET", "http://"+n.admin+adminClock, nil)
+		testutil.Eventually(s.t, "the admin API", func() bool {
+			resp, _ := edgetest.Send(s.t, http.DefaultClient, "GET", "http://"+n.Admin+adminClock, nil)
 			if resp.StatusCode != 200 && resp.StatusCode != 503 {
 				s.t.Fatalf("the admin API of an edge that starts: %d", resp.StatusCode)
 			}
 			return resp.StatusCode == 200
 		})
 	}
-	s.wiki.take()
+	s.wiki.Take()
 }
 
 // remember has the storage know a time as the newest that was right.
@@ -175,9 +177,9 @@ func TestThreeEdgesKeepWhatTheyKnow(t *testing.T) {
 	s.same("at the start")
 
 	for i, n := range s.nodes {
-		s.write(n.edge, []string{"", "rotate 1h", "destroy_after 1d"}[i])
+		s.write(n.Edge, []string{"", "rotate 1h", "destroy_after 1d"}[i])
 		n.mustRun(s.t, "validate")
-		s.write(n.edge, "")
+		s.write(n.Edge, "")
 	}
 	s.same("after validate")
 
@@ -196,8 +198,8 @@ func TestThreeEdgesKeepWhatTheyKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, n := range s.nodes {
-		eventually(t, "the word that the ring is gone", func() bool { return n.metric(t, "wikiveil_keyring_broken") == "1" })
-		if got := edit(t, n.edge, s.wiki, "127.62.0.1"); got != s.mask {
+		testutil.Eventually(t, "the word that the ring is gone", func() bool { return n.Metric(t, "wikiveil_keyring_broken") == "1" })
+		if got := edgetest.Edit(t, n.Edge, s.wiki, "127.62.0.1"); got != s.mask {
 			t.Errorf("without storage, node %d: the mask is %s, was %s", i, got, s.mask)
 		}
 		if !s.blocked(n) {
@@ -209,14 +211,14 @@ func TestThreeEdgesKeepWhatTheyKnow(t *testing.T) {
 	}
 	move(away, s.dir)
 	for _, n := range s.nodes {
-		eventually(t, "the word that all is well", func() bool { return n.metric(t, "wikiveil_keyring_broken") == "0" })
+		testutil.Eventually(t, "the word that all is well", func() bool { return n.Metric(t, "wikiveil_keyring_broken") == "0" })
 	}
 	s.same("after the storage came back")
 
 	for when, off := range map[string]time.Duration{"four years ahead": -4 * 365 * day, "four years back": 4 * 365 * day} {
 		s.restart(syscall.SIGTERM, func() { s.remember(time.Now().Add(off)) })
 		for _, n := range s.nodes {
-			eventually(t, "the word that the clock is off", func() bool { return n.metric(t, "wikiveil_clock_unconfirmed") == "1" })
+			testutil.Eventually(t, "the word that the clock is off", func() bool { return n.Metric(t, "wikiveil_clock_unconfirmed") == "1" })
 		}
 		s.same("with a clock " + when)
 		s.nodes[2].mustRun(s.t, "clock", "confirm")
@@ -249,7 +251,7 @@ func TestCase52RotationTypedOnEachNode(t *testing.T) {
 	// Node by node, round by round: once one has the new mask no other has the old one.
 	var now string
 	for planned := time.Now().Add(masking.ManualLead); now == ""; time.Sleep(5 * time.Millisecond) {
-		if mask := edit(t, s.nodes[0].edge, s.wiki, "127.62.0.1"); mask != s.mask {
+		if mask := edgetest.Edit(t, s.nodes[0].Edge, s.wiki, "127.62.0.1"); mask != s.mask {
 			now = mask
 		} else if time.Since(planned) > 10*time.Second {
 			t.Fatalf("no new epoch:\n%s", strings.Join(said, "\n"))
@@ -257,7 +259,7 @@ func TestCase52RotationTypedOnEachNode(t *testing.T) {
 	}
 	var masks []string
 	for _, n := range s.nodes {
-		masks = append(masks, edit(t, n.edge, s.wiki, "127.62.0.1"))
+		masks = append(masks, edgetest.Edit(t, n.Edge, s.wiki, "127.62.0.1"))
 	}
 	if masks = slices.Compact(masks); len(masks) != 1 || masks[0] != now {
 		t.Errorf("after the first node had the mask %s, the nodes have %v", now, masks)

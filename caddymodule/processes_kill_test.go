@@ -10,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // Case 49: an edge whose storage hangs goes on with its masks, and SIGTERM ends it.
@@ -26,7 +29,7 @@ func TestCase49SigtermEndsAnEdgeWhoseStorageHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(time.Minute); n.metric(t, `wikiveil_store_up{store="storage"}`) != "0"; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); n.Metric(t, `wikiveil_store_up{store="storage"}`) != "0"; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the metric says that all is well")
 		}
@@ -50,14 +53,14 @@ func TestCase49SigtermEndsAnEdgeWhoseStorageHangs(t *testing.T) {
 // there, and restore does it again.
 func TestCase50KillsAmidBackupAndRestore(t *testing.T) {
 	s := newBackupScene(t)
-	mask := edit(t, s.edge, s.wiki, "127.50.0.1")
+	mask := edgetest.Edit(t, s.Edge, s.wiki, "127.50.0.1")
 	known := func() bool {
-		status, body, err := s.lookUp(from(t, "127.9.9.9"), mask)
+		status, body, err := s.lookUp(edgetest.From(t, "127.9.9.9"), mask)
 		return err == nil && status == 200 && strings.Contains(body, "first_seen")
 	}
 	same := func(when string) {
 		t.Helper()
-		if got := edit(t, s.edge, s.wiki, "127.50.0.1"); got != mask {
+		if got := edgetest.Edit(t, s.Edge, s.wiki, "127.50.0.1"); got != mask {
 			t.Errorf("%s: the mask is %s, was %s", when, got, mask)
 		}
 		if !known() {
@@ -67,18 +70,18 @@ func TestCase50KillsAmidBackupAndRestore(t *testing.T) {
 			t.Errorf("%s: the audit: %v\n%s", when, err, out)
 		}
 	}
-	eventually(t, "the record", known)
-	s.mustRun(s.t, "block", "add", edit(t, s.edge, s.wiki, "127.50.0.2"), "--reason", "spam")
+	testutil.Eventually(t, "the record", known)
+	s.mustRun(s.t, "block", "add", edgetest.Edit(t, s.Edge, s.wiki, "127.50.0.2"), "--reason", "spam")
 
 	for i := range 4 {
-		file := filepath.Join(s.dir, "killed.tar")
-		cmd := command(t, s.edge, "backup", "--output", file, "--config", s.config)
+		file := filepath.Join(s.Dir, "killed.tar")
+		cmd := edgetest.Command(t, s.Edge, "backup", "--output", file, "--config", s.config)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
-		eventually(t, "the backup to begin", func() bool {
+		testutil.Eventually(t, "the backup to begin", func() bool {
 			parts, _ := filepath.Glob(file + "*")
 			return len(parts) > 0 || len(ended) > 0
 		})
@@ -90,17 +93,17 @@ func TestCase50KillsAmidBackupAndRestore(t *testing.T) {
 		} else if _, err := os.Stat(file); err == nil {
 			t.Error("a backup that was cut off is there under its name")
 		}
-		s.start(s.edge)
-		eventually(t, "commands to be taken", func() bool { _, err := s.command(s.t, "keys", "list"); return err == nil })
+		s.start(s.Edge)
+		testutil.Eventually(t, "commands to be taken", func() bool { _, err := s.command(s.t, "keys", "list"); return err == nil })
 		same("after a kill amid a backup")
 	}
 
-	good := filepath.Join(s.dir, "good.tar")
+	good := filepath.Join(s.Dir, "good.tar")
 	s.mustRun(s.t, "backup", "--output", good)
 	s.end(syscall.SIGTERM)
-	restore := func(e *edge, config string, after time.Duration) time.Duration {
+	restore := func(e *edgetest.Edge, config string, after time.Duration) time.Duration {
 		t.Helper()
-		cmd := command(t, e, "restore", "--force", good, "--config", config)
+		cmd := edgetest.Command(t, e, "restore", "--force", good, "--config", config)
 		start := time.Now()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -119,9 +122,9 @@ func TestCase50KillsAmidBackupAndRestore(t *testing.T) {
 	for i := range 8 {
 		restore(e, config, took*time.Duration(i+4)/12)
 	}
-	s.node, s.config = &node{edge: e}, config
+	s.node, s.config = &node{Edge: e}, config
 	restore(e, config, 0)
 	s.start(e)
-	eventually(t, "commands to be taken", func() bool { _, err := s.command(s.t, "keys", "list"); return err == nil })
+	testutil.Eventually(t, "commands to be taken", func() bool { _, err := s.command(s.t, "keys", "list"); return err == nil })
 	same("after kills amid restores")
 }

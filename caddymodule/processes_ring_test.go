@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -50,11 +52,11 @@ func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
 	first := c.run(c.place(), "keep 3; rotate 90d")
 	want := c.masks(first)
 	block := want[0]
-	if status, body := first.post(t, adminBlocks, blockRequest{Mask: block, Expires: time.Now().Add(time.Hour)}); status != 200 {
+	if status, body := first.Post(t, adminBlocks, blockRequest{Mask: block, Expires: time.Now().Add(time.Hour)}); status != 200 {
 		t.Fatal(status, body)
 	}
 	blocked := func(n *node) bool {
-		resp, _ := send(t, from(t, "127.61.2.3"), "GET", "http://"+n.site+"/", nil)
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+n.Site+"/", nil)
 		return resp.StatusCode == http.StatusForbidden
 	}
 	if !blocked(first) {
@@ -74,40 +76,40 @@ func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
 	// validate, with the same data_dir and another.
 	other := c.place()
 	for _, options := range []string{"keep 0", "rotate 1h", "keep 0; rotate 1h; destroy_after 1d"} {
-		for _, place := range []*edge{first.edge, other} {
+		for _, place := range []*edgetest.Edge{first.Edge, other} {
 			file := c.config(place, options)
-			if out, err := command(t, place, "validate", "--config", file).CombinedOutput(); err != nil || !strings.Contains(string(out), "Valid configuration") {
+			if out, err := edgetest.Command(t, place, "validate", "--config", file).CombinedOutput(); err != nil || !strings.Contains(string(out), "Valid configuration") {
 				t.Errorf("validate with %q: %v\n%s", options, err, out)
 			}
 			same("validate with " + options)
 		}
 	}
 	// A reload that is refused: another app's port is in use.
-	bad := c.config(first.edge, "keep 0; rotate 1h")
+	bad := c.config(first.Edge, "keep 0; rotate 1h")
 	data, err := os.ReadFile(bad)
 	if err != nil {
 		t.Fatal(err)
 	}
 	taken := c.run(c.place(), "keep 3; rotate 90d")
-	refused := filepath.Join(first.dir, "Refused")
-	if err := os.WriteFile(refused, append(data, "\nhttp://:"+taken.port()+" {\nbind 192.0.2.1\n}\n"...), 0o600); err != nil {
+	refused := filepath.Join(first.Dir, "Refused")
+	if err := os.WriteFile(refused, append(data, "\nhttp://:"+taken.Port()+" {\nbind 192.0.2.1\n}\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := command(t, first.edge, "reload", "--config", refused).CombinedOutput(); err == nil {
+	if out, err := edgetest.Command(t, first.Edge, "reload", "--config", refused).CombinedOutput(); err == nil {
 		t.Errorf("the reload did well: %s", out)
 	}
 	same("a refused reload")
 	// A process with the same data_dir.
 	twin := c.place()
-	twin.dir = first.dir
+	twin.Dir = first.Dir
 	if out := c.fails(twin, "keep 0; rotate 1h"); !strings.Contains(out, "in use") {
 		t.Errorf("a second process with the data_dir: %s", out)
 	}
 	same("a second process with the data_dir")
 	// A node that keeps less joins, and goes on for a while.
 	less := c.run(c.place(), "keep 0; rotate 1h; destroy_after 1d")
-	eventually(t, "the word that nodes disagree", func() bool {
-		return less.metric(t, "wikiveil_keyring_disagree") == "1" && first.metric(t, "wikiveil_keyring_disagree") == "1"
+	testutil.Eventually(t, "the word that nodes disagree", func() bool {
+		return less.Metric(t, "wikiveil_keyring_disagree") == "1" && first.Metric(t, "wikiveil_keyring_disagree") == "1"
 	})
 	if !strings.Contains(first.output.String(), "the longest of each holds") || !strings.Contains(less.output.String(), "the longest of each holds") {
 		t.Error("the logs don't tell")
@@ -117,11 +119,11 @@ func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
 		t.Error("the node that keeps less doesn't hold the block")
 	}
 	// In its own view old masks count no more.
-	if status, _ := first.post(t, adminRemoveBlocks, unblockRequest{Mask: block}); status != 200 {
+	if status, _ := first.Post(t, adminRemoveBlocks, unblockRequest{Mask: block}); status != 200 {
 		t.Fatal(status)
 	}
-	eventually(t, "the end of the block", func() bool { return !blocked(less) })
-	c.wiki.take()
+	testutil.Eventually(t, "the end of the block", func() bool { return !blocked(less) })
+	c.wiki.Take()
 	if got := c.masks(less); got[0] != want[0] || len(got) >= len(want) {
 		t.Errorf("the node that keeps less has masks %v, of %v", got, want)
 	}
@@ -130,7 +132,7 @@ func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
 	}
 	// It goes, and the disagreement with it.
 	less.end(syscall.SIGTERM)
-	eventually(t, "agreement", func() bool { return first.metric(t, "wikiveil_keyring_disagree") == "0" })
+	testutil.Eventually(t, "agreement", func() bool { return first.Metric(t, "wikiveil_keyring_disagree") == "0" })
 	if c.ring() != ring {
 		t.Error("after all, the ring has changed")
 	}
@@ -150,15 +152,15 @@ func TestCase41ValidateChangesNothing(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
-		if out, err := command(t, e, "validate", "--config", file).CombinedOutput(); err != nil || !strings.Contains(string(out), "Valid configuration") {
+		if out, err := edgetest.Command(t, e, "validate", "--config", file).CombinedOutput(); err != nil || !strings.Contains(string(out), "Valid configuration") {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	before := files(t, e.dir)
+	before := files(t, e.Dir)
 	check()
-	wantSame(t, "validate on nothing", before, files(t, e.dir))
+	wantSame(t, "validate on nothing", before, files(t, e.Dir))
 	wantSame(t, "validate on nothing", nil, files(t, c.dir))
-	if entries, _ := os.ReadDir(e.dir); len(entries) > 1 {
+	if entries, _ := os.ReadDir(e.Dir); len(entries) > 1 {
 		t.Errorf("validate made %v", entries)
 	}
 
@@ -167,10 +169,10 @@ func TestCase41ValidateChangesNothing(t *testing.T) {
 	settle := func() map[string]string { // but for the locks of the moment
 		all := files(t, c.dir)
 		maps.DeleteFunc(all, func(name, _ string) bool { return strings.Contains(name, "/locks/") })
-		maps.Copy(all, files(t, filepath.Join(e.dir, "data")))
+		maps.Copy(all, files(t, filepath.Join(e.Dir, "data")))
 		return all
 	}
-	eventually(t, "rest", func() bool {
+	testutil.Eventually(t, "rest", func() bool {
 		before = settle()
 		time.Sleep(masking.RefreshEvery)
 		return maps.Equal(before, settle())
@@ -200,7 +202,7 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 	if err := os.Mkdir(c.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the word that the ring is gone", func() bool { return n.metric(t, "wikiveil_keyring_broken") == "1" })
+	testutil.Eventually(t, "the word that the ring is gone", func() bool { return n.Metric(t, "wikiveil_keyring_broken") == "1" })
 	if !strings.Contains(n.output.String(), "the last good one goes on to hold") {
 		t.Error("the log doesn't tell")
 	}
@@ -215,12 +217,12 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 	if got := c.masks(n); !slices.Equal(got, want) {
 		t.Errorf("without storage the masks are %v, were %v", got, want)
 	}
-	if status, _, _ := n.keys(t, "POST", adminRotate); status != 500 {
+	if status, _, _ := n.Keys(t, "POST", adminRotate); status != 500 {
 		t.Errorf("rotating without storage: %d", status)
 	}
 	noRing("while it runs")
 	// A reload; it goes on with the ring that it knows, or is refused.
-	command(t, n.edge, "reload", "--config", c.config(n.edge, "keep 2; rotate 90d")).CombinedOutput()
+	edgetest.Command(t, n.Edge, "reload", "--config", c.config(n.Edge, "keep 2; rotate 90d")).CombinedOutput()
 	if got := c.masks(n); got[0] != want[0] {
 		t.Errorf("after a reload without storage the mask is %v, was %v", got[0], want[0])
 	}
@@ -229,7 +231,7 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 	n.end(syscall.SIGTERM)
 	known := filepath.Join("data", "keyring-known.json") // the directory's name has numbers, which logs hide
 	for _, what := range []string{"validate", "run"} {
-		out, err := command(t, n.edge, what, "--config", c.config(n.edge, "keep 1")).CombinedOutput()
+		out, err := edgetest.Command(t, n.Edge, what, "--config", c.config(n.Edge, "keep 1")).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), known) {
 			t.Errorf("%s on the empty storage: %v\n%s", what, err, out)
 		}
@@ -239,7 +241,7 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 		t.Fatal(err)
 	}
 	move(away, c.dir)
-	n = c.run(n.edge, "keep 1; rotate 90d")
+	n = c.run(n.Edge, "keep 1; rotate 90d")
 	if got := c.masks(n); !slices.Equal(got, want) {
 		t.Errorf("back again, the masks are %v, were %v", got, want)
 	}
@@ -247,7 +249,7 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 		t.Error("the ring has changed")
 	}
 	// An older copy of the storage under the running edge.
-	status, body := n.post(t, adminRotate, rotateRequest{Force: true})
+	status, body := n.Post(t, adminRotate, rotateRequest{Force: true})
 	if status != 200 {
 		t.Fatal(status, body)
 	}
@@ -255,11 +257,11 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.dir, masking.RingKey), []byte(ring), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the word that the ring is old", func() bool { return n.metric(t, "wikiveil_keyring_broken") == "1" })
+	testutil.Eventually(t, "the word that the ring is old", func() bool { return n.Metric(t, "wikiveil_keyring_broken") == "1" })
 	if err := os.WriteFile(filepath.Join(c.dir, masking.RingKey), []byte(newer), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the word that all is well", func() bool { return n.metric(t, "wikiveil_keyring_broken") == "0" })
+	testutil.Eventually(t, "the word that all is well", func() bool { return n.Metric(t, "wikiveil_keyring_broken") == "0" })
 }
 
 // Case 43: a start with a clock 400 days ahead of what the storage knows plans and destroys nothing, until an operator
@@ -291,9 +293,9 @@ func TestCase43StartWithAClockFarAhead(t *testing.T) {
 	ring := c.ring()
 	n := c.run(c.place(), "keep 0; rotate 90d; destroy_after 1d")
 	want := c.masks(n)
-	eventually(t, "the word that the clock is off", func() bool { return n.metric(t, "wikiveil_clock_unconfirmed") == "1" })
+	testutil.Eventually(t, "the word that the clock is off", func() bool { return n.Metric(t, "wikiveil_clock_unconfirmed") == "1" })
 	n.end(syscall.SIGTERM)
-	n = c.run(n.edge, "keep 0; rotate 90d; destroy_after 1d")
+	n = c.run(n.Edge, "keep 0; rotate 90d; destroy_after 1d")
 	if c.ring() != ring {
 		t.Fatal("the ring has changed")
 	}
@@ -303,12 +305,12 @@ func TestCase43StartWithAClockFarAhead(t *testing.T) {
 	if !strings.Contains(n.output.String(), "wikiveil clock confirm") {
 		t.Error("the log doesn't tell the way out")
 	}
-	if out, err := command(t, n.edge, "clock", "show", "--config", filepath.Join(n.dir, "Caddyfile")).CombinedOutput(); err == nil {
+	if out, err := edgetest.Command(t, n.Edge, "clock", "show", "--config", filepath.Join(n.Dir, "Caddyfile")).CombinedOutput(); err == nil {
 		t.Errorf("clock show: %s", out)
 	}
-	if out, err := command(t, n.edge, "clock", "confirm", "--config", filepath.Join(n.dir, "Caddyfile")).CombinedOutput(); err != nil {
+	if out, err := edgetest.Command(t, n.Edge, "clock", "confirm", "--config", filepath.Join(n.Dir, "Caddyfile")).CombinedOutput(); err != nil {
 		t.Errorf("clock confirm: %v %s", err, out)
 	}
 	// Now what was due happens: the rotation, and the end of the marked epoch.
-	eventually(t, "what was due", func() bool { return c.ring() != ring && strings.Contains(n.output.String(), "has been destroyed") })
+	testutil.Eventually(t, "what was due", func() bool { return c.ring() != ring && strings.Contains(n.output.String(), "has been destroyed") })
 }

@@ -14,30 +14,13 @@ import (
 	"testing"
 	"time"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
-	"github.com/wikiveil/wikiveil/internal/testutil/caddytest"
 )
-
-// wikiveilCommand has this test binary be `wikiveil`, with the arguments that follow.
-const wikiveilCommand = "WIKIVEIL_TEST_COMMAND"
-
-// testMain runs the tests of a package, away from the files of the user who runs them, or a command for one of its tests.
-func testMain(m *testing.M) {
-	if os.Getenv(wikiveilCommand) != "" {
-		caddycmd.Main()
-		return
-	}
-	remove := caddytest.Isolate()
-	code := m.Run()
-	remove()
-	os.Exit(code)
-}
 
 // node is an edge in a process of its own.
 type node struct {
-	*edge
+	*edgetest.Edge
 	process *exec.Cmd
 	output  syncBuffer
 	exited  chan error
@@ -64,18 +47,18 @@ func (b *syncBuffer) String() string {
 type cluster struct {
 	t    *testing.T
 	dir  string // of the storage
-	wiki *app
+	wiki *edgetest.Backend
 }
 
 func newCluster(t *testing.T) *cluster {
-	return &cluster{t, filepath.Join(t.TempDir(), "shared"), newApp(t, nil)}
+	return &cluster{t, filepath.Join(t.TempDir(), "shared"), edgetest.NewBackend(t, nil)}
 }
 
 // config is the Caddyfile of a node; options are those of the wikiveil block.
-func (c *cluster) config(e *edge, options string) string {
+func (c *cluster) config(e *edgetest.Edge, options string) string {
 	c.t.Helper()
-	file := filepath.Join(e.dir, "Caddyfile")
-	text := e.expand(fmt.Sprintf(`{
+	file := filepath.Join(e.Dir, "Caddyfile")
+	text := e.Expand(fmt.Sprintf(`{
 	admin %[1]s
 	storage file_system %[2]s
 	persist_config off
@@ -109,28 +92,21 @@ http://{SITE} {
 		}
 	}
 	reverse_proxy %[4]s
-}`, e.admin, c.dir, strings.ReplaceAll(options, "; ", "\n\t\t"), c.wiki.address()))
+}`, e.Admin, c.dir, strings.ReplaceAll(options, "; ", "\n\t\t"), c.wiki.Address()))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
 	return file
 }
 
-func (c *cluster) place() *edge {
-	return place(c.t)
-}
-
-func command(t *testing.T, e *edge, args ...string) *exec.Cmd {
-	testutil.Slow(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), wikiveilCommand+"=1", "XDG_CONFIG_HOME="+e.dir+"/xdg", "XDG_DATA_HOME="+e.dir+"/xdg")
-	return cmd
+func (c *cluster) place() *edgetest.Edge {
+	return edgetest.Place(c.t)
 }
 
 // command runs one for the node to its end, as an operator does, and returns all it says.
 func (n *node) command(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, err := command(t, n.edge, append(args, "--config", filepath.Join(n.dir, "Caddyfile"))...).CombinedOutput()
+	out, err := edgetest.Command(t, n.Edge, append(args, "--config", filepath.Join(n.Dir, "Caddyfile"))...).CombinedOutput()
 	return string(out), err
 }
 
@@ -144,15 +120,15 @@ func (n *node) mustRun(t *testing.T, args ...string) string {
 }
 
 // launch starts a process and doesn't wait for what becomes of it.
-func (c *cluster) launch(e *edge, options string) *node {
+func (c *cluster) launch(e *edgetest.Edge, options string) *node {
 	c.t.Helper()
 	return launch(c.t, e, c.config(e, options))
 }
 
-func launch(t *testing.T, e *edge, config string) *node {
+func launch(t *testing.T, e *edgetest.Edge, config string) *node {
 	t.Helper()
-	n := &node{edge: e, exited: make(chan error, 1)}
-	n.process = command(t, e, "run", "--config", config)
+	n := &node{Edge: e, exited: make(chan error, 1)}
+	n.process = edgetest.Command(t, e, "run", "--config", config)
 	n.process.Stdout, n.process.Stderr = &n.output, &n.output
 	if err := n.process.Start(); err != nil {
 		t.Fatal(err)
@@ -163,26 +139,26 @@ func launch(t *testing.T, e *edge, config string) *node {
 }
 
 // run starts a node and waits until it serves.
-func (c *cluster) run(e *edge, options string) *node {
+func (c *cluster) run(e *edgetest.Edge, options string) *node {
 	c.t.Helper()
 	n := c.launch(e, options)
 	n.serves(c.t)
-	c.wiki.take()
+	c.wiki.Take()
 	return n
 }
 
 // serves waits until a node does.
 func (n *node) serves(t *testing.T) {
 	t.Helper()
-	eventually(t, "the node", func() bool {
+	testutil.Eventually(t, "the node", func() bool {
 		select {
 		case err := <-n.exited:
 			n.exited <- err
-			log, _ := os.ReadFile(n.log)
+			log, _ := os.ReadFile(n.Log)
 			t.Fatalf("the node ended: %v\n%s\n%s", err, n.output.String(), log)
 		default:
 		}
-		resp, err := http.Get("http://" + n.site + "/")
+		resp, err := http.Get("http://" + n.Site + "/")
 		if err == nil {
 			resp.Body.Close()
 		}
@@ -191,7 +167,7 @@ func (n *node) serves(t *testing.T) {
 }
 
 // fails starts a process that must end by itself, and returns what it said.
-func (c *cluster) fails(e *edge, options string) string {
+func (c *cluster) fails(e *edgetest.Edge, options string) string {
 	c.t.Helper()
 	n := c.launch(e, options)
 	select {
@@ -216,11 +192,11 @@ func (n *node) end(signal os.Signal) {
 // mask publishes something as one client and returns the masks that the app saw, the client's first.
 func (c *cluster) masks(n *node) []string {
 	c.t.Helper()
-	resp, body := send(c.t, from(c.t, "127.61.2.3"), "POST", "http://"+n.site+"/", nil)
+	resp, body := edgetest.Send(c.t, edgetest.From(c.t, "127.61.2.3"), "POST", "http://"+n.Site+"/", nil)
 	if resp.StatusCode != 200 {
 		c.t.Fatalf("publishing: %d %s\n%s", resp.StatusCode, body, n.output.String())
 	}
-	h := c.wiki.one(c.t).Header
+	h := c.wiki.One(c.t).Header
 	return append([]string{h.Get("Client-Mask")}, strings.Split(h.Get("Client-Network-Masks"), ", ")...)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
@@ -23,12 +24,12 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 	testutil.Slow(t)
 	ignore := goleak.IgnoreCurrent()
 	tool, cdn := streamingTool(t), newCDN(t)
-	plain := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	plain := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=1")
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = io.WriteString(w, r.URL.Path)
 	})
-	e := place(t)
+	e := edgetest.Place(t)
 	config := func(n int, bad string) string {
 		return `{
 		{GLOBAL}
@@ -80,17 +81,17 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 	` + bad + `
 	}`
 	}
-	e.load(t, config(0, ""))
+	e.Load(t, config(0, ""))
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		e.load(t, "{\nadmin off\n}")
+		e.Load(t, "{\nadmin off\n}")
 		if err := caddy.Stop(); err != nil {
 			t.Error(err)
 		}
 		if left := pool.Left(); len(left) > 0 {
 			t.Errorf("left in pools: %q", left)
 		}
-		for _, a := range []*app{tool, cdn, plain} {
+		for _, a := range []*edgetest.Backend{tool, cdn, plain} {
 			a.CloseClientConnections()
 		}
 		goleak.VerifyNone(t, ignore,
@@ -100,16 +101,16 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 			goleak.IgnoreTopFunction("net/http.(*Server).Serve"), goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
 		)
 	})
-	eventually(t, "a canary", func() bool {
-		return metricsOf(t, e)[`wikiveil_tool_canary_time_seconds{tool="maps"}`] > 0
+	testutil.Eventually(t, "a canary", func() bool {
+		return e.Metrics(t)[`wikiveil_tool_canary_time_seconds{tool="maps"}`] > 0
 	})
-	e.waitForFile(t, "/.tools/lib/lib.js", "script", libScript)
+	waitForFile(t, e, "/.tools/lib/lib.js", "script", libScript)
 
 	var requests, bad atomic.Int64
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range 4 {
-		client := from(t, fmt.Sprintf("127.61.3.%d", i+1))
+		client := edgetest.From(t, fmt.Sprintf("127.61.3.%d", i+1))
 		wg.Go(func() {
 			for n := 0; ; n++ {
 				select {
@@ -122,8 +123,8 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 				if i == 3 {
 					path, want, dest = "/.tools/lib/lib.js", libScript, "script"
 				}
-				resp, err := overReload(func() (*http.Response, error) {
-					r, _ := http.NewRequest("GET", "http://"+e.site+path, nil)
+				resp, err := edgetest.OverReload(func() (*http.Response, error) {
+					r, _ := http.NewRequest("GET", "http://"+e.Site+path, nil)
 					r.Header = http.Header{"Sec-Fetch-Dest": {dest}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Site": {"same-origin"}}
 					return client.Do(r)
 				})
@@ -147,7 +148,7 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 		switch n % 3 {
 		case 1:
 			events, chat := openLive(t, e)
-			e.load(t, config(n, ""))
+			e.Load(t, config(n, ""))
 			_, _ = io.ReadAll(events)
 			if _, _, err := chat.Read(t.Context()); err == nil {
 				t.Error("chat goes on")
@@ -160,9 +161,9 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 				{`"tools_cache":{`, `"tools_cache":{"object":1000000000,`},
 				{`"mirror_dir"`, `"tools_file":"/nonexistent","mirror_dir"`},
 				{`"apps":{`, `"apps":{"pki":{"certificate_authorities":{"x":{"root":{"format":"no"}}}},`},
-				{`"listen":[":` + e.port() + `"]`, `"listen":[":` + e.port() + `","192.0.2.1:1"]`},
+				{`"listen":[":` + e.Port() + `"]`, `"listen":[":` + e.Port() + `","192.0.2.1:1"]`},
 			} {
-				data := strings.Replace(string(adapt(t, e.expand(config(n+5, "")))), bad[0], bad[1], 1)
+				data := strings.Replace(string(edgetest.Adapt(t, e.Expand(config(n+5, "")))), bad[0], bad[1], 1)
 				if !strings.Contains(data, bad[1]) {
 					t.Errorf("%s isn't there: %s", bad[0], data)
 				}
@@ -171,7 +172,7 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 				}
 			}
 		default:
-			e.load(t, config(n, ""))
+			e.Load(t, config(n, ""))
 		}
 		for requests.Load() < before+5 && !t.Failed() {
 			time.Sleep(time.Millisecond)
@@ -180,7 +181,7 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	t.Logf("%d requests, %d bad", requests.Load(), bad.Load())
-	for line := range strings.Lines(e.readLog(t)) {
+	for line := range strings.Lines(e.ReadLog(t)) {
 		for _, word := range []string{"/p7", "127.61.3.", "panic"} {
 			if strings.Contains(line, word) {
 				t.Errorf("the log has %s: %s", word, line)
@@ -190,15 +191,15 @@ func TestProxyReloadsUnderLoad(t *testing.T) {
 }
 
 // openLive opens the streams of the tool live.
-func openLive(t *testing.T, e *edge) (io.Reader, *websocket.Conn) {
+func openLive(t *testing.T, e *edgetest.Edge) (io.Reader, *websocket.Conn) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+e.site+"/.tools/live/events", nil)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+e.Site+"/.tools/live/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header = http.Header{"Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Site": {"same-origin"}, "Accept": {"text/event-stream"}}
-	client := from(t, "127.0.0.2")
-	resp, err := overReload(func() (*http.Response, error) { return client.Do(r) })
+	client := edgetest.From(t, "127.0.0.2")
+	resp, err := edgetest.OverReload(func() (*http.Response, error) { return client.Do(r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,9 +208,9 @@ func openLive(t *testing.T, e *edge) (io.Reader, *websocket.Conn) {
 		b, _ := io.ReadAll(resp.Body)
 		t.Fatalf("%d %s", resp.StatusCode, b)
 	}
-	chat, err := overReload(func() (*websocket.Conn, error) {
-		chat, _, err := websocket.Dial(t.Context(), "http://"+e.site+"/.tools/live/chat", &websocket.DialOptions{
-			HTTPClient: client, HTTPHeader: http.Header{"Origin": {"http://" + e.site}},
+	chat, err := edgetest.OverReload(func() (*websocket.Conn, error) {
+		chat, _, err := websocket.Dial(t.Context(), "http://"+e.Site+"/.tools/live/chat", &websocket.DialOptions{
+			HTTPClient: client, HTTPHeader: http.Header{"Origin": {"http://" + e.Site}},
 		})
 		return chat, err
 	})

@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // Case 37. Commands print no control characters of what they are given, and read nothing that never ends.
 func TestCase37CommandsBoundTheirInput(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte(testSecret), 0o600); err != nil {
+	if err := os.WriteFile(secret, []byte(edgetest.Secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -30,10 +32,10 @@ func TestCase37CommandsBoundTheirInput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if len(c.args) == 0 {
-				wantRefusedConfig(t, validate(t, "http://{SITE} {\nclient_mask {\nblock_page /dev/zero\n}\n}\n"), "/dev/zero is longer than")
+				edgetest.WantRefused(t, edgetest.Validate(t, "http://{SITE} {\nclient_mask {\nblock_page /dev/zero\n}\n}\n"), "/dev/zero is longer than")
 				return
 			}
-			out, err := run(t, c.stdin, c.args...)
+			out, err := edgetest.Run(t, c.stdin, c.args...)
 			if err == nil || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("got %q, %v, want %q", out, err, c.reason)
 			}

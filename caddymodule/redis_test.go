@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 )
@@ -97,39 +98,39 @@ func TestCase45RedisAwayAtTheStart(t *testing.T) {
 	for _, mode := range []string{frontCloses, frontStalls} {
 		t.Run(mode, func(t *testing.T) {
 			front := newRedisFront(t, mode, server)
-			wiki := newApp(t, nil)
-			config := redisFrontConfig(front, wiki.address())
-			if err := validate(t, config); err != nil {
+			wiki := edgetest.NewBackend(t, nil)
+			config := redisFrontConfig(front, wiki.Address())
+			if err := edgetest.Validate(t, config); err != nil {
 				t.Fatalf("validate: %v", err)
 			}
 			begin := time.Now()
-			e := newEdge(t, config)
+			e := edgetest.New(t, config)
 			if took := time.Since(begin); took > 15*time.Second { // one wait of two seconds, not one for each store and site
 				t.Errorf("the start took %v", took)
 			}
-			client := from(t, "127.45.0.1")
-			if resp, body := send(t, client, "GET", "http://"+e.site+"/", nil); resp.StatusCode != 200 {
+			client := edgetest.From(t, "127.45.0.1")
+			if resp, body := edgetest.Send(t, client, "GET", "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
 				t.Fatalf("reading: %d %s", resp.StatusCode, body)
 			}
-			wiki.take()
-			resp, body := send(t, client, "POST", "http://"+e.site+"/", nil)
-			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(body, "can't store the record") || len(wiki.take()) > 0 {
+			wiki.Take()
+			resp, body := edgetest.Send(t, client, "POST", "http://"+e.Site+"/", nil)
+			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(body, "can't store the record") || len(wiki.Take()) > 0 {
 				t.Fatalf("publishing: %d, Retry-After %q, %s", resp.StatusCode, resp.Header.Get("Retry-After"), body)
 			}
-			logged := e.readLog(t)
+			logged := e.ReadLog(t)
 			if n := strings.Count(logged, `"msg":"store is down`); n != 1 || !strings.Contains(logged, "redis is away") {
 				t.Errorf("the log says %d times that Redis is down:\n%s", n, logged)
 			}
-			if up, known := metricsOf(t, e)[`wikiveil_store_up{store="redis"}`]; !known || up != 0 {
+			if up, known := e.Metrics(t)[`wikiveil_store_up{store="redis"}`]; !known || up != 0 {
 				t.Errorf("the metric says %v, %v", up, known)
 			}
 			front.mode.Store(frontServes)
-			eventually(t, "publishing works", func() bool {
-				resp, _ := send(t, client, "POST", "http://"+e.site+"/", nil)
+			testutil.Eventually(t, "publishing works", func() bool {
+				resp, _ := edgetest.Send(t, client, "POST", "http://"+e.Site+"/", nil)
 				return resp.StatusCode == 200
 			})
-			if up := metricsOf(t, e)[`wikiveil_store_up{store="redis"}`]; up != 1 || strings.Count(e.readLog(t), `"msg":"store works again"`) != 1 {
-				t.Errorf("the metric says %v, the log %s", up, e.readLog(t))
+			if up := e.Metrics(t)[`wikiveil_store_up{store="redis"}`]; up != 1 || strings.Count(e.ReadLog(t), `"msg":"store works again"`) != 1 {
+				t.Errorf("the metric says %v, the log %s", up, e.ReadLog(t))
 			}
 		})
 	}

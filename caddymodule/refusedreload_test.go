@@ -8,7 +8,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // A config that is refused half-way, while it is provisioned or started, keeps nothing of what it had opened, and the one before goes on.
@@ -41,7 +43,7 @@ func TestRefusedReloadsKeepNothing(t *testing.T) {
 		respond ok
 	}
 	`
-	e := newEdge(t, site)
+	e := edgetest.New(t, site)
 	held := func() []string { return slices.Sorted(slices.Values(pool.Left())) }
 	before := held()
 	unstartable := site + "http://" + taken.Addr().String() + " {\nclient_mask\nrespond bad\n}"
@@ -50,12 +52,12 @@ func TestRefusedReloadsKeepNothing(t *testing.T) {
 		"started with its own stores": strings.ReplaceAll(unstartable, "{DIR}/data", "{DIR}/other"),
 		"provisioned half-way":        site + "http://127.0.0.9:1 {\nclient_mask\ncsp {\nsite wiki\nreports {\nkeep 24h\n}\n}\n}",
 	} {
-		if err := caddy.Load(adapt(t, e.expand(config)), true); err == nil {
+		if err := caddy.Load(edgetest.Adapt(t, e.Expand(config)), true); err == nil {
 			t.Fatalf("%s: it was loaded", name)
 		}
-		eventually(t, name+": the pools as before", func() bool { return slices.Equal(held(), before) })
+		testutil.Eventually(t, name+": the pools as before", func() bool { return slices.Equal(held(), before) })
 		// A request that changes something is recorded before it goes on.
-		if resp, body := send(t, from(t, "127.0.0.2"), "POST", "http://"+e.site+"/", nil); body != "ok" {
+		if resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), "POST", "http://"+e.Site+"/", nil); body != "ok" {
 			t.Errorf("%s: %d %q", name, resp.StatusCode, body)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"weak"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
@@ -25,7 +26,7 @@ func descriptors(t *testing.T) int {
 func TestCase51OldConfigsGo(t *testing.T) {
 	testutil.Slow(t)
 	const reloads = 20
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	site := func(host string) string {
 		return `
 		http://` + host + `:{PORT} {
@@ -38,9 +39,9 @@ func TestCase51OldConfigsGo(t *testing.T) {
 				rollout enforce
 			}
 			anonproxy
-			reverse_proxy ` + wiki.address() + `
+			reverse_proxy ` + wiki.Address() + `
 			handle_errors {
-				reverse_proxy ` + wiki.address() + `
+				reverse_proxy ` + wiki.Address() + `
 			}
 		}`
 	}
@@ -55,8 +56,8 @@ func TestCase51OldConfigsGo(t *testing.T) {
 			}
 		}`, n) + site("a.test") + site("b.test")
 	}
-	e := newEdge(t, config(0))
-	client := from(t, "127.51.0.1")
+	e := edgetest.New(t, config(0))
+	client := edgetest.From(t, "127.51.0.1")
 	var apps []weak.Pointer[App]
 	use := func() {
 		t.Helper()
@@ -67,7 +68,7 @@ func TestCase51OldConfigsGo(t *testing.T) {
 		apps = append(apps, weak.Make(app))
 		for _, host := range []string{"a.test", "b.test"} {
 			for _, method := range []string{"GET", "POST"} {
-				if resp, body := send(t, client, method, "http://"+e.site+"/", map[string][]string{"Host": {host}}); resp.StatusCode != 200 {
+				if resp, body := edgetest.Send(t, client, method, "http://"+e.Site+"/", map[string][]string{"Host": {host}}); resp.StatusCode != 200 {
 					t.Fatalf("%s %s: %d %s", method, host, resp.StatusCode, body)
 				}
 			}
@@ -77,7 +78,7 @@ func TestCase51OldConfigsGo(t *testing.T) {
 	use()
 	before := descriptors(t)
 	for n := range reloads {
-		e.load(t, config(n+1))
+		e.Load(t, config(n+1))
 		use()
 	}
 	alive := func() (n int) {
@@ -90,6 +91,6 @@ func TestCase51OldConfigsGo(t *testing.T) {
 		return n
 	}
 	// The one in use, and what a late goroutine of Caddy's may hold of the one before.
-	eventually(t, "the old configs to go", func() bool { return alive() <= 2 })
-	eventually(t, "their descriptors to be closed", func() bool { return descriptors(t) <= before+4 })
+	testutil.Eventually(t, "the old configs to go", func() bool { return alive() <= 2 })
+	testutil.Eventually(t, "their descriptors to be closed", func() bool { return descriptors(t) <= before+4 })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
@@ -33,9 +34,9 @@ func TestReloadsUnderLoad(t *testing.T) {
 		)
 	})
 
-	wiki := newApp(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Client-Mask")) })
-	e := place(t)
-	e.log = e.dir + "/edge.log"
+	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Client-Mask")) })
+	e := edgetest.Place(t)
+	e.Log = e.Dir + "/edge.log"
 	site := func(host, label string) string {
 		return `
 		http://` + host + `:{PORT} {
@@ -52,13 +53,13 @@ func TestReloadsUnderLoad(t *testing.T) {
 				rollout enforce
 			}
 			anonproxy
-			reverse_proxy ` + wiki.address() + ` {
+			reverse_proxy ` + wiki.Address() + ` {
 				transport http {
 					keepalive off # else Caddy keeps a config's idle connections for two minutes after it
 				}
 			}
 			handle_errors {
-				reverse_proxy ` + wiki.address() + `
+				reverse_proxy ` + wiki.Address() + `
 			}
 		}`
 	}
@@ -75,18 +76,18 @@ func TestReloadsUnderLoad(t *testing.T) {
 			}
 		}`, 90+n%2) + site("a.test", "a") + site("b.test", "b")
 	}
-	writeTools(t, e.dir, `{"name": "more", "wikiveil": {"origin": "https://more.example.org"}}`)
-	e.load(t, config(0))
+	edgetest.WriteTools(t, e.Dir, `{"name": "more", "wikiveil": {"origin": "https://more.example.org"}}`)
+	e.Load(t, config(0))
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		e.load(t, "{\nadmin off\n}") // Stop leaves the admin endpoint open
+		e.Load(t, "{\nadmin off\n}") // Stop leaves the admin endpoint open
 		if err := caddy.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
 
 	try := func(client *http.Client, host string) (*http.Response, error) {
-		r, err := http.NewRequest("GET", "http://"+e.site+"/", nil)
+		r, err := http.NewRequest("GET", "http://"+e.Site+"/", nil)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +116,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for i, host := range []string{"a.test", "b.test", "a.test", "b.test"} {
-		client := from(t, fmt.Sprintf("127.61.2.%d", i+1))
+		client := edgetest.From(t, fmt.Sprintf("127.61.2.%d", i+1))
 		first, err := ask(client, host)
 		if err != nil || !strings.HasPrefix(first, "2001:2f:") {
 			t.Fatalf("%s: %q, %v", host, first, err)
@@ -139,7 +140,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	var goroutines int
 	for n := range reloads {
 		before := requests.Load()
-		e.load(t, config(n+1))
+		e.Load(t, config(n+1))
 		for requests.Load() == before && !t.Failed() { // there is load in each
 			time.Sleep(time.Millisecond)
 		}
@@ -150,9 +151,9 @@ func TestReloadsUnderLoad(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	t.Logf("%d requests over %d reloads", requests.Load(), reloads)
-	eventually(t, "flat goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
+	testutil.Eventually(t, "flat goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
 
-	_, metrics := send(t, http.DefaultClient, "GET", "http://"+e.admin+"/metrics", nil)
+	_, metrics := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+"/metrics", nil)
 	want := fmt.Sprintf(`wikiveil_masked_requests_total{mode="mask"} %d`, requests.Load()+4)
 	if !strings.Contains(metrics, want) {
 		for line := range strings.Lines(metrics) {
@@ -166,25 +167,25 @@ func TestReloadsUnderLoad(t *testing.T) {
 
 // A config that fails half-way leaves the running one as it was.
 func TestFailedReloadChangesNothing(t *testing.T) {
-	wiki := newApp(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Client-Mask")) })
-	e := newEdge(t, plainSite+wiki.address()+"\n}")
-	_, before := send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", nil)
+	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Client-Mask")) })
+	e := edgetest.New(t, edgetest.PlainSite+wiki.Address()+"\n}")
+	_, before := edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", nil)
 	logs := logMasks.Load()
 	for _, bad := range []string{
 		// Fails after the app is provisioned: the second listener can't be had.
-		plainSite + wiki.address() + "\n}\nhttp://:1 {\nbind 127.0.0.1 192.0.2.1\n}",
+		edgetest.PlainSite + wiki.Address() + "\n}\nhttp://:1 {\nbind 127.0.0.1 192.0.2.1\n}",
 		// Fails while it is.
-		strings.Replace(plainSite, "{GLOBAL}", "{GLOBAL}\nwikiveil {\nsecret {env.WIKIVEIL_TEST_UNSET}\n}", 1) + wiki.address() + "\n}",
+		strings.Replace(edgetest.PlainSite, "{GLOBAL}", "{GLOBAL}\nwikiveil {\nsecret {env.WIKIVEIL_TEST_UNSET}\n}", 1) + wiki.Address() + "\n}",
 	} {
-		if err := caddy.Load(adapt(t, e.expand(bad)), true); err == nil {
+		if err := caddy.Load(edgetest.Adapt(t, e.Expand(bad)), true); err == nil {
 			t.Fatal("loaded")
 		}
-		if resp, after := send(t, from(t, "127.61.2.3"), "GET", "http://"+e.site+"/", nil); resp.StatusCode != 200 || after != before {
+		if resp, after := edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", nil); resp.StatusCode != 200 || after != before {
 			t.Errorf("after a failed reload: %d, mask %q, want %q", resp.StatusCode, after, before)
 		}
 		if logMasks.Load() != logs {
 			t.Error("logs have the masks of the config that failed")
 		}
 	}
-	e.rotate(t)
+	e.Rotate(t)
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 func init() {
@@ -33,8 +35,8 @@ func (foreignHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 
 // The answer of a tool keeps its own policy, without which it could be opened as a page.
 func TestPolicyOfAToolBehindAForeignWriter(t *testing.T) {
-	tool := jsonTool(t)
-	e := newEdge(t, `{
+	tool := edgetest.JSONTool(t)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
 			tool maps `+tool.URL+` {
@@ -50,8 +52,8 @@ func TestPolicyOfAToolBehindAForeignWriter(t *testing.T) {
 		anonproxy
 	}`)
 	for path, dest := range map[string]string{"/.tools/maps/x": "empty", "/.tools/maps/y": "script"} {
-		resp, _ := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+path, browser(dest, "alice"))
-		if policies := resp.Header["Content-Security-Policy"]; !slices.Equal(policies, []string{presetText(t, "mediawiki"), proxiedPolicy}) {
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+path, edgetest.Browser(dest, "alice"))
+		if policies := resp.Header["Content-Security-Policy"]; !slices.Equal(policies, []string{edgetest.Preset(t, "mediawiki"), proxiedPolicy}) {
 			t.Errorf("%s: policies %q", path, policies)
 		}
 	}
@@ -60,12 +62,12 @@ func TestPolicyOfAToolBehindAForeignWriter(t *testing.T) {
 // Error routes know the client, although client_mask has seen but a copy of the request, and keep the nonce.
 func TestErrorRoutesAfterACopyOfTheRequest(t *testing.T) {
 	const client = "127.61.2.3"
-	wiki := newApp(t, nil)
-	e := newEdge(t, `{
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		order foreign first
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -79,17 +81,17 @@ func TestErrorRoutesAfterACopyOfTheRequest(t *testing.T) {
 		header X-First {http.csp.nonce}
 		error /* 418
 		handle_errors {
-			reverse_proxy `+wiki.address()+` {
+			reverse_proxy `+wiki.Address()+` {
 				header_up X-Vars "{vars.client_mask} [{http.vars.wikiveil.request}]"
 				header_up X-Nonce {http.csp.nonce}
 			}
 		}
 	}`)
-	resp, _ := send(t, from(t, client), "GET", "http://"+e.site+"/", http.Header{"X-Note": {client}})
-	r := wiki.one(t)
-	mask := clientMask(t, client)
-	if got := r.Header.Get("X-Forwarded-For"); got != mask || strings.Contains(dump(r), client) {
-		t.Errorf("X-Forwarded-For: %q, want %q; the app was sent\n%s", got, mask, dump(r))
+	resp, _ := edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/", http.Header{"X-Note": {client}})
+	r := wiki.One(t)
+	mask := edgetest.ClientMask(t, client)
+	if got := r.Header.Get("X-Forwarded-For"); got != mask || strings.Contains(edgetest.Dump(r), client) {
+		t.Errorf("X-Forwarded-For: %q, want %q; the app was sent\n%s", got, mask, edgetest.Dump(r))
 	}
 	if got, want := r.Header.Get("X-Vars"), mask+" []"; got != want {
 		t.Errorf("placeholders give %q, want %q", got, want)
@@ -103,8 +105,8 @@ func TestErrorRoutesAfterACopyOfTheRequest(t *testing.T) {
 // A client_mask that observes after one that masks, as JSON can have it, unmasks nobody: matchers go on to know the client.
 func TestObservingAfterMasking(t *testing.T) {
 	const client = "127.61.2.4"
-	e := newEdge(t, "{\n{GLOBAL}\nwikiveil {\nsecret "+testSecret+"\n}\n}\nhttp://{SITE} {\nrespond starting\n}")
-	config := string(adapt(t, e.expand("{\n{GLOBAL}\nwikiveil {\nsecret "+testSecret+"\n}\n}\nhttp://{SITE} {\nclient_mask\n@me masked "+clientMask(t, client)+
+	e := edgetest.New(t, "{\n{GLOBAL}\nwikiveil {\nsecret "+edgetest.Secret+"\n}\n}\nhttp://{SITE} {\nrespond starting\n}")
+	config := string(edgetest.Adapt(t, e.Expand("{\n{GLOBAL}\nwikiveil {\nsecret "+edgetest.Secret+"\n}\n}\nhttp://{SITE} {\nclient_mask\n@me masked "+edgetest.ClientMask(t, client)+
 		"\nrespond @me me\nrespond other\n}")))
 	const mask = `{"handler":"client_mask"}`
 	if !strings.Contains(config, mask) {
@@ -113,7 +115,7 @@ func TestObservingAfterMasking(t *testing.T) {
 	if err := caddy.Load([]byte(strings.Replace(config, mask, mask+`,{"handler":"client_mask","mode":"observe"}`, 1)), true); err != nil {
 		t.Fatal(err)
 	}
-	if resp, body := send(t, from(t, client), "GET", "http://"+e.site+"/", nil); body != "me" {
+	if resp, body := edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/", nil); body != "me" {
 		t.Errorf("%d %q", resp.StatusCode, body)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
 )
@@ -26,9 +27,9 @@ const unfit = `
 	}`
 
 // oldSightings are records of thirty days ago. It returns their file.
-func oldSightings(t *testing.T, e *edge) string {
+func oldSightings(t *testing.T, e *edgetest.Edge) string {
 	t.Helper()
-	dir := filepath.Join(e.dir, "data", "sightings")
+	dir := filepath.Join(e.Dir, "data", "sightings")
 	store, err := boltstore.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +46,8 @@ func oldSightings(t *testing.T, e *edge) string {
 
 // A config that comes to nothing deletes nothing, however short its retention.
 func TestFailedConfigDeletesNoSightings(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := place(t)
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.Place(t)
 	file := oldSightings(t, e)
 	wantKept := func() {
 		t.Helper()
@@ -54,20 +55,20 @@ func TestFailedConfigDeletesNoSightings(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	short := e.expand(sightingsSite("retention 1d") + wiki.address() + "\n}")
+	short := e.Expand(sightingsSite("retention 1d") + wiki.Address() + "\n}")
 
 	var parsed caddy.Config
-	if err := json.Unmarshal(adapt(t, short), &parsed); err != nil {
+	if err := json.Unmarshal(edgetest.Adapt(t, short), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if err := validateConfig(&parsed); err != nil {
+	if err := edgetest.ValidateConfig(&parsed); err != nil {
 		t.Fatal(err)
 	}
 	wantKept()
 
-	e.load(t, sightingsSite("")+wiki.address()+"\n}")
+	e.Load(t, sightingsSite("")+wiki.Address()+"\n}")
 	t.Cleanup(func() { caddy.Stop() })
-	if err := loadErr(t, short+unfit); err == nil || !strings.Contains(err.Error(), "/nowhere.pem") {
+	if err := edgetest.LoadErr(t, short+unfit); err == nil || !strings.Contains(err.Error(), "/nowhere.pem") {
 		t.Fatal(err)
 	}
 	wantKept()
@@ -75,18 +76,18 @@ func TestFailedConfigDeletesNoSightings(t *testing.T) {
 
 // Nor does it delete entries of the audit, or leave its retention behind.
 func TestFailedConfigDeletesNoAudit(t *testing.T) {
-	e := place(t)
+	e := edgetest.Place(t)
 	oldAudit(t, e)
-	short := e.expand(auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
+	short := e.Expand(auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
 	var parsed caddy.Config
-	if err := json.Unmarshal(adapt(t, short), &parsed); err != nil {
+	if err := json.Unmarshal(edgetest.Adapt(t, short), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if err := validateConfig(&parsed); err != nil {
+	if err := edgetest.ValidateConfig(&parsed); err != nil {
 		t.Fatal(err)
 	}
 
-	e.load(t, auditSite(t, "127.0.0.1:1", "node edge-1", "retention 36500d"))
+	e.Load(t, auditSite(t, "127.0.0.1:1", "node edge-1", "retention 36500d"))
 	t.Cleanup(func() { caddy.Stop() })
 	wantKept := func() {
 		t.Helper()
@@ -107,13 +108,13 @@ func TestFailedConfigDeletesNoAudit(t *testing.T) {
 		bind 127.0.0.1
 	}`
 	for range 10 { // Caddy starts apps in any order, so ours has started in some
-		if err := loadErr(t, short+cantListen); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		if err := edgetest.LoadErr(t, short+cantListen); err == nil || !strings.Contains(err.Error(), "address already in use") {
 			t.Fatal(err)
 		}
 		wantKept()
 	}
 	// One that starts has its way, also after those.
-	e.load(t, auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
+	e.Load(t, auditSite(t, "127.0.0.1:1", "node edge-1", "retention 365d"))
 	if n, err := runningLog(t).Prune(t.Context()); n != 5 || err != nil {
 		t.Errorf("%d entries were deleted, %v", n, err)
 	}

@@ -8,22 +8,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/rollout"
 )
 
 // The page tells what each step did, from what really went through the edge.
 func TestRolloutPage(t *testing.T) {
-	wiki := newApp(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", "text/html") })
-	e := newEdge(t, rolloutCaddyfile("enforce", wiki))
+	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", "text/html") })
+	e := edgetest.New(t, rolloutCaddyfile("enforce", wiki))
 	groups(t, e, manyClients()[:4])
-	if resp, answer := sendReport(t, "http://"+e.site+defaultReportsPath, oneReport(e.site), nil); resp.StatusCode != 204 {
+	if resp, answer := sendReport(t, "http://"+e.Site+defaultReportsPath, oneReport(e.Site), nil); resp.StatusCode != 204 {
 		t.Fatalf("%d %s", resp.StatusCode, answer)
 	}
-	if status, body := e.post(t, adminRollout, map[string]any{"rollout": "report", "by": "<b>me</b>"}); status != 200 {
+	if status, body := e.Post(t, adminRollout, map[string]any{"rollout": "report", "by": "<b>me</b>"}); status != 200 {
 		t.Fatalf("%d %s", status, body)
 	}
 	groups(t, e, manyClients()[:3])
-	resp, page := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminRollout, http.Header{"Accept": {"text/html"}})
+	resp, page := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminRollout, http.Header{"Accept": {"text/html"}})
 	if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}
@@ -37,8 +38,8 @@ func TestRolloutPage(t *testing.T) {
 			t.Errorf("the page has %q", no)
 		}
 	}
-	if out := stdout(t, func() {
-		if _, err := run(t, "", "csp", "rollout", "--page", "--address", e.admin); err != nil {
+	if out := edgetest.Stdout(t, func() {
+		if _, err := edgetest.Run(t, "", "csp", "rollout", "--page", "--address", e.Admin); err != nil {
 			t.Error(err)
 		}
 	}); !strings.Contains(out, "<h2>wiki: report</h2>") {
@@ -67,9 +68,9 @@ func TestRolloutPage(t *testing.T) {
 }
 
 func TestRolloutPageWithoutReports(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, strings.Replace(rolloutCaddyfile("5%", wiki), "reports\n", "", 1))
-	_, page := send(t, http.DefaultClient, "GET", "http://"+e.admin+adminRollout, http.Header{"Accept": {"text/html"}})
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, strings.Replace(rolloutCaddyfile("5%", wiki), "reports\n", "", 1))
+	_, page := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminRollout, http.Header{"Accept": {"text/html"}})
 	if !strings.Contains(page, "The site collects no reports") || !strings.Contains(page, "<h2>wiki: 5%</h2>") || strings.Contains(page, "<svg") {
 		t.Errorf("got %s", page)
 	}

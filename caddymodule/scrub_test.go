@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
@@ -120,14 +121,14 @@ func FuzzScrub(f *testing.F) {
 // Friction 12. Where the client has an address that the edge's own policy names, as on one machine, the policy stays as it was
 // written; the app's headers don't.
 func TestFriction12OwnPolicyIsLeftAlone(t *testing.T) {
-	a := newApp(t, func(w http.ResponseWriter, _ *http.Request) {
+	a := edgetest.NewBackend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Link", "<http://127.0.0.1:5173/style.css>")
 		io.WriteString(w, "page")
 	})
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://:{PORT} {
@@ -135,14 +136,14 @@ func TestFriction12OwnPolicyIsLeftAlone(t *testing.T) {
 		csp mediawiki {
 			allow connect-src http://127.0.0.1:5173
 		}
-		reverse_proxy `+a.address()+`
+		reverse_proxy `+a.Address()+`
 	}`)
-	r, err := http.NewRequest("GET", "http://"+e.site+"/", nil)
+	r, err := http.NewRequest("GET", "http://"+e.Site+"/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Host = "wiki.test"
-	resp, err := from(t, "127.0.0.1").Do(r)
+	resp, err := edgetest.From(t, "127.0.0.1").Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func TestFriction12OwnPolicyIsLeftAlone(t *testing.T) {
 	if policy := resp.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src") || !strings.Contains(policy, "http://127.0.0.1:5173") {
 		t.Errorf("the policy is %q", policy)
 	}
-	if link := resp.Header.Get("Link"); strings.Contains(link, "127.0.0.1") || !strings.Contains(link, clientMask(t, "127.0.0.1")) {
+	if link := resp.Header.Get("Link"); strings.Contains(link, "127.0.0.1") || !strings.Contains(link, edgetest.ClientMask(t, "127.0.0.1")) {
 		t.Errorf("the app's header is %q", link)
 	}
 }

@@ -16,25 +16,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
-	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
-
-// writeASN makes an ASN database in which 127.0.0.0/9 is one organisation's and 127.130.0.0/15 another's.
-func writeASN(t testing.TB, path string, late ...string) {
-	t.Helper()
-	networks := geotest.Networks{
-		"127.0.0.0/9":    geotest.Organization(64500, "Example Access"),
-		"127.130.0.0/15": geotest.Organization(64501, "Example Mobile"),
-	}
-	for _, cidr := range late {
-		networks[cidr] = geotest.Organization(64502, "Example Late")
-	}
-	geotest.Write(t, path, geotest.ASN, networks)
-}
 
 func sightingsSite(options string) string {
 	return `{
@@ -66,18 +53,18 @@ func look(t *testing.T, mask string) (sightings.Record, error) {
 }
 
 func TestSightingsAreRecorded(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	db := filepath.Join(t.TempDir(), "asn.mmdb")
-	writeASN(t, db)
-	config := sightingsSite("seal local\ngeoip asn "+db) + wiki.address() + "\n}"
-	e := newEdge(t, config)
+	edgetest.WriteASN(t, db)
+	config := sightingsSite("seal local\ngeoip asn "+db) + wiki.Address() + "\n}"
+	e := edgetest.New(t, config)
 	visit := func(method, source string) (mask string) {
 		t.Helper()
-		resp, body := send(t, from(t, source), method, "http://"+e.site+"/", nil)
+		resp, body := edgetest.Send(t, edgetest.From(t, source), method, "http://"+e.Site+"/", nil)
 		if resp.StatusCode != 200 {
 			t.Fatalf("%s from %s: %d %s", method, source, resp.StatusCode, body)
 		}
-		r := wiki.one(t)
+		r := wiki.One(t)
 		mask = r.Header.Get(headerMask)
 		if method == "POST" { // the record must be there before the app is asked
 			if record, err := look(t, mask); err != nil || record.Count == 0 {
@@ -85,7 +72,7 @@ func TestSightingsAreRecorded(t *testing.T) {
 			}
 		}
 		// The allocation's mask travels, so that a block of it holds.
-		eventually(t, "the record of "+source, func() bool {
+		testutil.Eventually(t, "the record of "+source, func() bool {
 			record, err := look(t, mask)
 			return err == nil && strings.Contains(r.Header.Get(headerNetworkMasks), record.Allocation.Mask.String())
 		})
@@ -106,11 +93,11 @@ func TestSightingsAreRecorded(t *testing.T) {
 
 	// A reload keeps the book, a changed one gets another on the same files.
 	before := app.book
-	e.load(t, config+"\n# reloaded")
+	e.Load(t, config+"\n# reloaded")
 	if app, err = runningApp(); err != nil || app.book != before {
 		t.Errorf("the reload made another book, %v", err)
 	}
-	e.load(t, strings.Replace(config, "seal local", "seal local\nretention 10d", 1))
+	e.Load(t, strings.Replace(config, "seal local", "seal local\nretention 10d", 1))
 	if _, err := look(t, read); err != nil {
 		t.Errorf("after a change of the book: %v", err)
 	}
@@ -118,7 +105,7 @@ func TestSightingsAreRecorded(t *testing.T) {
 	// Nothing on the disk has the addresses, packed or written.
 	needles := [][]byte{[]byte("127.130.7.1"), {127, 130, 7, 1}, []byte("127.0.7.1"), {127, 0, 7, 1}}
 	for _, dir := range []string{"data", "storage", "edge.log"} {
-		err := filepath.WalkDir(filepath.Join(e.dir, dir), func(path string, d os.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(e.Dir, dir), func(path string, d os.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
@@ -134,7 +121,7 @@ func TestSightingsAreRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(e.dir, "data", "sightings")); err != nil {
+	if _, err := os.Stat(filepath.Join(e.Dir, "data", "sightings")); err != nil {
 		t.Error(err)
 	}
 }
@@ -142,14 +129,14 @@ func TestSightingsAreRecorded(t *testing.T) {
 // A first request by any method but the safe ones, and one that is upgraded, waits for its record.
 func TestNothingIsPublishedUnrecorded(t *testing.T) {
 	redis := redistest.Start(t, redistest.Durable...)
-	wiki := newApp(t, nil)
-	e := newEdge(t, sightingsSite("redis "+redis.URL)+wiki.address()+"\n}")
-	if resp, body := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != 200 {
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, sightingsSite("redis "+redis.URL)+wiki.Address()+"\n}")
+	if resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
 		t.Fatalf("with Redis: %d %s", resp.StatusCode, body)
 	}
-	known := wiki.one(t).Header.Get(headerMask)
+	known := wiki.One(t).Header.Get(headerMask)
 	redis.Kill()
-	client := from(t, "127.0.0.10")
+	client := edgetest.From(t, "127.0.0.10")
 	upgrade := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
 	for _, tt := range []struct {
 		method string
@@ -159,8 +146,8 @@ func TestNothingIsPublishedUnrecorded(t *testing.T) {
 		{"POST", nil, 503}, {"PUT", nil, 503}, {"DELETE", nil, 503}, {"PATCH", nil, 503}, {"BREW", nil, 503}, {"GET", upgrade, 503},
 		{"GET", nil, 200}, {"HEAD", nil, 200}, {"OPTIONS", nil, 200},
 	} {
-		resp, body := send(t, client, tt.method, "http://"+e.site+"/", tt.header)
-		got := wiki.take()
+		resp, body := edgetest.Send(t, client, tt.method, "http://"+e.Site+"/", tt.header)
+		got := wiki.Take()
 		if resp.StatusCode != tt.status || len(got) > 0 != (tt.status == 200) {
 			t.Errorf("%s %v: %d %s, the app got %d requests", tt.method, tt.header, resp.StatusCode, body, len(got))
 		}
@@ -169,34 +156,34 @@ func TestNothingIsPublishedUnrecorded(t *testing.T) {
 		}
 	}
 	redis.Start()
-	eventually(t, "recovery without a restart", func() bool {
-		resp, _ := send(t, client, "POST", "http://"+e.site+"/", nil)
+	testutil.Eventually(t, "recovery without a restart", func() bool {
+		resp, _ := edgetest.Send(t, client, "POST", "http://"+e.Site+"/", nil)
 		return resp.StatusCode == 200
 	})
-	for _, mask := range []string{known, wiki.take()[0].Header.Get(headerMask)} {
+	for _, mask := range []string{known, wiki.Take()[0].Header.Get(headerMask)} {
 		if _, err := look(t, mask); err != nil {
 			t.Errorf("%s: %v", mask, err)
 		}
 	}
-	if n := e.metric(t, `wikiveil_sightings_total{outcome="failed"}`); n == "0" || n == "" {
+	if n := e.Metric(t, `wikiveil_sightings_total{outcome="failed"}`); n == "0" || n == "" {
 		t.Errorf("the metric of failures is %q", n)
 	}
 }
 
 // After a rotation the records go with the new masks; when the epoch is forgotten they can't be opened.
 func TestRotationAndSightings(t *testing.T) {
-	wiki := newApp(t, nil)
-	e := newEdge(t, strings.Replace(sightingsSite("seal local"), "data_dir", "keep 1\ndata_dir", 1)+wiki.address()+"\n}")
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, strings.Replace(sightingsSite("seal local"), "data_dir", "keep 1\ndata_dir", 1)+wiki.Address()+"\n}")
 	post := func() string {
 		t.Helper()
-		if resp, body := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != 200 {
+		if resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
 			t.Fatal(resp.StatusCode, body)
 		}
-		return wiki.one(t).Header.Get(headerMask)
+		return wiki.One(t).Header.Get(headerMask)
 	}
 	first := post()
 	for i, want := range []error{nil, sightings.ErrEpochDestroyed} {
-		e.rotate(t)
+		e.Rotate(t)
 		mask := post()
 		if record, err := look(t, mask); err != nil || mask == first {
 			t.Errorf("rotation %d: %+v, %v", i, record, err)
@@ -209,14 +196,14 @@ func TestRotationAndSightings(t *testing.T) {
 
 // A database that is replaced counts for clients that were remembered with the old one.
 func TestNewGeoIPDatabase(t *testing.T) {
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	db := filepath.Join(t.TempDir(), "asn.mmdb")
-	writeASN(t, db)
-	e := newEdge(t, sightingsSite("geoip asn "+db)+wiki.address()+"\n}")
-	client := from(t, "127.3.0.1")
+	edgetest.WriteASN(t, db)
+	e := edgetest.New(t, sightingsSite("geoip asn "+db)+wiki.Address()+"\n}")
+	client := edgetest.From(t, "127.3.0.1")
 	networks := func() int {
-		send(t, client, "GET", "http://"+e.site+"/", nil)
-		return strings.Count(wiki.one(t).Header.Get(headerNetworkMasks), ",") + 1
+		edgetest.Send(t, client, "GET", "http://"+e.Site+"/", nil)
+		return strings.Count(wiki.One(t).Header.Get(headerNetworkMasks), ",") + 1
 	}
 	if n := networks(); n != 3 {
 		t.Fatalf("%d networks, want two ranges and the allocation", n)
@@ -225,14 +212,14 @@ func TestNewGeoIPDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeASN(t, db, "127.3.0.0/24") // the same as a standard range
+	edgetest.WriteASN(t, db, "127.3.0.0/24") // the same as a standard range
 	if err := handler.book.geo.Refresh(); err != nil {
 		t.Fatal(err)
 	}
 	if n := networks(); n != 2 {
 		t.Errorf("%d networks after the new database", n)
 	}
-	if age := e.metric(t, `wikiveil_geoip_age_seconds{database="asn"}`); age == "" {
+	if age := e.Metric(t, `wikiveil_geoip_age_seconds{database="asn"}`); age == "" {
 		t.Error("the age of the database is no metric")
 	}
 }
@@ -263,7 +250,7 @@ func TestSightingsConfigErrors(t *testing.T) {
 		"no redis URL":         {"redis gopher://127.0.0.1", "redis"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := validate(t, sightingsSite(tt.options)+"127.0.0.1:1\n}")
+			err := edgetest.Validate(t, sightingsSite(tt.options)+"127.0.0.1:1\n}")
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -276,14 +263,14 @@ func TestSightingsConfigErrors(t *testing.T) {
 
 // A damaged file is left as it is, and nothing is published without a record.
 func TestDamagedSightings(t *testing.T) {
-	wiki := newApp(t, nil)
-	config := sightingsSite("") + wiki.address() + "\n}"
-	e := newEdge(t, config)
-	send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil)
+	wiki := edgetest.NewBackend(t, nil)
+	config := sightingsSite("") + wiki.Address() + "\n}"
+	e := edgetest.New(t, config)
+	edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "POST", "http://"+e.Site+"/", nil)
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(e.dir, "data", "sightings", "*.sightings"))
+	files, err := filepath.Glob(filepath.Join(e.Dir, "data", "sightings", "*.sightings"))
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
@@ -291,9 +278,9 @@ func TestDamagedSightings(t *testing.T) {
 	if err := os.WriteFile(files[0], garbage, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e.load(t, config)
-	wiki.take()
-	if resp, _ := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", nil); resp.StatusCode != http.StatusServiceUnavailable || len(wiki.take()) > 0 {
+	e.Load(t, config)
+	wiki.Take()
+	if resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != http.StatusServiceUnavailable || len(wiki.Take()) > 0 {
 		t.Errorf("a POST got %s", resp.Status)
 	}
 	if data, _ := os.ReadFile(files[0]); !bytes.Equal(data, garbage) {
@@ -304,27 +291,27 @@ func TestDamagedSightings(t *testing.T) {
 // A config is validated beside a running edge, which has the files; a second edge with them does not start.
 func TestFilesInUse(t *testing.T) {
 	testutil.Slow(t)
-	wiki := newApp(t, nil)
-	config := strings.Replace(maskSite(t, "", maskUsers, wiki.address()), "csp strict", `csp strict {
+	wiki := edgetest.NewBackend(t, nil)
+	config := strings.Replace(edgetest.MaskSite(t, "", edgetest.MaskUsers, wiki.Address()), "csp strict", `csp strict {
 		reports
 		consent https://wiki.example https://wiki.example:9443
 	}`, 1)
 	for _, held := range []string{"sightings/*.sightings", "audit.db", "quotas.db", "csp-reports/*.db"} {
 		t.Run(held, func(t *testing.T) {
-			e := newEdge(t, config)
-			edit(t, e, wiki, "127.0.0.9")
+			e := edgetest.New(t, config)
+			edgetest.Edit(t, e, wiki, "127.0.0.9")
 			if err := caddy.Stop(); err != nil {
 				t.Fatal(err)
 			}
-			hold(t, filepath.Join(e.dir, "data", held))
+			hold(t, filepath.Join(e.Dir, "data", held))
 			var parsed caddy.Config
-			if err := json.Unmarshal(adapt(t, e.expand(config)), &parsed); err != nil {
+			if err := json.Unmarshal(edgetest.Adapt(t, e.Expand(config)), &parsed); err != nil {
 				t.Fatal(err)
 			}
-			if err := validateConfig(&parsed); err != nil {
+			if err := edgetest.ValidateConfig(&parsed); err != nil {
 				t.Errorf("validating: %v", err)
 			}
-			if err := loadErr(t, e.expand(config)); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+			if err := edgetest.LoadErr(t, e.Expand(config)); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 				t.Errorf("a second edge: %v", err)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
@@ -19,7 +20,7 @@ import (
 // opens it. Traffic goes on, it is logged and counted, a change and a reload that need the storage fail with the reason, and the edge ends.
 func TestCase49StorageHangs(t *testing.T) {
 	testutil.Slow(t)
-	wiki := newApp(t, nil)
+	wiki := edgetest.NewBackend(t, nil)
 	config := `{
 		{GLOBAL}
 		wikiveil {
@@ -34,19 +35,19 @@ func TestCase49StorageHangs(t *testing.T) {
 			rollout enforce
 			site wiki.test
 		}
-		reverse_proxy ` + wiki.address() + `
+		reverse_proxy ` + wiki.Address() + `
 	}`
-	e := place(t)
-	e.load(t, config)
+	e := edgetest.Place(t)
+	e.Load(t, config)
 	post := func(source string) {
 		t.Helper()
-		if resp, body := send(t, from(t, source), "POST", "http://"+e.site+"/", nil); resp.StatusCode != 200 {
+		if resp, body := edgetest.Send(t, edgetest.From(t, source), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
 			t.Fatalf("POST: %d %s", resp.StatusCode, body)
 		}
 	}
 	post("127.49.0.1")
 	var pipes []string
-	err := filepath.WalkDir(filepath.Join(e.dir, "storage", "wikiveil"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(e.Dir, "storage", "wikiveil"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -63,18 +64,18 @@ func TestCase49StorageHangs(t *testing.T) {
 			}
 		}
 	})
-	if err := caddy.Load(adapt(t, e.expand(strings.Replace(config, "site wiki.test", "site other.test", 1))), true); err == nil ||
+	if err := caddy.Load(edgetest.Adapt(t, e.Expand(strings.Replace(config, "site wiki.test", "site other.test", 1))), true); err == nil ||
 		!strings.Contains(err.Error(), "the storage hangs") {
 		t.Errorf("a reload that needs the storage: %v", err)
 	}
 	post("127.49.0.2")
-	if up, known := metricsOf(t, e)[`wikiveil_store_up{store="storage"}`]; !known || up != 0 {
+	if up, known := e.Metrics(t)[`wikiveil_store_up{store="storage"}`]; !known || up != 0 {
 		t.Errorf("the metric says %v, %v", up, known)
 	}
-	if n := strings.Count(e.readLog(t), `"msg":"store is down: what was read`); n != 1 {
+	if n := strings.Count(e.ReadLog(t), `"msg":"store is down: what was read`); n != 1 {
 		t.Errorf("the log says it %d times", n)
 	}
-	resp, err := http.Post("http://"+e.admin+"/wikiveil/keys/rotate", "application/json", strings.NewReader(`{}`))
+	resp, err := http.Post("http://"+e.Admin+"/wikiveil/keys/rotate", "application/json", strings.NewReader(`{}`))
 	if err != nil {
 		t.Fatal(err)
 	}

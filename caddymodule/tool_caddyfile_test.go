@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -173,7 +174,7 @@ func TestToolBadOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parsedTool(t, "tool a https://a.example.org {\n"+tt.options+"\n}")
-			wantRefusedConfig(t, err, tt.reason)
+			edgetest.WantRefused(t, err, tt.reason)
 		})
 	}
 }

@@ -12,11 +12,13 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // storedTool is a tool whose answers may be kept: its path's, and another's to which /moved leads.
-func storedTool(t *testing.T) *app {
-	return newApp(t, func(w http.ResponseWriter, r *http.Request) {
+func storedTool(t *testing.T) *edgetest.Backend {
+	return edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		if r.URL.Path == "/moved" {
 			http.Redirect(w, r, "/target", http.StatusMovedPermanently)
@@ -28,26 +30,26 @@ func storedTool(t *testing.T) *app {
 }
 
 // fetched asks for a path of a tool, whole, and tells how many requests the tool saw.
-func (e *edge) fetched(t *testing.T, tool *app, path string) (status int, body string, requests int) {
+func fetched(t *testing.T, e *edgetest.Edge, tool *edgetest.Backend, path string) (status int, body string, requests int) {
 	t.Helper()
-	header := browser("empty", "alice")
+	header := edgetest.Browser("empty", "alice")
 	header.Del("Range")
 	header.Del("If-None-Match")
-	resp, body := send(t, from(t, "127.0.0.2"), http.MethodGet, "http://"+e.site+"/.tools/maps"+path, header)
-	return resp.StatusCode, body, len(tool.take())
+	resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+"/.tools/maps"+path, header)
+	return resp.StatusCode, body, len(tool.Take())
 }
 
-func (e *edge) wantFetched(t *testing.T, tool *app, path, body string, requests int) {
+func wantFetched(t *testing.T, e *edgetest.Edge, tool *edgetest.Backend, path, body string, requests int) {
 	t.Helper()
-	if status, got, n := e.fetched(t, tool, path); status != 200 || got != body || n != requests {
+	if status, got, n := fetched(t, e, tool, path); status != 200 || got != body || n != requests {
 		t.Errorf("%s: got %d %q by %d requests to the tool, want %q by %d", path, status, got, n, body, requests)
 	}
 }
 
 // turn turns the kill switch.
-func (e *edge) turn(t *testing.T, path, url string) {
+func turn(t *testing.T, e *edgetest.Edge, path, url string) {
 	t.Helper()
-	if status, body := e.post(t, path, switchRequest{Tool: "maps", URL: url, By: "test"}); status != 200 {
+	if status, body := e.Post(t, path, switchRequest{Tool: "maps", URL: url, By: "test"}); status != 200 {
 		t.Fatalf("%s: %d %s", path, status, body)
 	}
 }
@@ -55,19 +57,19 @@ func (e *edge) turn(t *testing.T, path, url string) {
 // Readers of all sites share the answers, over reloads too.
 func TestToolCacheIsShared(t *testing.T) {
 	tool := storedTool(t)
-	config := toolsConfig(tool, newApp(t, nil), "")
-	e := newEdge(t, config)
-	e.wantFetched(t, tool, "/a", "/a", 1)
-	e.wantFetched(t, tool, "/a", "/a", 0)
-	e.load(t, strings.Replace(config, "csp\n", "csp {\n upstream drop\n }\n", 1)) // another config, with the same cache
-	e.wantFetched(t, tool, "/a", "/a", 0)
-	resp, part := send(t, from(t, "127.0.0.3"), http.MethodGet, "http://"+e.site+"/.tools/maps/a", http.Header{
+	config := toolsConfig(tool, edgetest.NewBackend(t, nil), "")
+	e := edgetest.New(t, config)
+	wantFetched(t, e, tool, "/a", "/a", 1)
+	wantFetched(t, e, tool, "/a", "/a", 0)
+	e.Load(t, strings.Replace(config, "csp\n", "csp {\n upstream drop\n }\n", 1)) // another config, with the same cache
+	wantFetched(t, e, tool, "/a", "/a", 0)
+	resp, part := edgetest.Send(t, edgetest.From(t, "127.0.0.3"), http.MethodGet, "http://"+e.Site+"/.tools/maps/a", http.Header{
 		"Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Site": {"same-origin"}, "Range": {"bytes=1-"},
 	})
-	if resp.StatusCode != 206 || part != "a" || len(tool.take()) != 0 {
+	if resp.StatusCode != 206 || part != "a" || len(tool.Take()) != 0 {
 		t.Errorf("a range: %d %q", resp.StatusCode, part)
 	}
-	series := metricsOf(t, e)
+	series := e.Metrics(t)
 	for name, want := range map[string]float64{
 		`wikiveil_tool_cache_requests_total{result="hit"}`: 3, `wikiveil_tool_cache_requests_total{result="miss"}`: 1,
 		`wikiveil_tool_cache_entries`: 1,
@@ -76,57 +78,57 @@ func TestToolCacheIsShared(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	e.load(t, toolsConfig(tool, newApp(t, nil), "tools_cache off"))
-	e.wantFetched(t, tool, "/a", "/a", 1)
-	e.wantFetched(t, tool, "/a", "/a", 1)
+	e.Load(t, toolsConfig(tool, edgetest.NewBackend(t, nil), "tools_cache off"))
+	wantFetched(t, e, tool, "/a", "/a", 1)
+	wantFetched(t, e, tool, "/a", "/a", 1)
 }
 
 // What the kill switch has stopped isn't served from the cache, and doesn't come back when the stop ends. That
 // holds for what leads to it too.
 func TestToolCacheAndKillSwitch(t *testing.T) {
 	tool := storedTool(t)
-	e := newEdge(t, toolsConfig(tool, newApp(t, nil), ""))
-	e.wantFetched(t, tool, "/a", "/a", 1)
-	e.wantFetched(t, tool, "/moved", "/target", 2)
-	e.wantFetched(t, tool, "/moved", "/target", 0)
-	e.turn(t, adminDisableTools, "/target")
-	if status, body, n := e.fetched(t, tool, "/moved"); status != 403 || !strings.Contains(body, "redirects to what is refused") || n != 1 {
+	e := edgetest.New(t, toolsConfig(tool, edgetest.NewBackend(t, nil), ""))
+	wantFetched(t, e, tool, "/a", "/a", 1)
+	wantFetched(t, e, tool, "/moved", "/target", 2)
+	wantFetched(t, e, tool, "/moved", "/target", 0)
+	turn(t, e, adminDisableTools, "/target")
+	if status, body, n := fetched(t, e, tool, "/moved"); status != 403 || !strings.Contains(body, "redirects to what is refused") || n != 1 {
 		t.Errorf("what leads to the stopped path: %d %q by %d requests", status, body, n)
 	}
-	if status, _, n := e.fetched(t, tool, "/target"); status != 403 || n != 0 {
+	if status, _, n := fetched(t, e, tool, "/target"); status != 403 || n != 0 {
 		t.Errorf("the stopped path: %d by %d requests", status, n)
 	}
-	e.wantFetched(t, tool, "/a", "/a", 1) // the whole tool was forgotten, which is simpler and safe
-	e.turn(t, adminDisableTools, "")
-	if status, _, n := e.fetched(t, tool, "/a"); status != 403 || n != 0 {
+	wantFetched(t, e, tool, "/a", "/a", 1) // the whole tool was forgotten, which is simpler and safe
+	turn(t, e, adminDisableTools, "")
+	if status, _, n := fetched(t, e, tool, "/a"); status != 403 || n != 0 {
 		t.Errorf("the stopped tool: %d by %d requests", status, n)
 	}
-	e.turn(t, adminEnableTools, "")
-	e.wantFetched(t, tool, "/a", "/a", 1)
-	e.turn(t, adminEnableTools, "/target")
-	e.wantFetched(t, tool, "/moved", "/target", 2)
+	turn(t, e, adminEnableTools, "")
+	wantFetched(t, e, tool, "/a", "/a", 1)
+	turn(t, e, adminEnableTools, "/target")
+	wantFetched(t, e, tool, "/moved", "/target", 2)
 }
 
 // With a part of a tool stopped, neither a config that is only validated nor a reload makes the
 // edge forget the rest.
 func TestStoppedPathKeepsTheRest(t *testing.T) {
 	tool := storedTool(t)
-	config := toolsConfig(tool, newApp(t, nil), "")
-	e := newEdge(t, config)
-	e.turn(t, adminDisableTools, "/private")
-	e.wantFetched(t, tool, "/a", "/a", 1)
+	config := toolsConfig(tool, edgetest.NewBackend(t, nil), "")
+	e := edgetest.New(t, config)
+	turn(t, e, adminDisableTools, "/private")
+	wantFetched(t, e, tool, "/a", "/a", 1)
 	next := strings.Replace(config, "csp\n", "csp {\n upstream drop\n }\n", 1)
 	var other caddy.Config
-	if err := json.Unmarshal(adapt(t, e.expand(next)), &other); err != nil {
+	if err := json.Unmarshal(edgetest.Adapt(t, e.Expand(next)), &other); err != nil {
 		t.Fatal(err)
 	}
-	if err := validateConfig(&other); err != nil {
+	if err := edgetest.ValidateConfig(&other); err != nil {
 		t.Fatal(err)
 	}
-	e.wantFetched(t, tool, "/a", "/a", 0)
-	e.load(t, next)
-	e.wantFetched(t, tool, "/a", "/a", 0)
-	if status, _, n := e.fetched(t, tool, "/private"); status != 403 || n != 0 {
+	wantFetched(t, e, tool, "/a", "/a", 0)
+	e.Load(t, next)
+	wantFetched(t, e, tool, "/a", "/a", 0)
+	if status, _, n := fetched(t, e, tool, "/private"); status != 403 || n != 0 {
 		t.Errorf("what is stopped: %d by %d requests", status, n)
 	}
 }
@@ -174,7 +176,7 @@ func TestToolsCacheCaddyfile(t *testing.T) {
 	for form, want := range map[string]string{
 		`{"off": true, "memory": 1}`: "tools_cache is off", `{"memory": -1}`: "must not be negative",
 	} {
-		err := validateConfig(config(t, fmt.Sprintf(`{"apps": {"wikiveil": {"tools_cache": %s}}}`, form)))
+		err := edgetest.ValidateConfig(config(t, fmt.Sprintf(`{"apps": {"wikiveil": {"tools_cache": %s}}}`, form)))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", form, err, want)
 		}

@@ -19,25 +19,26 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // transcript asks for a tool's transcript until there is one.
-func (e *edge) transcript(t *testing.T, tool string) (*http.Response, string) {
+func transcript(t *testing.T, e *edgetest.Edge, tool string) (*http.Response, string) {
 	t.Helper()
 	var resp *http.Response
 	var body string
-	eventually(t, "a transcript of "+tool, func() bool {
-		resp, body = e.anyone(t, http.MethodGet, "/.tools/"+tool+"/transcript", nil)
+	testutil.Eventually(t, "a transcript of "+tool, func() bool {
+		resp, body = anyone(t, e, http.MethodGet, "/.tools/"+tool+"/transcript", nil)
 		return resp.StatusCode == 200
 	})
 	return resp, body
 }
 
-func (e *edge) anyone(t *testing.T, method, path string, header http.Header) (*http.Response, string) {
+func anyone(t *testing.T, e *edgetest.Edge, method, path string, header http.Header) (*http.Response, string) {
 	t.Helper()
-	return send(t, from(t, "127.0.0.2"), method, "http://"+e.site+path, header)
+	return edgetest.Send(t, edgetest.From(t, "127.0.0.2"), method, "http://"+e.Site+path, header)
 }
 
 // saved writes what was fetched to a file.
@@ -51,7 +52,7 @@ func saved(t *testing.T, text string) string {
 }
 
 func TestTranscripts(t *testing.T) {
-	tool, fonts := jsonTool(t), jsonTool(t) // the mirror's files are asked for, by the edge itself
+	tool, fonts := edgetest.JSONTool(t), edgetest.JSONTool(t) // the mirror's files are asked for, by the edge itself
 	e := boardEdge(t,
 		fileTool("maps", tool, ""),
 		fileTool("direct", tool, `, "access": "consent"`),
@@ -59,7 +60,7 @@ func TestTranscripts(t *testing.T) {
 		fileTool("font", fonts, `, "mirror": [{"path": "/a.woff2", "integrity": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}]`),
 		`{"name": "listed", "title": "Only listed"}`,
 	)
-	resp, signed := e.transcript(t, "maps")
+	resp, signed := transcript(t, e, "maps")
 	want := map[string]string{
 		"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff", "Vary": "Accept",
 		"Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "DENY",
@@ -72,12 +73,12 @@ func TestTranscripts(t *testing.T) {
 	if !slices.Contains(resp.Header["Content-Security-Policy"], selfcheck.PagePolicy) {
 		t.Errorf("policies %q", resp.Header["Content-Security-Policy"])
 	}
-	resp, page := e.anyone(t, http.MethodGet, "/.tools/maps/transcript", http.Header{"Accept": {"text/html"}})
+	resp, page := anyone(t, e, http.MethodGet, "/.tools/maps/transcript", http.Header{"Accept": {"text/html"}})
 	if resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("got %q", resp.Header.Get("Content-Type"))
 	}
 	wantWords(t, "the page", page, "The tool can’t tell readers apart", "GET /wikiveil-canary?x=1 HTTP/1.1", "User-Agent: Wikiveil/1", "How to check this")
-	html, list := e.page(t)
+	html, list := boardPage(t, e)
 	wantWords(t, "the noticeboard", html, `<a href="/.tools/maps/transcript">`)
 	wantWords(t, "the noticeboard's JSON", list, `"transcript": "/.tools/maps/transcript"`)
 	for _, none := range []string{"direct", "font", "off"} {
@@ -85,10 +86,10 @@ func TestTranscripts(t *testing.T) {
 			t.Errorf("the noticeboard links to a transcript of %s", none)
 		}
 	}
-	if resp, body := e.anyone(t, http.MethodHead, "/.tools/maps/transcript", nil); resp.StatusCode != 200 || body != "" || resp.ContentLength != int64(len(signed)) {
+	if resp, body := anyone(t, e, http.MethodHead, "/.tools/maps/transcript", nil); resp.StatusCode != 200 || body != "" || resp.ContentLength != int64(len(signed)) {
 		t.Errorf("HEAD: %d, %q, length %d", resp.StatusCode, body, resp.ContentLength)
 	}
-	if resp, _ := e.anyone(t, http.MethodGet, "/.tools/maps/transcript", http.Header{"If-None-Match": {e.etag(t)}}); resp.StatusCode != 304 {
+	if resp, _ := anyone(t, e, http.MethodGet, "/.tools/maps/transcript", http.Header{"If-None-Match": {etag(t, e)}}); resp.StatusCode != 304 {
 		t.Errorf("with its ETag: %d", resp.StatusCode)
 	}
 	for name, tc := range map[string]struct {
@@ -105,7 +106,7 @@ func TestTranscripts(t *testing.T) {
 		"POST":             {"POST", "maps/transcript", 405, "only read"},
 		"another spelling": {"GET", "maps/%74ranscript", 200, `"requests"`},
 	} {
-		resp, body := e.anyone(t, tc.method, "/.tools/"+tc.path, nil)
+		resp, body := anyone(t, e, tc.method, "/.tools/"+tc.path, nil)
 		if resp.StatusCode != tc.status || !strings.Contains(body, tc.reason) {
 			t.Errorf("%s: got %d %q", name, resp.StatusCode, body)
 		}
@@ -113,38 +114,38 @@ func TestTranscripts(t *testing.T) {
 			t.Errorf("%s: Retry-After %q", name, resp.Header.Get("Retry-After"))
 		}
 	}
-	if n := len(tool.take()); n != 0 {
+	if n := len(tool.Take()); n != 0 {
 		t.Errorf("the tool itself got %d requests", n)
 	}
-	e.wantAnswer(t, "maps/transcript/", tool) // only the one address is the edge's
-	series := metricsOf(t, e)
+	wantAnswer(t, e, "maps/transcript/", tool) // only the one address is the edge's
+	series := e.Metrics(t)
 	if v, ok := series[`wikiveil_tool_canary_failed{tool="maps"}`]; !ok || v != 0 || series[`wikiveil_tool_canary_time_seconds{tool="maps"}`] < 1e9 {
 		t.Errorf("metrics: %v", series)
 	}
 	for _, private := range []string{"ada-lovelace", "bob-the-builder", "ada0123456789abcdef", "192.0.2.17", "2001:db8:b0b", "2001:2f:ada"} {
-		if strings.Contains(e.readLog(t), private) {
+		if strings.Contains(e.ReadLog(t), private) {
 			t.Errorf("the log holds %q of an invented reader", private)
 		}
 	}
 }
 
-func (e *edge) etag(t *testing.T) string {
+func etag(t *testing.T, e *edgetest.Edge) string {
 	t.Helper()
-	resp, _ := e.anyone(t, http.MethodGet, "/.tools/maps/transcript", nil)
+	resp, _ := anyone(t, e, http.MethodGet, "/.tools/maps/transcript", nil)
 	return resp.Header.Get("Etag")
 }
 
 func TestToolsVerifyCommand(t *testing.T) {
 	testutil.Slow(t)
-	tool := jsonTool(t)
+	tool := edgetest.JSONTool(t)
 	secret := filepath.Join(t.TempDir(), "refreshed-paths") // where the operator keeps files is nobody's business
 	if err := os.WriteFile(secret, []byte("/x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	e := boardEdge(t, fileTool("maps", tool, fmt.Sprintf(`, "kinds": ["data", "img"], "refresh_file": %q, "refresh_every": "24h"`, secret)), fileTool("named", tool, `, "pseudonym": true, "personal": "some"`))
-	_, first := e.transcript(t, "maps")
-	e.transcript(t, "named")
-	_, published := e.anyone(t, http.MethodGet, transcriptsPath, nil)
+	_, first := transcript(t, e, "maps")
+	transcript(t, e, "named")
+	_, published := anyone(t, e, http.MethodGet, transcriptsPath, nil)
 	var shown publishedTranscripts
 	if err := json.Unmarshal([]byte(published), &shown); err != nil || shown.Transcripts["maps"] != "/.tools/maps/transcript" || shown.Noticeboard != "/.tools/" {
 		t.Fatalf("%v: %s", err, published)
@@ -152,7 +153,7 @@ func TestToolsVerifyCommand(t *testing.T) {
 	if strings.Contains(first, "refreshed-paths") {
 		t.Error("the transcript tells where the operator keeps a file")
 	}
-	at := "http://" + e.site + "/.tools/maps/transcript"
+	at := "http://" + e.Site + "/.tools/maps/transcript"
 	firstFile, keyFile := saved(t, first), saved(t, published)
 	otherKey, err := note.NewEd25519VerifierKey(transcriptSigner, make(ed25519.PublicKey, ed25519.PublicKeySize))
 	if err != nil {
@@ -164,21 +165,21 @@ func TestToolsVerifyCommand(t *testing.T) {
 	}
 	tampered := saved(t, strings.Replace(first, `"name":"maps"`, `"name":"mops"`, 1))
 
-	out, err := run(t, "", "tools", "verify", at)
+	out, err := edgetest.Run(t, "", "tools", "verify", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantWords(t, "the verdict", out, "OK: "+at, "number 1", "as on the noticeboard", shown.PublicKey+", the site's own word", "GET data over http/1.1:",
 		"  GET /wikiveil-canary?x=1 HTTP/1.1\n  Host: "+strings.TrimPrefix(tool.URL, "http://")+"\n  User-Agent: Wikiveil/1", "Accept-Encoding: identity")
-	if out, err = run(t, "", "tools", "verify", strings.Replace(at, "maps", "named", 1)); err != nil || !strings.Contains(out, "can't tell readers apart by its requests, but for a day by the name") {
+	if out, err = edgetest.Run(t, "", "tools", "verify", strings.Replace(at, "maps", "named", 1)); err != nil || !strings.Contains(out, "can't tell readers apart by its requests, but for a day by the name") {
 		t.Errorf("of a tool with pseudonyms: %v: %s", err, out)
 	}
 	for _, key := range []string{shown.PublicKey, keyFile} {
-		if out, err = run(t, "", "tools", "verify", firstFile, "--key", key); err != nil || !strings.Contains(out, "as given") || !strings.Contains(out, "not compared with the noticeboard") {
+		if out, err = edgetest.Run(t, "", "tools", "verify", firstFile, "--key", key); err != nil || !strings.Contains(out, "as given") || !strings.Contains(out, "not compared with the noticeboard") {
 			t.Errorf("with the key %s: %v: %s", key, err, out)
 		}
 	}
-	out, err = run(t, "", "tools", "verify", at, "--json", "--key", keyFile)
+	out, err = edgetest.Run(t, "", "tools", "verify", at, "--json", "--key", keyFile)
 	var verdicts []verdict
 	if jsonErr := json.Unmarshal([]byte(out), &verdicts); err != nil || jsonErr != nil || len(verdicts) != 1 || !verdicts[0].OK || !verdicts[0].Pinned || !verdicts[0].Noticeboard {
 		t.Errorf("as JSON: %v, %v: %s", err, jsonErr, out)
@@ -199,44 +200,44 @@ func TestToolsVerifyCommand(t *testing.T) {
 		"no key":                {[]string{at, "--key", "abc"}, "neither a key"},
 		"a key of another name": {[]string{at, "--key", foreignKey}, "neither a key"},
 		"a file that is no key": {[]string{at, "--key", tampered}, "not a public key such as"},
-		"the noticeboard":       {[]string{"http://" + e.site + "/.tools/"}, "not the address of a transcript"},
-		"an unknown tool":       {[]string{"http://" + e.site + "/.tools/stats/transcript"}, `with 404: "no tool of that name`},
-		"nobody there":          {[]string{"http://" + freePort(t) + "/.tools/maps/transcript"}, "asking the site"},
+		"the noticeboard":       {[]string{"http://" + e.Site + "/.tools/"}, "not the address of a transcript"},
+		"an unknown tool":       {[]string{"http://" + e.Site + "/.tools/stats/transcript"}, `with 404: "no tool of that name`},
+		"nobody there":          {[]string{"http://" + edgetest.FreePort(t) + "/.tools/maps/transcript"}, "asking the site"},
 	} {
-		if out, err := run(t, "", append([]string{"tools", "verify"}, tc.args...)...); err == nil || !strings.Contains(err.Error(), tc.reason) {
+		if out, err := edgetest.Run(t, "", append([]string{"tools", "verify"}, tc.args...)...); err == nil || !strings.Contains(err.Error(), tc.reason) {
 			t.Errorf("%s: got %v: %s", name, err, out)
 		}
 	}
 
 	// A declaration that changes has a transcript of its own, which continues the chain.
-	writeTools(t, e.dir, fileTool("maps", tool, `, "kinds": ["data"]`))
+	edgetest.WriteTools(t, e.Dir, fileTool("maps", tool, `, "kinds": ["data"]`))
 	var second string
-	eventually(t, "the second transcript", func() bool {
-		_, second = e.transcript(t, "maps")
+	testutil.Eventually(t, "the second transcript", func() bool {
+		_, second = transcript(t, e, "maps")
 		return second != first
 	})
-	if out, err = run(t, "", "tools", "verify", at, firstFile, "--key", keyFile); err != nil || !strings.Contains(out, "number 2") {
+	if out, err = edgetest.Run(t, "", "tools", "verify", at, firstFile, "--key", keyFile); err != nil || !strings.Contains(out, "number 2") {
 		t.Errorf("the chain: %v: %s", err, out)
 	}
 	// One who serves the old one for the new declaration is found out.
-	stale := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	stale := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/.tools/maps/transcript":
 			fmt.Fprint(w, first)
 		default:
-			_, body := e.anyone(t, http.MethodGet, r.URL.RequestURI(), nil)
+			_, body := anyone(t, e, http.MethodGet, r.URL.RequestURI(), nil)
 			fmt.Fprint(w, body)
 		}
 	})
-	if out, err = run(t, "", "tools", "verify", stale.URL+"/.tools/maps/transcript"); err == nil || !strings.Contains(err.Error(), "of another declaration than the noticeboard's") {
+	if out, err = edgetest.Run(t, "", "tools", "verify", stale.URL+"/.tools/maps/transcript"); err == nil || !strings.Contains(err.Error(), "of another declaration than the noticeboard's") {
 		t.Errorf("a replaced declaration: %v: %s", err, out)
 	}
 	// So is one whose noticeboard shows what its hash isn't of.
-	lying := newApp(t, func(w http.ResponseWriter, r *http.Request) {
-		_, body := e.anyone(t, http.MethodGet, r.URL.RequestURI(), nil)
+	lying := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		_, body := anyone(t, e, http.MethodGet, r.URL.RequestURI(), nil)
 		fmt.Fprint(w, strings.Replace(body, `"title": "The maps"`, `"title": "The best maps"`, 1))
 	})
-	if out, err = run(t, "", "tools", "verify", lying.URL+"/.tools/maps/transcript"); err == nil || !strings.Contains(err.Error(), "of another declaration than the noticeboard's") {
+	if out, err = edgetest.Run(t, "", "tools", "verify", lying.URL+"/.tools/maps/transcript"); err == nil || !strings.Contains(err.Error(), "of another declaration than the noticeboard's") {
 		t.Errorf("another declaration under its hash: %v: %s", err, out)
 	}
 }
@@ -253,42 +254,42 @@ func TestCanaryFailsClosed(t *testing.T) {
 	}
 	t.Cleanup(func() { runCanary = selfcheck.Run }) // after the edge has stopped
 	differences = []string{"GET data over h2: the requests differ in the header fields Accept-Language"}
-	tool := jsonTool(t)
+	tool := edgetest.JSONTool(t)
 	e := boardEdge(t, fileTool("maps", tool, ""))
-	_, signed := e.transcript(t, "maps")
-	e.wantRefused(t, "maps/x", 503, "the edge found that it could tell readers apart", tool)
-	if got := metricsOf(t, e)[`wikiveil_tool_canary_failed{tool="maps"}`]; got != 1 {
+	_, signed := transcript(t, e, "maps")
+	wantRefused(t, e, "maps/x", 503, "the edge found that it could tell readers apart", tool)
+	if got := e.Metrics(t)[`wikiveil_tool_canary_failed{tool="maps"}`]; got != 1 {
 		t.Errorf("the metric is %v", got)
 	}
-	wantWords(t, "the log", e.readLog(t), "CANARY FAILED", "Accept-Language", `"stopped":true`)
-	_, page := e.anyone(t, http.MethodGet, "/.tools/maps/transcript?format=html", nil)
+	wantWords(t, "the log", e.ReadLog(t), "CANARY FAILED", "Accept-Language", `"stopped":true`)
+	_, page := anyone(t, e, http.MethodGet, "/.tools/maps/transcript?format=html", nil)
 	wantWords(t, "the page", page, "The tool could tell readers apart", "Accept-Language")
-	if out, err := run(t, "", "tools", "verify", "http://"+e.site+"/.tools/maps/transcript"); err == nil ||
+	if out, err := edgetest.Run(t, "", "tools", "verify", "http://"+e.Site+"/.tools/maps/transcript"); err == nil ||
 		!strings.Contains(err.Error(), "the tool can tell readers apart") || !strings.Contains(out, "FAILED") {
 		t.Errorf("verified: %v: %s", err, out)
 	}
 
 	// A reload doesn't let it through, nor run the canary again.
-	e.reloadSite(t, "\n# again\n"+boardSite)
-	e.wantRefused(t, "maps/x", 503, "could tell readers apart", tool)
-	if _, again := e.transcript(t, "maps"); again != signed {
+	reloadSite(t, e, "\n# again\n"+boardSite)
+	wantRefused(t, e, "maps/x", 503, "could tell readers apart", tool)
+	if _, again := transcript(t, e, "maps"); again != signed {
 		t.Error("a reload made another transcript")
 	}
 	// Who only wants to be told says so.
-	e.reloadSite(t, strings.Replace(boardSite, "anonproxy", "anonproxy {\ncanary report_only\n}", 1))
-	e.wantAnswer(t, "maps/x", tool)
-	e.reloadSite(t, boardSite)
-	e.wantRefused(t, "maps/x", 503, "could tell readers apart", tool)
+	reloadSite(t, e, strings.Replace(boardSite, "anonproxy", "anonproxy {\ncanary report_only\n}", 1))
+	wantAnswer(t, e, "maps/x", tool)
+	reloadSite(t, e, boardSite)
+	wantRefused(t, e, "maps/x", 503, "could tell readers apart", tool)
 
 	// When it succeeds the tool is back.
 	differences = nil
-	status, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"})
+	status, body := e.Post(t, adminCanary, canaryRequest{Tool: "maps"})
 	var reports []canaryReport
 	if err := json.Unmarshal([]byte(body), &reports); err != nil || status != 200 || len(reports) != 1 || reports[0].Sequence != 2 || len(reports[0].Differences) > 0 {
 		t.Fatalf("running it: %d, %v: %s", status, err, body)
 	}
-	e.wantAnswer(t, "maps/x", tool)
-	_, body = send(t, http.DefaultClient, http.MethodGet, "http://"+e.admin+adminCanary+"?tool=maps", nil)
+	wantAnswer(t, e, "maps/x", tool)
+	_, body = edgetest.Send(t, http.DefaultClient, http.MethodGet, "http://"+e.Admin+adminCanary+"?tool=maps", nil)
 	if err := json.Unmarshal([]byte(body), &reports); err != nil || len(reports) != 1 || len(reports[0].Kept) != 2 || reports[0].Kept[0] != signed {
 		t.Errorf("what is kept: %v: %s", err, body)
 	}
@@ -300,16 +301,16 @@ func TestCanaryFailsClosed(t *testing.T) {
 		"unknown tool":  {canaryRequest{Tool: "stats"}, 404, "no tool of that name"},
 		"unknown field": {map[string]string{"name": "maps"}, 400, "with the fields tool"},
 	} {
-		if status, body := e.post(t, adminCanary, tc.body); status != tc.status || !strings.Contains(body, tc.reason) {
+		if status, body := e.Post(t, adminCanary, tc.body); status != tc.status || !strings.Contains(body, tc.reason) {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
 	}
 }
 
 // reloadSite reloads with the tools in use all the time, so that what is pooled stays.
-func (e *edge) reloadSite(t *testing.T, caddyfile string) {
+func reloadSite(t *testing.T, e *edgetest.Edge, caddyfile string) {
 	t.Helper()
-	e.load(t, caddyfile)
+	e.Load(t, caddyfile)
 	http.DefaultClient.CloseIdleConnections()
 }
 
@@ -325,7 +326,7 @@ func TestCanaryOverReloads(t *testing.T) {
 			goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
 		)
 	})
-	e := place(t)
+	e := edgetest.Place(t)
 	config := func(contact string) string {
 		site := func(host, option string) string {
 			return "http://" + host + ":{PORT} {\nanonproxy {\nrequire_fetch_metadata\n" + option + "\n}\n}\n"
@@ -335,7 +336,7 @@ func TestCanaryOverReloads(t *testing.T) {
 	}
 	stop := func() {
 		http.DefaultClient.CloseIdleConnections()
-		e.load(t, "{\nadmin off\n}")
+		e.Load(t, "{\nadmin off\n}")
 		if err := caddy.Stop(); err != nil {
 			t.Error(err)
 		}
@@ -343,13 +344,13 @@ func TestCanaryOverReloads(t *testing.T) {
 	ask := func(host string) (t1 *selfcheck.Transcript) {
 		t.Helper()
 		var signed string
-		eventually(t, "the transcript at "+host, func() bool {
-			r, err := http.NewRequest(http.MethodGet, "http://"+e.site+"/.tools/maps/transcript", nil)
+		testutil.Eventually(t, "the transcript at "+host, func() bool {
+			r, err := http.NewRequest(http.MethodGet, "http://"+e.Site+"/.tools/maps/transcript", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r.Host = host
-			client := from(t, "127.0.0.2")
+			client := edgetest.From(t, "127.0.0.2")
 			resp, err := client.Do(r)
 			if err != nil {
 				return false
@@ -369,7 +370,7 @@ func TestCanaryOverReloads(t *testing.T) {
 		}
 		return t1
 	}
-	e.load(t, config("one@wiki.example"))
+	e.Load(t, config("one@wiki.example"))
 	a, b, c := ask("a.test"), ask("b.test"), ask("c.test")
 	if a.Sequence != b.Sequence || !a.Time.Equal(b.Time) || c.Tool.Name != "maps" {
 		t.Errorf("two sites have number %d and %d", a.Sequence, b.Sequence)
@@ -384,7 +385,7 @@ func TestCanaryOverReloads(t *testing.T) {
 		t.Errorf("held are %q, want 2", books)
 	}
 	for i := range 20 {
-		e.load(t, config(fmt.Sprintf("two%d@wiki.example", i%2)))
+		e.Load(t, config(fmt.Sprintf("two%d@wiki.example", i%2)))
 	}
 	if again := ask("a.test"); again.Sequence != a.Sequence {
 		t.Errorf("reloads made number %d", again.Sequence)
@@ -394,7 +395,7 @@ func TestCanaryOverReloads(t *testing.T) {
 		t.Errorf("still held: %q", left)
 	}
 	// The same edge says the same within the interval: nothing new is published.
-	e.load(t, config("one@wiki.example"))
+	e.Load(t, config("one@wiki.example"))
 	again := ask("a.test")
 	stop()
 	if again.Sequence < a.Sequence {
@@ -403,21 +404,21 @@ func TestCanaryOverReloads(t *testing.T) {
 }
 
 func TestCanaryOff(t *testing.T) {
-	tool := jsonTool(t)
+	tool := edgetest.JSONTool(t)
 	e := boardEdge(t, fileTool("maps", tool, ""))
-	e.load(t, strings.Replace(boardSite, "anonproxy", "anonproxy {\ncanary off\n}", 1))
+	e.Load(t, strings.Replace(boardSite, "anonproxy", "anonproxy {\ncanary off\n}", 1))
 	for _, path := range []string{"/.tools/maps/transcript", transcriptsPath} {
-		if resp, body := e.anyone(t, http.MethodGet, path, nil); resp.StatusCode != 404 || !strings.Contains(body, "switched the canary off") {
+		if resp, body := anyone(t, e, http.MethodGet, path, nil); resp.StatusCode != 404 || !strings.Contains(body, "switched the canary off") {
 			t.Errorf("%s: got %d %s", path, resp.StatusCode, body)
 		}
 	}
-	if html, list := e.page(t); strings.Contains(html+list, "/transcript") {
+	if html, list := boardPage(t, e); strings.Contains(html+list, "/transcript") {
 		t.Error("the noticeboard links to a transcript")
 	}
-	if status, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"}); status != 404 || !strings.Contains(body, "no site has a canary") {
+	if status, body := e.Post(t, adminCanary, canaryRequest{Tool: "maps"}); status != 404 || !strings.Contains(body, "no site has a canary") {
 		t.Errorf("running it: %d %s", status, body)
 	}
-	e.wantAnswer(t, "maps/x", tool)
+	wantAnswer(t, e, "maps/x", tool)
 }
 
 func TestCanaryConfig(t *testing.T) {
@@ -435,7 +436,7 @@ func TestCanaryConfig(t *testing.T) {
 		"block":        {"canary {\n}", "wrong argument count"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantRefusedConfig(t, validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy {\n"+tt.option+"\n}\n}\n"), tt.reason)
+			edgetest.WantRefused(t, edgetest.Validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy {\n"+tt.option+"\n}\n}\n"), tt.reason)
 		})
 	}
 	for _, c := range []CanaryConfig{{Off: true, ReportOnly: true}, {Every: caddy.Duration(time.Second)}, {Every: -1}} {
@@ -443,29 +444,29 @@ func TestCanaryConfig(t *testing.T) {
 			t.Errorf("%+v is accepted", c)
 		}
 	}
-	if err := validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy {\ncanary every 10m report_only\n}\n}\n"); err != nil {
+	if err := edgetest.Validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nanonproxy {\ncanary every 10m report_only\n}\n}\n"); err != nil {
 		t.Error(err)
 	}
 }
 
 // What is damaged in the storage is left behind: the numbers begin anew, and the log tells.
 func TestCanaryDamagedStore(t *testing.T) {
-	tool := jsonTool(t)
+	tool := edgetest.JSONTool(t)
 	e := boardEdge(t, fileTool("maps", tool, ""))
-	e.transcript(t, "maps")
-	files, err := filepath.Glob(filepath.Join(e.dir, "storage", canaryDir, "*", "maps.json"))
+	transcript(t, e, "maps")
+	files, err := filepath.Glob(filepath.Join(e.Dir, "storage", canaryDir, "*", "maps.json"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%v: %v", files, err)
 	}
 	for name, damage := range map[string]string{"cut": `["`, "empty": `[]`, "another form": `{"version":2}`, "not signed": `["wikiveil/v1/transcript\n{}\n"]`} {
-		replaceFile(t, files[0], damage)
-		status, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"})
+		edgetest.ReplaceFile(t, files[0], damage)
+		status, body := e.Post(t, adminCanary, canaryRequest{Tool: "maps"})
 		var reports []canaryReport
 		if err := json.Unmarshal([]byte(body), &reports); err != nil || status != 200 || reports[0].Sequence != 1 || reports[0].Error != "" {
 			t.Errorf("%s: %d, %v: %s", name, status, err, body)
 		}
 	}
-	wantWords(t, "the log", e.readLog(t), "the kept transcripts can't be used")
+	wantWords(t, "the log", e.ReadLog(t), "the kept transcripts can't be used")
 	// Where the storage doesn't take it, what was shown stays, and the trouble is told.
 	if err := os.Remove(files[0]); err != nil {
 		t.Fatal(err)
@@ -473,15 +474,15 @@ func TestCanaryDamagedStore(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(files[0], "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	_, before := e.transcript(t, "maps")
-	if _, body := e.post(t, adminCanary, canaryRequest{Tool: "maps"}); !strings.Contains(body, `"error":"publishing the transcript: loading wikiveil/transcripts/`) {
+	_, before := transcript(t, e, "maps")
+	if _, body := e.Post(t, adminCanary, canaryRequest{Tool: "maps"}); !strings.Contains(body, `"error":"publishing the transcript: loading wikiveil/transcripts/`) {
 		t.Errorf("got %s", body)
 	}
-	if _, after := e.transcript(t, "maps"); after != before {
+	if _, after := transcript(t, e, "maps"); after != before {
 		t.Error("another transcript is shown than is stored")
 	}
-	if got := metricsOf(t, e)[`wikiveil_tool_canary_broken{tool="maps"}`]; got != 1 {
+	if got := e.Metrics(t)[`wikiveil_tool_canary_broken{tool="maps"}`]; got != 1 {
 		t.Errorf("the metric is %v", got)
 	}
-	e.wantAnswer(t, "maps/x", tool)
+	wantAnswer(t, e, "maps/x", tool)
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 // A directory that can't be one is found when the config is checked, and none is quietly left out.
@@ -17,6 +19,6 @@ func TestBadToolDirectories(t *testing.T) {
 		"mirror_dir " + file + "/below":        "is not a directory",
 		"mirror_dir {env.WIKIVEIL_TEST_UNSET}": "mirror_dir {env.WIKIVEIL_TEST_UNSET} is empty",
 	} {
-		wantRefusedConfig(t, validate(t, "{\n{GLOBAL}\nwikiveil {\n"+options+"\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n"), reason)
+		edgetest.WantRefused(t, edgetest.Validate(t, "{\n{GLOBAL}\nwikiveil {\n"+options+"\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n"), reason)
 	}
 }

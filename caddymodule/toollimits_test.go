@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -19,16 +20,16 @@ func limitedSite(options string) string {
 }
 
 // askFrom fetches from a tool as a reader's page does.
-func (e *edge) askFrom(t *testing.T, source, path string) (*http.Response, string) {
+func askFrom(t *testing.T, e *edgetest.Edge, source, path string) (*http.Response, string) {
 	t.Helper()
-	client := from(t, source)
+	client := edgetest.From(t, source)
 	defer client.CloseIdleConnections()
-	return send(t, client, http.MethodGet, "http://"+e.site+"/.tools/"+path, browser("empty", "alice"))
+	return edgetest.Send(t, client, http.MethodGet, "http://"+e.Site+"/.tools/"+path, edgetest.Browser("empty", "alice"))
 }
 
-func (e *edge) metrics(t *testing.T) string {
+func metricsText(t *testing.T, e *edgetest.Edge) string {
 	t.Helper()
-	_, text := send(t, http.DefaultClient, http.MethodGet, "http://"+e.admin+"/metrics", nil)
+	_, text := edgetest.Send(t, http.DefaultClient, http.MethodGet, "http://"+e.Admin+"/metrics", nil)
 	return text
 }
 
@@ -36,16 +37,16 @@ func (e *edge) metrics(t *testing.T) string {
 // back what was counted.
 func TestToolLimitsOverReloads(t *testing.T) {
 	testutil.Slow(t)
-	maps := jsonTool(t)
+	maps := edgetest.JSONTool(t)
 	e := boardEdge(t, fileTool("maps", maps, ""))
-	e.load(t, limitedSite("client_limit 3/1h"))
+	e.Load(t, limitedSite("client_limit 3/1h"))
 	want := func(source string, status int, reason string) {
 		t.Helper()
-		resp, body := e.askFrom(t, source, "maps/x")
+		resp, body := askFrom(t, e, source, "maps/x")
 		if resp.StatusCode != status || !strings.Contains(body, reason) {
 			t.Errorf("%s: got %d %q, want %d %q", source, resp.StatusCode, body, status, reason)
 		}
-		if n := len(maps.take()); n != map[bool]int{true: 1, false: 0}[status == 200] {
+		if n := len(maps.Take()); n != map[bool]int{true: 1, false: 0}[status == 200] {
 			t.Errorf("%s: the tool was asked %d times", source, n)
 		}
 		if later, _ := strconv.Atoi(resp.Header.Get("Retry-After")); status != 200 && (later < 1000 || later > 1200) {
@@ -58,20 +59,20 @@ func TestToolLimitsOverReloads(t *testing.T) {
 	want("127.61.2.1", 429, "you have made this wiki ask the tool too often; try again in ")
 	want("127.61.2.2", 200, `{"a":1}`)
 
-	e.load(t, limitedSite("client_limit 3/1h\ntimeout 10s"))
+	e.Load(t, limitedSite("client_limit 3/1h\ntimeout 10s"))
 	want("127.61.2.1", 429, "too often")
 	want("127.61.2.2", 200, `{"a":1}`)
 
-	writeTools(t, e.dir, fileTool("maps", maps, `, "purpose": "Another"`), fileTool("more", maps, ""))
-	eventually(t, "the new noticeboard", func() bool {
-		_, list := e.page(t)
+	edgetest.WriteTools(t, e.Dir, fileTool("maps", maps, `, "purpose": "Another"`), fileTool("more", maps, ""))
+	testutil.Eventually(t, "the new noticeboard", func() bool {
+		_, list := boardPage(t, e)
 		return strings.Contains(list, `"more"`) && strings.Count(list, `"standing": "usable"`) == 2 // once they are stored
 	})
 	want("127.61.2.1", 429, "too often")
 	want("127.61.2.2", 200, `{"a":1}`)
 	want("127.61.2.2", 429, "too often")
 
-	metrics := e.metrics(t)
+	metrics := metricsText(t, e)
 	for _, line := range []string{
 		`wikiveil_tool_requests_total{outcome="limited_client",tool="maps"} 4`, `wikiveil_tool_breaker_state{tool="maps"} 0`,
 		`wikiveil_tool_breaker_state{tool="more"} 0`,
@@ -90,7 +91,7 @@ func TestToolLimitsOverReloads(t *testing.T) {
 // A breaker stays open over a reload, and the tool's own limit comes before the proxy's.
 func TestToolBreakerOverReloads(t *testing.T) {
 	var failing atomic.Bool
-	maps := newApp(t, func(w http.ResponseWriter, _ *http.Request) {
+	maps := edgetest.NewBackend(t, func(w http.ResponseWriter, _ *http.Request) {
 		if failing.Load() {
 			w.Header().Set("Retry-After", "200")
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -98,28 +99,28 @@ func TestToolBreakerOverReloads(t *testing.T) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 	})
-	other := jsonTool(t)
+	other := edgetest.JSONTool(t)
 	e := boardEdge(t, fileTool("maps", maps, ""), fileTool("other", other, `, "limit": "1/1h"`))
 	failing.Store(true)
-	if resp, _ := e.askFrom(t, "127.61.2.1", "maps/x"); resp.StatusCode != 429 || len(maps.take()) != 1 {
+	if resp, _ := askFrom(t, e, "127.61.2.1", "maps/x"); resp.StatusCode != 429 || len(maps.Take()) != 1 {
 		t.Fatalf("got %d", resp.StatusCode)
 	}
 	for range 2 {
-		resp, body := e.askFrom(t, "127.61.2.2", "maps/x")
-		if resp.StatusCode != 503 || !strings.Contains(body, "the tool has asked for a pause; it is asked again in ") || len(maps.take()) != 0 {
+		resp, body := askFrom(t, e, "127.61.2.2", "maps/x")
+		if resp.StatusCode != 503 || !strings.Contains(body, "the tool has asked for a pause; it is asked again in ") || len(maps.Take()) != 0 {
 			t.Errorf("got %d %q", resp.StatusCode, body)
 		}
 		if later, _ := strconv.Atoi(resp.Header.Get("Retry-After")); later < 150 || later > 200 {
 			t.Errorf("Retry-After %d", later)
 		}
-		e.load(t, limitedSite("limit 100/1s"))
+		e.Load(t, limitedSite("limit 100/1s"))
 	}
 	for i, want := range []int{200, 503} {
-		if resp, body := e.askFrom(t, "127.61.2.2", "other/x"); resp.StatusCode != want {
+		if resp, body := askFrom(t, e, "127.61.2.2", "other/x"); resp.StatusCode != want {
 			t.Errorf("other tool, request %d: %d %s", i, resp.StatusCode, body)
 		}
 	}
-	metrics := e.metrics(t)
+	metrics := metricsText(t, e)
 	for _, line := range []string{
 		`wikiveil_tool_breaker_state{tool="maps"} 2`, `wikiveil_tool_breaker_state{tool="other"} 0`,
 		`wikiveil_tool_requests_total{outcome="breaker_open",tool="maps"} 2`, `wikiveil_tool_requests_total{outcome="limited_tool",tool="other"} 1`,
@@ -132,14 +133,14 @@ func TestToolBreakerOverReloads(t *testing.T) {
 
 // A thousand clients at a real edge have a limit each.
 func TestThousandClientsOfATool(t *testing.T) {
-	maps := jsonTool(t)
+	maps := edgetest.JSONTool(t)
 	e := boardEdge(t, fileTool("maps", maps, `, "client_limit": "1/1h", "limit": "1000000/1h"`))
 	for round, want := range []int{200, 429} {
 		var wg sync.WaitGroup
 		for worker := range 8 {
 			wg.Go(func() {
 				for i := worker; i < 1000; i += 8 {
-					if resp, body := e.askFrom(t, fmt.Sprintf("127.62.%d.%d", i/250, 1+i%250), "maps/x"); resp.StatusCode != want {
+					if resp, body := askFrom(t, e, fmt.Sprintf("127.62.%d.%d", i/250, 1+i%250), "maps/x"); resp.StatusCode != want {
 						t.Errorf("round %d, client %d: %d %s", round, i, resp.StatusCode, body)
 						return
 					}
@@ -147,7 +148,7 @@ func TestThousandClientsOfATool(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := len(maps.take()); n != 1000*(1-round) {
+		if n := len(maps.Take()); n != 1000*(1-round) {
 			t.Errorf("round %d: the tool was asked %d times", round, n)
 		}
 	}
@@ -170,8 +171,8 @@ func TestBreakerMetricOfAToolThatMoves(t *testing.T) {
 		_, release := transportOf(&noticeboard.Tool{Name: "moving", Origin: origin})
 		defer release()
 	}
-	e := newEdge(t, "{\n{GLOBAL}\nmetrics\nwikiveil {\ntool moving https://a.example.org\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n")
-	if n := strings.Count(e.metrics(t), `wikiveil_tool_breaker_state{tool="moving"}`); n != 1 {
+	e := edgetest.New(t, "{\n{GLOBAL}\nmetrics\nwikiveil {\ntool moving https://a.example.org\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n")
+	if n := strings.Count(metricsText(t, e), `wikiveil_tool_breaker_state{tool="moving"}`); n != 1 {
 		t.Errorf("%d values", n)
 	}
 }

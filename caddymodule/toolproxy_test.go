@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -49,7 +50,7 @@ func TestToolProxyEndsWithItsLastUser(t *testing.T) {
 
 // In a reload, Caddy cleans up before all requests have been served.
 func TestToolsServedAfterCleanup(t *testing.T) {
-	tool := jsonTool(t)
+	tool := edgetest.JSONTool(t)
 	state, err := noticeboard.OpenState(t.Context(), &certmagic.FileStorage{Path: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 	}
 	ask := func() string {
 		r := httptest.NewRequest(http.MethodGet, "/.tools/maps/x", nil)
-		r.Header = browser("empty", "alice")
+		r.Header = edgetest.Browser("empty", "alice")
 		w := httptest.NewRecorder()
 		if err := h.ServeHTTP(w, r, nil); err != nil {
 			t.Fatal(err)
@@ -78,7 +79,7 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 		return fmt.Sprint(w.Code, " ", w.Body)
 	}
 	for range 2 {
-		if got := ask(); got != `200 {"a":1}` || len(tool.take()) != 1 {
+		if got := ask(); got != `200 {"a":1}` || len(tool.Take()) != 1 {
 			t.Errorf("got %s", got)
 		}
 		if err := h.Cleanup(); err != nil {
@@ -88,7 +89,7 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 	if err := live.Disable(t.Context(), noticeboard.Kill{Tool: "maps", By: "a test"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(); !strings.HasPrefix(got, "403 the tool is disabled") || len(tool.take()) != 0 {
+	if got := ask(); !strings.HasPrefix(got, "403 the tool is disabled") || len(tool.Take()) != 0 {
 		t.Errorf("disabled: got %s", got)
 	}
 	for key := range toolTransports.All() {
@@ -136,7 +137,7 @@ func TestMirrorServedAfterCleanup(t *testing.T) {
 			t.Errorf("ended %t: got %d %q, %v", ended, w.Code, w.Body, err)
 		}
 	}
-	if len(cdn.take()) != 1 {
+	if len(cdn.Take()) != 1 {
 		t.Error("the file was fetched again")
 	}
 	for dir := range mirrorStores.All() {
@@ -148,12 +149,12 @@ func TestMirrorServedAfterCleanup(t *testing.T) {
 // request, and is held by the last config alone.
 func TestToolsOverReloadsUnderLoad(t *testing.T) {
 	testutil.Slow(t)
-	tool, wiki := jsonTool(t), newApp(t, nil)
+	tool, wiki := edgetest.JSONTool(t), edgetest.NewBackend(t, nil)
 	config := func(n int) string {
 		limitless := strings.Replace(toolsConfig(tool, wiki, ""), "allow_loopback", "allow_loopback\nlimit 1000000/1s\nclient_limit 1000000/1s", 1)
 		return strings.Replace(limitless, "wikiveil {", fmt.Sprintf("wikiveil {\ntool other%d https://other.example.org", n), 1)
 	}
-	e := newEdge(t, config(0))
+	e := edgetest.New(t, config(0))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	var served atomic.Int64
@@ -165,7 +166,7 @@ func TestToolsOverReloadsUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				if resp, body := e.ask(t, "maps/x"); resp.StatusCode != 200 || body != `{"a":1}` {
+				if resp, body := askTool(t, e, "maps/x"); resp.StatusCode != 200 || body != `{"a":1}` {
 					t.Errorf("got %d %q", resp.StatusCode, body)
 					return
 				}
@@ -174,15 +175,15 @@ func TestToolsOverReloadsUnderLoad(t *testing.T) {
 		})
 	}
 	for n := range 20 {
-		e.load(t, config(n+1))
+		e.Load(t, config(n+1))
 		for before := served.Load(); served.Load() < before+10 && !t.Failed(); {
 			time.Sleep(time.Millisecond)
 		}
 	}
 	close(stop)
 	wg.Wait()
-	tool.take()
-	eventually(t, "earlier configs to let go", func() bool {
+	tool.Take()
+	testutil.Eventually(t, "earlier configs to let go", func() bool {
 		users := 0
 		for key := range toolTransports.All() {
 			users += toolTransports.Users(key)

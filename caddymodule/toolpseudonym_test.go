@@ -9,16 +9,17 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 var pseudonymText = regexp.MustCompile(`^[A-Za-z0-9_-]{22}$`)
 
 // sentPseudonym asks a tool and returns the pseudonym that it got.
-func (e *edge) sentPseudonym(t *testing.T, source, path string, tool *app) string {
+func sentPseudonym(t *testing.T, e *edgetest.Edge, source, path string, tool *edgetest.Backend) string {
 	t.Helper()
-	resp, body := e.askFrom(t, source, path)
-	requests := tool.take()
+	resp, body := askFrom(t, e, source, path)
+	requests := tool.Take()
 	if resp.StatusCode != 200 || len(requests) != 1 {
 		t.Fatalf("%s: %d %s, and the tool was asked %d times", path, resp.StatusCode, body, len(requests))
 	}
@@ -26,16 +27,16 @@ func (e *edge) sentPseudonym(t *testing.T, source, path string, tool *app) strin
 }
 
 func TestToolPseudonym(t *testing.T) {
-	maps, other := jsonTool(t), jsonTool(t)
+	maps, other := edgetest.JSONTool(t), edgetest.JSONTool(t)
 	e := boardEdge(t, fileTool("maps", maps, `, "pseudonym": true`), fileTool("other", other, `, "pseudonym": true`), fileTool("plain", other, ""))
 	alice, bob := "127.61.2.1", "127.61.2.2"
 	var first string
 	for first == "" { // not over midnight
 		day := time.Now().UTC().Day()
-		first = e.sentPseudonym(t, alice, "maps/x", maps)
-		again, another, elsewhere := e.sentPseudonym(t, alice, "maps/y", maps), e.sentPseudonym(t, bob, "maps/x", maps), e.sentPseudonym(t, alice, "other/x", other)
-		e.load(t, boardSite)
-		reloaded := e.sentPseudonym(t, alice, "maps/x", maps)
+		first = sentPseudonym(t, e, alice, "maps/x", maps)
+		again, another, elsewhere := sentPseudonym(t, e, alice, "maps/y", maps), sentPseudonym(t, e, bob, "maps/x", maps), sentPseudonym(t, e, alice, "other/x", other)
+		e.Load(t, boardSite)
+		reloaded := sentPseudonym(t, e, alice, "maps/x", maps)
 		if time.Now().UTC().Day() != day {
 			first = ""
 			continue
@@ -47,24 +48,24 @@ func TestToolPseudonym(t *testing.T) {
 			t.Errorf("another reader's %q, at another tool %q, the first %q", another, elsewhere, first)
 		}
 	}
-	if got := e.sentPseudonym(t, alice, "plain/x", other); got != "" {
+	if got := sentPseudonym(t, e, alice, "plain/x", other); got != "" {
 		t.Errorf("a tool that declares none gets %q", got)
 	}
-	e.rotate(t)
-	if got := e.sentPseudonym(t, alice, "maps/x", maps); got == first || !pseudonymText.MatchString(got) {
+	e.Rotate(t)
+	if got := sentPseudonym(t, e, alice, "maps/x", maps); got == first || !pseudonymText.MatchString(got) {
 		t.Errorf("after a rotation: %q, before %q", got, first)
 	}
-	html, _ := e.page(t)
+	html, _ := boardPage(t, e)
 	wantWords(t, "the page", html, "Can it tell readers apart?")
 }
 
 // Without a mask there is no pseudonym, and without that no request.
 func TestToolPseudonymNeedsAMask(t *testing.T) {
-	maps := jsonTool(t)
+	maps := edgetest.JSONTool(t)
 	e := boardEdge(t, fileTool("maps", maps, `, "pseudonym": true`))
-	e.load(t, strings.Replace(boardSite, "client_mask", "", 1))
-	resp, body := e.askFrom(t, "127.61.2.1", "maps/x")
-	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "the pseudonym that the tool is declared to get can't be made") || len(maps.take()) != 0 {
+	e.Load(t, strings.Replace(boardSite, "client_mask", "", 1))
+	resp, body := askFrom(t, e, "127.61.2.1", "maps/x")
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "the pseudonym that the tool is declared to get can't be made") || len(maps.Take()) != 0 {
 		t.Errorf("got %d %q", resp.StatusCode, body)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 const sessionToken = "k3v9qf2m1t8s7r6p5n4b0c1d2e3f4g5h"
@@ -21,15 +22,15 @@ const aliceCookies = "wikiUserName=Alice+Ex%C3%A4mple; wikiUserID=4821337; wiki_
 	"skin=vector-2022; lang=en; track=Zk8qT1vXw7; own_map=Qm3nV9xL2p; seen=1"
 
 // leakSite is an edge with a tool that takes POST, and with what is put before the proxy.
-func leakSite(t *testing.T, tool *app, before, options string) *edge {
-	return newEdge(t, `{
+func leakSite(t *testing.T, tool *edgetest.Backend, before, options string) *edgetest.Edge {
+	return edgetest.New(t, `{
 		{GLOBAL}
 		metrics
 		servers {
 			trusted_proxies static 127.0.0.9
 		}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 			tool maps `+tool.URL+` {
 				methods GET POST
 				allow_loopback
@@ -43,9 +44,9 @@ func leakSite(t *testing.T, tool *app, before, options string) *edge {
 }
 
 // asAlice sends a request with Alice's cookies.
-func asAlice(t *testing.T, e *edge, source, method, path, body string, more ...string) (*http.Response, string) {
+func asAlice(t *testing.T, e *edgetest.Edge, source, method, path, body string, more ...string) (*http.Response, string) {
 	t.Helper()
-	r, err := http.NewRequest(method, "http://"+e.site+"/.tools/maps"+path, strings.NewReader(body))
+	r, err := http.NewRequest(method, "http://"+e.Site+"/.tools/maps"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func asAlice(t *testing.T, e *edge, source, method, path, body string, more ...s
 	for i := 0; i+1 < len(more); i += 2 {
 		r.Header.Set(more[i], more[i+1])
 	}
-	resp, err := from(t, source).Do(r)
+	resp, err := edgetest.From(t, source).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func asAlice(t *testing.T, e *edge, source, method, path, body string, more ...s
 }
 
 func TestLeakGuardWholeEdge(t *testing.T) {
-	tool := jsonTool(t)
+	tool := edgetest.JSONTool(t)
 	for name, tc := range map[string]struct {
 		before string
 		masked bool
@@ -88,8 +89,8 @@ func TestLeakGuardWholeEdge(t *testing.T) {
 				"4821337": "your user ID", sessionToken: "your session", "7d1f0a9c3b5e8f624d": "your session", "Zk8qT1vXw7": "your cookie track",
 			}
 			if tc.masked {
-				mask := clientMask(t, "127.0.0.2")
-				leaks[mask], leaks[strings.ToUpper(mask)], leaks[rangeMask(t, "127.0.0.0/24")] = "your mask", "your mask", "your mask"
+				mask := edgetest.ClientMask(t, "127.0.0.2")
+				leaks[mask], leaks[strings.ToUpper(mask)], leaks[edgetest.RangeMask(t, "127.0.0.0/24")] = "your mask", "your mask", "your mask"
 			}
 			refused := 0
 			for value, field := range leaks {
@@ -107,10 +108,10 @@ func TestLeakGuardWholeEdge(t *testing.T) {
 					}
 				}
 			}
-			if n := len(tool.take()); n != 0 {
+			if n := len(tool.Take()); n != 0 {
 				t.Errorf("the tool got %d requests", n)
 			}
-			if got := metricsOf(t, e)[`wikiveil_tool_requests_total{outcome="leak",tool="maps"}`]; got != float64(refused) {
+			if got := e.Metrics(t)[`wikiveil_tool_requests_total{outcome="leak",tool="maps"}`]; got != float64(refused) {
 				t.Errorf("%v leaks counted, want %d", got, refused)
 			}
 			for _, path := range []string{"/a?lang=en&skin=vector-2022&seen=1", "/a?own=Qm3nV9xL2p", "/a?x=127.0.0.3", "/a/Alice"} {
@@ -121,14 +122,14 @@ func TestLeakGuardWholeEdge(t *testing.T) {
 			if resp, body := asAlice(t, e, "127.0.0.2", "POST", "/a", `{"q":"places"}`); resp.StatusCode != 200 {
 				t.Errorf("an innocent POST: got %d %q", resp.StatusCode, body)
 			}
-			if got := tool.take(); len(got) != 5 || got[4].ContentLength != 14 {
+			if got := tool.Take(); len(got) != 5 || got[4].ContentLength != 14 {
 				t.Errorf("the tool got %d requests", len(got))
 			}
 			// What a client behind the operator's proxy must not send, and the proxy may.
 			if resp, body := asAlice(t, e, "127.0.0.9", "GET", "/a?x=198.51.100.7", "", "X-Forwarded-For", "198.51.100.7"); resp.StatusCode != 403 || !strings.Contains(body, "your address") {
 				t.Errorf("behind a proxy: got %d %q", resp.StatusCode, body)
 			}
-			if n := len(tool.take()); n != 0 {
+			if n := len(tool.Take()); n != 0 {
 				t.Errorf("the tool got %d requests", n)
 			}
 		})
@@ -137,11 +138,11 @@ func TestLeakGuardWholeEdge(t *testing.T) {
 
 // The edge's own cookies are hidden from handlers after csp, and still the reader's.
 func TestLeakGuardKnowsEdgeCookies(t *testing.T) {
-	tool := jsonTool(t)
+	tool := edgetest.JSONTool(t)
 	e := leakSite(t, tool, "csp", "")
 	const name, value = "__Host-Http-wikiveil-x", "b1946ac92492d2347c6235b4d2611184"
 	resp, body := asAlice(t, e, "127.0.0.2", "GET", "/a?x="+value, "", "Cookie", name+"="+value+"; a=b")
-	if resp.StatusCode != 403 || !strings.Contains(body, "your cookie "+name) || len(tool.take()) != 0 {
+	if resp.StatusCode != 403 || !strings.Contains(body, "your cookie "+name) || len(tool.Take()) != 0 {
 		t.Errorf("got %d %q", resp.StatusCode, body)
 	}
 }
@@ -196,8 +197,8 @@ func TestToolReaderAuthorization(t *testing.T) {
 
 // One who authenticates with Caddy is known where that comes before the proxy.
 func TestLeakGuardKnowsCaddysUser(t *testing.T) {
-	tool := jsonTool(t)
-	e := newEdge(t, `{
+	tool := edgetest.JSONTool(t)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
 			tool maps `+tool.URL+` {
@@ -216,7 +217,7 @@ func TestLeakGuardKnowsCaddysUser(t *testing.T) {
 	}`)
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("Carola:hiccup"))
 	resp, body := asAlice(t, e, "127.0.0.2", "GET", "/a?x=carola", "", "Authorization", basic)
-	if resp.StatusCode != 403 || !strings.Contains(body, "your user name") || len(tool.take()) != 0 {
+	if resp.StatusCode != 403 || !strings.Contains(body, "your user name") || len(tool.Take()) != 0 {
 		t.Errorf("got %d %q", resp.StatusCode, body)
 	}
 }
@@ -230,7 +231,7 @@ func TestLeakGuardBadConfig(t *testing.T) {
 		"large size":   {"max_request_size 1GiB", "the size limit of requests must be at most 67108864 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantRefusedConfig(t, validate(t, "http://{SITE} {\nanonproxy {\n"+tt.site+"\n}\n}\n"), tt.reason)
+			edgetest.WantRefused(t, edgetest.Validate(t, "http://{SITE} {\nanonproxy {\n"+tt.site+"\n}\n}\n"), tt.reason)
 		})
 	}
 }

@@ -13,11 +13,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 // refreshedConfig has a tool of which the given paths are refreshed.
-func refreshedConfig(tool, wiki *app, paths, more string) string {
+func refreshedConfig(tool, wiki *edgetest.Backend, paths, more string) string {
 	return `{
 		{GLOBAL}
 		metrics
@@ -33,7 +34,7 @@ func refreshedConfig(tool, wiki *app, paths, more string) string {
 	http://{SITE} {
 		client_mask
 		anonproxy
-		reverse_proxy ` + wiki.address() + ` {
+		reverse_proxy ` + wiki.Address() + ` {
 			transport http {
 				keepalive off
 			}
@@ -42,11 +43,11 @@ func refreshedConfig(tool, wiki *app, paths, more string) string {
 }
 
 // got waits until a tool has been asked n times more, and returns for what.
-func (a *app) got(t *testing.T, n int) map[string]int {
+func got(t *testing.T, a *edgetest.Backend, n int) map[string]int {
 	t.Helper()
 	paths, sum := make(map[string]int), 0
-	eventually(t, fmt.Sprint(n, " requests to the tool"), func() bool {
-		for _, r := range a.take() {
+	testutil.Eventually(t, fmt.Sprint(n, " requests to the tool"), func() bool {
+		for _, r := range a.Take() {
 			paths[r.URL.Path]++
 			sum++
 		}
@@ -68,59 +69,63 @@ func TestToolRefresh(t *testing.T) {
 			goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"),
 		)
 	})
-	tool, wiki := storedTool(t), newApp(t, nil)
-	e := place(t)
-	if err := os.WriteFile(filepath.Join(e.dir, "paths"), []byte("/c\n"), 0o600); err != nil {
+	tool, wiki := storedTool(t), edgetest.NewBackend(t, nil)
+	e := edgetest.Place(t)
+	if err := os.WriteFile(filepath.Join(e.Dir, "paths"), []byte("/c\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	config := refreshedConfig(tool, wiki, "/a /b", "")
 	var parsed caddy.Config
-	if err := json.Unmarshal(adapt(t, e.expand(config)), &parsed); err != nil {
+	if err := json.Unmarshal(edgetest.Adapt(t, e.Expand(config)), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if err := validateConfig(&parsed); err != nil {
+	if err := edgetest.ValidateConfig(&parsed); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)
-	if n := len(tool.take()); n != 0 {
+	if n := len(tool.Take()); n != 0 {
 		t.Errorf("to validate a config asks a tool %d times", n)
 	}
 
-	e.load(t, config)
+	e.Load(t, config)
 	t.Cleanup(func() {
-		e.load(t, "{\nadmin off\n}")
+		e.Load(t, "{\nadmin off\n}")
 		if err := caddy.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	if got := tool.got(t, 3); got["/a"] != 1 || got["/b"] != 1 || got["/c"] != 1 {
+	if got := got(t, tool, 3); got["/a"] != 1 || got["/b"] != 1 || got["/c"] != 1 {
 		t.Fatalf("the tool was asked for %v", got)
 	}
-	eventually(t, "the answers", func() bool { return metricsOf(t, e)[`wikiveil_tool_refreshes_total{outcome="ok",tool="maps"}`] == 3 })
+	testutil.Eventually(t, "the answers", func() bool {
+		return e.Metrics(t)[`wikiveil_tool_refreshes_total{outcome="ok",tool="maps"}`] == 3
+	})
 	for _, path := range []string{"/a", "/b", "/c"} {
-		e.wantFetched(t, tool, path, path, 0)
+		wantFetched(t, e, tool, path, path, 0)
 	}
 	for range 3 {
-		e.load(t, strings.Replace(config, "client_mask", "client_mask {\n mode observe\n }", 1))
-		e.load(t, config)
+		e.Load(t, strings.Replace(config, "client_mask", "client_mask {\n mode observe\n }", 1))
+		e.Load(t, config)
 	}
-	e.wantFetched(t, tool, "/a", "/a", 0)
+	wantFetched(t, e, tool, "/a", "/a", 0)
 
 	act := func(action string) {
 		t.Helper()
-		if status, body := e.post(t, "/wikiveil/tools/"+action, map[string]string{"tool": "maps", "by": "test"}); status != 200 {
+		if status, body := e.Post(t, "/wikiveil/tools/"+action, map[string]string{"tool": "maps", "by": "test"}); status != 200 {
 			t.Fatalf("%s: %d %s", action, status, body)
 		}
 	}
 	act("disable")
 	time.Sleep(100 * time.Millisecond)
-	if n := len(tool.take()); n != 0 {
+	if n := len(tool.Take()); n != 0 {
 		t.Errorf("a stopped tool was asked %d times", n)
 	}
 	act("enable")
-	tool.got(t, 3)
-	eventually(t, "the answers", func() bool { return metricsOf(t, e)[`wikiveil_tool_refreshes_total{outcome="ok",tool="maps"}`] >= 6 })
-	e.wantFetched(t, tool, "/c", "/c", 0)
+	got(t, tool, 3)
+	testutil.Eventually(t, "the answers", func() bool {
+		return e.Metrics(t)[`wikiveil_tool_refreshes_total{outcome="ok",tool="maps"}`] >= 6
+	})
+	wantFetched(t, e, tool, "/c", "/c", 0)
 }
 
 // A tool that the followed file brings is refreshed though no reader asks for anything.
@@ -128,20 +133,20 @@ func TestToolRefreshFollowsTheNoticeboard(t *testing.T) {
 	testutil.Slow(t)
 	tool := storedTool(t)
 	e := boardEdge(t)
-	if n := len(tool.take()); n != 0 {
+	if n := len(tool.Take()); n != 0 {
 		t.Fatal("the tool is asked already")
 	}
-	writeTools(t, e.dir, fileTool("maps", tool, `, "refresh": ["/a"]`))
-	if got := tool.got(t, 1); got["/a"] != 1 {
+	edgetest.WriteTools(t, e.Dir, fileTool("maps", tool, `, "refresh": ["/a"]`))
+	if got := got(t, tool, 1); got["/a"] != 1 {
 		t.Errorf("the tool was asked for %v", got)
 	}
 }
 
 func TestToolRefreshNeedsTheCache(t *testing.T) {
 	tool := storedTool(t)
-	e := newEdge(t, refreshedConfig(tool, newApp(t, nil), "/a", "tools_cache off"))
-	e.wantFetched(t, tool, "/b", "/b", 1)
-	log, err := os.ReadFile(e.log)
+	e := edgetest.New(t, refreshedConfig(tool, edgetest.NewBackend(t, nil), "/a", "tools_cache off"))
+	wantFetched(t, e, tool, "/b", "/b", 1)
+	log, err := os.ReadFile(e.Log)
 	if err != nil || strings.Count(string(log), "tools_cache is off, so no path of a tool is refreshed") != 1 {
 		t.Errorf("%v; the log says %s", err, log)
 	}

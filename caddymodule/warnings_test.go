@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
@@ -38,7 +39,7 @@ func TestAdaptWarnings(t *testing.T) {
 			if !found {
 				t.Fatal("the line of hyphens is missing")
 			}
-			_, warnings, err := adaptWarnings(caddyfile)
+			_, warnings, err := edgetest.AdaptWarnings(caddyfile)
 			var got strings.Builder
 			for _, w := range warnings {
 				fmt.Fprintf(&got, "%s:%d: %s\n", w.File, w.Line, w.Message)
@@ -79,16 +80,16 @@ func TestCase6InJSON(t *testing.T) {
 // Kind 9: where nothing is known of the site around client_mask, as for a Caddyfile that comes through the admin API,
 // error routes are masked all the same; and those that aren't are refused.
 func TestErrorRoutesAreMaskedWithoutAFile(t *testing.T) {
-	a := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+	a := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/gone" {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	})
-	e := place(t)
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(e.expand(`{
+	e := edgetest.Place(t)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(e.Expand(`{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
@@ -96,7 +97,7 @@ func TestErrorRoutesAreMaskedWithoutAFile(t *testing.T) {
 		error /lost 404
 		respond / ok
 		handle_errors {
-			reverse_proxy `+a.address()+`
+			reverse_proxy `+a.Address()+`
 		}
 	}`)), nil)
 	if err != nil {
@@ -110,8 +111,8 @@ func TestErrorRoutesAreMaskedWithoutAFile(t *testing.T) {
 			t.Errorf("stopping: %v", err)
 		}
 	})
-	send(t, from(t, "127.11.22.33"), "GET", "http://"+e.site+"/lost", nil)
-	r, want := a.one(t), clientMask(t, "127.11.22.33")
+	edgetest.Send(t, edgetest.From(t, "127.11.22.33"), "GET", "http://"+e.Site+"/lost", nil)
+	r, want := a.One(t), edgetest.ClientMask(t, "127.11.22.33")
 	if r.Header.Get("Client-Mask") != want || r.Header.Get("X-Forwarded-For") != want {
 		t.Errorf("the error page's app got %v, want %s", r.Header, want)
 	}
@@ -131,26 +132,26 @@ func validateJSON(t *testing.T, server string) error {
 	t.Helper()
 	var config caddy.Config
 	text := `{"admin":{"disabled":true},"storage":{"module":"file_system","root":"` + t.TempDir() + `"},"apps":{
-		"wikiveil":{"secrets":["` + testSecret + `"]},"http":{"servers":{"s":{"listen":["127.0.0.1:1"],"automatic_https":{"disable":true},` + server + `}}}}}`
+		"wikiveil":{"secrets":["` + edgetest.Secret + `"]},"http":{"servers":{"s":{"listen":["127.0.0.1:1"],"automatic_https":{"disable":true},` + server + `}}}}}`
 	if err := json.Unmarshal([]byte(text), &config); err != nil {
 		t.Fatal(err)
 	}
-	return validateConfig(&config)
+	return edgetest.ValidateConfig(&config)
 }
 
 // Case 7: client_mask that observes treats the headers for apps as the one that masks does: no forged one passes, none of ours is lost.
 func TestCase7ObservedHeaders(t *testing.T) {
 	for _, mode := range []string{"observe", "mask"} {
 		t.Run(mode, func(t *testing.T) {
-			a := newApp(t, nil)
-			e := newEdge(t, `{
+			a := edgetest.NewBackend(t, nil)
+			e := edgetest.New(t, `{
 				{GLOBAL}
 				servers {
 					expected_underscore_headers Client_*
 					expected_dot_headers Client.*
 				}
 				wikiveil {
-					secret `+testSecret+`
+					secret `+edgetest.Secret+`
 					network tor 127.11.22.44
 				}
 			}
@@ -158,14 +159,14 @@ func TestCase7ObservedHeaders(t *testing.T) {
 				client_mask {
 					mode `+mode+`
 				}
-				reverse_proxy `+a.address()+`
+				reverse_proxy `+a.Address()+`
 			}`)
 			for _, c := range []struct{ source, names string }{{"127.11.22.33", ""}, {"127.11.22.44", "tor"}} {
-				sendBytes(t, c.source, e.site, strings.ReplaceAll("GET / HTTP/1.1\nHost: "+e.site+"\nClient-Mask: 2001:2f::bad\nClient_Mask: 2001:2f::bad\n"+
+				sendBytes(t, c.source, e.Site, strings.ReplaceAll("GET / HTTP/1.1\nHost: "+e.Site+"\nClient-Mask: 2001:2f::bad\nClient_Mask: 2001:2f::bad\n"+
 					"Client.Network: forged\nClient-Network: forged\nclient-network: forged\nClient-Network-Masks: 2001:2e::bad\n"+
 					"Connection: close, Client-Mask, Client-Network-Masks, client_network, X-Other\nX-Other: x\n\n", "\n", "\r\n"))
-				r := a.one(t)
-				if got := r.Header.Values("Client-Mask"); len(got) != 1 || got[0] != clientMask(t, c.source) {
+				r := a.One(t)
+				if got := r.Header.Values("Client-Mask"); len(got) != 1 || got[0] != edgetest.ClientMask(t, c.source) {
 					t.Errorf("Client-Mask %q", got)
 				}
 				if got := r.Header.Values("Client-Network-Masks"); len(got) != 1 || !strings.Contains(got[0], "2001:2e:") {
@@ -184,51 +185,51 @@ func TestCase7ObservedHeaders(t *testing.T) {
 
 // Case 7: blocks of the edge hold while client_mask observes.
 func TestCase7ObservedBlocks(t *testing.T) {
-	a := newApp(t, nil)
-	e := newEdge(t, `{
+	a := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
 		client_mask {
 			mode observe
 		}
-		reverse_proxy `+a.address()+`
+		reverse_proxy `+a.Address()+`
 	}`)
-	if status, body := e.post(t, adminBlocks, blockRequest{Mask: clientMask(t, "127.11.22.33"), Reason: "spam"}); status != http.StatusOK {
+	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: edgetest.ClientMask(t, "127.11.22.33"), Reason: "spam"}); status != http.StatusOK {
 		t.Fatalf("adding the block: %d, %s", status, body)
 	}
-	if resp, body := send(t, from(t, "127.11.22.33"), "GET", "http://"+e.site+"/", nil); resp.StatusCode != http.StatusForbidden || len(a.take()) != 0 {
+	if resp, body := edgetest.Send(t, edgetest.From(t, "127.11.22.33"), "GET", "http://"+e.Site+"/", nil); resp.StatusCode != http.StatusForbidden || len(a.Take()) != 0 {
 		t.Errorf("blocked: status %d, %s", resp.StatusCode, body)
 	}
-	if resp, _ := send(t, from(t, "127.11.22.34"), "GET", "http://"+e.site+"/", nil); resp.StatusCode != http.StatusOK || len(a.take()) != 1 {
+	if resp, _ := edgetest.Send(t, edgetest.From(t, "127.11.22.34"), "GET", "http://"+e.Site+"/", nil); resp.StatusCode != http.StatusOK || len(a.Take()) != 1 {
 		t.Errorf("not blocked: status %d", resp.StatusCode)
 	}
 }
 
 // Case 3: a trusted proxy that names no client asks for itself, as in health checks. It may read; nobody publishes under its mask.
 func TestCase3ProxyThatNamesNobody(t *testing.T) {
-	a := newApp(t, nil)
-	e := newEdge(t, `{
+	a := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		servers {
 			trusted_proxies static 127.0.0.9
 			trusted_proxies_strict
 		}
 		wikiveil {
-			secret `+testSecret+`
+			secret `+edgetest.Secret+`
 		}
 	}
 	http://{SITE} {
 		client_mask
-		reverse_proxy `+a.address()+`
+		reverse_proxy `+a.Address()+`
 	}`)
-	if resp, _ := send(t, from(t, "127.0.0.9"), "GET", "http://"+e.site+"/", nil); resp.StatusCode != http.StatusOK {
+	if resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "GET", "http://"+e.Site+"/", nil); resp.StatusCode != http.StatusOK {
 		t.Errorf("GET: status %d", resp.StatusCode)
 	}
-	if got := a.one(t).Header.Get("Client-Mask"); got != clientMask(t, "127.0.0.9") {
+	if got := a.One(t).Header.Get("Client-Mask"); got != edgetest.ClientMask(t, "127.0.0.9") {
 		t.Errorf("Client-Mask %s", got)
 	}
 	for _, header := range []http.Header{{}, {"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}} {
@@ -236,12 +237,12 @@ func TestCase3ProxyThatNamesNobody(t *testing.T) {
 		if len(header) > 0 {
 			method = "GET"
 		}
-		resp, body := send(t, from(t, "127.0.0.9"), method, "http://"+e.site+"/", header)
-		if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "can't tell the client's address") || len(a.take()) != 0 {
+		resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), method, "http://"+e.Site+"/", header)
+		if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "can't tell the client's address") || len(a.Take()) != 0 {
 			t.Errorf("%s %v: status %d, %s", method, header, resp.StatusCode, body)
 		}
 	}
-	if resp, _ := send(t, from(t, "127.0.0.9"), "POST", "http://"+e.site+"/", http.Header{"X-Forwarded-For": {"203.0.113.9"}}); resp.StatusCode != http.StatusOK {
+	if resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "POST", "http://"+e.Site+"/", http.Header{"X-Forwarded-For": {"203.0.113.9"}}); resp.StatusCode != http.StatusOK {
 		t.Errorf("POST for a client: status %d", resp.StatusCode)
 	}
 }
@@ -249,15 +250,15 @@ func TestCase3ProxyThatNamesNobody(t *testing.T) {
 // Case 18 in JSON: Caddy shows nobody whom a server trusts, so the first request through a trusted proxy gives the warning, once.
 func TestCase18LooseTrustInJSON(t *testing.T) {
 	// What the last Caddyfile of this process was warned of isn't said again of JSON: this one is warned of something else.
-	if _, _, err := adaptWarnings("http://x.test {\n@a remote_ip 127.0.0.1\nclient_mask\nrespond @a x\n}"); err != nil {
+	if _, _, err := edgetest.AdaptWarnings("http://x.test {\n@a remote_ip 127.0.0.1\nclient_mask\nrespond @a x\n}"); err != nil {
 		t.Fatal(err)
 	}
-	e := place(t)
+	e := edgetest.Place(t)
 	config := fmt.Sprintf(`{"admin":{"disabled":true},"storage":{"module":"file_system","root":%q},
 		"logging":{"logs":{"default":{"writer":{"output":"file","filename":%q},"encoder":{"format":"masked","wrap":{"format":"json"}}}}},
 		"apps":{"wikiveil":{"secrets":[%q]},"http":{"servers":{"s":{"listen":[%q],"automatic_https":{"disable":true},
 		"trusted_proxies":{"source":"static","ranges":["127.0.0.9"]},"routes":[{"handle":[{"handler":"client_mask"},{"handler":"static_response"}]}]}}}}}`,
-		e.dir+"/storage", e.log, testSecret, e.site)
+		e.Dir+"/storage", e.Log, edgetest.Secret, e.Site)
 	if err := caddy.Load([]byte(config), true); err != nil {
 		t.Fatal(err)
 	}
@@ -267,21 +268,21 @@ func TestCase18LooseTrustInJSON(t *testing.T) {
 		}
 	})
 	const warning = "trusted_proxies without trusted_proxies_strict"
-	send(t, from(t, "127.11.22.33"), "GET", "http://"+e.site+"/", nil)
-	if strings.Contains(e.readLog(t), warning) {
+	edgetest.Send(t, edgetest.From(t, "127.11.22.33"), "GET", "http://"+e.Site+"/", nil)
+	if strings.Contains(e.ReadLog(t), warning) {
 		t.Error("warned of before a trusted proxy was there")
 	}
 	for range 2 {
-		send(t, from(t, "127.0.0.9"), "GET", "http://"+e.site+"/", http.Header{"X-Forwarded-For": {"203.0.113.9"}})
+		edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "GET", "http://"+e.Site+"/", http.Header{"X-Forwarded-For": {"203.0.113.9"}})
 	}
-	if n := strings.Count(e.readLog(t), warning); n != 1 {
+	if n := strings.Count(e.ReadLog(t), warning); n != 1 {
 		t.Errorf("warned %d times", n)
 	}
 }
 
 // Friction 9: a refusal of the server isn't taken for its absence, and names what there is.
 func TestToolsDisableOfAnUnknownTool(t *testing.T) {
-	e := newEdge(t, `{
+	e := edgetest.New(t, `{
 		{GLOBAL}
 		wikiveil {
 			tool maps https://maps.example {
@@ -298,11 +299,11 @@ func TestToolsDisableOfAnUnknownTool(t *testing.T) {
 			canary off
 		}
 	}`)
-	_, err := run(t, "", "tools", "disable", "map", "--address", e.admin)
+	_, err := edgetest.Run(t, "", "tools", "disable", "map", "--address", e.Admin)
 	if err == nil || strings.Contains(err.Error(), "is the server running") || !strings.Contains(err.Error(), "no tool of that name is declared (there are: maps) (HTTP 404)") {
 		t.Errorf("got %v", err)
 	}
-	_, err = run(t, "", "tools", "disable", "map", "--address", freePort(t))
+	_, err = edgetest.Run(t, "", "tools", "disable", "map", "--address", edgetest.FreePort(t))
 	if err == nil || !strings.Contains(err.Error(), "is the server running") {
 		t.Errorf("no server: %v", err)
 	}
