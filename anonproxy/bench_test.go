@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -17,7 +18,7 @@ import (
 // server in front of either.
 func BenchmarkProxy(b *testing.B) {
 	for _, size := range []int{1 << 10, 64 << 10} {
-		back := newBackend(b, answers("application/json", strings.Repeat("x", size)))
+		back := newBackend(b, tooltest.Answers("application/json", strings.Repeat("x", size)))
 		board, err := noticeboard.New([]*noticeboard.Tool{tool("maps", back.URL)})
 		if err != nil {
 			b.Fatal(err)
@@ -31,7 +32,7 @@ func BenchmarkProxy(b *testing.B) {
 			b.Fatal(err)
 		}
 		plain := httputil.NewSingleHostReverseProxy(origin)
-		transport := &http.Transport{MaxIdleConnsPerHost: idleConnections, DisableCompression: true}
+		transport := &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true}
 		plain.Transport = transport
 		plain.BufferPool = bufferPool{}
 		for _, parallel := range []int{8, 64} {

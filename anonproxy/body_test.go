@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -117,7 +118,7 @@ func TestPostContentTypes(t *testing.T) {
 	got := make(chan *http.Request, 1)
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		got <- r
-		answers("application/json", "{}")(w, r)
+		tooltest.Answers("application/json", "{}")(w, r)
 	})
 	e := newEdge(t, Config{}, postTool(b.URL))
 	for given, sent := range map[string]string{
@@ -141,7 +142,7 @@ func TestPostContentTypes(t *testing.T) {
 }
 
 func TestPostRefused(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	small := tool("small", b.URL)
 	small.Methods, small.MaxRequestSize = []string{"POST"}, 10
 	reads := tool("reads", b.URL)
@@ -223,7 +224,7 @@ func postHead(more string) string {
 }
 
 func TestPostBrokenBodies(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	declared := postTool(b.URL)
 	declared.Timeout = noticeboard.Duration(200 * time.Millisecond)
 	e := newEdge(t, Config{}, declared)
@@ -300,7 +301,7 @@ func TestPostBrokenBodies(t *testing.T) {
 func TestPostDeadlineEndsWithTheBody(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(300 * time.Millisecond)
-		answers("application/json", "{}")(w, r)
+		tooltest.Answers("application/json", "{}")(w, r)
 	})
 	board, err := noticeboard.New([]*noticeboard.Tool{postTool(b.URL)})
 	if err != nil {
@@ -337,7 +338,7 @@ func TestPostDeadlineEndsWithTheBody(t *testing.T) {
 
 // Bodies that are on their way hold what has come of them, within a bound for all.
 func TestPostMemory(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	e := newEdge(t, Config{}, postTool(b.URL))
 	conn, err := net.Dial("tcp", e.Listener.Addr().String())
 	if err != nil {
@@ -378,7 +379,7 @@ func TestPostBodyIsGivenBack(t *testing.T) {
 	more := make(chan struct{})
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		answers("application/json", "{")(w, r)
+		tooltest.Answers("application/json", "{")(w, r)
 		_ = http.NewResponseController(w).Flush()
 		<-more
 		_, _ = io.WriteString(w, "}")
@@ -407,7 +408,7 @@ func TestPostIsNeverKept(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=600")
 		body, _ := io.ReadAll(r.Body)
-		answers("text/plain", r.Method+string(body))(w, r)
+		tooltest.Answers("text/plain", r.Method+string(body))(w, r)
 	})
 	e := newEdge(t, Config{Cache: newCache(t, cache.Config{})}, postTool(b.URL, "GET"))
 	for i, want := range []string{"POSTa", "POSTb", "GET", "GET", "POSTb", "GET"} {
@@ -437,12 +438,12 @@ func TestPostRedirects(t *testing.T) {
 	victim := newBackend(t, record)
 	friend := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		record(w, r)
-		answers("application/json", "{}")(w, r)
+		tooltest.Answers("application/json", "{}")(w, r)
 	})
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		record(w, r)
 		if r.URL.Path == "/end" {
-			answers("application/json", "{}")(w, r)
+			tooltest.Answers("application/json", "{}")(w, r)
 			return
 		}
 		w.Header().Set("Location", location)
@@ -546,7 +547,7 @@ func TestPostIsNotRepeated(t *testing.T) {
 func TestPostOverHTTP2(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		answers("text/plain", fmt.Sprint(r.ContentLength, " ", string(body)))(w, r)
+		tooltest.Answers("text/plain", fmt.Sprint(r.ContentLength, " ", string(body)))(w, r)
 	})
 	board, err := noticeboard.New([]*noticeboard.Tool{postTool(b.URL)})
 	if err != nil {
@@ -599,7 +600,7 @@ func TestPostOverHTTP2(t *testing.T) {
 
 // One client who sends slowly, however often, leaves the others room for theirs.
 func TestPostMemoryOfOneClient(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	large := postTool(b.URL)
 	large.MaxRequestSize = 8 << 20
 	e := newEdge(t, Config{Reader: masksOf}, large)

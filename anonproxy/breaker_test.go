@@ -18,6 +18,8 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -304,7 +306,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 // TestBreakerOfADeadTool takes the server away and puts it back.
 func TestBreakerOfADeadTool(t *testing.T) {
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
-		b := newBackend(t, answers("text/plain", "x"))
+		b := newBackend(t, tooltest.Answers("text/plain", "x"))
 		address := b.Listener.Addr().String()
 		cfg.Reader = masksOf
 		e := newEdge(t, cfg, tool("maps", b.URL), tool("other", b.URL))
@@ -325,7 +327,7 @@ func TestBreakerOfADeadTool(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again := &http.Server{Handler: answers("text/plain", "back")}
+		again := &http.Server{Handler: tooltest.Answers("text/plain", "back")}
 		go func() { _ = again.Serve(listener) }()
 		defer again.Close()
 		if a := e.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")); a.status != 503 {
@@ -373,7 +375,7 @@ func TestOneProbeAtATime(t *testing.T) {
 		}
 		select {
 		case <-proceed:
-			answers("text/plain", "x")(w, r)
+			tooltest.Answers("text/plain", "x")(w, r)
 		case <-r.Context().Done():
 		}
 	})
@@ -396,14 +398,14 @@ func TestOneProbeAtATime(t *testing.T) {
 			res.Body.Close()
 		}
 	})
-	until(t, "the probe", func() bool { return b.hits.Load() == before+1 })
+	testutil.Eventually(t, "the probe", func() bool { return b.hits.Load() == before+1 })
 	got := parallel(t, e, 20, func(int) string { return "/.tools/maps/x" }, func(int) string { return "" })
 	if got[503] != 20 || b.hits.Load() != before+1 {
 		t.Errorf("beside a probe: %v, and the tool was asked %d times", got, b.hits.Load()-before)
 	}
 	cancel() // its reader leaves: another's turn
 	left.Wait()
-	until(t, "the probe to end", func() bool {
+	testutil.Eventually(t, "the probe to end", func() bool {
 		return e.proxy.upstreams()["maps"].gate.breaker.circuit.Counts().TotalExclusions == 1
 	})
 	close(proceed)
@@ -418,7 +420,7 @@ func TestOpenBreakerComesBeforeWaiting(t *testing.T) {
 	e := newEdge(t, Config{Concurrent: 1}, tool("maps", b.URL))
 	var first sync.WaitGroup
 	first.Go(func() { e.do(t, "GET", "/.tools/maps/x", "empty") })
-	until(t, "the first", func() bool { return b.hits.Load() == 1 })
+	testutil.Eventually(t, "the first", func() bool { return b.hits.Load() == 1 })
 	for range failureRun {
 		fail(t, e.proxy.upstreams()["maps"].gate.breaker, dead)
 	}
@@ -465,7 +467,7 @@ func TestBreakerIgnoresReaders(t *testing.T) {
 		e.do(t, "GET", "/.tools/maps/x", "script")
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
-			until(t, "the tool", func() bool { return b.hits.Load() > int64(i) })
+			testutil.Eventually(t, "the tool", func() bool { return b.hits.Load() > int64(i) })
 			cancel()
 		}()
 		r, err := http.NewRequestWithContext(ctx, "GET", e.URL+"/.tools/maps/x", nil)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -319,7 +320,7 @@ func TestRefusedAnswersAreNotStored(t *testing.T) {
 func TestStaleWhileTheToolIsDown(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=1, stale-if-error=600")
-		answers("application/json", "{}")(w, r)
+		tooltest.Answers("application/json", "{}")(w, r)
 	})
 	e, c := cachedEdge(t, cache.Config{}, tool("maps", b.URL))
 	e.do(t, "GET", "/.tools/maps/x", "empty")

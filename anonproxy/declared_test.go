@@ -4,12 +4,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // What isn't declared for the proxy, or isn't any more, gets no request.
 func TestOutOfUse(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	declare := func(name string, change func(*noticeboard.Tool)) *noticeboard.Tool {
 		declared := tool(name, b.URL, noticeboard.Data)
 		change(declared)

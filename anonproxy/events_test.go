@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -97,7 +98,7 @@ func TestEventsOfTwoReadersAreAskedForAlike(t *testing.T) {
 }
 
 func TestEventsAreRefused(t *testing.T) {
-	b := newBackend(t, answers("text/event-stream", "data: 1\n\n"))
+	b := newBackend(t, tooltest.Answers("text/event-stream", "data: 1\n\n"))
 	e := newEdge(t, Config{}, streaming("live", b.URL, noticeboard.Events), tool("plain", b.URL),
 		streaming("sockets", b.URL, noticeboard.WebSocket))
 	for _, tc := range []struct {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -67,7 +69,7 @@ func TestReaderWhoTakesNothing(t *testing.T) {
 		b := narrow(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-store")
 			if r.URL.Path == "/small" {
-				answers("text/plain", "x")(w, r)
+				tooltest.Answers("text/plain", "x")(w, r)
 				return
 			}
 			w.Header().Set("Content-Type", "text/plain")
@@ -87,7 +89,7 @@ func TestReaderWhoTakesNothing(t *testing.T) {
 		if _, err := io.ReadFull(conn, make([]byte, 100)); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "another reader's answer", func() bool {
+		testutil.Eventually(t, "another reader's answer", func() bool {
 			return e.do(t, "GET", "/.tools/maps/small", "empty", asking("bob")).status == 200
 		})
 	})
@@ -147,7 +149,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 		up := e.proxy.upstreams()["maps"]
 		free := func(s *slots) {
-			until(t, "places that are free", func() bool { return s.free.TryAcquire(int64(s.size)) })
+			testutil.Eventually(t, "places that are free", func() bool { return s.free.TryAcquire(int64(s.size)) })
 			if s.free.TryAcquire(1) {
 				t.Error("a place was given back twice")
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -48,7 +49,7 @@ type fetch struct {
 func newFetch(reader context.Context, p *Proxy, up *upstream) *fetch {
 	f := &fetch{p: p, up: up, reader: reader, deadline: time.Now().Add(up.timeout)}
 	ctx, cancel := context.WithCancelCause(reader)
-	f.ctx, f.cancel = withSettledConns(ctx), func(cause error) { cancel(cause); f.leave() }
+	f.ctx, f.cancel = ctx, func(cause error) { cancel(cause); f.leave() }
 	return f
 }
 
@@ -75,7 +76,7 @@ func (f *fetch) send(req request) (*http.Response, *refusal.Refusal) {
 		req.putBody(out)
 		f.count()
 		f.watch(f.p.cfg.HeaderTimeout)
-		res, err := f.up.transport.http.RoundTrip(out.WithContext(f.ctx))
+		res, err := f.up.transport.Do(f.ctx, out)
 		f.watchdog.Stop()
 		if err != nil {
 			f.err = err
@@ -128,7 +129,7 @@ func (f *fetch) withValidators(header http.Header, u *url.URL) http.Header {
 // failure says in plain words why a request failed. Errors of the transport may
 // quote what the tool sent, and so what the reader asked: they go nowhere.
 func (f *fetch) failure(err error) *refusal.Refusal {
-	var blocked *blockedError
+	var blocked *transport.BlockedError
 	var notFound *net.DNSError
 	var dial *net.OpError
 	var certificate *tls.CertificateVerificationError

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -147,7 +148,7 @@ func TestLocationsAreFollowedOrDropped(t *testing.T) {
 }
 
 func TestSVGIsAnImageAlone(t *testing.T) {
-	b := newBackend(t, answers("image/svg+xml", `<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`))
+	b := newBackend(t, tooltest.Answers("image/svg+xml", `<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`))
 	e := newEdge(t, Config{}, tool("all", b.URL, noticeboard.Kinds()...))
 	a := e.do(t, "GET", "/.tools/all/x", "image")
 	if a.status != 200 || a.header.Get("Content-Type") != "image/svg+xml" {
@@ -261,7 +262,7 @@ func TestNoOtherOriginIsLetIn(t *testing.T) {
 
 // TestBadRequests sends bytes as no browser does. Nothing reaches a tool.
 func TestBadRequests(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	e := newEdge(t, Config{}, tool("maps", b.URL))
 	const host = " HTTP/1.1\r\nHost: wiki\r\nConnection: close\r\n"
 	for _, tc := range []struct {

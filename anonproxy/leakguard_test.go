@@ -7,12 +7,13 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
-	"github.com/wikiveil/wikiveil/anonproxy/leakguard/leaktest"
+	"github.com/wikiveil/wikiveil/internal/testutil/leaktest"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 )
 
 // The same through a whole proxy: nothing is sent, and nothing is said of the value.
 func TestLeakGuardRefuses(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	posts := tool("maps", b.URL)
 	alice := Reader{Client: "2001:2f:1111:2222:3333:4444:5555:6666"}
 	for _, s := range leaktest.Alice {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -114,7 +115,7 @@ func (f *fetch) judge(res *http.Response, refused *refusal.Refusal) health {
 
 // unreached tells errors that come whatever is asked for.
 func unreached(err error) bool {
-	var blocked *blockedError
+	var blocked *transport.BlockedError
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var dial *net.OpError

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -86,7 +88,7 @@ func TestClientLimit(t *testing.T) {
 
 // Clients whom nobody can tell apart are one.
 func TestUnknownClientsShareALimit(t *testing.T) {
-	b := newBackend(t, answers("text/plain", "x"))
+	b := newBackend(t, tooltest.Answers("text/plain", "x"))
 	e := newEdge(t, Config{Reader: masksOf, ClientLimit: rate(t, "2/1h")}, tool("maps", b.URL))
 	var got []int
 	for range 3 {
@@ -98,7 +100,7 @@ func TestUnknownClientsShareALimit(t *testing.T) {
 }
 
 func TestToolsOwnLimits(t *testing.T) {
-	b := newBackend(t, answers("text/plain", "x"))
+	b := newBackend(t, tooltest.Answers("text/plain", "x"))
 	strict := tool("strict", b.URL)
 	strict.ClientLimit, strict.Limit = rate(t, "1/1h"), rate(t, "2/1h")
 	e := newEdge(t, Config{Reader: masksOf, ClientLimit: rate(t, "3/1h"), Limit: rate(t, "3/1h")}, strict)
@@ -155,7 +157,7 @@ func TestLimitsAreExact(t *testing.T) {
 // A thousand clients have a limit each, and none gets round it by being many: those that
 // are remembered are bounded, and the tool's limit stands over all.
 func TestThousandMasks(t *testing.T) {
-	b := newBackend(t, answers("text/plain", "x"))
+	b := newBackend(t, tooltest.Answers("text/plain", "x"))
 	e := newEdge(t, Config{Reader: masksOf, ClientLimit: rate(t, "1/1h"), Limit: rate(t, "1500/24h")}, tool("maps", b.URL))
 	ask := func(i int) int {
 		r, err := http.NewRequest("GET", "/.tools/maps/x", nil)
@@ -209,7 +211,7 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 	c := newCache(t, cache.Config{})
 	e := newEdge(t, Config{Cache: c, Reader: masksOf, ClientLimit: rate(t, "1/1h"), Limit: rate(t, "2/1h")}, tool("maps", b.URL))
 	go func() {
-		until(t, "the fetch", func() bool { return b.hits.Load() == 1 })
+		testutil.Eventually(t, "the fetch", func() bool { return b.hits.Load() == 1 })
 		for range 20 { // some of the others have joined by then; those that haven't have hits
 			time.Sleep(time.Millisecond)
 		}
@@ -234,7 +236,7 @@ func TestHitsAndFollowersAreFree(t *testing.T) {
 // If the reader who asked first is over the limit, those who wait for the same response are not refused
 // with them, and whoever comes after is not charged for what the first left behind.
 func TestOverTheLimitIsOnesOwn(t *testing.T) {
-	b := newBackend(t, answers("text/plain", "x"))
+	b := newBackend(t, tooltest.Answers("text/plain", "x"))
 	e := newEdge(t, Config{Cache: newCache(t, cache.Config{}), Reader: masksOf, ClientLimit: rate(t, "1/1h")}, tool("maps", b.URL))
 	e.do(t, "GET", "/.tools/maps/0", "empty", asking("mallory"))
 	got := parallel(t, e, 60, func(int) string { return "/.tools/maps/popular" }, func(i int) string {
@@ -255,7 +257,7 @@ func TestRedirectsCountForTheTool(t *testing.T) {
 			w.WriteHeader(302)
 			return
 		}
-		answers("text/plain", "x")(w, r)
+		tooltest.Answers("text/plain", "x")(w, r)
 	})
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
 		b.hits.Store(0)
@@ -305,7 +307,7 @@ func stalled(t *testing.T) (b *backend, release func()) {
 	b = newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-proceed:
-			answers("text/plain", "x")(w, r)
+			tooltest.Answers("text/plain", "x")(w, r)
 		case <-r.Context().Done():
 		}
 	})
@@ -316,7 +318,7 @@ func stalled(t *testing.T) (b *backend, release func()) {
 // A tool that stalls keeps so many masksOf and no more, and no other tool's.
 func TestConcurrentRequestsToATool(t *testing.T) {
 	b, release := stalled(t)
-	quick := newBackend(t, answers("text/plain", "x"))
+	quick := newBackend(t, tooltest.Answers("text/plain", "x"))
 	e := newEdge(t, Config{Concurrent: 4}, tool("slow", b.URL), tool("quick", quick.URL))
 	up := e.proxy.upstreams()["slow"]
 	var ok atomic.Int32
@@ -328,7 +330,7 @@ func TestConcurrentRequestsToATool(t *testing.T) {
 			}
 		})
 	}
-	until(t, "four to wait", func() bool { return b.hits.Load() == 4 && up.slots.waiting.Load() == 4 })
+	testutil.Eventually(t, "four to wait", func() bool { return b.hits.Load() == 4 && up.slots.waiting.Load() == 4 })
 	a := e.do(t, "GET", "/.tools/slow/x", "empty")
 	wantRefusal(t, a, 503, "too many requests to the tool are under way")
 	wantLater(t, a, 1, 10)
@@ -375,7 +377,7 @@ func TestOneClientsShare(t *testing.T) {
 			wg.Go(func() { ask("mallory") })
 		}
 		g := e.proxy.upstreams()["slow"].gate
-		until(t, "two to wait", func() bool {
+		testutil.Eventually(t, "two to wait", func() bool {
 			_, slots := g.client("mallory", 2)
 			return b.hits.Load() == 2 && slots.waiting.Load() == 2
 		})
@@ -383,7 +385,7 @@ func TestOneClientsShare(t *testing.T) {
 			t.Errorf("got %d %q", status, body)
 		}
 		wg.Go(func() { ask("alice") })
-		until(t, "another client", func() bool { return b.hits.Load() == 3 })
+		testutil.Eventually(t, "another client", func() bool { return b.hits.Load() == 3 })
 		cancel()
 		wg.Wait()
 	})
@@ -452,7 +454,7 @@ func TestSlotsAreGivenBack(t *testing.T) {
 		up := e.proxy.upstreams()["maps"]
 		_, own := up.gate.client("alice", up.share)
 		for _, s := range []*slots{up.slots, own} {
-			until(t, "all slots to be free", func() bool {
+			testutil.Eventually(t, "all slots to be free", func() bool {
 				free := s.free.TryAcquire(int64(s.size))
 				if free {
 					s.free.Release(int64(s.size))
@@ -466,7 +468,7 @@ func TestSlotsAreGivenBack(t *testing.T) {
 // A new proxy, as for a reload, goes on with what the one before has counted; a new rate
 // refills at once.
 func TestLimitsOutliveTheProxy(t *testing.T) {
-	b := newBackend(t, answers("text/plain", "x"))
+	b := newBackend(t, tooltest.Answers("text/plain", "x"))
 	transport := NewTransport(tool("maps", b.URL))
 	defer transport.Close()
 	proxy := func(limit string) *edge {
@@ -485,7 +487,7 @@ func TestLimitsOutliveTheProxy(t *testing.T) {
 	ask(second, 429)
 	ask(first, 429)
 	raised := proxy("1000/1s")
-	until(t, "the new rate to refill", func() bool { return raised.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")).status == 200 })
+	testutil.Eventually(t, "the new rate to refill", func() bool { return raised.do(t, "GET", "/.tools/maps/x", "empty", asking("alice")).status == 200 })
 }
 
 func TestBadLimits(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -206,7 +207,7 @@ func TestReaderLeaves(t *testing.T) {
 
 func TestLargeBody(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
-	b := newBackend(t, answers("text/plain", body))
+	b := newBackend(t, tooltest.Answers("text/plain", body))
 	e := newEdge(t, Config{}, tool("maps", b.URL))
 	if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.status != 200 || a.body != body {
 		t.Errorf("got %d and %d bytes", a.status, len(a.body))

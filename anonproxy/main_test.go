@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -45,14 +46,6 @@ func newBackend(t testing.TB, handler http.HandlerFunc) *backend {
 	b.Start()
 	t.Cleanup(b.Close)
 	return b
-}
-
-// answers is a tool that always says the same.
-func answers(contentType, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		_, _ = io.WriteString(w, body)
-	}
 }
 
 // everyEdgeCached gives each edge a cache of its own.
@@ -109,6 +102,12 @@ func (e *edge) observed(t testing.TB, n int) []string {
 			t.Fatalf("observed %q, want %d outcomes", outcomes, n)
 		}
 	}
+}
+
+// trust has an edge's tool, too, trust it.
+func (e *edge) trust(t testing.TB, tool string) {
+	t.Helper()
+	e.proxy.upstreams()[tool].transport.HTTP.TLSClientConfig.RootCAs = tooltest.Roots()
 }
 
 // tool declares a tool at a test server.

@@ -122,7 +122,7 @@ func (m *memoryTool) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
 // transport is a real one but for where it connects.
 func (m *memoryTool) transport(t *testing.T, tool *noticeboard.Tool) *Transport {
 	transport := NewTransport(tool)
-	transport.http.DialContext = func(context.Context, string, string) (net.Conn, error) {
+	transport.HTTP.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		here, there := net.Pipe()
 		select {
 		case m.accepted <- there:

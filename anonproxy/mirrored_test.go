@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -285,7 +286,7 @@ func TestMirrorOutlivesItsService(t *testing.T) {
 }
 
 func TestMirrorRefusesServices(t *testing.T) {
-	elsewhere := newBackend(t, answers("text/javascript", "window.lib = 1"))
+	elsewhere := newBackend(t, tooltest.Answers("text/javascript", "window.lib = 1"))
 	for name, tc := range map[string]struct {
 		handler http.HandlerFunc
 		change  func(*noticeboard.Tool)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -134,7 +135,7 @@ func (f *mirroredFile) rewrite(file *mirror.File, content io.Reader) *rewritten 
 
 // address returns where the wiki serves what a style sheet leads to.
 func (m *mirrored) address(u *url.URL) (string, bool) {
-	host := strings.TrimSuffix(strings.ToLower(u.Host), ":"+defaultPort(u.Scheme))
+	host := strings.TrimSuffix(strings.ToLower(u.Host), ":"+transport.DefaultPort(u.Scheme))
 	for _, plain := range []bool{false, true} {
 		at := *u
 		at.Host = host

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -48,7 +49,7 @@ func TestConfig(t *testing.T) {
 }
 
 func TestOwnPrefix(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	e := newEdge(t, Config{Prefix: "/_proxy/"}, tool("maps", b.URL))
 	if a := e.do(t, "GET", "/_proxy/maps/x", "empty"); a.status != 200 {
 		t.Errorf("got %d %s", a.status, a.body)
@@ -61,7 +62,7 @@ func lent(transport *Transport) func(*noticeboard.Tool) (*Transport, func()) {
 }
 
 func TestGivenTransportStaysOpen(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	declared := tool("maps", b.URL)
 	board, err := noticeboard.New([]*noticeboard.Tool{declared})
 	if err != nil {
@@ -119,7 +120,7 @@ func TestInsecureToolsWarn(t *testing.T) {
 }
 
 func TestObserveNamesDeclaredToolsOnly(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	e := newEdge(t, Config{}, tool("maps", b.URL))
 	for _, path := range []string{"/.tools/other/x", "/.tools/other", "/.tools/", "/.tools/maps/../x", "/.tools/maps/x"} {
 		e.do(t, "GET", path, "empty")

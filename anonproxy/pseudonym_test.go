@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -167,7 +168,7 @@ func TestPseudonymIsSent(t *testing.T) {
 
 // A tool is never asked without the pseudonym that it is declared to get.
 func TestNoPseudonymNoRequest(t *testing.T) {
-	b := newBackend(t, answers("text/plain", "x"))
+	b := newBackend(t, tooltest.Answers("text/plain", "x"))
 	declared := tool("maps", b.URL)
 	declared.Pseudonym = true
 	for name, cfg := range map[string]Config{
@@ -209,7 +210,7 @@ func TestPseudonymStaysOnTheOrigin(t *testing.T) {
 				w.WriteHeader(302)
 				return
 			}
-			answers("text/plain", "x")(w, r)
+			tooltest.Answers("text/plain", "x")(w, r)
 		}
 	}
 	second := newBackend(t, record("second", ""))

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/net/idna"
 
+	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -44,14 +45,14 @@ func (up *upstream) follow(from *url.URL, location []string) (*url.URL, *refusal
 	if !ok || len(t.escaped)+len(t.rawQuery) > maxURL {
 		return nil, badResponse("the tool redirects to a malformed or overlong address")
 	}
-	host := strings.TrimSuffix(strings.ToLower(to.Host), ":"+defaultPort(to.Scheme))
+	host := strings.TrimSuffix(strings.ToLower(to.Host), ":"+transport.DefaultPort(to.Scheme))
 	if name := to.Hostname(); escapeBytes(name, "") != name { // letters beyond ASCII
 		ascii, err := idna.Lookup.ToASCII(name)
 		if err != nil {
 			return nil, badResponse("the tool redirects to a host that isn't declared")
 		}
 		host = strings.TrimSuffix(ascii+":"+to.Port(), ":")
-		host = strings.TrimSuffix(host, ":"+defaultPort(to.Scheme))
+		host = strings.TrimSuffix(host, ":"+transport.DefaultPort(to.Scheme))
 	}
 	if !up.origins[to.Scheme+"://"+host] {
 		return nil, badResponse("the tool redirects to a host that isn't declared")

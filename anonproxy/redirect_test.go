@@ -7,20 +7,22 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 )
 
 func TestRedirects(t *testing.T) {
-	victim := newBackend(t, answers("application/json", `"victim"`))
-	friend := newBackend(t, answers("application/json", `"friend"`))
+	victim := newBackend(t, tooltest.Answers("application/json", `"victim"`))
+	friend := newBackend(t, tooltest.Answers("application/json", `"friend"`))
 	var location []string
 	status := http.StatusFound
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		var n int
 		switch _, err := fmt.Sscanf(r.URL.Path, "/again/%d", &n); {
 		case r.URL.Path == "/end":
-			answers("application/json", `"end `+r.URL.RawQuery+`"`)(w, r)
+			tooltest.Answers("application/json", `"end `+r.URL.RawQuery+`"`)(w, r)
 		case strings.HasPrefix(r.URL.Path, "/at/"):
-			answers("application/json", `"at `+r.RequestURI+`"`)(w, r)
+			tooltest.Answers("application/json", `"at `+r.RequestURI+`"`)(w, r)
 		case err == nil && n > 0:
 			http.Redirect(w, r, fmt.Sprintf("/again/%d", n-1), status)
 		case err == nil:
@@ -129,7 +131,7 @@ func TestLifetimeOverRedirects(t *testing.T) {
 		b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/page" {
 				w.Header().Set("Cache-Control", "max-age=600")
-				answers("text/plain", "x")(w, r)
+				tooltest.Answers("text/plain", "x")(w, r)
 				return
 			}
 			if control := r.URL.Query().Get("control"); control != "" {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -40,7 +41,7 @@ func (k *killing) take() []string {
 }
 
 func TestHookRefusesRequests(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	hook := new(killing)
 	e := newEdge(t, Config{Refuse: hook.refuse}, tool("maps", b.URL, noticeboard.Data), tool("new", b.URL, noticeboard.Data))
 	for _, tc := range []struct {
@@ -79,7 +80,7 @@ func TestHookRefusesRequests(t *testing.T) {
 // A redirect must not lead to what a reader may not ask for.
 func TestHookRefusesRedirects(t *testing.T) {
 	var location string
-	friend := newBackend(t, answers("application/json", `"friend"`))
+	friend := newBackend(t, tooltest.Answers("application/json", `"friend"`))
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/x", "/via":
@@ -89,7 +90,7 @@ func TestHookRefusesRedirects(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusFound)
 		default:
-			answers("application/json", `"there"`)(w, r)
+			tooltest.Answers("application/json", `"there"`)(w, r)
 		}
 	})
 	hook := new(killing)

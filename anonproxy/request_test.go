@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -112,7 +113,7 @@ func TestRequestOverHTTP2(t *testing.T) {
 	got := make(chan *http.Request, 1)
 	b := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got <- r
-		answers("application/json", "{}")(w, r)
+		tooltest.Answers("application/json", "{}")(w, r)
 	}))
 	b.EnableHTTP2 = true
 	b.StartTLS()
@@ -142,11 +143,11 @@ func TestRequestOverHTTP2(t *testing.T) {
 func trust(e *edge, name string, certificate *x509.Certificate) {
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate)
-	e.proxy.upstreams()[name].transport.http.TLSClientConfig.RootCAs = pool
+	e.proxy.upstreams()[name].transport.HTTP.TLSClientConfig.RootCAs = pool
 }
 
 func TestReadersShareConnections(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	e := newEdge(t, Config{}, tool("maps", b.URL))
 	for range 5 { // each on a connection of its own
 		if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.status != 200 {
@@ -168,7 +169,7 @@ func TestNoCookieComesBack(t *testing.T) {
 			http.Redirect(w, r, "/next", http.StatusFound)
 			return
 		}
-		answers("application/json", "{}")(w, r)
+		tooltest.Answers("application/json", "{}")(w, r)
 	})
 	e := newEdge(t, Config{}, tool("maps", b.URL))
 	for range 2 {
@@ -256,7 +257,7 @@ func TestDestinations(t *testing.T) {
 }
 
 func TestMissingFetchMetadata(t *testing.T) {
-	b := newBackend(t, answers("image/png", "png"))
+	b := newBackend(t, tooltest.Answers("image/png", "png"))
 	for _, tc := range []struct {
 		name        string
 		tls, always bool
@@ -295,7 +296,7 @@ func TestMissingFetchMetadata(t *testing.T) {
 }
 
 func TestMethodsAndBodies(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	reads := tool("reads", b.URL)
 	reads.Methods = []string{"GET"}
 	e := newEdge(t, Config{}, tool("maps", b.URL), reads)

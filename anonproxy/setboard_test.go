@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -96,7 +98,7 @@ func TestSetBoard(t *testing.T) {
 func TestSetBoardUnderLoad(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Millisecond)
-		answers("text/plain", strings.Repeat("x", 100<<10))(w, r)
+		tooltest.Answers("text/plain", strings.Repeat("x", 100<<10))(w, r)
 	})
 	e := newEdge(t, Config{}, tool("maps", b.URL), tool("other", b.URL))
 	var stop atomic.Bool
@@ -139,15 +141,15 @@ func TestRefreshFollowsTheBoard(t *testing.T) {
 	r := NewRefresher()
 	defer r.Close()
 	detach := r.Attach(e.proxy)
-	until(t, "the first path", func() bool { _, ok := asked.Load("/1"); return ok })
+	testutil.Eventually(t, "the first path", func() bool { _, ok := asked.Load("/1"); return ok })
 	e.setBoard(t, refreshed("/1", "/2"))
-	until(t, "the second path", func() bool { _, ok := asked.Load("/2"); return ok })
+	testutil.Eventually(t, "the second path", func() bool { _, ok := asked.Load("/2"); return ok })
 	e.setBoard(t, tool("maps", b.URL))
 	if n := len(r.schedules); n != 0 {
 		t.Errorf("%d schedules go on", n)
 	}
 	e.setBoard(t, refreshed("/3"))
-	until(t, "the third path", func() bool { _, ok := asked.Load("/3"); return ok })
+	testutil.Eventually(t, "the third path", func() bool { _, ok := asked.Load("/3"); return ok })
 	detach()
 	e.setBoard(t, refreshed("/3", "/4"))
 	if n := len(r.schedules); n != 0 {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -42,7 +43,7 @@ func TestCase58SheetsLoadNothing(t *testing.T) {
 func TestCase58BadSheets(t *testing.T) {
 	withAndWithoutCache(t, func(t *testing.T, cfg Config) {
 		var sheet string
-		b := newBackend(t, func(w http.ResponseWriter, r *http.Request) { answers("text/css", sheet)(w, r) })
+		b := newBackend(t, func(w http.ResponseWriter, r *http.Request) { tooltest.Answers("text/css", sheet)(w, r) })
 		e := newEdge(t, cfg, tool("maps", b.URL, noticeboard.Style))
 		for path, tc := range map[string]struct{ sheet, reason string }{
 			"large": {strings.Repeat("a{}", mirror.MaxSheet), mirror.ErrSheetSize.Error()},

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -36,8 +38,8 @@ func (e errPermitted) Error() string { return "permitted: " + e.address }
 // behind puts the internet behind a tool's transport, whose every check stays.
 func (i *internet) behind(t testing.TB, transport *Transport) {
 	t.Helper()
-	check := transport.dialer.Control
-	transport.dialer.Control = func(network, address string, c syscall.RawConn) error {
+	check := transport.Dialer.Control
+	transport.Dialer.Control = func(network, address string, c syscall.RawConn) error {
 		if err := check(network, address, c); err != nil {
 			return err
 		}
@@ -46,16 +48,16 @@ func (i *internet) behind(t testing.TB, transport *Transport) {
 		i.dialed = append(i.dialed, address)
 		return errPermitted{address}
 	}
-	dial := transport.http.DialContext
-	transport.http.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := transport.HTTP.DialContext
+	transport.HTTP.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if permitted := (errPermitted{}); i.server != "" && errors.As(err, &permitted) {
 			return new(net.Dialer).DialContext(ctx, "tcp", i.server)
 		}
 		return conn, err
 	}
-	transport.http.TLSClientConfig.RootCAs = testRoots(t)
-	transport.http.TLSClientConfig.ServerName = "example.com" // whom the test's certificate is for
+	transport.HTTP.TLSClientConfig.RootCAs = tooltest.Roots()
+	transport.HTTP.TLSClientConfig.ServerName = "example.com" // whom the test's certificate is for
 }
 
 // reached are the addresses that would have been connected to, since the last time.
@@ -109,7 +111,7 @@ func (s *attack) wantNoHits(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
-	until(t, "the victim to notice a connection", func() bool { return s.victim.Load() == 1 })
+	testutil.Eventually(t, "the victim to notice a connection", func() bool { return s.victim.Load() == 1 })
 }
 
 // ianaBlock is a row of the registries.
@@ -317,7 +319,7 @@ func TestRebinding(t *testing.T) {
 			return nameAnswer{addrs: ofFamily(v6, "127.0.0.1", "::1")} // to whoever connects then
 		})
 		first, err := s.names.resolver().LookupNetIP(t.Context(), "ip", "maps.example.org")
-		if err != nil || len(first) != 1 || special(first[0].Unmap()) != "" {
+		if err != nil || len(first) != 1 || first[0].Unmap() != netip.MustParseAddr("8.8.8.8") {
 			t.Fatalf("the bait resolves to %v, %v", first, err)
 		}
 		wantRefusal(t, s.do(t, "GET", "/.tools/maps/x", "empty"), 502, "an address that isn't allowed: loopback")
@@ -432,7 +434,7 @@ func TestSpellingsInDeclarations(t *testing.T) {
 func TestRedirectsToThisMachine(t *testing.T) {
 	var location atomic.Value
 	var status atomic.Int64
-	back := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	back := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Location"] = []string{location.Load().(string)}
 		w.WriteHeader(int(status.Load()))
 	})
@@ -459,7 +461,7 @@ func TestRedirectsToThisMachine(t *testing.T) {
 			}
 		})
 	}
-	if asked = back.conns.Load(); asked == 0 {
+	if asked = back.Conns.Load(); asked == 0 {
 		t.Error("the tool itself was never asked")
 	}
 	s.wantNoHits(t)
@@ -471,7 +473,7 @@ func TestRedirectChains(t *testing.T) {
 	var s *attack
 	var end atomic.Value
 	var asked atomic.Int64
-	back := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	back := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		var left, status int
 		if _, err := fmt.Sscanf(r.URL.Path, "/chain/%d/%d", &status, &left); err != nil {
@@ -543,9 +545,9 @@ func TestRedirectChains(t *testing.T) {
 // Requests name a tool and never a host: what looks like one is a path, or refused.
 func TestRequestsNameNoHost(t *testing.T) {
 	var paths sync.Map
-	back := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	back := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		paths.Store(r.Host+" "+r.URL.Path, true)
-		answers("application/json", "{}")(w, r)
+		tooltest.Answers("application/json", "{}")(w, r)
 	})
 	s := newAttack(t)
 	s.server = back.Listener.Addr().String()

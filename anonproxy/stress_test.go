@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -93,7 +94,7 @@ func TestSlowClients(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := narrow(t, zeros(size))
-			other := newBackend(t, answers("application/json", "{}"))
+			other := newBackend(t, tooltest.Answers("application/json", "{}"))
 			cfg := Config{Timeout: time.Hour, Concurrent: clients + 100} // what is bounded here is the memory
 			if tc.cached {
 				cfg.Cache = newCache(t, cache.Config{MaxBytes: kept})
@@ -158,7 +159,7 @@ func TestToolThatStalls(t *testing.T) {
 		}
 		<-release
 	})
-	other := newBackend(t, answers("application/json", "{}"))
+	other := newBackend(t, tooltest.Answers("application/json", "{}"))
 	defer close(release)
 	e := newEdge(t, Config{Cache: newCache(t, cache.Config{})}, tool("stalls", b.URL), tool("other", other.URL))
 	before := heapInUse()
@@ -205,7 +206,7 @@ func TestTenGigabytes(t *testing.T) {
 			}
 		}
 	})
-	other := newBackend(t, answers("application/json", "{}"))
+	other := newBackend(t, tooltest.Answers("application/json", "{}"))
 	generous := tool("generous", b.URL)
 	generous.MaxSize = 1 << 40
 	for _, cached := range []bool{false, true} {
@@ -303,7 +304,7 @@ func TestToolsThatLieAboutLengths(t *testing.T) {
 	} {
 		for _, cached := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, cached %t", tc.name, cached), func(t *testing.T) {
-				other := newBackend(t, answers("application/json", "{}"))
+				other := newBackend(t, tooltest.Answers("application/json", "{}"))
 				cfg := Config{}
 				if cached {
 					cfg.Cache = newCache(t, cache.Config{})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -16,7 +17,7 @@ func TestPaths(t *testing.T) {
 	got := make(chan string, 1)
 	b := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		got <- r.RequestURI
-		answers("application/json", "{}")(w, r)
+		tooltest.Answers("application/json", "{}")(w, r)
 	})
 	e := newEdge(t, Config{}, tool("maps", b.URL))
 	for _, tc := range []struct {

@@ -1,7 +1,6 @@
 package anonproxy
 
 import (
-	"errors"
 	"io"
 	"log"
 	"net"
@@ -12,41 +11,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
-
-func TestLoopbackToolStaysOnLoopback(t *testing.T) {
-	transport := NewTransport(tool("demo", "http://localhost:9"))
-	defer transport.Close()
-	for address, reason := range map[string]string{
-		"127.0.0.1:9": "", "[::1]:9": "", "10.0.0.1:9": "only be on loopback", "8.8.8.8:9": "only be on loopback", "nonsense": "not an address",
-	} {
-		err := transport.control("tcp", address, nil)
-		if reason == "" && err != nil || reason != "" && (err == nil || !strings.Contains(err.Error(), reason)) {
-			t.Errorf("%s: %v, want %q", address, err, reason)
-		}
-	}
-}
-
-func TestOnlyDeclaredHostsAreDialled(t *testing.T) {
-	b := newBackend(t, answers("application/json", "{}"))
-	transport := NewTransport(tool("demo", "http://127.0.0.1:9"))
-	defer transport.Close()
-	r, err := http.NewRequest("GET", b.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var blocked *blockedError
-	if res, err := transport.http.RoundTrip(r); !errors.As(err, &blocked) || blocked.Reason != "the host isn't declared" {
-		t.Errorf("got %v, %v", res, err)
-	}
-	if b.conns.Load() != 0 {
-		t.Error("the undeclared host was connected to")
-	}
-	if transport.http.Proxy != nil {
-		t.Error("a proxy of the environment could be used")
-	}
-}
 
 func TestUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -54,7 +21,7 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	plain := newBackend(t, answers("application/json", "{}"))
+	plain := newBackend(t, tooltest.Answers("application/json", "{}"))
 	for _, tc := range []struct {
 		name, origin, reason string
 	}{

@@ -70,7 +70,7 @@ func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream
 		up.transport, up.release = p.cfg.Transport(tool)
 	default:
 		up.transport = NewTransport(tool)
-		up.transport.dialer.Resolver = p.cfg.Resolver
+		up.transport.Dialer.Resolver = p.cfg.Resolver
 		up.release = up.transport.Close
 	}
 	up.scopes, up.fairness = scopes(up), p.fairness(tool, up.transport)

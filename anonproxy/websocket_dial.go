@@ -9,23 +9,6 @@ import (
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
-// newUpgrades makes the transport for websockets, which begin with an Upgrade of
-// HTTP/1.1. It dials as the other does: the same hosts, the same addresses, the same
-// TLS but for the protocol that is offered.
-func (t *Transport) newUpgrades() *http.Transport {
-	upgrades := &http.Transport{
-		DialContext:            t.http.DialContext,
-		TLSClientConfig:        t.http.TLSClientConfig.Clone(),
-		TLSHandshakeTimeout:    t.http.TLSHandshakeTimeout,
-		DisableKeepAlives:      true, // each websocket has a connection of its own
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: t.http.MaxResponseHeaderBytes,
-		Protocols:              new(http.Protocols),
-	}
-	upgrades.Protocols.SetHTTP1(true)
-	return upgrades
-}
-
 // dialWebSocket opens a websocket to the tool, if it may be asked now.
 func (f *fetch) dialWebSocket(req request) (conn *websocket.Conn, refused *refusal.Refusal) {
 	p, refused := f.enter()
@@ -46,7 +29,7 @@ func (f *fetch) upgrade(req request) (*websocket.Conn, *http.Response, *refusal.
 	client := &http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) { // Dial spells a path anew
 			r.URL = spelledURL(f.up.origin.Scheme, f.up.origin.Host, req.target)
-			return f.up.transport.upgrades.RoundTrip(r)
+			return f.up.transport.Upgrades.RoundTrip(r)
 		}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

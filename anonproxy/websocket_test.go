@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
+	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -132,7 +133,7 @@ func TestWebSocketOverTLS(t *testing.T) {
 	e := newEdge(t, Config{}, streaming("chat", b.URL, noticeboard.WebSocket))
 	trust(e, "chat", b.Certificate())
 	up := e.proxy.upstreams()["chat"].transport
-	up.upgrades.TLSClientConfig.RootCAs = up.http.TLSClientConfig.RootCAs
+	up.Upgrades.TLSClientConfig.RootCAs = up.HTTP.TLSClientConfig.RootCAs
 	conn := e.dial(t, "/.tools/chat/x")
 	if err := conn.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
 		t.Fatal(err)
@@ -411,7 +412,7 @@ func TestToolsThatOpenNoWebSocket(t *testing.T) {
 	t.Run("an address that isn't allowed", func(t *testing.T) {
 		b := socketBackend(t, echo)
 		e := newEdge(t, Config{}, streaming("chat", b.URL, noticeboard.WebSocket))
-		e.proxy.upstreams()["chat"].transport.loopback = false
+		e.proxy.upstreams()["chat"].transport.Transport = transport.New(&noticeboard.Tool{Name: "chat", Origin: b.URL}) // a tool that may not be here
 		_, res, err := websocket.Dial(t.Context(), e.URL+"/.tools/chat/x", &websocket.DialOptions{
 			HTTPHeader: http.Header{"Origin": {e.URL}}, HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		})

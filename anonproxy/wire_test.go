@@ -8,13 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/internal/testutil/wiretest"
 	"github.com/wikiveil/wikiveil/noticeboard"
+	"golang.org/x/net/http2"
 )
 
 func startWire(t *testing.T, config *tls.Config) *wiretest.Server {
 	t.Helper()
-	config.Certificates = testPair(t)
+	config.Certificates = tooltest.Pair()
 	return wiretest.Start(t, "127.0.0.1:0", config, func(string) (string, string) { return "application/json", "{}" })
 }
 
@@ -71,7 +73,7 @@ func TestToolGetsTheSameBytes(t *testing.T) {
 				t.Fatalf("only %d connections", len(connections))
 			}
 			for _, c := range connections {
-				if c.Begin != connections[0].Begin || proto == "h2" != strings.HasPrefix(c.Begin, preface) {
+				if c.Begin != connections[0].Begin || proto == "h2" != strings.HasPrefix(c.Begin, http2.ClientPreface) {
 					t.Errorf("a connection begins %x, another %x", c.Begin, connections[0].Begin)
 				}
 			}

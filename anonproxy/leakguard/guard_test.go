@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/wikiveil/wikiveil/anonproxy/leakguard/leaktest"
+	"github.com/wikiveil/wikiveil/internal/testutil/leaktest"
 )
 
 // alice is a reader with secrets of all fields.

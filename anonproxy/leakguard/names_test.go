@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/wikiveil/wikiveil/anonproxy/leakguard/leaktest"
+	"github.com/wikiveil/wikiveil/internal/testutil/leaktest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 

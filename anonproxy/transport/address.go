@@ -1,4 +1,4 @@
-package anonproxy
+package transport
 
 import (
 	"net/netip"

@@ -1,4 +1,4 @@
-package anonproxy
+package transport
 
 import (
 	"context"
@@ -69,7 +69,7 @@ var settleFirst = &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo
 	}
 }}
 
-// withSettledConns returns a context for requests of a [Transport].
+// withSettledConns returns a context for a request.
 func withSettledConns(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, settleFirst)
 }

@@ -1,4 +1,4 @@
-package anonproxy
+package transport
 
 import (
 	"crypto/tls"
@@ -12,21 +12,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"golang.org/x/net/http2/hpack"
-
-	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // BenchmarkHTTP2 compares the transport with net/http's own HTTP/2, which has no
 // constant order, by the same requests to the same server.
 func BenchmarkHTTP2(b *testing.B) {
 	for _, size := range []int{1 << 10, 64 << 10} {
-		server := httptest.NewUnstartedServer(answers("application/json", strings.Repeat("x", size)))
+		server := httptest.NewUnstartedServer(tooltest.Answers("application/json", strings.Repeat("x", size)))
 		server.EnableHTTP2 = true
 		server.StartTLS()
-		ours := NewTransport(tool("maps", server.URL))
+		ours := New(toolAt(server.URL))
 		roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-		ours.http.TLSClientConfig.RootCAs = roots
+		ours.HTTP.TLSClientConfig.RootCAs = roots
 		plain := &http.Transport{
 			ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: idleConnections, DisableCompression: true,
 		}
@@ -38,9 +37,9 @@ func BenchmarkHTTP2(b *testing.B) {
 			for _, transport := range []struct {
 				name string
 				http *http.Transport
-			}{{"ordered", ours.http}, {"net/http", plain}} {
+			}{{"ordered", ours.HTTP}, {"net/http", plain}} {
 				b.Run(fmt.Sprintf("%dKiB/parallel=%d/%s", size>>10, parallel, transport.name), func(b *testing.B) {
-					r := &http.Request{Method: "GET", URL: u, Host: u.Host, Header: requestHeaders("")[noticeboard.Data]}
+					r := &http.Request{Method: "GET", URL: u, Host: u.Host, Header: http.Header{"Accept": {"application/json"}, "Accept-Encoding": {"identity"}, "User-Agent": {"Wikiveil/1 (benchmark)"}}}
 					b.ReportAllocs()
 					b.SetParallelism(max(1, parallel/runtime.GOMAXPROCS(0)))
 					b.RunParallel(func(pb *testing.PB) {

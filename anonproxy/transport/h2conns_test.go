@@ -1,4 +1,4 @@
-package anonproxy
+package transport
 
 import (
 	"bytes"
@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,59 +13,18 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 )
-
-// tlsBackend is a tool's server that speaks TLS.
-type tlsBackend struct {
-	*httptest.Server
-	conns, open atomic.Int64
-}
-
-func newTLSBackend(t testing.TB, handler http.HandlerFunc, change ...func(*httptest.Server)) *tlsBackend {
-	t.Helper()
-	b := &tlsBackend{Server: httptest.NewUnstartedServer(handler)}
-	b.EnableHTTP2 = true
-	b.Config.ErrorLog = log.New(io.Discard, "", 0)
-	b.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		switch state {
-		case http.StateNew:
-			b.conns.Add(1)
-			b.open.Add(1)
-		case http.StateClosed, http.StateHijacked:
-			b.open.Add(-1)
-		}
-	}
-	for _, c := range change {
-		c(b.Server)
-	}
-	b.StartTLS()
-	t.Cleanup(b.Close)
-	return b
-}
 
 // transportTo trusts the test servers' certificate.
 func transportTo(t testing.TB, url string) *Transport {
 	t.Helper()
-	transport := NewTransport(tool("maps", url))
-	transport.http.TLSClientConfig.RootCAs = testRoots(t)
+	transport := New(toolAt(url))
+	transport.HTTP.TLSClientConfig.RootCAs = tooltest.Roots()
 	t.Cleanup(transport.Close)
 	return transport
-}
-
-// trust has an edge's tool, too, trust it.
-func (e *edge) trust(t testing.TB, tool string) {
-	t.Helper()
-	e.proxy.upstreams()[tool].transport.http.TLSClientConfig.RootCAs = testRoots(t)
-}
-
-// until polls for what must come to be.
-func until(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
 }
 
 // get asks and returns the protocol and the body.
@@ -77,7 +34,7 @@ func get(t testing.TB, transport *Transport, url string) (proto, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := transport.http.RoundTrip(r)
+	res, err := transport.HTTP.RoundTrip(r)
 	if err != nil {
 		t.Error(err)
 		return "", ""
@@ -92,7 +49,7 @@ func get(t testing.TB, transport *Transport, url string) (proto, body string) {
 
 func TestHTTP2IsSharedAndCloses(t *testing.T) {
 	held := make(chan struct{})
-	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	b := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			_ = http.NewResponseController(w).Flush()
 			<-held
@@ -112,7 +69,7 @@ func TestHTTP2IsSharedAndCloses(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if got := b.conns.Load(); got != 1 {
+	if got := b.Conns.Load(); got != 1 {
 		t.Errorf("%d connections for one tool", got)
 	}
 	var slow atomic.Bool
@@ -120,13 +77,13 @@ func TestHTTP2IsSharedAndCloses(t *testing.T) {
 		_, body := get(t, transport, b.URL+"/slow")
 		slow.Store(body == "HTTP/2.0")
 	})
-	until(t, "the idle connections' end", func() bool {
+	testutil.Eventually(t, "the idle connections' end", func() bool {
 		transport.Close()
 		select {
 		case held <- struct{}{}: // the busy one first serves
 		default:
 		}
-		return b.open.Load() == 0 && slow.Load()
+		return b.Open.Load() == 0 && slow.Load()
 	})
 	group.Wait()
 	if _, body := get(t, transport, b.URL+"/"); body != "HTTP/2.0" {
@@ -136,7 +93,7 @@ func TestHTTP2IsSharedAndCloses(t *testing.T) {
 
 // Cold, all requests make connections at once; in the end one is left.
 func TestHTTP2ColdStart(t *testing.T) {
-	b := newTLSBackend(t, answers("text/plain", "yes"))
+	b := tooltest.NewTLS(t, tooltest.Answers("text/plain", "yes"))
 	transport := transportTo(t, b.URL)
 	var group sync.WaitGroup
 	for range 64 {
@@ -148,18 +105,18 @@ func TestHTTP2ColdStart(t *testing.T) {
 	}
 	group.Wait()
 	transport.Close()
-	until(t, "the end of all connections", func() bool { transport.Close(); return b.open.Load() == 0 })
+	testutil.Eventually(t, "the end of all connections", func() bool { transport.Close(); return b.Open.Load() == 0 })
 }
 
 func TestToolsWithoutHTTP2(t *testing.T) {
-	b := newTLSBackend(t, answers("text/plain", "yes"), func(s *httptest.Server) { s.EnableHTTP2 = false })
+	b := tooltest.NewTLS(t, tooltest.Answers("text/plain", "yes"), func(s *httptest.Server) { s.EnableHTTP2 = false })
 	transport := transportTo(t, b.URL)
 	for range 3 {
 		if proto, body := get(t, transport, b.URL+"/"); proto != "HTTP/1.1" || body != "yes" {
 			t.Fatalf("got %s %q", proto, body)
 		}
 	}
-	if got := b.conns.Load(); got != 1 {
+	if got := b.Conns.Load(); got != 1 {
 		t.Errorf("%d connections, want 1", got)
 	}
 }
@@ -167,7 +124,7 @@ func TestToolsWithoutHTTP2(t *testing.T) {
 // A tool that speaks HTTP/2 no more is spoken to by HTTP/1.1.
 func TestToolThatTurnsBack(t *testing.T) {
 	var old atomic.Bool
-	b := newTLSBackend(t, answers("text/plain", "yes"), func(s *httptest.Server) {
+	b := tooltest.NewTLS(t, tooltest.Answers("text/plain", "yes"), func(s *httptest.Server) {
 		s.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
 		s.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			c := s.TLS.Clone()
@@ -196,7 +153,7 @@ func TestFewStreams(t *testing.T) {
 	const streams, together = 2, 3
 	var asked atomic.Int64
 	met := make(chan struct{})
-	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	b := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		if asked.Add(1) == together {
 			close(met)
 		}
@@ -204,7 +161,7 @@ func TestFewStreams(t *testing.T) {
 		case <-met:
 		case <-r.Context().Done():
 		}
-		answers("text/plain", "yes")(w, r)
+		tooltest.Answers("text/plain", "yes")(w, r)
 	}, func(s *httptest.Server) { s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams} })
 	transport := transportTo(t, b.URL)
 	var group sync.WaitGroup
@@ -222,7 +179,7 @@ func TestFewStreams(t *testing.T) {
 
 // Connections that the tool gives up are replaced.
 func TestBrokenConnections(t *testing.T) {
-	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	b := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/notice" { // by GOAWAY
 			w.Header().Set("Connection", "close")
 		}
@@ -235,7 +192,7 @@ func TestBrokenConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := transport.http.RoundTrip(r)
+		res, err := transport.HTTP.RoundTrip(r)
 		if err != nil {
 			return err
 		}
@@ -256,9 +213,9 @@ func TestBrokenConnections(t *testing.T) {
 		}
 		b.CloseClientConnections()
 		// A request may meet the connection before its end is known.
-		until(t, "a new connection", func() bool { return ask(method, body, want) == nil })
+		testutil.Eventually(t, "a new connection", func() bool { return ask(method, body, want) == nil })
 	}
-	if got := b.conns.Load(); got < 20 {
+	if got := b.Conns.Load(); got < 20 {
 		t.Errorf("%d connections, so they weren't given up", got)
 	}
 }
@@ -276,7 +233,7 @@ func (b *onceBody) Close() error {
 
 // A body that can be read but once goes over the next connection, where there is none.
 func TestBodyOverNewConnection(t *testing.T) {
-	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	b := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %d", body, r.ContentLength)
 	})
@@ -288,7 +245,7 @@ func TestBodyOverNewConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.ContentLength = 6
-		res, err := transport.http.RoundTrip(r)
+		res, err := transport.HTTP.RoundTrip(r)
 		if err != nil {
 			t.Fatalf("request %d: %v", i, err)
 		}
@@ -297,18 +254,18 @@ func TestBodyOverNewConnection(t *testing.T) {
 		if string(got) != "a body 6" || err != nil || res.ProtoMajor != 2 {
 			t.Errorf("got %q of %s, %v", got, res.Proto, err)
 		}
-		until(t, "the body's end", func() bool { return body.closed.Load() > 0 })
+		testutil.Eventually(t, "the body's end", func() bool { return body.closed.Load() > 0 })
 		if i%2 == 1 {
-			until(t, "the connections' end", func() bool { transport.Close(); return b.open.Load() == 0 })
+			testutil.Eventually(t, "the connections' end", func() bool { transport.Close(); return b.Open.Load() == 0 })
 		}
 	}
 }
 
 // A request that must change the protocol does so on HTTP/1.1, even where HTTP/2 is spoken.
 func TestUpgradeBesideHTTP2(t *testing.T) {
-	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	b := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
-			answers("text/plain", r.Proto)(w, r)
+			tooltest.Answers("text/plain", r.Proto)(w, r)
 			return
 		}
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -330,7 +287,7 @@ func TestUpgradeBesideHTTP2(t *testing.T) {
 		}
 		r.Header.Set("Connection", "Upgrade")
 		r.Header.Set("Upgrade", "websocket")
-		res, err := transport.http.RoundTrip(r)
+		res, err := transport.HTTP.RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,7 +300,7 @@ func TestUpgradeBesideHTTP2(t *testing.T) {
 }
 
 func TestBodiesAndTrailers(t *testing.T) {
-	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	b := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%d %d %v %q %d", r.ContentLength, len(body), err, r.Trailer, len(r.Header.Get("Long")))
 	})
@@ -367,7 +324,7 @@ func TestBodiesAndTrailers(t *testing.T) {
 			if tc.change != nil {
 				tc.change(r)
 			}
-			res, err := transport.http.RoundTrip(r)
+			res, err := transport.HTTP.RoundTrip(r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -381,7 +338,7 @@ func TestBodiesAndTrailers(t *testing.T) {
 
 // A connection that no request claims is closed, by and by or with the transport.
 func TestUnclaimedConnections(t *testing.T) {
-	b := newTLSBackend(t, answers("text/plain", "yes"))
+	b := tooltest.NewTLS(t, tooltest.Answers("text/plain", "yes"))
 	address := b.Listener.Addr().String()
 	for _, tc := range []struct {
 		name string
@@ -391,7 +348,7 @@ func TestUnclaimedConnections(t *testing.T) {
 		{"with the transport", func(h *h2Conns, _ *unclaimedConn) { h.closeIdle() }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: testRoots(t), NextProtos: []string{"h2"}})
+			conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: tooltest.Roots(), NextProtos: []string{"h2"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -401,7 +358,7 @@ func TestUnclaimedConnections(t *testing.T) {
 			c := h.unclaimed[address][0]
 			h.mu.Unlock()
 			tc.end(h, c)
-			until(t, "the connection's end", func() bool { return b.open.Load() == 0 })
+			testutil.Eventually(t, "the connection's end", func() bool { return b.Open.Load() == 0 })
 			var none errNoConn
 			if _, err := h.claim(address); !errors.As(err, &none) {
 				t.Errorf("a closed connection can be claimed: %v", err)
@@ -412,8 +369,8 @@ func TestUnclaimedConnections(t *testing.T) {
 
 // A client whose frames can't be read sends nothing more, and its connection ends.
 func TestUnreadableFramesEndTheConnection(t *testing.T) {
-	b := newTLSBackend(t, answers("text/plain", "yes"))
-	conn, err := tls.Dial("tcp", b.Listener.Addr().String(), &tls.Config{RootCAs: testRoots(t), NextProtos: []string{"h2"}})
+	b := tooltest.NewTLS(t, tooltest.Answers("text/plain", "yes"))
+	conn, err := tls.Dial("tcp", b.Listener.Addr().String(), &tls.Config{RootCAs: tooltest.Roots(), NextProtos: []string{"h2"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,13 +385,13 @@ func TestUnreadableFramesEndTheConnection(t *testing.T) {
 		t.Error("the connection is open")
 	}
 	ordered.Close()
-	until(t, "the connection's end", func() bool { return b.open.Load() == 0 })
+	testutil.Eventually(t, "the connection's end", func() bool { return b.Open.Load() == 0 })
 }
 
 // What a slow reader doesn't take is little, as it is held in memory.
 func TestSlowReaderOverHTTP2(t *testing.T) {
 	sent := make(chan int, 1)
-	b := newTLSBackend(t, func(w http.ResponseWriter, r *http.Request) {
+	b := tooltest.NewTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Second))
 		total, piece := 0, make([]byte, 16<<10)
 		for total < 30<<20 {
@@ -447,7 +404,7 @@ func TestSlowReaderOverHTTP2(t *testing.T) {
 	})
 	transport := transportTo(t, b.URL)
 	r, _ := http.NewRequestWithContext(t.Context(), "GET", b.URL, nil)
-	res, err := transport.http.RoundTrip(r)
+	res, err := transport.HTTP.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
