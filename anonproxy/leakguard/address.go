@@ -11,9 +11,26 @@ type address struct {
 	secret *Secret
 }
 
+func (s *Secret) isAddress() bool { return s.Field == FieldAddress || s.Field == FieldMask }
+
+// parse fills in the reader's addresses.
+func (g *guard) parse() {
+	g.parsed = true
+	for i := range g.secrets {
+		if s := &g.secrets[i]; s.isAddress() {
+			if addr, err := netip.ParseAddr(s.Value); err == nil {
+				g.addresses = append(g.addresses, address{addr.Unmap().WithZone(""), s})
+			}
+		}
+	}
+}
+
 // mayGuess counts what could be addresses. A gadget could else learn the reader's by few
 // requests with thousands each, and by which of them is refused.
 func (g *guard) mayGuess() bool {
+	if !g.parsed { // most requests have nothing that could be one
+		g.parse()
+	}
 	if len(g.addresses) == 0 {
 		return false
 	}

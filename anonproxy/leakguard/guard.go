@@ -8,7 +8,6 @@ package leakguard
 
 import (
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -97,10 +96,12 @@ type needle struct {
 
 // guard looks for a reader's secrets in a request and, as it is a spelling.Reader, in all that the request decodes to.
 type guard struct {
+	secrets   []Secret
 	needles   []needle
 	filter    [64]uint64 // has a bit for the first three bytes of each needle
 	wide      bool       // a secret isn't ASCII
-	addresses []address
+	addresses []address  // see mayGuess
+	parsed    bool       // they are filled in
 	found     *Secret
 	work      int   // bytes that may still be compared
 	guesses   int   // of addresses
@@ -120,14 +121,9 @@ func (g *guard) release() {
 
 // prepare takes in what is looked for.
 func (g *guard) prepare(secrets []Secret) {
+	g.secrets = secrets
 	for i := range secrets {
-		switch s := &secrets[i]; {
-		case s.Field == FieldAddress || s.Field == FieldMask:
-			if addr, err := netip.ParseAddr(s.Value); err == nil {
-				g.addresses = append(g.addresses, address{addr.Unmap().WithZone(""), s})
-			}
-		case s.Field == FieldUser && g.named:
-		default:
+		if s := &secrets[i]; !s.isAddress() && !(s.Field == FieldUser && g.named) {
 			g.addValue(s)
 		}
 	}
@@ -145,7 +141,7 @@ func (g *guard) addValue(s *Secret) {
 	if plain := spelling.Unescape(s.Value); plain != s.Value {
 		g.add(s, plain, false)
 	}
-	if !strings.ContainsFunc(s.Value, func(r rune) bool { return r >= utf8.RuneSelf }) {
+	if isASCII(s.Value) {
 		return
 	}
 	g.wide = true
@@ -160,6 +156,15 @@ func (g *guard) addValue(s *Secret) {
 	}
 }
 
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 func (g *guard) add(s *Secret, text string, piece bool) {
 	if len(text) < minNeedle || len(g.needles) > maxNeedles {
 		return
@@ -172,9 +177,13 @@ func (g *guard) add(s *Secret, text string, piece bool) {
 
 // addPieces adds the tokens within a longer value, such as {"id":"5f1…"}.
 func (g *guard) addPieces(n needle) {
-	for piece := range strings.FieldsFuncSeq(n.text, func(r rune) bool { return r >= utf8.RuneSelf || !isAlnum(byte(r)) }) {
-		if len(piece) >= minPiece && len(piece) < len(n.text) && len(g.needles) < maxPieceNeedle {
-			g.add(n.secret, piece, true)
+	for i := 0; i < len(n.text); i++ {
+		from := i
+		for i < len(n.text) && isAlnum(n.text[i]) {
+			i++
+		}
+		if size := i - from; size >= minPiece && size < len(n.text) && len(g.needles) < maxPieceNeedle {
+			g.add(n.secret, n.text[from:i], true)
 		}
 	}
 }

@@ -14,16 +14,44 @@ func (s *scanner) base64(text string, depth int) {
 			i++
 		}
 		if i-from >= minText*4/3 {
+			ways := s.textWays(text[from:i])
 			for skip := range 4 {
-				if s.base64Run(text, from+skip, i, depth, minText) {
+				if !ways[skip] {
+					s.budget -= (i - from - skip) / 4
+				} else if s.base64Run(text, from+skip, i, depth, minText) {
 					break
 				}
 			}
 		}
-		if s.reader != nil {
+		if s.reader != nil && i-from >= minWord {
 			s.shortBase64(text, from, i, depth)
 		}
 	}
+}
+
+// textWays reports for each of the four ways whether a text may be in a run of digits: in most words there is none.
+func (s *scanner) textWays(run string) (ways [4]bool) {
+	var texts [4]int // bytes of text in a row up to here, by way
+	var window uint32
+	for i := range len(run) {
+		window = window<<6 | uint32(base64Digits[run[i]])
+		if i < 3 {
+			continue
+		}
+		way := (i + 1) & 3
+		n := texts[way]
+		for shift := 16; shift >= 0; shift -= 8 {
+			if n++; !s.isText(byte(window >> shift)) {
+				n = 0
+			}
+			ways[way] = ways[way] || n >= minText
+		}
+		texts[way] = n
+	}
+	for way, n := range texts {
+		ways[way] = ways[way] || n+2 >= minText // with what the last digits make
+	}
+	return ways
 }
 
 // shortBase64 scans what is base64 as a whole, of less than a text has at least. As a slash may also be a path's, so
@@ -36,6 +64,9 @@ func (s *scanner) shortBase64(text string, from, end, depth int) {
 		}
 		if size := (start - segment) * 3 / 4; minWord <= size && size < minText {
 			s.base64Run(text, segment, start, depth, size)
+		}
+		if segment == from && start == end {
+			return // that was all of it
 		}
 		start++
 	}
@@ -58,7 +89,9 @@ func (s *scanner) base64Run(text string, from, end, depth, least int) bool {
 				s.room = append(s.room, c)
 				continue
 			}
-			found = s.text(base, depth, from, end, least)
+			if found = s.text(base, depth, from, end, least); (end-1-i)*6+bits < 8*least {
+				return found // what follows is too short
+			}
 		}
 	}
 	return found || s.text(base, depth, from, end, least)
@@ -66,6 +99,9 @@ func (s *scanner) base64Run(text string, from, end, depth, least int) bool {
 
 // text scans what was decoded if it is long enough, and gives the room back.
 func (s *scanner) text(base, depth, from, end, least int) bool {
+	if len(s.room) == base {
+		return false
+	}
 	if len(s.room)-base >= least && s.budget >= 0 { // with nothing left, the scan sees that
 		return s.decoded(base, depth, from, end)
 	}
@@ -74,9 +110,14 @@ func (s *scanner) text(base, depth, from, end, least int) bool {
 	return false
 }
 
-func (s *scanner) isText(c byte) bool {
-	return ' ' <= c && c < 0x7f || c == '\n' || c == '\r' || c == '\t' || c == 0 || s.wide && c >= utf8.RuneSelf
-}
+func (s *scanner) isText(c byte) bool { return plainText[c] || s.wide && c >= utf8.RuneSelf }
+
+var plainText = func() (is [256]bool) {
+	for c := range is {
+		is[c] = ' ' <= c && c < 0x7f || c == '\n' || c == '\r' || c == '\t' || c == 0
+	}
+	return is
+}()
 
 // rawBase64 finds the bytes of an address in base64: in a whole run, between what is no letter or digit, or between
 // slashes.
@@ -149,12 +190,15 @@ func (s *scanner) hexText(text string, depth int) {
 		}
 		s.budget -= i - from
 		for skip := range 2 {
+			if !s.hasHexText(text[from+skip:i], least) {
+				continue
+			}
 			base := len(s.room)
 			for at := from + skip; at+1 < i; at += 2 {
 				if c := hexDigits[text[at]]<<4 | hexDigits[text[at+1]]; s.isText(c) {
 					s.room = append(s.room, c)
-				} else if s.text(base, depth, from, i, least) {
-					break
+				} else if s.text(base, depth, from, i, least) || (i-at)/2-1 < least {
+					break // found, or what follows is too short
 				}
 			}
 			if s.text(base, depth, from, i, least) {
@@ -162,4 +206,18 @@ func (s *scanner) hexText(text string, depth int) {
 			}
 		}
 	}
+}
+
+// hasHexText reports whether so many bytes in a row, in a run of digits, are text.
+func (s *scanner) hasHexText(run string, least int) bool {
+	n := 0
+	for i := 1; i < len(run); i += 2 {
+		if n++; !s.isText(hexDigits[run[i-1]]<<4 | hexDigits[run[i]]) {
+			n = 0
+		}
+		if n >= least {
+			return true
+		}
+	}
+	return false
 }

@@ -53,7 +53,9 @@ func firstEscape(text string) int {
 
 // isEscapeStart reports whether an escape begins with a byte: of URLs, of JSON and JavaScript, of HTML, the
 // UTF-8 of a full-width character, or the NUL of UTF-16.
-func isEscapeStart(c byte) bool { return c == '%' || c == '\\' || c == '&' || c == 0xef || c == 0 }
+func isEscapeStart(c byte) bool { return escapeStarts[c] }
+
+var escapeStarts = [256]bool{'%': true, '\\': true, '&': true, 0xef: true, 0: true}
 
 // Unescape returns a text without percent escapes (RFC 3986, and the %uXXXX of ECMAScript's escape), without the escapes
 // of JSON and JavaScript strings, without HTML's numeric and common ones, without the NULs of UTF-16, and with ASCII for
@@ -63,7 +65,7 @@ func Unescape(text string) string {
 	if i < 0 {
 		return text
 	}
-	out := []byte(text[:i])
+	out := append(make([]byte, 0, len(text)), text[:i]...)
 	for i < len(text) {
 		size := 1
 		if isEscapeStart(text[i]) {
@@ -73,7 +75,7 @@ func Unescape(text string) string {
 		}
 		i += size
 	}
-	return string(out)
+	return viewOf(out) // which nobody else has
 }
 
 // shortEscapes are those of JSON and JavaScript that stand for another byte than their own.

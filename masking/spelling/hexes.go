@@ -36,6 +36,9 @@ func (s *scanner) hex(text string) {
 func (s *scanner) hexRun(text string, from, end int, letters bool) {
 	var high, low uint64
 	size := end - from
+	if s.whole && size != 8 && size != 12 && size != 16 && size != 32 {
+		return
+	}
 	inside := letters && !s.whole
 	for i := from; i < end; i++ {
 		high, low = high<<4|low>>60, low<<4|uint64(hexDigits[text[i]])
