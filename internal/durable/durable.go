@@ -45,11 +45,17 @@ func Create(name string, write func(io.Writer) error) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	return Place(partial, name)
+}
+
+// Place puts a file that is whole and on disk under its name, unless there is one: that is [fs.ErrExist]. The old name is for
+// the caller to remove.
+func Place(made, name string) error {
 	// A link, unlike a rename, never replaces what has come meanwhile.
-	if err := os.Link(partial, name); errors.Is(err, fs.ErrExist) {
+	if err := os.Link(made, name); errors.Is(err, fs.ErrExist) {
 		return err
 	} else if err != nil { // a file system without links
-		if err := os.Rename(partial, name); err != nil {
+		if err := os.Rename(made, name); err != nil {
 			return err
 		}
 	}

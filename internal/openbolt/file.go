@@ -50,8 +50,8 @@ type File struct {
 // Errors: [ErrDamaged], [ErrInUse], those of init and of the file system.
 func Open(path string, init func(*bbolt.Tx) error) (*File, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := create(path, init); err != nil {
-			return nil, fmt.Errorf("making %s: %w", path, err)
+		if err := Create(path, init); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
 		}
 	}
 	// Nothing is written before all is known to be good: bbolt would build on what it misreads.
@@ -159,14 +159,24 @@ func open(path string, readOnly bool) (*File, error) {
 	return &File{db: db, file: file}, nil
 }
 
-// create makes the file beside its place and moves it there when it is whole and on
-// disk, so that a crash leaves either none or a good one.
+// TempSuffix ends the name of a file that is being made. A crash may leave one, which holds nothing yet.
+const TempSuffix = ".new"
+
+// Create makes the file beside its place and moves it there when it is whole and on
+// disk, so that a crash leaves either none or a good one. It replaces nothing.
+func Create(path string, init func(*bbolt.Tx) error) error {
+	if err := create(path, init); err != nil {
+		return fmt.Errorf("making %s: %w", path, err)
+	}
+	return nil
+}
+
 func create(path string, init func(*bbolt.Tx) error) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(dir, filepath.Base(path)+".new*")
+	temp, err := os.CreateTemp(dir, filepath.Base(path)+".*"+TempSuffix)
 	if err != nil {
 		return err
 	}
@@ -181,15 +191,7 @@ func create(path string, init func(*bbolt.Tx) error) error {
 	if err := errors.Join(db.Update(init), db.Close()); err != nil {
 		return err
 	}
-	// A link, unlike a rename, never replaces what another process has made meanwhile.
-	if err := os.Link(temp.Name(), path); errors.Is(err, fs.ErrExist) {
-		return nil
-	} else if err != nil { // a file system without links
-		if err := os.Rename(temp.Name(), path); err != nil {
-			return err
-		}
-	}
-	return durable.SyncDir(dir)
+	return durable.Place(temp.Name(), path)
 }
 
 // View runs fn in a reading transaction, as [bbolt.DB.View].

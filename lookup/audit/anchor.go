@@ -23,18 +23,12 @@ var ErrHead = errors.New("the log's head can't be stored")
 
 // anchor stores heads, one after the other, so that an older one never comes after a newer.
 type anchor struct {
-	asked chan anchoring
-	wrote chan struct{} // an entry that nobody waits for
+	asked chan chan<- anchored // each waits for a head with its entry
+	wrote chan struct{}        // an entry that nobody waits for
 	done  chan struct{}
 
 	stored Checkpoint // of the goroutine alone
 	force  bool       // replace whatever is there: a loss was accepted
-}
-
-// anchoring waits for a head with its entry.
-type anchoring struct {
-	ctx    context.Context
-	answer chan anchored
 }
 
 type anchored struct {
@@ -43,23 +37,21 @@ type anchored struct {
 }
 
 func newAnchor() anchor {
-	return anchor{asked: make(chan anchoring), wrote: make(chan struct{}, 1), done: make(chan struct{})}
+	return anchor{asked: make(chan chan<- anchored), wrote: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // anchorNow returns a head with all that was written until now, once it is stored.
 func (l *Log) anchorNow(ctx context.Context) (Checkpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	a := anchoring{ctx, make(chan anchored, 1)}
-	select {
-	case l.anchor.asked <- a:
-	case <-ctx.Done():
-		return Checkpoint{}, fmt.Errorf("%w: %w", ErrHead, ctx.Err())
-	case <-l.quit:
-		return Checkpoint{}, ErrClosed
+	answer := make(chan anchored, 1)
+	if err := hand(ctx, l, l.anchor.asked, answer); errors.Is(err, ErrClosed) {
+		return Checkpoint{}, err
+	} else if err != nil {
+		return Checkpoint{}, fmt.Errorf("%w: %w", ErrHead, err)
 	}
 	select {
-	case got := <-a.answer:
+	case got := <-answer:
 		return got.head, got.err
 	case <-ctx.Done():
 		return Checkpoint{}, fmt.Errorf("%w: %w", ErrHead, ctx.Err())
@@ -113,20 +105,11 @@ func (l *Log) storeUnasked() bool {
 }
 
 // anchorAll stores one head for all that wait already.
-func (l *Log) anchorAll(first anchoring) {
-	waiting := []anchoring{first}
-gather:
-	for len(waiting) < maxBatch {
-		select {
-		case a := <-l.anchor.asked:
-			waiting = append(waiting, a)
-		default:
-			break gather
-		}
-	}
+func (l *Log) anchorAll(first chan<- anchored) {
+	waiting := gather(first, l.anchor.asked)
 	head, err := l.storeHead()
-	for _, a := range waiting {
-		a.answer <- anchored{head, err}
+	for _, answer := range waiting {
+		answer <- anchored{head, err}
 	}
 }
 

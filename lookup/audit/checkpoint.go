@@ -147,31 +147,13 @@ func (c Checkpoint) same(other Checkpoint) bool {
 	return c.Log == other.Log && c.Entries == other.Entries && c.Reveals == other.Reveals && c.Head == other.Head
 }
 
-// noteSigner signs notes of one log.
-type noteSigner struct {
-	note.Verifier
-	key ed25519.PrivateKey
-}
-
-// Sign implements [note.Signer].
-func (s noteSigner) Sign(text []byte) ([]byte, error) { return ed25519.Sign(s.key, text), nil }
-
-// verifierOf verifies the notes of a log.
-func verifierOf(origin string, key ed25519.PublicKey) (note.Verifier, error) {
-	text, err := note.NewEd25519VerifierKey(origin, key)
-	if err != nil {
-		return nil, err
-	}
-	return note.NewVerifier(text)
-}
-
 func (c Checkpoint) signed(k *Keys) Checkpoint {
 	c.Time = c.Time.UTC().Truncate(time.Millisecond)
-	verifier, err := verifierOf(c.origin(), k.Public())
+	signer, _, err := k.Note(c.origin())
 	if err != nil {
 		panic(err) // a node's name is always one of a note's key
 	}
-	signed, err := note.Sign(&note.Note{Text: c.text()}, noteSigner{verifier, k.sign})
+	signed, err := note.Sign(&note.Note{Text: c.text()}, signer)
 	if err != nil {
 		panic(err)
 	}
@@ -181,7 +163,11 @@ func (c Checkpoint) signed(k *Keys) Checkpoint {
 
 // Verify checks the signature with the key that the log's owner has published.
 func (c Checkpoint) Verify(key ed25519.PublicKey) error {
-	verifier, err := verifierOf(c.origin(), key)
+	text, err := note.NewEd25519VerifierKey(c.origin(), key)
+	if err != nil {
+		return err
+	}
+	verifier, err := note.NewVerifier(text)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -51,6 +53,26 @@ func (k *Keys) Quotas() []byte { return slices.Clone(k.quotas) }
 
 // Public returns the key that anyone verifies checkpoints with.
 func (k *Keys) Public() ed25519.PublicKey { return k.sign.Public().(ed25519.PublicKey) }
+
+// Note returns the key that checkpoints are signed with as a signer of notes with a name, and the key to verify
+// them with in text form, so that a site has one public key to be known by.
+func (k *Keys) Note(name string) (note.Signer, string, error) {
+	public, err := note.NewEd25519VerifierKey(name, k.Public())
+	if err != nil {
+		return nil, "", err
+	}
+	verifier, err := note.NewVerifier(public)
+	return noteSigner{verifier, k.sign}, public, err
+}
+
+// noteSigner signs notes with a key of [Keys].
+type noteSigner struct {
+	note.Verifier
+	key ed25519.PrivateKey
+}
+
+// Sign implements [note.Signer].
+func (s noteSigner) Sign(text []byte) ([]byte, error) { return ed25519.Sign(s.key, text), nil }
 
 // String names the keys by the public one, so that no log or error can hold the others.
 func (k *Keys) String() string { return fmt.Sprintf("audit keys %x", k.Public()) }

@@ -235,40 +235,48 @@ func (l *Log) unlessAccepted(err error) error {
 //
 // Errors: those of [Entry.Validate], of the context, of the disk, [ErrHead], [ErrFailed], [ErrClosed].
 func (l *Log) Append(ctx context.Context, e Entry) (Receipt, error) {
-	if err := e.Validate(); err != nil {
-		return Receipt{}, fmt.Errorf("appending to the audit log: %w", err)
-	}
-	e.Masks = maskSet(e.Masks)
-	req := &request{ctx: ctx, entry: e, answer: make(chan answer, 1)}
-	select {
-	case l.appends <- req:
-	case <-ctx.Done():
-		return Receipt{}, fmt.Errorf("appending to the audit log: %w", ctx.Err())
-	case <-l.quit:
-		return Receipt{}, fmt.Errorf("appending to the audit log: %w", ErrClosed)
-	}
-	select {
-	case a := <-req.answer:
-		if a.err != nil {
-			return Receipt{}, fmt.Errorf("appending to the audit log: %w", a.err)
-		}
-		return l.anchored(ctx, e.Action, a.receipt)
-	case <-ctx.Done():
-		return Receipt{}, fmt.Errorf("appending to the audit log: %w", ctx.Err())
-	}
-}
-
-// anchored completes the receipt of an entry that is on disk.
-func (l *Log) anchored(ctx context.Context, action Action, receipt Receipt) (Receipt, error) {
-	if !action.anchored() {
-		l.anchorSoon()
-		return receipt, nil
-	}
-	var err error
-	if receipt.Head, err = l.anchorNow(ctx); err != nil {
+	receipt, err := l.append(ctx, e)
+	if err != nil {
 		return Receipt{}, fmt.Errorf("appending to the audit log: %w", err)
 	}
 	return receipt, nil
+}
+
+func (l *Log) append(ctx context.Context, e Entry) (receipt Receipt, err error) {
+	if err := e.Validate(); err != nil {
+		return receipt, err
+	}
+	e.Masks = maskSet(e.Masks)
+	req := &request{ctx: ctx, entry: e, answer: make(chan answer, 1)}
+	if err := hand(ctx, l, l.appends, req); err != nil {
+		return receipt, err
+	}
+	select {
+	case a := <-req.answer:
+		if receipt, err = a.receipt, a.err; err != nil {
+			return receipt, err
+		}
+	case <-ctx.Done():
+		return receipt, ctx.Err()
+	}
+	if !e.Action.anchored() {
+		l.anchorSoon()
+		return receipt, nil
+	}
+	receipt.Head, err = l.anchorNow(ctx)
+	return receipt, err
+}
+
+// hand gives one of the log's goroutines what is to be done.
+func hand[T any](ctx context.Context, l *Log, to chan<- T, what T) error {
+	select {
+	case to <- what:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.quit:
+		return ErrClosed
+	}
 }
 
 // run does all writing, one commit at a time, until the log is closed.
@@ -280,7 +288,7 @@ func (l *Log) run() {
 	for {
 		select {
 		case req := <-l.appends:
-			l.commit(l.gather(req))
+			l.commit(gather(req, l.appends))
 		case task := <-l.tasks:
 			task()
 		case <-old.C:
@@ -291,13 +299,13 @@ func (l *Log) run() {
 	}
 }
 
-// gather takes all requests that wait already, so that they share a commit.
-func (l *Log) gather(first *request) []*request {
-	batch := []*request{first}
+// gather takes all that wait already, so that they share a commit or a head.
+func gather[T any](first T, queue <-chan T) []T {
+	batch := []T{first}
 	for len(batch) < maxBatch {
 		select {
-		case req := <-l.appends:
-			batch = append(batch, req)
+		case next := <-queue:
+			batch = append(batch, next)
 		default:
 			return batch
 		}
@@ -308,14 +316,10 @@ func (l *Log) gather(first *request) []*request {
 // do runs a task on the log's goroutine, where nothing else writes meanwhile.
 func (l *Log) do(ctx context.Context, task func() error) error {
 	result := make(chan error, 1)
-	select {
-	case l.tasks <- func() { result <- task() }:
-		return <-result
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.quit:
-		return ErrClosed
+	if err := hand(ctx, l, l.tasks, func() { result <- task() }); err != nil {
+		return err
 	}
+	return <-result
 }
 
 // Close ends writing, stores the last head and closes the store. It waits for the commit under way.

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/wikiveil/wikiveil/internal/durable"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
@@ -54,40 +52,18 @@ type file struct {
 	closed func() // takes it from those that can be copied
 }
 
-// createFile makes a new file in one step: under its name it is whole or not there.
-func createFile(path string) (_ *file, err error) {
-	if _, err := os.Lstat(path); err == nil {
-		return nil, fs.ErrExist
-	}
-	temp := path + tempSuffix
-	defer func() {
-		if err != nil {
-			os.Remove(temp)
-		}
-	}()
-	db, err := bolt.Open(temp, 0o600, &bolt.Options{Timeout: lockWait})
-	if err != nil {
-		return nil, fmt.Errorf("creating %s: %w", path, err)
-	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketLog, bucketRuns} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
+// createFile makes and opens a new file.
+func createFile(path string) (*file, error) {
+	err := openbolt.Create(path, func(tx *bolt.Tx) error {
+		_, errLog := tx.CreateBucket(bucketLog)
+		_, errRuns := tx.CreateBucket(bucketRuns)
 		meta, err := tx.CreateBucket(bucketMeta)
-		if err != nil {
+		if err = errors.Join(errLog, errRuns, err); err != nil {
 			return err
 		}
 		return meta.Put(keyFormat, format)
 	})
-	if err = errors.Join(err, db.Close()); err != nil {
-		return nil, fmt.Errorf("creating %s: %w", path, err)
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return nil, err
-	}
-	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) { // put back by hand
 		return nil, err
 	}
 	return openFile(path)

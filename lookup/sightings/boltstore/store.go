@@ -38,13 +38,11 @@ import (
 	"sync/atomic"
 
 	"github.com/wikiveil/wikiveil/internal/durable"
+	"github.com/wikiveil/wikiveil/internal/openbolt"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
 
-const (
-	fileSuffix = ".sightings"
-	tempSuffix = ".new" // a file that is being made, and holds nothing yet
-)
+const fileSuffix = ".sightings"
 
 // Store keeps entries in a directory.
 type Store struct {
@@ -77,7 +75,7 @@ func (s *Store) open() error {
 	}
 	var parts []sightings.Part
 	for _, n := range names {
-		if strings.HasSuffix(n.Name(), fileSuffix+tempSuffix) { // left by a crash, nothing in it was acknowledged
+		if strings.HasSuffix(n.Name(), openbolt.TempSuffix) { // left by a crash, nothing in it was acknowledged
 			if err := os.Remove(filepath.Join(s.dir, n.Name())); err != nil {
 				return err
 			}
@@ -155,10 +153,7 @@ func (s *Store) writable(part sightings.Part) (*file, error) {
 	if err := part.Validate(); err != nil {
 		return nil, err
 	}
-	if f, err = createFile(s.path(part)); errors.Is(err, fs.ErrExist) { // put back by hand
-		f, err = openFile(s.path(part))
-	}
-	if err == nil {
+	if f, err = createFile(s.path(part)); err == nil {
 		err = f.prepareWrite()
 	}
 	if err != nil {

@@ -265,7 +265,7 @@ func TestOneProcessAtATime(t *testing.T) {
 
 func TestLeftoverIsRemoved(t *testing.T) {
 	dir, path := filled(t, newer)
-	if err := os.WriteFile(path+".new", []byte("half"), 0o600); err != nil {
+	if err := os.WriteFile(path+".123.new", []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	open(t, dir)
