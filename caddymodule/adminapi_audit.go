@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -18,16 +17,17 @@ const (
 	adminAuditVerify     = "/wikiveil/audit/verify"
 )
 
+func init() {
+	handleAdmin(adminAuditCheckpoint, auditCheckpoint, http.MethodGet) // the published checkpoints of the audit logs
+	handleAdmin(adminAuditVerify, verifyAudit, http.MethodPost)        // verifies this node's audit log, against {public_key, checkpoints} too
+}
+
 // maxAuditBody is some thousand checkpoints.
 const maxAuditBody = 4 << 20
 
 // runningAudit returns the audit log of the config that runs.
-func runningAudit() (*auditLog, error) {
-	app, err := runningApp()
-	if err != nil {
-		return nil, err
-	}
-	if log := app.lookups.log; log != nil {
+func runningAudit(app *App) (*auditLog, error) {
+	if log := lookupParts.Of(app).log; log != nil {
 		return log, nil
 	}
 	return nil, caddy.APIError{HTTPStatus: http.StatusNotFound,
@@ -36,11 +36,8 @@ func runningAudit() (*auditLog, error) {
 
 // auditCheckpoint responds with what is public anyway. What entries say no admin endpoint tells: that is for
 // those with the right to read the audit.
-func (a *adminAPI) auditCheckpoint(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
-		return methodNotAllowed(r)
-	}
-	log, err := runningAudit()
+func auditCheckpoint(app *App, w http.ResponseWriter, r *http.Request) error {
+	log, err := runningAudit(app)
 	if err != nil {
 		return err
 	}
@@ -52,11 +49,8 @@ func (a *adminAPI) auditCheckpoint(w http.ResponseWriter, r *http.Request) error
 }
 
 // verifyAudit verifies this node's log, against the checkpoints in the body too.
-func (a *adminAPI) verifyAudit(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		return methodNotAllowed(r)
-	}
-	log, err := runningAudit()
+func verifyAudit(app *App, w http.ResponseWriter, r *http.Request) error {
+	log, err := runningAudit(app)
 	if err != nil {
 		return err
 	}
@@ -79,19 +73,7 @@ func (a *adminAPI) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !report.Intact {
-		a.logger.Error("audit log is not intact", zap.String("fault", report.Fault))
+		app.Logger().Error("audit log is not intact", zap.String("fault", report.Fault))
 	}
 	return writeJSON(w, report)
-}
-
-// auditChange writes a change into the audit before it is made, where there is an audit log.
-func (a *App) auditChange(r *http.Request, entry audit.Entry) error {
-	log := a.lookups.log
-	if log == nil {
-		return nil
-	}
-	if _, err := log.Append(r.Context(), entry); err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("nothing was changed: %w", err)}
-	}
-	return nil
 }

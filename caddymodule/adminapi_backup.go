@@ -14,6 +14,11 @@ import (
 
 const adminBackup = "/wikiveil/backup"
 
+func init() {
+	// The data_dir that is in use, and a backup of the files in it {data_dir}, which is to be that one.
+	handleAdmin(adminBackup, serveBackup, http.MethodGet, http.MethodPost)
+}
+
 // backupWait is how long whoever reads a backup may take for a piece of it.
 const backupWait = time.Minute
 
@@ -24,17 +29,13 @@ type backupPlace struct {
 }
 
 func (a *App) backupPlace() (backupPlace, error) {
-	dir, err := filepath.Abs(a.dataDir())
+	dir, err := filepath.Abs(a.filesDir())
 	return backupPlace{dir}, err
 }
 
 // serveBackup responds with an archive of the data_dir's files. What is in Caddy's storage, secrets among it, the command
 // reads by itself.
-func (a *adminAPI) serveBackup(w http.ResponseWriter, r *http.Request) error {
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
+func serveBackup(app *App, w http.ResponseWriter, r *http.Request) error {
 	place, err := app.backupPlace()
 	if err != nil {
 		return err
@@ -43,8 +44,6 @@ func (a *adminAPI) serveBackup(w http.ResponseWriter, r *http.Request) error {
 	case http.MethodGet:
 		return writeJSON(w, place)
 	case http.MethodPost:
-	default:
-		return methodNotAllowed(r)
 	}
 	var asked backupPlace
 	if err := readStrictly(w, r, &asked, "data_dir"); err != nil {
@@ -59,7 +58,7 @@ func (a *adminAPI) serveBackup(w http.ResponseWriter, r *http.Request) error {
 	defer control.SetWriteDeadline(time.Time{}) // for what comes next on the connection
 	archive := backup.NewWriter(patientWriter{w, control})
 	if err := backup.WriteData(place.DataDir, archive); err != nil {
-		a.logger.Error("a backup failed", zap.Error(err))
+		app.logger.Error("a backup failed", zap.Error(err))
 		return archive.Fail(err) // the status is sent already
 	}
 	return archive.Close()

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,8 +19,11 @@ const (
 	adminRemoveBlocks = "/wikiveil/blocks/remove"
 )
 
-// maxAdminBody is far above any one block.
-const maxAdminBody = 16 << 10
+func init() {
+	// The edge's own block list, to which POST adds a block {mask, expires, reason, by}.
+	handleAdmin(adminBlocks, serveBlocks, http.MethodGet, http.MethodPost)
+	handleAdmin(adminRemoveBlocks, removeBlocks, http.MethodPost) // removes the block of {mask, reason, by}
+}
 
 // blockRequest is the body that adds a block.
 type blockRequest struct {
@@ -44,21 +46,15 @@ type unblockRequest struct {
 }
 
 // serveBlocks lists the blocks on GET and adds one on POST.
-func (a *adminAPI) serveBlocks(w http.ResponseWriter, r *http.Request) error {
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
+func serveBlocks(app *App, w http.ResponseWriter, r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet:
 	case http.MethodPost:
 		if err := addBlock(app, w, r); err != nil {
 			return err
 		}
-	default:
-		return methodNotAllowed(r)
 	}
-	list := app.blocks.All()
+	list := blockParts.Of(app).All()
 	if list == nil {
 		list = []blocks.Block{}
 	}
@@ -79,13 +75,13 @@ func addBlock(app *App, w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	block := blocks.Block{Mask: mask, Expires: body.Expires, Reason: body.Reason, By: by}
-	if err := cmp.Or(block.Validate(), checkReason(block.Reason)); err != nil { // what is refused is no entry of the audit
+	if err := cmp.Or(block.Validate(), audit.CheckReason(block.Reason)); err != nil { // what is refused is no entry of the audit
 		return badRequest(err)
 	}
 	if err := app.auditChange(r, audit.Entry{Performer: block.By, Action: audit.Block, Masks: []netip.Addr{mask}, Reason: block.Reason}); err != nil {
 		return err
 	}
-	err = app.blocks.Add(r.Context(), block)
+	err = blockParts.Of(app).Add(r.Context(), block)
 	if isBlockMistake(err) {
 		return badRequest(err)
 	}
@@ -102,14 +98,7 @@ func isBlockMistake(err error) bool {
 }
 
 // removeBlocks removes a block on POST.
-func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
+func removeBlocks(app *App, w http.ResponseWriter, r *http.Request) error {
 	var body unblockRequest
 	if err := readAdminBody(w, r, &body); err != nil {
 		return err
@@ -123,20 +112,20 @@ func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	notBlocked := caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%s is not blocked", mask)}
-	if err := app.blocks.Refresh(r.Context()); err != nil { // another node may have blocked it just now
+	if err := blockParts.Of(app).Refresh(r.Context()); err != nil { // another node may have blocked it just now
 		return err
 	}
-	if _, ok := app.blocks.Match([]netip.Addr{mask}); !ok {
+	if _, ok := blockParts.Of(app).Match([]netip.Addr{mask}); !ok {
 		return notBlocked
 	}
 	entry := audit.Entry{Performer: by, Action: audit.Unblock, Masks: []netip.Addr{mask}, Reason: body.Reason}
-	if err := cmp.Or(entry.Validate(), checkReason(entry.Reason)); err != nil {
+	if err := cmp.Or(entry.Validate(), audit.CheckReason(entry.Reason)); err != nil {
 		return badRequest(err)
 	}
 	if err := app.auditChange(r, entry); err != nil {
 		return err
 	}
-	removed, err := app.blocks.Remove(r.Context(), mask)
+	removed, err := blockParts.Of(app).Remove(r.Context(), mask)
 	if err != nil {
 		return err
 	}
@@ -149,23 +138,4 @@ func (a *adminAPI) removeBlocks(w http.ResponseWriter, r *http.Request) error {
 // readAdminBody reads a block as a JSON body.
 func readAdminBody(w http.ResponseWriter, r *http.Request, into any) error {
 	return readStrictly(w, r, into, "mask, expires (RFC 3339), reason and by")
-}
-
-// readStrictly reads a JSON body of the fields. Its error quotes nothing: it could be an address.
-func readStrictly(w http.ResponseWriter, r *http.Request, into any, fields string) error {
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil || decoder.More() {
-		return badRequest(fmt.Errorf("the body is not one JSON object with the fields %s", fields))
-	}
-	return nil
-}
-
-func badRequest(err error) error {
-	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
-}
-
-func writeJSON(w http.ResponseWriter, value any) error {
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(value)
 }

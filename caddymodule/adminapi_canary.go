@@ -12,6 +12,11 @@ import (
 
 const adminCanary = "/wikiveil/tools/canary"
 
+func init() {
+	// How the tools' canaries fare {?tool: with all kept transcripts}; POST runs a tool's canary now {tool}.
+	handleAdmin(adminCanary, serveCanary, http.MethodGet, http.MethodPost)
+}
+
 // canaryRequest is the body that has a canary run now.
 type canaryRequest struct {
 	Tool string `json:"tool"`
@@ -33,48 +38,41 @@ type canaryReport struct {
 }
 
 // serveCanary tells how canaries fare, and runs one.
-func (a *adminAPI) serveCanary(w http.ResponseWriter, r *http.Request) error {
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
-	switch r.Method {
-	case http.MethodGet:
-		reports := []canaryReport{}
-		tool := r.URL.Query().Get("tool")
-		for _, runner := range app.tools.canaries.all() {
-			for name, s := range runner.canaryBook.all {
-				if tool != "" && tool != name {
-					continue
-				}
-				report := runner.report(name, s)
-				if tool != "" && s.chain != nil {
-					if report.Kept, err = s.chain.Kept(r.Context()); err != nil {
-						return err
-					}
-				}
-				reports = append(reports, report)
-			}
-		}
-		return writeJSON(w, reports)
-	case http.MethodPost:
+func serveCanary(app *App, w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodPost {
 		var body canaryRequest
 		if err := readStrictly(w, r, &body, "tool"); err != nil {
 			return err
 		}
-		return app.runCanaries(w, r, body.Tool)
-	default:
-		return methodNotAllowed(r)
+		return runCanaries(app, w, r, body.Tool)
 	}
+	reports := []canaryReport{}
+	tool := r.URL.Query().Get("tool")
+	for _, runner := range toolParts.Of(app).canaries.all() {
+		for name, s := range runner.canaryBook.all {
+			if tool != "" && tool != name {
+				continue
+			}
+			report := runner.report(name, s)
+			if tool != "" && s.chain != nil {
+				var err error
+				if report.Kept, err = s.chain.Kept(r.Context()); err != nil {
+					return err
+				}
+			}
+			reports = append(reports, report)
+		}
+	}
+	return writeJSON(w, reports)
 }
 
 // runCanaries runs the canaries of a tool, for all sites that ask it in different ways.
-func (a *App) runCanaries(w http.ResponseWriter, r *http.Request, name string) error {
-	entry, err := a.tools.live.ForProxy(name, canaryPath)
+func runCanaries(a *App, w http.ResponseWriter, r *http.Request, name string) error {
+	entry, err := a.Noticeboard().ForProxy(name, canaryPath)
 	if err == nil && !noticeboard.HasTranscript(entry.Tool) {
 		err = errors.New("the tool is a mirror, which has no canary")
 	}
-	runners := a.tools.canaries.all()
+	runners := toolParts.Of(a).canaries.all()
 	if err == nil && len(runners) == 0 {
 		err = errors.New("no site has a canary")
 	}

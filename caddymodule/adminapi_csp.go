@@ -15,12 +15,13 @@ const (
 	forecastDays = 7
 )
 
+func init() {
+	handleAdmin(adminReports, serveReports, http.MethodGet)                    // what a site collected {?site, first, last}, with its policies and tools
+	handleAdmin(adminForecast, serveForecast, http.MethodGet, http.MethodHead) // what enforcing the policy would break {?site, first, last}, as a page or JSON
+}
+
 // requestedReports returns the reports that a request asks for by its query.
-func requestedReports(r *http.Request) (*siteReports, error) {
-	app, err := runningApp()
-	if err != nil {
-		return nil, err
-	}
+func requestedReports(app *App, r *http.Request) (_ *siteReports, err error) {
 	last := time.Now()
 	first := last.AddDate(0, 0, -forecastDays)
 	query := r.URL.Query()
@@ -34,7 +35,7 @@ func requestedReports(r *http.Request) (*siteReports, error) {
 	if span := last.Sub(first); span < 0 || span > maxReportsKept {
 		return nil, badRequest(fmt.Errorf("from first to last must be a time of up to %d days", maxReportsKept/day))
 	}
-	return app.siteReports(r.Context(), query.Get("site"), first, last)
+	return siteParts.Of(app).siteReports(r.Context(), query.Get("site"), first, last)
 }
 
 // parseDay reads a day or a time.
@@ -48,11 +49,8 @@ func parseDay(text string) (time.Time, error) {
 }
 
 // serveReports tells what was collected.
-func (a *adminAPI) serveReports(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
-		return methodNotAllowed(r)
-	}
-	collected, err := requestedReports(r)
+func serveReports(app *App, w http.ResponseWriter, r *http.Request) error {
+	collected, err := requestedReports(app, r)
 	if err != nil {
 		return err
 	}
@@ -62,11 +60,8 @@ func (a *adminAPI) serveReports(w http.ResponseWriter, r *http.Request) error {
 // serveForecast tells what enforcing the policy would break, browsers with a page. The
 // gadgets' code is not looked at: the edge asks nobody on a request's word. The
 // command does.
-func (a *adminAPI) serveForecast(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return methodNotAllowed(r)
-	}
-	collected, err := requestedReports(r)
+func serveForecast(app *App, w http.ResponseWriter, r *http.Request) error {
+	collected, err := requestedReports(app, r)
 	if err != nil {
 		return err
 	}

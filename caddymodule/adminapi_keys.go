@@ -24,6 +24,14 @@ const (
 	stateNotCounted = "not counted"
 )
 
+func init() {
+	// The key ring's ids and times, which the others change before.
+	handleAdmin(adminKeys, listKeys, http.MethodGet)
+	handleAdmin(adminRotate, rotateKeys, http.MethodPost)   // plans a new epoch {?force}
+	handleAdmin(adminKeepKey, keepKey, http.MethodPost)     // keeps an old epoch {id}
+	handleAdmin(adminRemoveKey, removeKey, http.MethodPost) // has an old epoch destroyed {id, ?now}
+}
+
 // keyList is the response to each of these requests.
 type keyList struct {
 	// Configured is whether the secrets come from the configuration.
@@ -58,34 +66,27 @@ type keyRequest struct {
 	Now bool `json:"now,omitempty"`
 }
 
-func (a *adminAPI) listKeys(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
+func listKeys(app *App, w http.ResponseWriter, r *http.Request) error {
 	return writeKeys(w, app)
 }
 
-func (a *adminAPI) rotateKeys(w http.ResponseWriter, r *http.Request) error {
+func rotateKeys(app *App, w http.ResponseWriter, r *http.Request) error {
 	var body rotateRequest
-	return a.changeKeys(w, r, &body, "force", func(ctx context.Context, _ *App, k *masking.Keeper) (*masking.Ring, error) {
+	return changeKeys(app, w, r, &body, "force", func(ctx context.Context, _ *App, k *masking.Keeper) (*masking.Ring, error) {
 		return k.Rotate(ctx, body.Force)
 	})
 }
 
-func (a *adminAPI) keepKey(w http.ResponseWriter, r *http.Request) error {
+func keepKey(app *App, w http.ResponseWriter, r *http.Request) error {
 	var body keyRequest
-	return a.changeKeys(w, r, &body, "id", func(ctx context.Context, _ *App, k *masking.Keeper) (*masking.Ring, error) {
+	return changeKeys(app, w, r, &body, "id", func(ctx context.Context, _ *App, k *masking.Keeper) (*masking.Ring, error) {
 		return k.Hold(ctx, body.ID)
 	})
 }
 
-func (a *adminAPI) removeKey(w http.ResponseWriter, r *http.Request) error {
+func removeKey(app *App, w http.ResponseWriter, r *http.Request) error {
 	var body keyRequest
-	return a.changeKeys(w, r, &body, "id and now", func(ctx context.Context, app *App, k *masking.Keeper) (*masking.Ring, error) {
+	return changeKeys(app, w, r, &body, "id and now", func(ctx context.Context, app *App, k *masking.Keeper) (*masking.Ring, error) {
 		grace := app.policy().Grace
 		if body.Now {
 			grace = 0
@@ -95,26 +96,19 @@ func (a *adminAPI) removeKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 // changeKeys reads the body, if there is one, changes the ring and responds with it.
-func (a *adminAPI) changeKeys(w http.ResponseWriter, r *http.Request, body any, fields string,
+func changeKeys(app *App, w http.ResponseWriter, r *http.Request, body any, fields string,
 	change func(context.Context, *App, *masking.Keeper) (*masking.Ring, error),
 ) error {
-	if r.Method != http.MethodPost {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
 	if r.ContentLength != 0 {
 		if err := readStrictly(w, r, body, fields); err != nil {
 			return err
 		}
 	}
-	err = app.keys.change(r.Context(), func(ctx context.Context, k *masking.Keeper) (*masking.Ring, error) { return change(ctx, app, k) })
+	err := app.keys.change(r.Context(), func(ctx context.Context, k *masking.Keeper) (*masking.Ring, error) { return change(ctx, app, k) })
 	if err != nil {
 		return caddy.APIError{HTTPStatus: statusOfKeys(err), Err: fmt.Errorf("changing the key ring: %w", err)}
 	}
-	a.logger.Info("key ring changed by an operator", zap.String("request", r.URL.Path), zap.Stringer("current", app.keys.active.Load().list[0]))
+	app.logger.Info("key ring changed by an operator", zap.String("request", r.URL.Path), zap.Stringer("current", app.keys.epochs().list[0]))
 	return writeKeys(w, app)
 }
 
@@ -131,7 +125,7 @@ func statusOfKeys(err error) int {
 func writeKeys(w http.ResponseWriter, app *App) error {
 	keys, now := app.keys, app.clock.Now()
 	list := keyList{Configured: keys.shared == nil}
-	active := keys.active.Load().list
+	active := keys.epochs().list
 	states := map[string]string{}
 	for _, e := range keys.readable() {
 		states[e.ID()] = statePlanned

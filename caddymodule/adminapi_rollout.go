@@ -15,6 +15,11 @@ import (
 
 const adminRollout = "/wikiveil/csp/rollout"
 
+func init() {
+	// How far policies are rolled out, as a page for browsers; POST changes that {site, rollout, reset, by}.
+	handleAdmin(adminRollout, serveRollout, http.MethodGet, http.MethodHead, http.MethodPost)
+}
+
 // rolloutView is how far a site's policy is rolled out.
 type rolloutView struct {
 	Site string `json:"site"`
@@ -39,11 +44,7 @@ type rolloutChange struct {
 
 // serveRollout tells on GET how far policies are rolled out, browsers with a page, and
 // changes that on POST.
-func (a *adminAPI) serveRollout(w http.ResponseWriter, r *http.Request) error {
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
+func serveRollout(app *App, w http.ResponseWriter, r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		w.Header().Set("Vary", "Accept")
@@ -51,18 +52,16 @@ func (a *adminAPI) serveRollout(w http.ResponseWriter, r *http.Request) error {
 			return serveRolloutPage(w, r, app)
 		}
 	case http.MethodPost:
-		if err := a.changeRollout(app, w, r); err != nil {
+		if err := postRollout(app, w, r); err != nil {
 			return err
 		}
-	default:
-		return methodNotAllowed(r)
 	}
 	return writeJSON(w, rolloutViews(app))
 }
 
 func rolloutViews(app *App) []rolloutView {
 	list := []rolloutView{}
-	for _, site := range app.cspSites.rollouts() {
+	for _, site := range siteParts.Of(app).rollouts() {
 		list = append(list, site.view())
 	}
 	return list
@@ -77,7 +76,7 @@ func (s *cspSite) view() rolloutView {
 	return v
 }
 
-func (a *adminAPI) changeRollout(app *App, w http.ResponseWriter, r *http.Request) error {
+func postRollout(app *App, w http.ResponseWriter, r *http.Request) error {
 	var body rolloutChange
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody))
 	decoder.DisallowUnknownFields()
@@ -106,13 +105,13 @@ func (a *adminAPI) changeRollout(app *App, w http.ResponseWriter, r *http.Reques
 	if err != nil {
 		return err
 	}
-	a.logger.Info("rollout changed", zap.String("site", site.name), zap.Stringer("rollout", site.share()), zap.String("by", by))
+	app.Logger().Info("rollout changed", zap.String("site", site.name), zap.Stringer("rollout", site.share()), zap.String("by", by))
 	return nil
 }
 
 // rolloutSite finds a site by its name, which may be left out where there is only one.
 func rolloutSite(app *App, name string) (*cspSite, error) {
-	sites := app.cspSites.rollouts()
+	sites := siteParts.Of(app).rollouts()
 	var names []string
 	for _, site := range sites {
 		if site.name == name || name == "" && len(sites) == 1 {

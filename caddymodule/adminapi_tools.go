@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -19,6 +20,12 @@ const (
 	adminDisableTools = "/wikiveil/tools/disable"
 	adminEnableTools  = "/wikiveil/tools/enable"
 )
+
+func init() {
+	handleAdmin(adminTools, listTools, http.MethodGet)           // how the tools of the noticeboard stand
+	handleAdmin(adminDisableTools, disableTool, http.MethodPost) // disables a tool or a part of it {tool, url, by, why}
+	handleAdmin(adminEnableTools, enableTool, http.MethodPost)   // takes that back
+}
 
 // switchTimeout bounds how long the kill switch waits for the storage. It acts on this node before.
 const switchTimeout = 10 * time.Second
@@ -73,20 +80,13 @@ type switchResponse struct {
 }
 
 // listTools returns how all tools stand.
-func (a *adminAPI) listTools(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, app.listTools(time.Now()))
+func listTools(app *App, w http.ResponseWriter, r *http.Request) error {
+	return writeJSON(w, newToolList(app.Noticeboard(), time.Now()))
 }
 
-func (a *App) listTools(now time.Time) toolList {
-	list := toolList{Tools: []toolEntry{}, Disabled: a.tools.state.Kills(), Changes: a.tools.state.Changes()}
-	for _, l := range a.tools.live.Listings(now) {
+func newToolList(board *Noticeboard, now time.Time) toolList {
+	list := toolList{Tools: []toolEntry{}, Disabled: board.State.Kills(), Changes: board.State.Changes()}
+	for _, l := range board.Listings(now) {
 		t := l.Tool
 		entry := toolEntry{
 			Name: t.Name, Title: t.Title, Origin: t.Origin, Access: t.Access, Standing: "usable",
@@ -102,7 +102,7 @@ func (a *App) listTools(now time.Time) toolList {
 	if list.Disabled == nil {
 		list.Disabled = []noticeboard.Kill{}
 	}
-	status := a.tools.live.Status()
+	status := board.Status()
 	if status.FileErr != nil {
 		list.FileError = status.FileErr.Error()
 	}
@@ -115,23 +115,16 @@ func (a *App) listTools(now time.Time) toolList {
 	return list
 }
 
-func (a *adminAPI) disableTool(w http.ResponseWriter, r *http.Request) error {
-	return switchTool(w, r, (*noticeboard.Live).Disable)
+func disableTool(app *App, w http.ResponseWriter, r *http.Request) error {
+	return switchTool(app, w, r, (*noticeboard.Live).Disable)
 }
 
-func (a *adminAPI) enableTool(w http.ResponseWriter, r *http.Request) error {
-	return switchTool(w, r, (*noticeboard.Live).Enable)
+func enableTool(app *App, w http.ResponseWriter, r *http.Request) error {
+	return switchTool(app, w, r, (*noticeboard.Live).Enable)
 }
 
 // switchTool reads what a request is about and has turn do it.
-func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.Live, context.Context, noticeboard.Kill) error) error {
-	if r.Method != http.MethodPost {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
+func switchTool(app *App, w http.ResponseWriter, r *http.Request, turn func(*noticeboard.Live, context.Context, noticeboard.Kill) error) error {
 	var body switchRequest
 	if err := readStrictly(w, r, &body, "tool, url, by and why"); err != nil {
 		return err
@@ -140,31 +133,31 @@ func switchTool(w http.ResponseWriter, r *http.Request, turn func(*noticeboard.L
 	if err != nil {
 		return err
 	}
-	if err := checkReason(body.Why); err != nil {
+	if err := audit.CheckReason(body.Why); err != nil {
 		return badRequest(err)
 	}
 	answer := switchResponse{Tool: body.Tool, Prefix: body.URL}
-	if tool, known := app.tools.live.Board().Lookup(body.Tool); known {
+	if tool, known := app.Noticeboard().Board().Lookup(body.Tool); known {
 		if answer.Prefix, err = noticeboard.ParsePrefix(tool, body.URL); err != nil {
 			return badRequest(err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), switchTimeout)
 	defer cancel()
-	err = turn(app.tools.live, ctx, noticeboard.Kill{Tool: body.Tool, Prefix: body.URL, By: by, Why: body.Why})
+	err = turn(app.Noticeboard().Live, ctx, noticeboard.Kill{Tool: body.Tool, Prefix: body.URL, By: by, Why: body.Why})
 	if errors.Is(err, noticeboard.ErrThisNodeOnly) {
 		answer.Warning, err = err.Error(), nil
 	}
 	if err != nil {
-		return app.switchError(err)
+		return switchError(app.Noticeboard(), err)
 	}
 	return writeJSON(w, answer)
 }
 
-func (a *App) switchError(err error) error {
+func switchError(board *Noticeboard, err error) error {
 	if refusal, ok := refusal.Of(err); ok && refusal.Reason == noticeboard.ReasonUnknown {
 		var names []string
-		for tool := range a.tools.live.Board().All() {
+		for tool := range board.Board().All() {
 			names = append(names, tool.Name)
 		}
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("%w (there are: %s)", err, strings.Join(names, ", "))}

@@ -88,6 +88,7 @@ type AnonProxy struct {
 	Canary *CanaryConfig `json:"canary,omitempty"`
 
 	app      *App
+	tools    *tools
 	canaries *canaryBook // nil: they are off
 	page     *noticeboard.Page
 	told     anonproxy.Config // what a proxy is told
@@ -111,20 +112,20 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.app = app
+	h.app, h.tools = app, toolParts.Of(app)
 	h.findConsent(ctx)
 	h.told.Logger = ctx.Slogger()
 	h.told.Refuse = h.refuse
-	h.told.Cache = app.tools.cache
+	h.told.Cache = h.tools.cache
 	h.told.Reader = toolReader{h.LeakGuardIgnore}.reader
-	h.told.Pseudonym = (&pseudonyms{keys: app.keys}).of
-	h.told.Mirrors = app.tools.mirrors.store
-	h.told.ObserveMirror = func(tool, outcome string) { app.metrics.mirrors.WithLabelValues(tool, outcome).Inc() }
-	h.told.Observe = func(tool, outcome string) { app.metrics.tools.WithLabelValues(tool, outcome).Inc() }
-	h.told.ObserveRefresh = func(tool, outcome string) { app.metrics.refreshes.WithLabelValues(tool, outcome).Inc() }
-	app.tools.mirrors.add(h.fillMirrors)
+	h.told.Pseudonym = (&pseudonyms{keys: app.Keys()}).of
+	h.told.Mirrors = h.tools.mirrors.store
+	h.told.ObserveMirror = func(tool, outcome string) { app.Metrics().mirrors.WithLabelValues(tool, outcome).Inc() }
+	h.told.Observe = func(tool, outcome string) { app.Metrics().tools.WithLabelValues(tool, outcome).Inc() }
+	h.told.ObserveRefresh = func(tool, outcome string) { app.Metrics().refreshes.WithLabelValues(tool, outcome).Inc() }
+	h.tools.mirrors.add(h.fillMirrors)
 	if !h.Canary.off() {
-		h.canaries = app.openCanary(ctx, h)
+		h.canaries = h.tools.openCanary(ctx, app, h)
 	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		server.RegisterOnShutdown(h.endStreams)
@@ -132,7 +133,7 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 	if err := h.open(); err != nil {
 		return err
 	}
-	app.tools.refreshes.add(h)
+	h.tools.refreshes.add(h)
 	return nil
 }
 
@@ -146,7 +147,7 @@ func (h *AnonProxy) findConsent(ctx caddy.Context) {
 	if app == nil || slices.ContainsFunc(configcheck.Handlers(app, "csp"), hasConsent) {
 		return
 	}
-	for tool := range h.app.tools.live.Board().All() {
+	for tool := range h.tools.board.Board().All() {
 		if tool.Consentable() {
 			configcheck.WarnOf(ctx.Logger(), configcheck.NoConsent(tool.Name))
 		}
@@ -165,10 +166,10 @@ func (h *AnonProxy) validate() error {
 
 // open makes what serves.
 func (h *AnonProxy) open() (err error) {
-	if h.page, err = h.app.tools.live.Page(h.pageOptions()); err != nil {
+	if h.page, err = h.tools.board.Page(h.pageOptions()); err != nil {
 		return err
 	}
-	h.proxy, err = newToolProxy(h.app.tools.live.Board(), h.told)
+	h.proxy, err = newToolProxy(h.tools.board.Board(), h.told)
 	return err
 }
 

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,8 +15,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/blocks"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -91,23 +92,22 @@ type App struct {
 	ctx      caddy.Context
 	logger   *zap.Logger
 	starting *starting
-	held     pool.Held // but for what look-ups use, see lookups.held
-	metrics  *metrics
-	logs     appLogs
-	servers  *caddyhttp.App // nil: not started, or without any
+	held     pool.Held
+	// heldByLookups is held until the last look-up under way has ended.
+	heldByLookups pool.Held
+	parts         map[*partKind]any
+	metrics       *metrics
+	servers       *caddyhttp.App // nil: not started, or without any
 
 	clock        *sharedClock
 	keys         *keyRing
 	networks     []*masking.Network
-	networksRead int // of Networks
-	blocks       *blocks.List
+	networksRead int         // of Networks
 	book         *recordBook // nil: nothing is remembered
-	lookups      lookups
-	consents     appConsents
-	tools        tools
+	board        *Noticeboard
+	confirming   *confirmations
+	recordChange func(context.Context, audit.Entry) error // nil: there is no audit log
 
-	cspSites    cspSites
-	cspServers  cspServers
 	serversOnce sync.Once // see checkServers
 	serversErr  error
 }
@@ -139,7 +139,7 @@ func (a *App) validate(adapting bool) error {
 	if a.Keep != nil && (*a.Keep < 0 || *a.Keep > 16) {
 		return fmt.Errorf("keep %d is not from 0 to 16", *a.Keep)
 	}
-	if d := time.Duration(a.DestroyAfter); d != 0 && (d < day || d > 366*day) {
+	if d := time.Duration(a.DestroyAfter); d != 0 && (d < 24*time.Hour || d > 366*24*time.Hour) {
 		return fmt.Errorf("destroy_after %v is not from a day to a year; `wikiveil keys remove` destroys a secret at once", d)
 	}
 	if err := a.readNetworks(adapting); err != nil {

@@ -68,13 +68,6 @@ func (a *App) options() options.Block {
 	}}
 }
 
-func (c *AuditConfig) options() options.Block {
-	return options.Block{Name: "audit", Options: []options.Option{
-		{Name: "node", Args: "<name>", Set: options.Text(&c.Node), Doc: "This node's name in it."},
-		{Name: "retention", Args: "<duration>", Set: options.Duration(&c.Retention), Doc: "How long entries are kept. Default: a year."},
-	}}
-}
-
 func (a *App) parseSecrets(d *caddyfile.Dispenser) error {
 	if err := options.List(&a.Secrets)(d); err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
@@ -106,14 +106,14 @@ func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked
 		w.Header().Set("Allow", "GET, HEAD")
 		return h.refusePublic(w, r, http.StatusMethodNotAllowed, errors.New("checkpoints are read by GET"))
 	}
-	logs, err := h.app.lookups.log.shown(r.Context())
+	logs, err := h.lookups.log.shown(r.Context())
 	if err != nil { // which is in the log
 		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the checkpoints can't be read just now; try again in a minute"))
 	}
 	if asked == proofPath {
 		return h.serveProof(w, r, logs)
 	}
-	if !wantsHTML(r) {
+	if !reqstate.WantsHTML(r) {
 		return h.writePublic(w, r, http.StatusOK, publicFor, "application/json", logs)
 	}
 	page := h.newPage("Audit of look-ups", access.User{})
@@ -130,14 +130,14 @@ type proofResponse struct {
 // serveProof gives what leads from so many entries to this node's checkpoint.
 func (h *MaskInfo) serveProof(w http.ResponseWriter, r *http.Request, logs publishedLogs) error {
 	query := r.URL.Query()
-	if status, err := h.app.lookups.log.hasLog(logs, query); err != nil {
+	if status, err := h.lookups.log.hasLog(logs, query); err != nil {
 		return h.refusePublic(w, r, status, err)
 	}
 	entries, _, err := sequenceOf(query, "entries")
 	if err != nil {
 		return h.refusePublic(w, r, http.StatusBadRequest, err)
 	}
-	to, proof, err := h.app.lookups.log.Proof(entries)
+	to, proof, err := h.lookups.log.Proof(entries)
 	switch {
 	case errors.Is(err, audit.ErrPruned):
 		return h.refusePublic(w, r, http.StatusGone, audit.ErrPruned)
@@ -196,17 +196,6 @@ func (h *MaskInfo) writePublic(w http.ResponseWriter, r *http.Request, status in
 	}
 	_, err = w.Write(body.Bytes())
 	return err
-}
-
-// wantsHTML tells people's browsers from programs, which here need not say what they are.
-func wantsHTML(r *http.Request) bool {
-	switch r.URL.Query().Get("format") {
-	case "json":
-		return false
-	case "html":
-		return true
-	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // publishedView is what the page shows.

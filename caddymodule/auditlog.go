@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,47 +27,6 @@ const (
 	// and for themselves to be verified against.
 	checkpointsDir = "wikiveil/audit_checkpoints"
 )
-
-// AuditConfig is about the log of who looked masks up, compared or revealed them. It is a
-// file of each node's own, `audit.db` in the app's data_dir.
-type AuditConfig struct {
-	// Node is this node's name in the log and in public, of A-Z, a-z, 0-9, '.', '_' and '-'; no other node may
-	// have it. Default: a random one, made once and kept in the file `node_id` of the app's data_dir.
-	Node string `json:"node,omitempty"`
-	// Retention is how long entries are kept, at least a day. Default: a year.
-	Retention caddy.Duration `json:"retention,omitempty"`
-}
-
-func (c *AuditConfig) validate() error {
-	if c == nil {
-		return nil
-	}
-	if r := time.Duration(c.Retention); r != 0 && r < 24*time.Hour {
-		return fmt.Errorf("audit: retention %v is less than a day", r)
-	}
-	if c.Node != "" && plainName(c.Node) != c.Node {
-		return fmt.Errorf("audit: node %q is not of A-Z, a-z, 0-9, '.', '_' and '-', a letter or digit first", c.Node)
-	}
-	return nil
-}
-
-func (c *AuditConfig) retention() time.Duration {
-	if c == nil {
-		return 0
-	}
-	return time.Duration(c.Retention)
-}
-
-// plainName keeps what a node's name may have.
-func plainName(text string) string {
-	plain := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r) {
-			return r
-		}
-		return -1
-	}, text[:min(len(text), 64)])
-	return strings.TrimLeft(plain, "._-")
-}
 
 // auditLogs are in use over config reloads, by their file: a log has one writer.
 var auditLogs = pool.New[*auditLog]("audit logs")
@@ -93,13 +51,13 @@ const unlimited = math.MaxInt64
 
 // openAuditLog returns this node's log.
 func openAuditLog(ctx caddy.Context, held *pool.Held, a *App) (*auditLog, error) {
-	file, err := filepath.Abs(filepath.Join(a.dataDir(), "audit.db"))
+	file, err := filepath.Abs(filepath.Join(a.filesDir(), "audit.db"))
 	if err != nil {
 		return nil, err
 	}
 	storage := storageOf(ctx)
 	log, err := auditLogs.Acquire(held, file, func(own *pool.Held) (*auditLog, error) {
-		return newAuditLog(own, storage, file, a.Audit, a.clock.Passed)
+		return newAuditLog(own, storage, file, a.Audit, a.Clock().Passed)
 	})
 	if err != nil {
 		return nil, err

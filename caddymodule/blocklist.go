@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -9,6 +10,19 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/masking/blocks"
 )
+
+var blockParts = NewPart[configBlocks]()
+
+// configBlocks is the edge's own block list.
+type configBlocks struct{ *blocks.List }
+
+// Provision implements what [Part] calls.
+func (b *configBlocks) Provision(ctx caddy.Context, a *App) (err error) {
+	if b.List, err = openBlockList(ctx, a.Held(), a.Clock()); err != nil {
+		err = fmt.Errorf("opening the block list: %w", err)
+	}
+	return err
+}
 
 // blockLists holds the block lists in use, over config reloads.
 var blockLists = pool.New[*blocks.List]("block lists")

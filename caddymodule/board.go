@@ -31,65 +31,79 @@ func openBoardState(ctx caddy.Context, held *pool.Held) (*noticeboard.State, err
 	})
 }
 
+// Noticeboard is that of a config.
+type Noticeboard struct {
+	*noticeboard.Live
+	State *noticeboard.State
+
+	logger        *zap.Logger
+	forget        []func(tool string)
+	stopFollowing func() // nil: not started
+}
+
 // openBoard reads the noticeboard. Nothing is written: the config may only be validated.
-func (t *tools) openBoard(ctx caddy.Context, a *App) error {
+func openBoard(ctx caddy.Context, a *App) (*Noticeboard, error) {
 	file := caddy.NewReplacer().ReplaceAll(a.ToolsFile, "")
 	if a.ToolsFile != "" && file == "" {
-		return fmt.Errorf("tools_file %s is empty", a.ToolsFile)
+		return nil, fmt.Errorf("tools_file %s is empty", a.ToolsFile)
 	}
 	state, err := openBoardState(ctx, &a.held)
 	if err != nil {
-		return fmt.Errorf("opening the noticeboard: %w", err)
+		return nil, fmt.Errorf("opening the noticeboard: %w", err)
 	}
-	t.state = state
-	t.live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: func(tool string) {
-		if t.live != nil { // nil: it is being made, and the config may only be validated
-			t.forget(tool)
+	b := &Noticeboard{State: state, logger: a.logger}
+	b.Live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: func(tool string) {
+		for _, forget := range b.forget {
+			forget(tool)
 		}
 	}})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, left := range t.live.Status().LeftOut {
-		t.reportLeftOut(left)
+	for _, left := range b.Status().LeftOut {
+		b.reportLeftOut(left)
 	}
-	return nil
+	return b, nil
 }
 
-func (t *tools) reportLeftOut(err error) {
-	t.logger.Warn("an entry of the file of tools is left out; what it said last goes on to hold, if it said anything", zap.Error(err))
+// OnDisabled has a function called with each tool that is disabled or of which something is. While provisioning only.
+func (b *Noticeboard) OnDisabled(forget func(tool string)) { b.forget = append(b.forget, forget) }
+
+func (b *Noticeboard) reportLeftOut(err error) {
+	b.logger.Warn("an entry of the file of tools is left out; what it said last goes on to hold, if it said anything", zap.Error(err))
 }
 
-// startBoard puts the noticeboard into use.
-func (t *tools) startBoard() {
+// start puts the noticeboard into use.
+func (b *Noticeboard) start() {
 	publishing, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
-	if err := t.live.Publish(publishing); err != nil {
+	if err := b.Publish(publishing); err != nil {
 		// Tools that were known before work; following tries again.
-		t.reportBoard(err)
+		b.report(err)
 	}
-	t.stopFollowing = inBackground(func(ctx context.Context) { t.live.Follow(ctx, 0, t.reportBoard) })
+	b.stopFollowing = inBackground(func(ctx context.Context) { b.Follow(ctx, 0, b.report) })
 }
 
-// stopBoard ends what startBoard began, if it did.
-func (t *tools) stopBoard() {
-	if t.stopFollowing != nil {
-		t.stopFollowing()
-		t.stopFollowing = nil
-		t.live.Board() // has what was stopped this moment forgotten
+// stop ends what start began, if it did.
+func (b *Noticeboard) stop() {
+	if b == nil || b.stopFollowing == nil {
+		return
 	}
+	b.stopFollowing()
+	b.stopFollowing = nil
+	b.Board() // has what was stopped this moment forgotten
 }
 
-func (t *tools) reportBoard(err error) {
+func (b *Noticeboard) report(err error) {
 	if left, ok := errors.AsType[*noticeboard.LeftOutError](err); ok {
-		t.reportLeftOut(left)
+		b.reportLeftOut(left)
 		return
 	}
-	if errors.Is(err, t.live.Status().FileErr) {
-		t.logger.Error("the file of tools can't be used; what it said last goes on to hold", zap.Error(err))
+	if errors.Is(err, b.Status().FileErr) {
+		b.logger.Error("the file of tools can't be used; what it said last goes on to hold", zap.Error(err))
 		return
 	}
-	t.logger.Error("the noticeboard's shared state can't be read or stored, trying again; new declarations wait", zap.Error(err))
+	b.logger.Error("the noticeboard's shared state can't be read or stored, trying again; new declarations wait", zap.Error(err))
 }
 
 var (
@@ -99,11 +113,11 @@ var (
 )
 
 // boardReadings are a noticeboard's.
-func boardReadings(live *noticeboard.Live) readings {
-	return readings{[]reading{toolsFileBroken, toolsLeftOut, toolsStateBroken}, func(tell telling) {
-		status := live.Status()
+func boardReadings(board *Noticeboard) readings {
+	return readingsOf(func(tell telling) {
+		status := board.Status()
 		tell(toolsFileBroken, truth(status.FileErr != nil))
 		tell(toolsLeftOut, float64(len(status.LeftOut)))
 		tell(toolsStateBroken, truth(status.StateErr != nil))
-	}}
+	}, toolsFileBroken, toolsLeftOut, toolsStateBroken)
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
@@ -20,6 +21,7 @@ import (
 )
 
 func init() {
+	httpcaddyfile.RegisterDirective("client_mask", masksDefaultLog(parseClientMask))
 	caddy.RegisterModule(new(ClientMask))
 }
 
@@ -61,6 +63,7 @@ type ClientMask struct {
 	Before []string `json:"before,omitempty"`
 
 	app      *App
+	blocks   *configBlocks
 	logger   *zap.Logger
 	page     *template.Template
 	config   masking.SiteConfig
@@ -138,7 +141,7 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 	if err := app.checkServers(ctx); err != nil {
 		return err
 	}
-	h.app, h.logger, h.config = app, ctx.Logger(), app.siteConfig()
+	h.app, h.blocks, h.logger, h.config = app, blockParts.Of(app), ctx.Logger(), app.siteConfig()
 	if h.Site != nil {
 		h.config.Label = *h.Site
 	}
@@ -152,7 +155,7 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 // masks returns the site's masks under the epochs active now, made anew after a rotation and
 // when there is something new to be looked up about addresses.
 func (h *ClientMask) masks() (*siteMasks, error) {
-	epochs, generation := h.app.keys.active.Load(), h.app.book.generation()
+	epochs, generation := h.app.Keys().epochs(), h.app.Records().generation()
 	fits := func(m *siteMasks) bool { return m != nil && m.epochs == epochs && m.generation == generation }
 	if current := h.current.Load(); fits(current) {
 		return current, nil
@@ -178,7 +181,7 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !h.app.started(r) {
-		h.app.metrics.refused.WithLabelValues(refusedStarting.Reason).Inc()
+		h.app.Metrics().refused.WithLabelValues(refusedStarting.Reason).Inc()
 		return refusedStarting.Answer(w)
 	}
 	vars := reqstate.VarsOf(r)
@@ -187,7 +190,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	request, refused := h.request(r, state, vars)
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
-			h.app.metrics.refused.WithLabelValues("blocked").Inc()
+			h.app.Metrics().refused.WithLabelValues("blocked").Inc()
 			return serveBlockPage(w, h.page, block)
 		}
 	}
@@ -202,7 +205,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		refused = h.record(r, request.client)
 	}
 	if refused != nil {
-		h.app.metrics.refused.WithLabelValues(refused.Reason).Inc()
+		h.app.Metrics().refused.WithLabelValues(refused.Reason).Inc()
 		h.logger.Warn("request refused", zap.String("reason", refused.Reason), zap.String("why", refused.Text))
 		return refused.Answer(w)
 	}
@@ -210,7 +213,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		delete(r.Header, name)
 	}
 	request.apply(r, w, state, vars, h.Networks)
-	h.app.metrics.masked.Inc()
+	h.app.Metrics().masked.Inc()
 	err := next.ServeHTTP(&request.writer, r)
 	request.writer.finish()
 	return err
@@ -227,32 +230,32 @@ func (h *ClientMask) observe(r *http.Request, request *maskedRequest, state *req
 		return
 	}
 	request.describe(r.Header, h.Networks)
-	h.app.metrics.observed.Inc()
+	h.app.Metrics().observed.Inc()
 	if !first {
 		return
 	}
 	state.Client, state.Observed = request.client, true
-	if h.app.book != nil {
-		h.app.book.See(request.client.Sighting())
+	if h.app.Records() != nil {
+		h.app.Records().See(request.client.Sighting())
 	}
 }
 
 // record files that a client was seen. What can publish waits until that is durable: no
 // mask is to be shown that can't be looked up.
 func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal.Refusal {
-	if h.app.book == nil {
+	if h.app.Records() == nil {
 		return nil
 	}
 	if onlyReads(r) {
-		h.app.book.See(c.Sighting())
+		h.app.Records().See(c.Sighting())
 		return nil
 	}
-	done, ok := h.app.lookups.held.Use() // or a reload closes the book meanwhile
+	done, ok := h.app.HeldByLookups().Use() // or a reload closes the book meanwhile
 	defer done()
 	if !ok {
 		return refusedNotRecorded
 	}
-	if err := h.app.book.SeeDurably(r.Context(), c.Sighting()); err != nil {
+	if err := h.app.Records().SeeDurably(r.Context(), c.Sighting()); err != nil {
 		return refusedNotRecorded // the book itself logs why, once
 	}
 	return nil
@@ -260,10 +263,10 @@ func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal.Refusa
 
 // blocked returns the edge's own block of a client, if there is one.
 func (h *ClientMask) blocked(c *reqstate.Client) (blocks.Block, bool) {
-	if h.app.blocks == nil || h.app.blocks.Len() == 0 {
+	if h.blocks == nil || h.blocks.Len() == 0 {
 		return blocks.Block{}, false
 	}
-	return h.app.blocks.Match(c.AllMasks())
+	return h.blocks.Match(c.AllMasks())
 }
 
 // Interface guards

@@ -1,13 +1,8 @@
 package caddymodule
 
 import (
-	"encoding/json"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
@@ -20,7 +15,7 @@ func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error
 		return nil, err
 	}
 	site, found := configcheck.SiteOf(h)
-	if err := checkPlace(h, site, "client_mask"); err != nil {
+	if err := configcheck.CheckPlace(h, site, "client_mask"); err != nil {
 		return nil, err
 	}
 	if err := checkOrder(h, site, handler); err != nil {
@@ -29,7 +24,7 @@ func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error
 	if found && handler.Mode != modeObserve {
 		configcheck.Masked(h, site, string(handler.Networks))
 	}
-	return withErrorRoute(h, site, handler, "client_mask"), nil
+	return configcheck.WithErrorRoute(h, site, handler, "client_mask"), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens.
@@ -68,26 +63,6 @@ func (h *ClientMask) options() options.Block {
 				Doc: "Handlers that may run before it, and so get addresses."},
 		},
 	}
-}
-
-// withErrorRoute gives a site a handler as a route and, if it has error routes, as the first of
-// them: Caddy starts those with the request as it was, and on the server's own response
-// writer. A site without them gets none, since Caddy logs errors that a route handles at debug level. Where
-// the site isn't known (see checkPlace), it may have some.
-func withErrorRoute(h httpcaddyfile.Helper, site *configcheck.Site, handler caddyhttp.MiddlewareHandler, name string) []httpcaddyfile.ConfigValue {
-	values := h.NewRoute(nil, handler)
-	if site != nil && len(site.Find("handle_errors")) == 0 {
-		return values
-	}
-	route := caddyhttp.Route{
-		// Matches all paths. Error routes with a matcher are sorted before those without.
-		MatcherSetsRaw: []caddy.ModuleMap{{"path": h.JSON(caddyhttp.MatchPath{"*"})}},
-		HandlersRaw:    []json.RawMessage{caddyconfig.JSONModuleObject(handler, "handler", name, nil)},
-	}
-	return append(values, httpcaddyfile.ConfigValue{
-		Class: "error_route",
-		Value: &caddyhttp.Subroute{Routes: caddyhttp.RouteList{route}},
-	})
 }
 
 // Interface guards

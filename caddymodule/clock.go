@@ -90,13 +90,18 @@ func (c *sharedClock) close() error {
 var clockUnconfirmed = gauge("clock_unconfirmed", "1 where this machine's clock is far from the newest time known, so that nothing is deleted or rotated by it.")
 
 func clockReadings(clock *sharedClock) readings {
-	return readings{[]reading{clockUnconfirmed}, func(tell telling) { tell(clockUnconfirmed, truth(!clock.Status().Confirmed)) }}
+	return readingsOf(func(tell telling) { tell(clockUnconfirmed, truth(!clock.Status().Confirmed)) }, clockUnconfirmed)
 }
 
 const (
 	adminClock        = "/wikiveil/clock"
 	adminConfirmClock = "/wikiveil/clock/confirm"
 )
+
+func init() {
+	handleAdmin(adminClock, showClock, http.MethodGet)            // whether this machine's clock is believed
+	handleAdmin(adminConfirmClock, confirmClock, http.MethodPost) // confirms it
+}
 
 // clockResponse is how the clock stands.
 type clockResponse struct {
@@ -106,31 +111,17 @@ type clockResponse struct {
 	Why       string    `json:"why,omitempty"`
 }
 
-func (a *adminAPI) showClock(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
+func showClock(app *App, w http.ResponseWriter, r *http.Request) error {
 	return writeClock(w, app.clock)
 }
 
-func (a *adminAPI) confirmClock(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		return methodNotAllowed(r)
-	}
-	app, err := runningApp()
-	if err != nil {
-		return err
-	}
+func confirmClock(app *App, w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), storageTimeout)
 	defer cancel()
 	if err := app.clock.Confirm(ctx); err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
 	}
-	a.logger.Warn("an operator confirmed the clock", zap.Time("time", app.clock.Now()))
+	app.logger.Warn("an operator confirmed the clock", zap.Time("time", app.clock.Now()))
 	app.clock.tend(ctx)
 	return writeClock(w, app.clock)
 }

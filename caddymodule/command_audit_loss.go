@@ -25,14 +25,14 @@ func runAuditLoss(cmd *cobra.Command, _ []string) error {
 	if path == "" {
 		return errors.New("give the edge's config by --config: its log and storage are found by it")
 	}
-	if err := checkReason(reason); err != nil {
+	if err := audit.CheckReason(reason); err != nil {
 		return err
 	}
 	app, storage, err := configOf(cmd.Context(), path, adapter)
 	if err != nil {
 		return err
 	}
-	file, err := filepath.Abs(filepath.Join(app.dataDir(), "audit.db"))
+	file, err := filepath.Abs(filepath.Join(app.filesDir(), "audit.db"))
 	if err != nil {
 		return err
 	}

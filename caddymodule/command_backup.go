@@ -159,7 +159,7 @@ func (a *App) keepsFilesAt(storage certmagic.Storage, key string) bool {
 	if !ok {
 		return false
 	}
-	dirs := []string{filepath.Join(a.dataDir(), "mirrors")}
+	dirs := []string{filepath.Join(a.filesDir(), "mirrors")}
 	if a.MirrorDir != "" {
 		dirs = append(dirs, a.MirrorDir)
 	}

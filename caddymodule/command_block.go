@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/user"
 	"text/tabwriter"
 	"time"
 
@@ -106,12 +105,4 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 		return time.Time{}, errors.New("--expires is neither a duration such as 31d or 12h nor a time such as 2027-01-31T00:00:00Z")
 	}
 	return now.Add(d), nil
-}
-
-// whoRuns names the person at the command line, for the list.
-func whoRuns() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username + " (command)"
-	}
-	return "command"
 }

@@ -18,6 +18,7 @@ import (
 // confirmations are what all flows of a config share, of reveals and of exemptions: what
 // they sign with, and which confirmations were used.
 type confirmations struct {
+	used     bool // by some site
 	ring     *keyRing
 	nonces   kv.Store // nil before the start
 	current  atomic.Pointer[flowKeys]
@@ -33,13 +34,11 @@ type flowKeys struct {
 
 // confirmations returns the app's. Their nonces are opened when it starts.
 func (a *App) confirmations() *confirmations {
-	a.consents.mu.Lock()
-	defer a.consents.mu.Unlock()
-	if a.consents.confirming != nil {
-		return a.consents.confirming
+	c := a.confirming
+	if c.used {
+		return c
 	}
-	c := &confirmations{ring: a.keys}
-	a.consents.confirming = c
+	c.used = true
 	a.onStart(func() (err error) {
 		if c.nonces, err = a.openNonces(); err != nil {
 			return fmt.Errorf("opening the record of confirmations: %w", err)
@@ -51,7 +50,7 @@ func (a *App) confirmations() *confirmations {
 
 // keys returns the keys to sign with now.
 func (c *confirmations) keys() (*flowKeys, error) {
-	epochs := c.ring.active.Load()
+	epochs := c.ring.epochs()
 	if current := c.current.Load(); current != nil && current.epochs == epochs {
 		return current, nil
 	}
@@ -107,13 +106,13 @@ const maxNonces = 1 << 17
 // openNonces opens them where several nodes share their sightings, so in Redis, or in memory.
 func (a *App) openNonces() (kv.Store, error) {
 	if a.redis() == nil {
-		return stores.Acquire(&a.lookups.held, "memory", pool.Closing(func() (kv.Store, error) { return kv.NewMemory(maxNonces), nil }))
+		return stores.Acquire(&a.heldByLookups, "memory", pool.Closing(func() (kv.Store, error) { return kv.NewMemory(maxNonces), nil }))
 	}
 	key, open, err := a.store("nonces", "")
 	if err != nil {
 		return nil, err
 	}
-	return stores.Acquire(&a.lookups.held, key, func(own *pool.Held) (kv.Store, error) {
+	return stores.Acquire(&a.heldByLookups, key, func(own *pool.Held) (kv.Store, error) {
 		nonces, err := pool.Closing(open)(own)
 		if err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
 	"github.com/wikiveil/wikiveil/internal/kv"
@@ -40,15 +41,16 @@ func (c *ConsentOrigins) flow(keys *flowKeys, nonces kv.Store) (*confirm.Flow, e
 	return confirm.New(confirm.Config{Purpose: "exempt", Wiki: c.Wiki, Origin: c.Origin, Keys: keys.flows, Clients: clientsOf, Nonces: nonces})
 }
 
-// appConsents is what all sites of a config share for exemptions.
-type appConsents struct {
-	mu         sync.Mutex
-	confirming *confirmations   // nil: nobody asked for it
-	declared   []ConsentOrigins // of the config's csp and third_party_consent
+// consentOrigins are those of a config's csp and third_party_consent.
+type consentOrigins struct {
+	mu       sync.Mutex
+	declared []ConsentOrigins
 }
 
+var consentParts = NewPart[consentOrigins]()
+
 // agree refuses origins that can't work together with others of the config.
-func (c *appConsents) agree(origins ConsentOrigins) error {
+func (c *consentOrigins) agree(origins ConsentOrigins) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, other := range c.declared {
@@ -101,10 +103,10 @@ type keyedSite struct {
 }
 
 // newConsentSite makes the pages. More is what the wiki's own site knows and the consent origin doesn't need.
-func (a *App) newConsentSite(origins ConsentOrigins, more exempt.Config) (*consentSite, error) {
-	more.Declared = func(name string) (noticeboard.Entry, error) { return a.tools.live.ForConsent(name) }
-	more.HTTPS = isHTTPS
-	more.Count = func(outcome string) { a.metrics.consents.WithLabelValues(outcome).Inc() }
+func newConsentSite(a *App, origins ConsentOrigins, more exempt.Config) (*consentSite, error) {
+	more.Declared = func(name string) (noticeboard.Entry, error) { return a.Noticeboard().ForConsent(name) }
+	more.HTTPS = reqstate.IsHTTPS
+	more.Count = func(outcome string) { a.Metrics().consents.WithLabelValues(outcome).Inc() }
 	more.Localhost = origins.DeveloperConsent
 	s := &consentSite{origins: origins, confirming: a.confirmations(), config: more}
 	_, err := s.make(kv.NewMemory(1)) // tells what is wrong; the app's own are opened when it starts

@@ -129,11 +129,11 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	if err := app.checkServers(ctx); err != nil {
 		return err
 	}
-	c.sent[cspEnforced] = app.metrics.policies.WithLabelValues(cspEnforce)
-	c.sent[cspReportOnly] = app.metrics.policies.WithLabelValues(cspReport)
-	c.refused = app.metrics.refused.WithLabelValues("service_worker")
-	c.tooLarge = app.metrics.refused.WithLabelValues(refusedHeader.Reason)
-	if c.maxHeader, err = app.cspServers.open(ctx); err != nil {
+	c.sent[cspEnforced] = app.Metrics().policies.WithLabelValues(cspEnforce)
+	c.sent[cspReportOnly] = app.Metrics().policies.WithLabelValues(cspReport)
+	c.refused = app.Metrics().refused.WithLabelValues("service_worker")
+	c.tooLarge = app.Metrics().refused.WithLabelValues(refusedHeader.Reason)
+	if c.maxHeader, err = serverParts.Of(app).open(ctx); err != nil {
 		return err
 	}
 	if err := c.provisionConsent(app); err != nil || c.Reports == nil && c.Rollout == "" {
@@ -142,7 +142,7 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	if err := c.checkSite(ctx); err != nil {
 		return err
 	}
-	c.site, err = app.cspSites.provision(ctx, app, c)
+	c.site, err = siteParts.Of(app).add(ctx, c)
 	return err
 }
 

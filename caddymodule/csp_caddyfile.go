@@ -20,7 +20,7 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		return nil, err
 	}
 	site, _ := configcheck.SiteOf(h)
-	if err := checkPlace(h, site, "csp"); err != nil {
+	if err := configcheck.CheckPlace(h, site, "csp"); err != nil {
 		return nil, err
 	}
 	if err := c.completeFor(h, site); err != nil {
@@ -32,7 +32,7 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		}
 		configcheck.ConsentNeedsTLS(h, site)
 	}
-	return withErrorRoute(h, site, c, "csp"), nil
+	return configcheck.WithErrorRoute(h, site, c, "csp"), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens.

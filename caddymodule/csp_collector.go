@@ -18,28 +18,28 @@ import (
 var reportCollectors = pool.New[*reports.Collector]("report collectors")
 
 // openCollector returns the collector of a site.
-func (a *App) openCollector(c *CSP, secret []byte) (*reports.Collector, error) {
+func openCollector(a *App, c *CSP, secret []byte) (*reports.Collector, error) {
 	key, open, err := a.store("csp-reports/"+placeName(c.Site), "reports of this site are counted in memory; forecasts and the rollout's plot get 503")
 	if err != nil {
 		return nil, err
 	}
-	return reportCollectors.Acquire(&a.held, key, pool.Closing(func() (*reports.Collector, error) {
-		return a.newCollector(open, c.Reports.keepDays(), secret)
+	return reportCollectors.Acquire(a.Held(), key, pool.Closing(func() (*reports.Collector, error) {
+		return newCollector(a, open, c.Reports.keepDays(), secret)
 	}))
 }
 
-func (a *App) newCollector(open func() (kv.Store, error), keep int, secret []byte) (*reports.Collector, error) {
+func newCollector(a *App, open func() (kv.Store, error), keep int, secret []byte) (*reports.Collector, error) {
 	key, err := masking.DeriveKey(secret, "csp-reports")
 	if err != nil {
 		return nil, err
 	}
-	m := a.metrics
+	m := a.Metrics()
 	store, err := open()
 	if err != nil {
 		return nil, err
 	}
 	collector, err := reports.New(reports.Config{
-		Store: store, Keep: keep, Passed: a.clock.Passed, Secret: key, Log: pooledLogger(),
+		Store: store, Keep: keep, Passed: a.Clock().Passed, Secret: key, Log: pooledLogger(),
 		Client: func(r *http.Request) string {
 			if client := reqstate.Known(r).Client; client != nil {
 				return client.Mask

@@ -35,7 +35,7 @@ func (c *CSP) provisionConsent(app *App) error {
 	if c.Consent == nil {
 		return nil
 	}
-	if err := app.consents.agree(c.Consent.ConsentOrigins); err != nil {
+	if err := consentParts.Of(app).agree(c.Consent.ConsentOrigins); err != nil {
 		return fmt.Errorf("csp: %w", err)
 	}
 	plain, err := exempt.NewPolicies(c.overhead(), c.headers.policies[:]...)
@@ -46,7 +46,7 @@ func (c *CSP) provisionConsent(app *App) error {
 	if err != nil {
 		return err
 	}
-	site, err := app.newConsentSite(c.Consent.ConsentOrigins, exempt.Config{Fits: secure.Fits}) // which are the longer ones
+	site, err := newConsentSite(app, c.Consent.ConsentOrigins, exempt.Config{Fits: secure.Fits}) // which are the longer ones
 	if err != nil {
 		return err
 	}

@@ -64,8 +64,8 @@ type siteReports struct {
 
 // siteReports returns what a site collected. The name may be left out where there is only
 // one site that collects.
-func (a *App) siteReports(ctx context.Context, name string, first, last time.Time) (*siteReports, error) {
-	collectors := a.cspSites.collectors()
+func (s *cspSites) siteReports(ctx context.Context, name string, first, last time.Time) (*siteReports, error) {
+	collectors := s.collectors()
 	names := slices.Sorted(maps.Keys(collectors))
 	if name == "" && len(names) == 1 {
 		name = names[0]
@@ -87,21 +87,21 @@ func (a *App) siteReports(ctx context.Context, name string, first, last time.Tim
 	if err != nil {
 		return nil, err
 	}
-	policies := a.cspSites.policies(name)
+	policies := s.policies(name)
 	answer := &siteReports{
 		Site: name, Origin: policies.origin, Mode: policies.mode, Policy: policies.policy, Trial: policies.trial,
-		Tools: a.tools.declared(), Reports: snapshot,
+		Tools: declaredTools(s.app.Noticeboard()), Reports: snapshot,
 	}
 	return answer, nil
 }
 
-// declared are those of the noticeboard. One that readers can't reach now counts as disabled, whatever it is
+// declaredTools are those of the noticeboard. One that readers can't reach now counts as disabled, whatever it is
 // that stops it: a forecast must not draft its origin anew.
-func (t *tools) declared() []*noticeboard.Tool {
+func declaredTools(board *Noticeboard) []*noticeboard.Tool {
 	tools := []*noticeboard.Tool{}
-	for tool := range t.live.Board().All() {
-		_, byProxy := t.live.ForProxy(tool.Name, "/")
-		_, byConsent := t.live.ForConsent(tool.Name)
+	for tool := range board.Board().All() {
+		_, byProxy := board.ForProxy(tool.Name, "/")
+		_, byConsent := board.ForConsent(tool.Name)
 		if byProxy != nil && byConsent != nil {
 			stopped := *tool
 			stopped.Disabled = true

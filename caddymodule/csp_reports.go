@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp"
 )
 
@@ -138,7 +139,7 @@ func (c *CSPReports) own(r *http.Request, origin string) bool {
 // isReport reports whether a request is for the collector. The path counts that was asked
 // for, whatever the site rewrites it to.
 func (c *CSP) isReport(r *http.Request) bool {
-	return c.Reports != nil && originalPath(r) == c.Reports.path()
+	return c.Reports != nil && reqstate.OriginalPath(r) == c.Reports.path()
 }
 
 // takeReport responds in place of the app.

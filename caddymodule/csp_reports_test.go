@@ -50,7 +50,7 @@ func snapshot(t *testing.T) *reports.Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	collectors := app.cspSites.collectors()
+	collectors := siteParts.Of(app).collectors()
 	if len(collectors) != 1 {
 		t.Fatalf("%d collectors, want 1", len(collectors))
 	}
@@ -441,7 +441,7 @@ func TestReportsInRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 		for host, want := range map[string]uint64{"a.test": 2, "b.test": 1} {
-			s, err := app.cspSites.collectors()[host].Snapshot(t.Context(), time.Now().Add(-time.Hour), time.Now())
+			s, err := siteParts.Of(app).collectors()[host].Snapshot(t.Context(), time.Now().Add(-time.Hour), time.Now())
 			if err != nil || s.Accepted != want {
 				t.Errorf("%s, %s: %+v, %v, want %d reports", when, host, s, err, want)
 			}
@@ -477,7 +477,7 @@ func TestFailedReloadKeepsReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	edgetest.Settled(t)
-	kept := app.cspSites.collectors()["wiki"].Keep // the collector goes on over reloads
+	kept := siteParts.Of(app).collectors()["wiki"].Keep // the collector goes on over reloads
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -43,12 +43,7 @@ func (l *CSPListener) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	app.cspServers.mu.Lock()
-	defer app.cspServers.mu.Unlock()
-	if app.cspServers.listeners == nil {
-		app.cspServers.listeners = make(map[*caddyhttp.Server]bool)
-	}
-	app.cspServers.listeners[l.server] = true
+	serverParts.Of(app).addConfigured(l.server)
 	return nil
 }
 
@@ -75,11 +70,23 @@ var (
 	errBeforeTLS = errors.New("csp: the listener wrapper csp stands before tls, where it reads nothing: put it after that")
 )
 
+var serverParts = NewPart[cspServers]()
+
 // cspServers are the servers that the directives of an app stand in.
 type cspServers struct {
 	mu        sync.Mutex
 	limits    map[*caddyhttp.Server]int  // of requests' headers, as configured
 	listeners map[*caddyhttp.Server]bool // those that have a CSPListener in the config
+}
+
+// addConfigured notes a server with a CSPListener in the config.
+func (s *cspServers) addConfigured(server *caddyhttp.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listeners == nil {
+		s.listeners = make(map[*caddyhttp.Server]bool)
+	}
+	s.listeners[server] = true
 }
 
 // open gives a policy to what the server of ctx responds by itself, and returns the configured limit of requests'

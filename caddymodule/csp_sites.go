@@ -20,10 +20,19 @@ import (
 
 // cspSites are an app's sites that collect reports or roll a policy out.
 type cspSites struct {
+	app    *App
 	mu     sync.Mutex
 	sites  map[string]*cspSite
 	secret []byte
 	book   *rollout.Book // nil: no site rolls out
+}
+
+var siteParts = NewPart[cspSites]()
+
+// Provision implements what [Part] calls.
+func (s *cspSites) Provision(_ caddy.Context, a *App) error {
+	s.app = a
+	return nil
 }
 
 // cspSite is one of them. A directive stands in several routes: those of its name share it.
@@ -38,9 +47,9 @@ type cspSite struct {
 	policies   sitePolicies // for forecasts
 }
 
-// provision returns the site of a directive with reports or a rollout, which the first one of its name has
+// add returns the site of a directive with reports or a rollout, which the first one of its name has
 // opened at the start.
-func (s *cspSites) provision(ctx caddy.Context, a *App, c *CSP) (*cspSite, error) {
+func (s *cspSites) add(ctx caddy.Context, c *CSP) (*cspSite, error) {
 	options, err := json.Marshal([]any{c.Reports, c.Rollout})
 	if err != nil {
 		return nil, err
@@ -61,12 +70,12 @@ func (s *cspSites) provision(ctx caddy.Context, a *App, c *CSP) (*cspSite, error
 		s.sites = make(map[string]*cspSite)
 	}
 	s.sites[c.Site] = site
-	a.onStart(func() error { return s.open(ctx, a, c, site) })
+	s.app.onStart(func() error { return s.open(ctx, c, site) })
 	return site, nil
 }
 
 // open opens what a site keeps.
-func (s *cspSites) open(ctx caddy.Context, a *App, c *CSP, site *cspSite) (err error) {
+func (s *cspSites) open(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.secret == nil {
@@ -77,7 +86,7 @@ func (s *cspSites) open(ctx caddy.Context, a *App, c *CSP, site *cspSite) (err e
 		}
 	}
 	if c.Reports != nil {
-		if site.collector, err = a.openCollector(c, s.secret); err != nil {
+		if site.collector, err = openCollector(s.app, c, s.secret); err != nil {
 			return fmt.Errorf("opening the reports of %s: %w", c.Site, err)
 		}
 		site.keepDays = c.Reports.keepDays()
@@ -86,7 +95,7 @@ func (s *cspSites) open(ctx caddy.Context, a *App, c *CSP, site *cspSite) (err e
 		return nil
 	}
 	if s.book == nil {
-		if s.book, err = openRolloutBook(ctx, &a.held); err != nil {
+		if s.book, err = openRolloutBook(ctx, s.app.Held()); err != nil {
 			return fmt.Errorf("opening the rollout: %w", err)
 		}
 	}
@@ -124,8 +133,8 @@ func (s *cspSites) rollouts() []*cspSite {
 	return sites
 }
 
-// won has reports kept as the config says that is in use now, and keeps the steps that it is.
-func (s *cspSites) won(logger *zap.Logger) {
+// InUse has reports kept as the config says that is in use now, and keeps the steps that it is.
+func (s *cspSites) InUse() {
 	for _, site := range s.sites {
 		if site.collector != nil {
 			site.collector.SetKeep(site.keepDays)
@@ -135,7 +144,7 @@ func (s *cspSites) won(logger *zap.Logger) {
 	defer cancel()
 	for _, site := range s.rollouts() {
 		if err := site.book.Note(ctx, site.name, site.configured); err != nil {
-			logger.Error("the configured rollout holds, but its step can't be kept", zap.String("site", site.name), zap.Error(err))
+			s.app.Logger().Error("the configured rollout holds, but its step can't be kept", zap.String("site", site.name), zap.Error(err))
 		}
 	}
 }

@@ -160,13 +160,6 @@ func (w *policyWriter) Wrote(name string, values []string) bool {
 	return own != "" && len(values) == 1 && values[0] == own
 }
 
-// ownPolicy gives the response of a handler of the edge a policy of its own, in place of the site's.
-func ownPolicy(w http.ResponseWriter, r *http.Request, policy string) {
-	reqstate.Of(r).AddRare().Policy = policy
-	w.Header().Set(cspHeaderNames[cspEnforced], policy)
-	w.Header().Del(cspHeaderNames[cspReportOnly])
-}
-
 // guardCookies removes the edge's cookies where it is not the edge that sets them.
 func (w *policyWriter) guardCookies() {
 	if !w.state.SetsCookies {

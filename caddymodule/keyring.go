@@ -67,6 +67,9 @@ func replace(epochs *atomic.Pointer[activeEpochs], list []masking.Epoch) {
 	epochs.Store(&activeEpochs{list})
 }
 
+// epochs returns those that masks are made with now.
+func (k *keyRing) epochs() *activeEpochs { return k.active.Load() }
+
 // readable returns the epochs whose records can be read: the active ones, and one that is planned, which a
 // node whose clock is ahead may use already.
 func (k *keyRing) readable() []masking.Epoch { return k.read.Load().list }
@@ -98,7 +101,7 @@ func openKeyRing(ctx caddy.Context, held *pool.Held, a *App) (*keyRing, error) {
 	storage := storageOf(ctx)
 	key := fmt.Sprintf("%s keep %d", storageKey(storage), a.keep())
 	return keyRings.Acquire(held, key, func(own *pool.Held) (*keyRing, error) {
-		shared, err := openSharedRing(own, storage, a.clock, a.dataDir())
+		shared, err := openSharedRing(own, storage, a.clock, a.filesDir())
 		if err != nil {
 			return nil, err
 		}

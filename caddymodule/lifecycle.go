@@ -16,42 +16,37 @@ import (
 // to onStart, by the sites too.
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.logger, a.ctx, a.starting = ctx.Logger(), ctx, newStarting()
-	a.lookups.held.Late = func(err error) { pooledLog().Error("closing what a config's last look-up used", zap.Error(err)) }
+	a.heldByLookups.Late = func(err error) { pooledLog().Error("closing what a config's last look-up used", zap.Error(err)) }
 	if err := a.validate(false); err != nil {
-		return err
-	}
-	if err := a.tools.provision(ctx, a); err != nil {
 		return err
 	}
 	if a.metrics, err = pooledMetrics(&a.held); err != nil {
 		return err
 	}
-	if a.clock, err = openClock(ctx, &a.lookups.held); err != nil {
+	if a.board, err = openBoard(ctx, a); err != nil {
 		return err
 	}
-	if a.keys, err = openKeyRing(ctx, &a.lookups.held, a); err != nil {
+	if a.clock, err = openClock(ctx, &a.heldByLookups); err != nil {
+		return err
+	}
+	if a.keys, err = openKeyRing(ctx, &a.heldByLookups, a); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
 	}
-	if a.blocks, err = openBlockList(ctx, &a.held, a.clock); err != nil {
-		return fmt.Errorf("opening the block list: %w", err)
-	}
+	a.confirming = &confirmations{ring: a.keys}
 	if err := a.registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
 	if err := a.provisionSightings(ctx); err != nil {
 		return err
 	}
-	a.logs.hasSink, err = checkLogs(ctx)
-	return err
+	return a.provisionParts(ctx)
 }
 
 func (a *App) registerMetrics(registry prometheus.Registerer) error {
 	if err := a.metrics.register(registry); err != nil {
 		return err
 	}
-	for _, c := range []prometheus.Collector{
-		boardReadings(a.tools.live), breakerReadings(), storeReadings(), canaryReadings(&a.tools.canaries), clockReadings(a.clock), ringReadings(a.keys),
-	} {
+	for _, c := range []prometheus.Collector{boardReadings(a.board), storeReadings(), clockReadings(a.clock), ringReadings(a.keys)} {
 		if err := registry.Register(c); err != nil {
 			return err
 		}
@@ -64,7 +59,7 @@ func (a *App) Start() error {
 	if servers, err := a.ctx.AppIfConfigured("http"); err == nil {
 		a.servers, _ = servers.(*caddyhttp.App)
 	}
-	if err := a.keys.start(a.dataDir()); err != nil {
+	if err := a.keys.start(a.filesDir()); err != nil {
 		return fmt.Errorf("opening the key ring: %w", err)
 	}
 	if err := a.starting.open(); errors.Is(err, openbolt.ErrInUse) {
@@ -73,17 +68,18 @@ func (a *App) Start() error {
 		return err
 	}
 	a.clock.start()
-	a.logs.start(a.keys, a.siteConfig())
 	a.starting.begin()
-	a.tools.start()
+	a.board.start()
+	a.startParts()
 	a.starting.whenInUse(a, a.won)
 	return nil
 }
 
 // won does what can't be taken back, now that the config is in use.
 func (a *App) won() {
-	a.lookups.won(a)
-	a.cspSites.won(a.logger)
+	for _, part := range partsWith[interface{ InUse() }](a) {
+		part.InUse()
+	}
 	a.keys.won(a.policy())
 }
 
@@ -91,8 +87,8 @@ func (a *App) won() {
 // reload fails, it is the next app that is stopped, and the one before goes on.
 func (a *App) Stop() error {
 	a.starting.stop()
-	a.logs.stop()
-	a.tools.stop()
+	a.stopParts()
+	a.board.stop()
 	return nil
 }
 
@@ -102,7 +98,8 @@ func (a *App) Cleanup() error {
 	if a.starting != nil {
 		a.starting.close()
 	}
-	a.tools.stop()
+	a.stopParts()
+	a.board.stop()
 	// The last opened is closed first: the records before the keys, which they are read with, and these before the clock, which they go by.
-	return errors.Join(a.lookups.held.Release(), a.held.Release())
+	return errors.Join(a.heldByLookups.Release(), a.held.Release())
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/masklog"
 )
@@ -20,6 +22,8 @@ type logMasker struct {
 	cached sync.Map // site label: *loggedSite
 }
 
+var logParts = NewPart[appLogs]()
+
 // appLogs are what a config has for the logs, from its start to its stop.
 type appLogs struct {
 	hasSink        bool // a log for what is written to Go's own
@@ -27,13 +31,25 @@ type appLogs struct {
 	kept           *keptLogs
 }
 
-func (l *appLogs) start(keys *keyRing, config masking.SiteConfig) {
-	l.masker = &logMasker{keys: keys, config: config}
-	l.before = logMasks.Swap(l.masker)
-	l.kept = keepLogs(l.hasSink)
+// Provision refuses logs that aren't masked.
+func (l *appLogs) Provision(ctx caddy.Context, a *App) (err error) {
+	if l.hasSink, err = checkLogs(ctx); err != nil {
+		return err
+	}
+	a.onStart(func() error {
+		l.masker = &logMasker{keys: a.Keys(), config: a.siteConfig()}
+		l.before = logMasks.Swap(l.masker)
+		l.kept = keepLogs(l.hasSink)
+		return nil
+	})
+	return nil
 }
 
-func (l *appLogs) stop() {
+// Stop has logs masked as by the config before, where that goes on.
+func (l *appLogs) Stop() {
+	if l.masker == nil {
+		return
+	}
 	logMasks.CompareAndSwap(l.masker, l.before)
 	l.before = nil
 	l.kept.end()
@@ -53,7 +69,7 @@ func (l *logMasker) mask(addr netip.Addr, label *string) string {
 	if label != nil {
 		name = *label
 	}
-	epochs := l.keys.active.Load()
+	epochs := l.keys.epochs()
 	site, _ := l.cached.Load(name)
 	known, _ := site.(*loggedSite)
 	if known == nil || known.epochs != epochs {

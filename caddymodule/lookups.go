@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -9,35 +10,15 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
-// QuotaConfig bounds what each user may do a day (UTC), since comparing masks is an oracle.
-type QuotaConfig struct {
-	// Info is the number of masks looked up or compared. Default: 100.
-	Info int `json:"info,omitempty"`
-	// Reveal is the number of reveals. Default: 20.
-	Reveal int `json:"reveal,omitempty"`
-}
-
-func (c *QuotaConfig) limits() access.Limits {
-	if c == nil {
-		return access.Limits{}
-	}
-	return access.Limits{Info: c.Info, Reveal: c.Reveal}
-}
-
-func (c *QuotaConfig) validate() error {
-	for _, n := range []int{c.limits().Info, c.limits().Reveal} {
-		if n < 0 || n > access.MaxLimit {
-			return fmt.Errorf("quota %d is not from 1 to %d", n, access.MaxLimit)
-		}
-	}
-	return nil
-}
+var lookupParts = NewPart[lookups]()
 
 // lookups are where masks are looked up and revealed: what all sites of a config share for it.
 type lookups struct {
-	held       pool.Held      // until the last look-up under way has ended: the records, the keys and the clock, too
+	app        *App
+	ctx        caddy.Context
 	confirming *confirmations // nil: no site looks masks up
 	log        *auditLog      // nil before the start
 	quotas     *access.Quotas
@@ -45,37 +26,49 @@ type lookups struct {
 
 var errNoSightings = errors.New("masks can't be looked up where nothing is recorded: set `sightings` in the wikiveil global option")
 
-// provision has all opened at the start that a site needs which looks masks up.
-func (l *lookups) provision(ctx caddy.Context, a *App) {
-	if l.confirming != nil {
-		return
-	}
-	l.confirming = a.confirmations()
-	a.onStart(func() error { return l.open(ctx, a) })
+// Provision implements what [Part] calls.
+func (l *lookups) Provision(ctx caddy.Context, a *App) error {
+	l.app, l.ctx = a, ctx
+	return nil
 }
 
-func (l *lookups) open(ctx caddy.Context, a *App) (err error) {
-	if l.log, err = openAuditLog(ctx, &l.held, a); err != nil {
+// use has all opened at the start that a site needs which looks masks up.
+func (l *lookups) use() {
+	if l.confirming == nil {
+		l.confirming = l.app.confirmations()
+		l.app.onStart(l.open)
+	}
+}
+
+func (l *lookups) open() (err error) {
+	ctx, a := l.ctx, l.app
+	if l.log, err = openAuditLog(ctx, a.HeldByLookups(), a); err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
 	key, open, err := a.store("quotas", "look-ups and reveals get 503")
 	if err != nil {
 		return err
 	}
-	counts, err := stores.Acquire(&l.held, key, pool.Closing(open))
+	counts, err := stores.Acquire(a.HeldByLookups(), key, pool.Closing(open))
 	if err != nil {
 		return fmt.Errorf("opening the quotas: %w", err)
 	}
+	a.auditTo(l.record)
 	l.quotas, err = access.NewQuotas(counts, l.log.keys.Quotas(), a.Quota.limits())
 	return err
 }
 
-// won has old entries of the audit deleted as the config says that is in use now.
-func (l *lookups) won(a *App) {
+func (l *lookups) record(ctx context.Context, entry audit.Entry) error {
+	_, err := l.log.Append(ctx, entry)
+	return err
+}
+
+// InUse has old entries of the audit deleted as the config says that is in use now.
+func (l *lookups) InUse() {
 	if l.log == nil {
 		return
 	}
-	if err := l.log.SetRetention(a.Audit.retention()); err != nil { // validate has seen to it
-		a.logger.Error("audit log", zap.Error(err))
+	if err := l.log.SetRetention(l.app.Audit.retention()); err != nil { // validate has seen to it
+		l.app.Logger().Error("audit log", zap.Error(err))
 	}
 }

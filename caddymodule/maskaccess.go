@@ -39,10 +39,11 @@ type MaskAccess struct {
 	// Reveal says where reveals are confirmed. Default: no mask can be revealed.
 	Reveal *RevealOrigins `json:"reveal,omitempty"`
 
-	app   *App
-	gate  *access.Gate
-	wiki  *access.MediaWiki
-	label string
+	app     *App
+	lookups *lookups
+	gate    *access.Gate
+	wiki    *access.MediaWiki
+	label   string
 }
 
 // WikiAccess says how a MediaWiki is asked. A user who is blocked sitewide has no rights.
@@ -164,19 +165,20 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 		if c.wiki, err = access.NewMediaWiki(config); err != nil {
 			return err
 		}
-		c.app.lookups.held.Add(c.wiki.Close)
+		c.app.HeldByLookups().Add(c.wiki.Close)
 		users = c.wiki
 	case c.Users != nil:
 		rights, err := c.rights()
 		if err != nil {
 			return err
 		}
-		users = access.Fixed{ID: authenticatedUser, Rights: rights}
+		users = access.Fixed{ID: reqstate.User, Rights: rights}
 	}
-	c.app.lookups.provision(ctx, c.app)
+	c.lookups = lookupParts.Of(c.app)
+	c.lookups.use()
 	if users != nil {
 		c.app.onStart(func() error {
-			c.gate = &access.Gate{Users: users, Quotas: c.app.lookups.quotas}
+			c.gate = &access.Gate{Users: users, Quotas: c.lookups.quotas}
 			return nil
 		})
 	}
@@ -202,23 +204,13 @@ func clientKey(r *http.Request) string {
 	return addr.String()
 }
 
-// authenticatedUser is the user whom an authentication of Caddy's let in.
-func authenticatedUser(r *http.Request) (id, name string) {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return "", ""
-	}
-	id, _ = repl.GetString("http.auth.user.id")
-	return id, id
-}
-
 // flow is how reveals of this wiki are confirmed.
 func (c *MaskAccess) flow() (*confirm.Flow, error) {
-	keys, err := c.app.lookups.confirming.keys()
+	keys, err := c.lookups.confirming.keys()
 	if err != nil {
 		return nil, err
 	}
-	return c.makeFlow(keys.flows, c.app.lookups.confirming.nonces)
+	return c.makeFlow(keys.flows, c.lookups.confirming.nonces)
 }
 
 func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces kv.Store) (*confirm.Flow, error) {
@@ -229,7 +221,7 @@ func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces kv.Store) (*confirm.Flo
 
 // look returns the records of clients' masks. One of another site is unknown.
 func (c *MaskAccess) look(ctx context.Context, masks []netip.Addr) ([]sightings.Record, error) {
-	records, err := c.app.book.LookAll(ctx, masks...)
+	records, err := c.app.Records().LookAll(ctx, masks...)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +235,7 @@ func (c *MaskAccess) look(ctx context.Context, masks []netip.Addr) ([]sightings.
 
 // lookNetwork returns what a network mask stands for.
 func (c *MaskAccess) lookNetwork(ctx context.Context, mask netip.Addr) (sightings.NetworkRecord, error) {
-	n, err := c.app.book.LookNetwork(ctx, mask)
+	n, err := c.app.Records().LookNetwork(ctx, mask)
 	if err == nil && n.Site != c.label {
 		return sightings.NetworkRecord{}, &sightings.MaskError{Mask: mask, Err: sightings.ErrUnknown}
 	}
@@ -255,23 +247,6 @@ func (c *MaskAccess) lookNetwork(ctx context.Context, mask netip.Addr) (sighting
 func fromOwnOrigin(r *http.Request) bool {
 	said := r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
 	return said && new(http.CrossOriginProtection).Check(r) == nil
-}
-
-// isHTTPS reports whether the browser came over https, to us or to a proxy that we trust.
-func isHTTPS(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return trusted && r.Header.Get("X-Forwarded-Proto") == "https"
-}
-
-// originalPath is the path that was asked for, before a site's rewrites.
-func originalPath(r *http.Request) string {
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return original.URL.Path
-	}
-	return r.URL.Path
 }
 
 // statusOf is the HTTP status that goes with an error of a look-up.

@@ -68,15 +68,15 @@ func (h *MaskInfo) readAudit(w http.ResponseWriter, r *http.Request, page maskPa
 	if err := checkReason(entry.Reason); err != nil {
 		return h.fail(w, r, auditRead, page, err)
 	}
-	if _, err := h.app.lookups.log.Append(r.Context(), entry); err != nil {
+	if _, err := h.lookups.log.Append(r.Context(), entry); err != nil {
 		return h.fail(w, r, auditRead, page, fmt.Errorf("writing the audit: %w", err))
 	}
-	view, err := readAudit(r.Context(), h.app.lookups.log.Log, asked)
+	view, err := readAudit(r.Context(), h.lookups.log.Log, asked)
 	if err != nil {
 		return h.fail(w, r, auditRead, page, err)
 	}
 	page.Data = view
-	h.app.metrics.lookups.WithLabelValues(auditRead, "answered").Inc()
+	h.app.Metrics().lookups.WithLabelValues(auditRead, "answered").Inc()
 	return h.write(w, r, http.StatusOK, "audit", page, view)
 }
 

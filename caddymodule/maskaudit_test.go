@@ -32,7 +32,11 @@ func auditSite(t testing.TB, upstream string, options ...string) string {
 // runningLog is the running edge's audit log.
 func runningLog(t testing.TB) *auditLog {
 	t.Helper()
-	log, err := runningAudit()
+	app, err := runningApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := runningAudit(app)
 	if err != nil {
 		t.Fatal(err)
 	}

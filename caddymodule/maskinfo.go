@@ -8,14 +8,17 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
 func init() {
+	httpcaddyfile.RegisterHandlerDirective("mask_info", masksDefaultLog(parseMaskInfo))
 	caddy.RegisterModule(new(MaskInfo))
 }
 
@@ -50,8 +53,6 @@ type MaskInfo struct {
 
 	logger *zap.Logger
 }
-
-const defaultMasksPath = "/.privacy/masks/"
 
 // CaddyModule returns the Caddy module information.
 func (*MaskInfo) CaddyModule() caddy.ModuleInfo {
@@ -118,7 +119,7 @@ func (h *MaskInfo) Provision(ctx caddy.Context) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. The path counts that was asked for, whatever the
 // site rewrites it to.
 func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	asked := originalPath(r)
+	asked := reqstate.OriginalPath(r)
 	below, ours := strings.CutPrefix(asked, h.Path)
 	public := asked == checkpointPath || asked == proofPath
 	if !ours && !public {
@@ -129,7 +130,7 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		hideEdgeCookies(r) // a site without csp, too
 		return next.ServeHTTP(w, r)
 	}
-	done, ok := h.app.lookups.held.Use()
+	done, ok := h.app.HeldByLookups().Use()
 	defer done()
 	if !ok || !h.app.started(r) {
 		return refusedStarting.Answer(w)

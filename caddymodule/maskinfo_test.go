@@ -24,7 +24,7 @@ func entries(t *testing.T) (all []audit.Entry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for entry, err := range app.lookups.log.Entries(context.Background(), 0) {
+	for entry, err := range lookupParts.Of(app).log.Entries(context.Background(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +279,7 @@ func TestNoAuditNoAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := app.lookups.log.Log.Close(); err != nil {
+	if err := lookupParts.Of(app).log.Log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	var failed failure

@@ -14,7 +14,6 @@ import (
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
 // maxLookupForm is more than the masks and the reason of one look-up need.
@@ -100,7 +99,7 @@ func (h *MaskInfo) respond(w http.ResponseWriter, r *http.Request, page maskPage
 	if err := entry.Validate(); err != nil {
 		return h.fail(w, r, action.String(), page, mistakef("%v", err))
 	}
-	if _, err := h.app.lookups.log.Append(r.Context(), entry); err != nil {
+	if _, err := h.lookups.log.Append(r.Context(), entry); err != nil {
 		return h.fail(w, r, action.String(), page, fmt.Errorf("writing the audit: %w", err))
 	}
 	var name string
@@ -121,7 +120,7 @@ func (h *MaskInfo) respond(w http.ResponseWriter, r *http.Request, page maskPage
 		return h.fail(w, r, action.String(), page, err)
 	}
 	page.Data = value
-	h.app.metrics.lookups.WithLabelValues(action.String(), "answered").Inc()
+	h.app.Metrics().lookups.WithLabelValues(action.String(), "answered").Inc()
 	return h.write(w, r, http.StatusOK, name, page, value)
 }
 
@@ -175,23 +174,6 @@ func onlyMasks(text string) string {
 		_, ok := parseMask(field)
 		return !ok
 	}), " ")
-}
-
-// checkReason refuses a reason with an address in it: it would outlive the mask's epoch in the audit, and be
-// shown to whoever is blocked.
-func checkReason(reason string) error { return checkNoAddress("the reason", reason) }
-
-// checkNoAddress refuses a text that is kept, if an address is in it.
-func checkNoAddress(what, text string) error {
-	found := false
-	spelling.ReplaceIn(text, func(addr netip.Addr) (string, bool) {
-		found = found || !masking.Is(addr) && !addr.IsUnspecified()
-		return "", false
-	})
-	if found {
-		return mistakef("%s has an IP address in it: write the mask in its place", what)
-	}
-	return nil
 }
 
 // notAsked tells why a request was not made on purpose by a person or a program; "" if it was. Browsers also load
@@ -253,7 +235,7 @@ func (h *MaskInfo) info(r *http.Request, mask netip.Addr) (*infoView, error) {
 		return nil, err
 	}
 	record := records[0]
-	if err := h.app.book.RememberNetworks(r.Context(), record); err != nil {
+	if err := h.app.Records().RememberNetworks(r.Context(), record); err != nil {
 		return nil, err
 	}
 	view := &infoView{
@@ -319,7 +301,7 @@ func (h *MaskInfo) compare(r *http.Request, masks []netip.Addr) (*comparisonView
 	network := "none in common"
 	if c.Network.IsValid() {
 		network = c.Network.String()
-		if err := h.app.book.RememberNetworks(r.Context(), records[0]); err != nil { // it's one of them
+		if err := h.app.Records().RememberNetworks(r.Context(), records[0]); err != nil { // it's one of them
 			return nil, err
 		}
 	}
@@ -328,4 +310,12 @@ func (h *MaskInfo) compare(r *http.Request, masks []netip.Addr) (*comparisonView
 		Organization: c.Organization.String(), Network: viewNetwork(c.Network),
 		Summary: fmt.Sprintf("City: %v  Region: %v  Country: %v  Network: %s", c.City, c.Region, c.Country, network),
 	}, nil
+}
+
+// checkReason refuses a reason with an address in it.
+func checkReason(reason string) error {
+	if err := audit.CheckReason(reason); err != nil {
+		return mistakef("%v", err)
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
@@ -113,7 +114,7 @@ func (h *MaskInfo) setHeaders(w http.ResponseWriter, r *http.Request) {
 	}
 	page.Protect(w.Header(), "")
 	// In place of the site's own, which would stop that form.
-	ownPolicy(w, r, page.Policy("'self'", forms))
+	reqstate.OwnPolicy(w, r, page.Policy("'self'", forms))
 	w.Header().Add("Vary", "Accept")
 }
 
@@ -148,7 +149,7 @@ func (h *MaskInfo) fail(w http.ResponseWriter, r *http.Request, action string, p
 	if outcome == "" {
 		outcome = strconv.Itoa(status)
 	}
-	h.app.metrics.lookups.WithLabelValues(action, outcome).Inc()
+	h.app.Metrics().lookups.WithLabelValues(action, outcome).Inc()
 	page.Error = capital(text)
 	return h.write(w, r, status, "ask", page, failure{Error: page.Error, Reason: reason})
 }

@@ -10,15 +10,18 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
 func init() {
+	httpcaddyfile.RegisterHandlerDirective("mask_reveal", masksDefaultLog(parseMaskReveal))
 	caddy.RegisterModule(new(MaskReveal))
 }
 
@@ -97,7 +100,7 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it: nothing else is to be
 // on this origin.
 func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	done, ok := h.app.lookups.held.Use()
+	done, ok := h.app.HeldByLookups().Use()
 	defer done()
 	if !ok || !h.app.started(r) {
 		return refusedStarting.Answer(w)
@@ -106,7 +109,7 @@ func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
-	if originalPath(r) != revealPath {
+	if reqstate.OriginalPath(r) != revealPath {
 		flow.SetHeaders(w.Header())
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(http.StatusNotFound)
@@ -133,7 +136,7 @@ func (h *MaskReveal) write(w http.ResponseWriter, status int, title string, form
 }
 
 func (h *MaskReveal) count(outcome string) {
-	h.app.metrics.lookups.WithLabelValues(access.Reveal.String(), outcome).Inc()
+	h.app.Metrics().lookups.WithLabelValues(access.Reveal.String(), outcome).Inc()
 }
 
 // refuse says why nothing is revealed. A form that can be sent again is shown again.

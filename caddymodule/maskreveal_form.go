@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit"
@@ -56,11 +57,11 @@ func (r *revealed) Receipt() string { return r.receipt.Note }
 
 // showForm shows the form for a reason and the code.
 func (h *MaskReveal) showForm(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
-	handOff, err := flow.OpenPage(r, isHTTPS(r))
+	handOff, err := flow.OpenPage(r, reqstate.IsHTTPS(r))
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
-	subject, err := h.app.keys.openSubject(handOff.Subject())
+	subject, err := h.app.Keys().openSubject(handOff.Subject())
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
@@ -110,7 +111,7 @@ func (c *MaskAccess) lookSealed(r *http.Request, mask netip.Addr) (sightings.Rec
 
 // takeForm takes the form, and reveals.
 func (h *MaskReveal) takeForm(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
-	form, err := flow.ReadForm(r, isHTTPS(r), subjectField, reasonField)
+	form, err := flow.ReadForm(r, reqstate.IsHTTPS(r), subjectField, reasonField)
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
@@ -144,7 +145,7 @@ func (h *MaskReveal) genuineSubject(flow *confirm.Flow, r *http.Request, form co
 	if _, err := flow.Redeem(r, form, confirm.Act{Subject: text, Action: revealAction}); !errors.Is(err, confirm.ErrBinding) {
 		return revealSubject{}, cmp.Or(err, error(confirm.ErrMalformed))
 	}
-	return h.app.keys.openSubject(text)
+	return h.app.Keys().openSubject(text)
 }
 
 // reveal does it: the right is checked, the token used up, the quota taken and the audit written, in this
@@ -158,10 +159,10 @@ func (h *MaskReveal) reveal(r *http.Request, flow *confirm.Flow, form confirm.Fo
 	if _, err := flow.Redeem(r, form, act); err != nil {
 		return nil, err
 	}
-	if _, err := h.app.lookups.quotas.Take(r.Context(), subject.User, access.Reveal, 1); err != nil {
+	if _, err := h.lookups.quotas.Take(r.Context(), subject.User, access.Reveal, 1); err != nil {
 		return nil, err
 	}
-	written, err := h.app.lookups.log.Append(r.Context(), entry)
+	written, err := h.lookups.log.Append(r.Context(), entry)
 	if err != nil {
 		return nil, fmt.Errorf("writing the audit: %w", err)
 	}
@@ -176,7 +177,7 @@ func (h *MaskReveal) reveal(r *http.Request, flow *confirm.Flow, form confirm.Fo
 
 // openLocal opens a box that the edge sealed to itself.
 func (h *MaskReveal) openLocal(box seal.Box) (netip.Addr, error) {
-	epochs := h.app.keys.readable()
+	epochs := h.app.Keys().readable()
 	i := slices.IndexFunc(epochs, func(e masking.Epoch) bool { return e.ID() == box.Epoch })
 	if i < 0 {
 		return netip.Addr{}, &sightings.MaskError{Mask: box.Mask, Err: sightings.ErrEpochDestroyed}

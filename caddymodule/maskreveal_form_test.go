@@ -75,7 +75,7 @@ func TestRevealFormAttacks(t *testing.T) {
 		{name: "another browser with the session", before: func(p *askPage) { p.surfer = s.browser(checkerAddr, "checker") },
 			status: 403, reason: "no_browser_cookie", text: "allow cookies"},
 		{name: "the quota used up", session: "exhausted", before: func(*askPage) {
-			if _, err := app.lookups.quotas.Take(context.Background(), "wiki:8", access.Reveal, access.DefaultReveal); err != nil {
+			if _, err := lookupParts.Of(app).quotas.Take(context.Background(), "wiki:8", access.Reveal, access.DefaultReveal); err != nil {
 				t.Fatal(err)
 			}
 		}, status: 429, reason: "quota", text: "quota of 20 a day"},
@@ -108,7 +108,7 @@ func TestRevealFormAttacks(t *testing.T) {
 		t.Errorf("the audit has %+v", all)
 	}
 	t.Run("the audit can't be written", func(t *testing.T) {
-		if err := app.lookups.log.Log.Close(); err != nil {
+		if err := lookupParts.Of(app).log.Log.Close(); err != nil {
 			t.Fatal(err)
 		}
 		before := s.counted("failed")

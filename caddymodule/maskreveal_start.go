@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit"
@@ -23,7 +24,7 @@ func (h *MaskInfo) startReveal(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuseReveal(w, r, user, err)
 	}
-	h.app.metrics.lookups.WithLabelValues(access.Reveal.String(), "started").Inc()
+	h.app.Metrics().lookups.WithLabelValues(access.Reveal.String(), "started").Inc()
 	h.setHeaders(w, r)
 	http.Redirect(w, r, location, http.StatusSeeOther)
 	return nil
@@ -37,7 +38,7 @@ func (h *MaskInfo) beginReveal(w http.ResponseWriter, r *http.Request) (user acc
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", "POST")
 		return user, "", confirm.ErrMethod
-	case !isHTTPS(r):
+	case !reqstate.IsHTTPS(r):
 		return user, "", confirm.ErrInsecure
 	case notAsked(r) != "":
 		return user, "", confirm.ErrSpeculative
@@ -67,7 +68,7 @@ func (h *MaskInfo) handOff(w http.ResponseWriter, r *http.Request, subject revea
 	if err != nil {
 		return "", err
 	}
-	text, err := h.app.keys.sealSubject(subject)
+	text, err := h.app.Keys().sealSubject(subject)
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +103,7 @@ func revealedMask(w http.ResponseWriter, r *http.Request) (netip.Addr, error) {
 
 func (h *MaskInfo) refuseReveal(w http.ResponseWriter, r *http.Request, user access.User, err error) error {
 	why := explainReveal(err)
-	h.app.metrics.lookups.WithLabelValues(access.Reveal.String(), why.Reason).Inc()
+	h.app.Metrics().lookups.WithLabelValues(access.Reveal.String(), why.Reason).Inc()
 	if why.Cause != nil {
 		h.logger.Error("reveal refused", zap.String("reason", why.Reason), zap.Error(why.Cause))
 	}

@@ -54,7 +54,7 @@ func newMetrics() *metrics {
 		reports:   counter("csp_reports_total", "Violation reports received.", "outcome", "reason"),
 		consents:  counter("consents_total", "Requests about exemptions of readers.", "outcome"),
 	}
-	m.masked, m.observed = m.masks.WithLabelValues(string(modeMask)), m.masks.WithLabelValues(string(modeObserve))
+	m.masked, m.observed = m.masks.WithLabelValues("mask"), m.masks.WithLabelValues("observe")
 	return m
 }
 
@@ -80,9 +80,9 @@ func (m *metrics) register(registry prometheus.Registerer) error {
 var storeUp = gauge("store_up", "1 where a store works, 0 where it is down and what depends on it gets 503.", "store")
 
 func storeReadings() readings {
-	return readings{[]reading{storeUp}, func(tell telling) {
+	return readingsOf(func(tell telling) {
 		for name, up := range health.Up() {
 			tell(storeUp, truth(up), name)
 		}
-	}}
+	}, storeUp)
 }

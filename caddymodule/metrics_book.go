@@ -15,7 +15,7 @@ var (
 
 // bookReadings are a book's. Its counters start anew with a book, that is when the configuration of sightings changes.
 func bookReadings(book *recordBook) readings {
-	return readings{[]reading{sightingsStored, sightingsQueued, geoAge, geoBroken}, func(tell telling) {
+	return readingsOf(func(tell telling) {
 		stats := book.Stats()
 		tell(sightingsStored, float64(stats.Written), "stored")
 		tell(sightingsStored, float64(stats.Failed), "failed")
@@ -27,5 +27,5 @@ func bookReadings(book *recordBook) readings {
 			tell(geoAge, time.Since(s.Built).Seconds(), database)
 			tell(geoBroken, truth(s.Err != nil), database)
 		}
-	}}
+	}, sightingsStored, sightingsQueued, geoAge, geoBroken)
 }

@@ -25,6 +25,9 @@ type readings struct {
 	tell func(telling)
 }
 
+// readingsOf are what tell tells.
+func readingsOf(tell func(telling), of ...reading) readings { return readings{of, tell} }
+
 // Describe implements prometheus.Collector.
 func (r readings) Describe(to chan<- *prometheus.Desc) {
 	for _, one := range r.of {

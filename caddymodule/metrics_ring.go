@@ -9,7 +9,7 @@ var (
 
 // ringReadings are of a key ring in a storage; of configured secrets nothing is to be told.
 func ringReadings(keys *keyRing) readings {
-	return readings{[]reading{ringBroken, ringDisagree, ringEpochs, ringDestroyed}, func(tell telling) {
+	return readingsOf(func(tell telling) {
 		s := keys.shared
 		if s == nil {
 			return
@@ -26,5 +26,5 @@ func ringReadings(keys *keyRing) readings {
 		tell(ringEpochs, float64(len(epochs)-marked), "kept")
 		tell(ringEpochs, float64(marked), "to_be_destroyed")
 		tell(ringDestroyed, float64(s.destroyed.Load()))
-	}}
+	}, ringBroken, ringDisagree, ringEpochs, ringDestroyed)
 }

@@ -75,7 +75,7 @@ func (a *App) recordBookKey() (string, error) {
 		seal.Recipients = []string{caddy.NewReplacer().ReplaceAll(strings.Join(seal.Recipients, "\n"), "")}
 		config.Seal = &seal
 	}
-	data, err := json.Marshal([]any{config, a.dataDir(), a.keys.id})
+	data, err := json.Marshal([]any{config, a.filesDir(), a.keys.id})
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +92,7 @@ func (a *App) provisionSightings(ctx caddy.Context) error {
 		return err
 	}
 	a.onStart(func() (err error) {
-		if a.book, err = openRecordBook(ctx, &a.lookups.held, a); err != nil {
+		if a.book, err = openRecordBook(ctx, &a.heldByLookups, a); err != nil {
 			return fmt.Errorf("opening the records of sightings: %w", err)
 		}
 		return ctx.GetMetricsRegistry().Register(bookReadings(a.book))
@@ -168,7 +168,7 @@ func openRecordStore(ctx caddy.Context, held *pool.Held, a *App) (sightings.Stor
 			return redisstore.Open(opening, config)
 		}
 	} else {
-		dir, err := filepath.Abs(filepath.Join(a.dataDir(), "sightings"))
+		dir, err := filepath.Abs(filepath.Join(a.filesDir(), "sightings"))
 		if err != nil {
 			return nil, err
 		}

@@ -11,16 +11,14 @@ func init() {
 		h.Next()
 		return nil, h.Err("wikiveil is a global option: it belongs into the block without a name at the top of the Caddyfile; in a site, client_mask, csp and anonproxy use it")
 	})
-	httpcaddyfile.RegisterDirective("client_mask", masksDefaultLog(parseClientMask))
-	httpcaddyfile.RegisterDirectiveOrder("client_mask", httpcaddyfile.Before, "tracing")
-	// Before whatever could add to its responses.
-	httpcaddyfile.RegisterDirective("third_party_consent", masksDefaultLog(parseThirdPartyConsent))
-	httpcaddyfile.RegisterDirectiveOrder("third_party_consent", httpcaddyfile.Before, "tracing")
-	httpcaddyfile.RegisterDirectiveOrder("csp", httpcaddyfile.Before, "tracing")
+	for _, name := range []string{"client_mask", "third_party_consent", "csp"} { // before whatever could add to their responses
+		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "tracing")
+	}
 	httpcaddyfile.RegisterDirectiveOrder("anonproxy", httpcaddyfile.Before, "method")
-	// After whatever may authenticate a user.
-	httpcaddyfile.RegisterHandlerDirective("mask_info", masksDefaultLog(parseMaskInfo))
-	httpcaddyfile.RegisterDirectiveOrder("mask_info", httpcaddyfile.Before, "request_header")
-	httpcaddyfile.RegisterHandlerDirective("mask_reveal", masksDefaultLog(parseMaskReveal))
-	httpcaddyfile.RegisterDirectiveOrder("mask_reveal", httpcaddyfile.Before, "request_header")
+	for _, name := range []string{"mask_info", "mask_reveal"} { // after whatever may authenticate a user
+		httpcaddyfile.RegisterDirectiveOrder(name, httpcaddyfile.Before, "request_header")
+	}
 }
+
+// defaultMasksPath is where masks are looked up. Logs don't show what stands behind it.
+const defaultMasksPath = "/.privacy/masks/"

@@ -69,7 +69,7 @@ func serveRolloutPage(w http.ResponseWriter, r *http.Request, app *App) error {
 	nonce := rand.Text()
 	view := rolloutPageView{Frame: page.Frame{Title: "Rollout of the third-party policy", Nonce: nonce}}
 	now := time.Now().UTC()
-	for _, site := range app.cspSites.rollouts() {
+	for _, site := range siteParts.Of(app).rollouts() {
 		view.Sites = append(view.Sites, site.pageView(r.Context(), now))
 	}
 	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))

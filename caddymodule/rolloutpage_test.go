@@ -54,7 +54,7 @@ func TestRolloutPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := app.cspSites.rollouts()[0].pageView(t.Context(), time.Now().UTC())
+	view := siteParts.Of(app).rollouts()[0].pageView(t.Context(), time.Now().UTC())
 	var views, reported groupEffect
 	for _, effect := range view.Effects {
 		views.Views += effect.Enforced.Views

@@ -209,7 +209,7 @@ func (c *SightingsConfig) retention() time.Duration {
 }
 
 // dataDir is where the app keeps its files.
-func (a *App) dataDir() string {
+func (a *App) filesDir() string {
 	if a.DataDir != "" {
 		return caddy.NewReplacer().ReplaceAll(a.DataDir, "")
 	}

@@ -87,7 +87,7 @@ func TestSightingsAreRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if addr, err := seal.OpenLocal(record.Box, app.keys.active.Load().list[0]); err != nil || addr.String() != "127.130.7.1" {
+	if addr, err := seal.OpenLocal(record.Box, app.keys.epochs().list[0]); err != nil || addr.String() != "127.130.7.1" {
 		t.Errorf("the box holds %v, %v", addr, err)
 	}
 

@@ -37,7 +37,7 @@ func (a *App) store(name, effect string) (key string, open func() (kv.Store, err
 			return kv.NewRedis(client, prefix), nil
 		}, nil
 	}
-	file, err := filepath.Abs(filepath.Join(a.dataDir(), name+".db"))
+	file, err := filepath.Abs(filepath.Join(a.filesDir(), name+".db"))
 	if err != nil {
 		return "", nil, err
 	}

@@ -15,6 +15,7 @@ import (
 )
 
 func init() {
+	httpcaddyfile.RegisterDirective("third_party_consent", masksDefaultLog(parseThirdPartyConsent))
 	caddy.RegisterModule(new(ThirdPartyConsent))
 }
 
@@ -46,10 +47,10 @@ func (h *ThirdPartyConsent) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app
-	if err := app.consents.agree(h.ConsentOrigins); err != nil {
+	if err := consentParts.Of(app).agree(h.ConsentOrigins); err != nil {
 		return fmt.Errorf("third_party_consent: %w", err)
 	}
-	if h.site, err = app.newConsentSite(h.ConsentOrigins, exempt.Config{}); err != nil {
+	if h.site, err = newConsentSite(app, h.ConsentOrigins, exempt.Config{}); err != nil {
 		return fmt.Errorf("third_party_consent: %w", err)
 	}
 	return nil
@@ -76,7 +77,7 @@ func parseThirdPartyConsent(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue
 		return nil, err
 	}
 	site, found := configcheck.SiteOf(h)
-	if err := checkPlace(h, site, "third_party_consent"); err != nil {
+	if err := configcheck.CheckPlace(h, site, "third_party_consent"); err != nil {
 		return nil, err
 	}
 	if found {

@@ -2,59 +2,14 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 )
-
-// ToolsCacheConfig is about the shared cache of the tools' responses (RFC 9111). All sites share
-// it, so that a tool is asked once for what many readers want.
-type ToolsCacheConfig struct {
-	// Off makes each request ask the tool. Default: false.
-	Off bool `json:"off,omitempty"`
-
-	// Memory bounds the memory of all responses in bytes. Default: 64 MiB.
-	Memory int64 `json:"memory,omitempty"`
-
-	// Entries bounds the number of responses. Default: 16384.
-	Entries int `json:"entries,omitempty"`
-
-	// Object bounds the body of one response in bytes; larger ones aren't kept. Default: an
-	// eighth of Memory.
-	Object int64 `json:"object,omitempty"`
-
-	// Heuristic bounds the lifetime of responses that have none of their own: a tenth of the time since
-	// they were last modified. Negative is none. Default: 10m.
-	Heuristic caddy.Duration `json:"heuristic,omitempty"`
-}
-
-// config is what the library is told.
-func (c *ToolsCacheConfig) config() cache.Config {
-	if c == nil {
-		return cache.Config{}
-	}
-	return cache.Config{MaxBytes: c.Memory, MaxEntries: c.Entries, MaxObject: c.Object, Heuristic: time.Duration(c.Heuristic)}
-}
-
-func (c *ToolsCacheConfig) validate() error {
-	switch {
-	case c == nil:
-		return nil
-	case c.Off && *c != (ToolsCacheConfig{Off: true}):
-		return errors.New("tools_cache is off, and has further options: leave one of them out")
-	}
-	if err := c.config().Validate(); err != nil {
-		return fmt.Errorf("tools_cache: %w", err)
-	}
-	return nil
-}
 
 // toolCaches keep the responses of tools over config reloads.
 var toolCaches = pool.New[toolCache]("tool caches")
@@ -82,7 +37,7 @@ func (t *tools) openCache(a *App, registry prometheus.Registerer) error {
 	if err != nil {
 		return err
 	}
-	pooled, err := toolCaches.Acquire(&a.held, string(form), pool.Closing(func() (toolCache, error) {
+	pooled, err := toolCaches.Acquire(a.Held(), string(form), pool.Closing(func() (toolCache, error) {
 		opened, err := cache.New(config)
 		return toolCache{opened, anonproxy.NewRefresher()}, err
 	}))
@@ -114,7 +69,7 @@ var (
 
 // toolCacheReadings are a cache's. Its counters start anew with a cache, that is when its configuration changes.
 func toolCacheReadings(cache *cache.Cache) readings {
-	return readings{[]reading{toolCacheRequests, toolCacheGone, toolCacheEntries, toolCacheBytes}, func(tell telling) {
+	return readingsOf(func(tell telling) {
 		s := cache.Stats()
 		for result, n := range s.Requests {
 			tell(toolCacheRequests, float64(n), string(result))
@@ -123,5 +78,5 @@ func toolCacheReadings(cache *cache.Cache) readings {
 		tell(toolCacheGone, float64(s.Purged), "purged")
 		tell(toolCacheEntries, float64(s.Entries))
 		tell(toolCacheBytes, float64(s.Bytes))
-	}}
+	}, toolCacheRequests, toolCacheGone, toolCacheEntries, toolCacheBytes)
 }

@@ -111,20 +111,20 @@ type toolCanaries struct {
 }
 
 // openCanary returns the book for a handler, and sees that it is kept up to date once the app starts.
-func (a *App) openCanary(ctx caddy.Context, h *AnonProxy) *canaryBook {
+func (t *tools) openCanary(ctx caddy.Context, a *App, h *AnonProxy) *canaryBook {
 	storage := storageOf(ctx)
 	// Handlers whose requests to tools differ have books of their own: by all that they differ in.
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", a.Site, h.pageOptions().Prefix, h.UserAgentContact))
 	id := hex.EncodeToString(sum[:8])
 	key := storageKey(storage) + " " + id
-	c := &a.tools.canaries
+	c := &t.canaries
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r := c.runners[key]; r != nil {
 		r.every = min(r.every, h.Canary.every())
 		return r.canaryBook
 	}
-	book, _ := canaryBooks.Acquire(&a.held, key, func(*pool.Held) (*canaryBook, error) { // never an error
+	book, _ := canaryBooks.Acquire(a.Held(), key, func(*pool.Held) (*canaryBook, error) { // never an error
 		return &canaryBook{storage: storage, id: id}, nil
 	})
 	if c.runners == nil {
@@ -166,7 +166,7 @@ func (r *canaryRunner) follow(ctx context.Context) {
 
 // round runs the canaries that are due, of the tools that readers may use now.
 func (r *canaryRunner) round(ctx context.Context) {
-	live := r.handler.app.tools.live
+	live := r.handler.app.Noticeboard().Live
 	has := make(map[string]bool)
 	for _, l := range live.Listings(time.Now()) {
 		name := l.Tool.Name

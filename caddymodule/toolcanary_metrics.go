@@ -8,7 +8,7 @@ var (
 
 // canaryReadings are of all canaries. Where several sites have a tool, the worst of it is told.
 func canaryReadings(canaries *toolCanaries) readings {
-	return readings{[]reading{canaryFailed, canaryBroken, canaryTime}, func(tell telling) {
+	return readingsOf(func(tell telling) {
 		type fate struct{ failed, broken, time float64 }
 		fates := make(map[string]fate)
 		for _, r := range canaries.all() {
@@ -31,5 +31,5 @@ func canaryReadings(canaries *toolCanaries) readings {
 			tell(canaryBroken, f.broken, tool)
 			tell(canaryTime, f.time, tool)
 		}
-	}}
+	}, canaryFailed, canaryBroken, canaryTime)
 }

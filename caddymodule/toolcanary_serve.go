@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -87,7 +88,7 @@ func (h *AnonProxy) canaryResponse(r *http.Request, name string, ofTool bool) (c
 		return "", nil, refusal.New(status, "no_transcript", text)
 	}
 	format := r.URL.Query().Get("format")
-	tool, _ := h.app.tools.live.Board().Lookup(name)
+	tool, _ := h.tools.board.Board().Lookup(name)
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return refuse(http.StatusMethodNotAllowed, "transcripts are only read: use GET or HEAD")
@@ -104,7 +105,7 @@ func (h *AnonProxy) canaryResponse(r *http.Request, name string, ofTool bool) (c
 	}
 	key, shown := h.canaries.publicKey.Load(), h.canaries.standing(name).shown
 	if ofTool && shown == nil {
-		_, err := h.app.tools.live.ForProxy(name, canaryPath)
+		_, err := h.tools.board.ForProxy(name, canaryPath)
 		if refused, ok := refusal.Of(err); ok && refused.Reason != noticeboard.ReasonPending {
 			return refuse(http.StatusNotFound, "there is no transcript: "+refused.Text)
 		}
@@ -120,7 +121,7 @@ func (h *AnonProxy) canaryResponse(r *http.Request, name string, ofTool bool) (c
 		}
 		data, _ := json.Marshal(answer) // texts alone
 		return "application/json", data, nil
-	case format == "note" || !wantsHTML(r):
+	case format == "note" || !reqstate.WantsHTML(r):
 		return "text/plain; charset=utf-8", shown.Note, nil
 	}
 	html, err := selfcheck.Page(shown.Transcript, *key, h.page.StyleSheet())

@@ -21,7 +21,7 @@ var breakerState = gauge("tool_breaker_state",
 
 // breakerReadings are of all tools. One that has just moved has two transports.
 func breakerReadings() readings {
-	return readings{[]reading{breakerState}, func(tell telling) {
+	return readingsOf(func(tell telling) {
 		states := make(map[string]gobreaker.State)
 		for _, transport := range toolTransports.All() {
 			states[transport.tool] = max(states[transport.tool], transport.Breaker())
@@ -29,5 +29,5 @@ func breakerReadings() readings {
 		for tool, state := range states {
 			tell(breakerState, float64(state), tool)
 		}
-	}}
+	}, breakerState)
 }

@@ -35,7 +35,7 @@ type appMirrors struct {
 // openMirrors takes the store of mirrored files into use. No file is touched yet, as the
 // config may only be validated.
 func (t *tools) openMirrors(a *App) error {
-	option, dir := "data_dir", filepath.Join(a.dataDir(), "mirrors")
+	option, dir := "data_dir", filepath.Join(a.filesDir(), "mirrors")
 	if a.MirrorDir != "" {
 		if dir = caddy.NewReplacer().ReplaceAll(a.MirrorDir, ""); dir == "" {
 			return fmt.Errorf("mirror_dir %s is empty", a.MirrorDir)
@@ -45,7 +45,7 @@ func (t *tools) openMirrors(a *App) error {
 	if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
 		return fmt.Errorf("%s: %s is not a directory", option, dir)
 	}
-	t.mirrors.store = holdMirrorStore(&a.held, dir)
+	t.mirrors.store = holdMirrorStore(a.Held(), dir)
 	return nil
 }
 

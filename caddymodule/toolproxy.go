@@ -94,7 +94,7 @@ func (h *AnonProxy) present() (*anonproxy.Proxy, func(), error) {
 		}
 		return h.proxy.Proxy, done, nil
 	}
-	late, err := newToolProxy(h.app.tools.live.Board(), h.told)
+	late, err := newToolProxy(h.tools.board.Board(), h.told)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -104,18 +104,18 @@ func (h *AnonProxy) present() (*anonproxy.Proxy, func(), error) {
 
 // renew tells the proxy of the noticeboard if that has changed.
 func (h *AnonProxy) renew() error {
-	if h.proxy.Board() == h.app.tools.live.Board() {
+	if h.proxy.Board() == h.tools.board.Board() {
 		return nil
 	}
 	h.renewing.Lock()
 	defer h.renewing.Unlock() // else an earlier board could come last
-	return h.proxy.SetBoard(h.app.tools.live.Board())
+	return h.proxy.SetBoard(h.tools.board.Board())
 }
 
 // refuse tells the proxy why the noticeboard lets no path of a tool, or not this one, be
 // asked for now.
 func (h *AnonProxy) refuse(tool, path string) (status int, reason string) {
-	_, err := h.app.tools.live.ForProxy(tool, path)
+	_, err := h.tools.board.ForProxy(tool, path)
 	if err == nil {
 		return h.failing(tool)
 	}

@@ -64,7 +64,7 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 	if err := live.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h := &AnonProxy{app: &App{tools: tools{live: live}}}
+	h := &AnonProxy{tools: &tools{board: &Noticeboard{Live: live}}}
 	h.told.Refuse = h.refuse
 	if err := h.open(); err != nil {
 		t.Fatal(err)
@@ -114,19 +114,19 @@ func TestMirrorServedAfterCleanup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := &App{tools: tools{live: live}, MirrorDir: t.TempDir()}
-	if err := app.tools.openMirrors(app); err != nil {
+	app, shared := &App{MirrorDir: t.TempDir()}, &tools{board: &Noticeboard{Live: live}}
+	if err := shared.openMirrors(app); err != nil {
 		t.Fatal(err)
 	}
-	h := &AnonProxy{app: app}
-	h.told.Refuse, h.told.Mirrors = h.refuse, app.tools.mirrors.store
+	h := &AnonProxy{tools: shared}
+	h.told.Refuse, h.told.Mirrors = h.refuse, shared.mirrors.store
 	if err := h.open(); err != nil {
 		t.Fatal(err)
 	}
 	h.proxy.FillMirrors(t.Context())
 	for _, ended := range []bool{false, true} {
 		if ended {
-			if err := errors.Join(h.Cleanup(), app.held.Release()); err != nil {
+			if err := errors.Join(h.Cleanup(), app.Held().Release()); err != nil {
 				t.Fatal(err)
 			}
 		}

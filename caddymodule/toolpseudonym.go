@@ -28,7 +28,7 @@ type pseudonymKey struct {
 // of returns a reader's name toward a tool; "", for which the tool isn't asked, where there is
 // no mask to make it from.
 func (p *pseudonyms) of(tool *noticeboard.Tool, reader anonproxy.Reader, now time.Time) string {
-	epochs := p.keys.active.Load()
+	epochs := p.keys.epochs()
 	mask, err := netip.ParseAddr(reader.Client)
 	if err != nil || !masking.Is(mask) || epochs == nil || len(epochs.list) == 0 {
 		return ""

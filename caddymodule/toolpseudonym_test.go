@@ -81,7 +81,7 @@ func TestPseudonymsOfDaysAndEpochs(t *testing.T) {
 	alice := anonproxy.Reader{Client: "2001:2f::a"}
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	first := p.of(tool, alice, noon)
-	key, err := keys.active.Load().list[0].Key("pseudonym")
+	key, err := keys.epochs().list[0].Key("pseudonym")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 			reader.Named = append(reader.Named, tool.Name)
 		}
 	}
-	if id, _ := authenticatedUser(r); id != "" {
+	if id, _ := reqstate.User(r); id != "" {
 		add(&reader, leakguard.FieldUser, id)
 	}
 	return reader

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -15,6 +17,7 @@ import (
 // they go on, as the next config's proxies join before this one's leave.
 type toolRefreshes struct {
 	refresher *anonproxy.Refresher // nil: there is no cache
+	logger    *zap.Logger
 
 	mu    sync.Mutex
 	sites []*AnonProxy
@@ -30,13 +33,13 @@ func (r *toolRefreshes) add(site *AnonProxy) {
 
 // start begins to refresh. The noticeboard is followed here too: else a new tool would be
 // refreshed from the time on at which a reader first asks for it.
-func (r *toolRefreshes) start(t *tools) {
+func (r *toolRefreshes) start(board *Noticeboard) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refresher == nil {
-		for tool := range t.live.Board().All() {
+		for tool := range board.Board().All() {
 			if tool.Refreshes() && len(r.sites) > 0 {
-				t.logger.Warn("tools_cache is off, so no path of a tool is refreshed")
+				r.logger.Warn("tools_cache is off, so no path of a tool is refreshed")
 				return
 			}
 		}

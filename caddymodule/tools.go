@@ -1,51 +1,49 @@
 package caddymodule
 
 import (
+	"errors"
+
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
-	"github.com/wikiveil/wikiveil/noticeboard"
 )
+
+var toolParts = NewPart[tools]()
 
 // tools are what a config has for the declared tools, which all its sites share.
 type tools struct {
-	logger *zap.Logger
-
-	live  *noticeboard.Live
-	state *noticeboard.State
+	board *Noticeboard
 	cache *cache.Cache // nil: each request asks the tool
 
 	mirrors   appMirrors
 	canaries  toolCanaries
 	refreshes toolRefreshes
-
-	stopFollowing func() // the noticeboard; nil: not started
 }
 
-// provision reads all, and writes nothing: the config may only be validated.
-func (t *tools) provision(ctx caddy.Context, a *App) error {
-	t.logger = ctx.Logger()
+// Provision reads all, and writes nothing: the config may only be validated.
+func (t *tools) Provision(ctx caddy.Context, a *App) error {
+	t.board, t.refreshes.logger = a.Noticeboard(), ctx.Logger()
 	if err := t.openMirrors(a); err != nil {
 		return err
 	}
-	if err := t.openCache(a, ctx.GetMetricsRegistry()); err != nil {
+	registry := ctx.GetMetricsRegistry()
+	if err := t.openCache(a, registry); err != nil {
 		return err
 	}
-	return t.openBoard(ctx, a)
+	t.board.OnDisabled(t.forget)
+	return errors.Join(registry.Register(breakerReadings()), registry.Register(canaryReadings(&t.canaries)))
 }
 
-func (t *tools) start() {
-	t.startBoard()
+// Start begins what goes on without readers.
+func (t *tools) Start() {
 	t.mirrors.start()
 	t.canaries.start()
-	t.refreshes.start(t)
+	t.refreshes.start(t.board)
 }
 
-// stop ends what start began, as far as it did.
-func (t *tools) stop() {
+// Stop ends what Start began, as far as it did.
+func (t *tools) Stop() {
 	t.canaries.stop()
 	t.refreshes.stop()
-	t.stopBoard()
 	t.mirrors.stop()
 }

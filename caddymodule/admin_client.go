@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/user"
 	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -87,4 +88,12 @@ func adminError(err error) error {
 		body = refusal.Error
 	}
 	return fmt.Errorf("the server refused: %s (%s)", strings.TrimSpace(body), status)
+}
+
+// whoRuns names the person at the command line, for the list.
+func whoRuns() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username + " (command)"
+	}
+	return "command"
 }
