@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -30,15 +29,8 @@ type engine interface {
 	use(t *testing.T, window string)
 }
 
-// engines start one browser each, which trusts an authority. WebKitGTK joins them where WIKIVEIL_WEBKIT is set: its driver and
-// its browser often miss each other at the start, and the driver then waits for ever. scripts/test says that it is left out.
-var engines = func() map[string]func(t *testing.T, a *authority) engine {
-	engines := map[string]func(t *testing.T, a *authority) engine{"Chromium": startChromium, "Firefox": startFirefox}
-	if os.Getenv("WIKIVEIL_WEBKIT") != "" {
-		engines["WebKitGTK"] = startWebKit
-	}
-	return engines
-}()
+// engines start one browser each, which trusts an authority.
+var engines = map[string]func(t *testing.T, a *authority) engine{"Chromium": startChromium, "Firefox": startFirefox, "WebKitGTK": startWebKit}
 
 // others are the engines that are there besides Chromium.
 func others() []string {

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -30,31 +31,15 @@ func startWebKit(t *testing.T, _ *authority) engine {
 	if len(browsers) == 0 {
 		t.Fatal("there is no MiniBrowser of WebKitGTK (scripts/install-test-programs installs it)")
 	}
-	display := startDisplay(t)
-	// Once in some starts the driver and its browser miss each other, and the driver then waits for ever: WebKitGTK 2.50.
-	for range 6 {
-		w, err := newWebKit(t, browsers[0], display)
-		if err == nil {
-			return w
-		}
-		t.Logf("starting WebKitGTK: %v", err)
-	}
-	t.Fatal("WebKitGTK doesn't start")
-	return nil
-}
-
-// newWebKit starts a driver and a session of it.
-func newWebKit(t *testing.T, browser, display string) (*webkit, error) {
-	t.Helper()
 	_, port, _ := net.SplitHostPort(freeAddr(t, "127.0.0.1"))
 	cmd := exec.Command("WebKitWebDriver", "--host=127.0.0.1", "--port="+port)
 	home := t.TempDir()
-	cmd.Env = append(os.Environ(), "DISPLAY="+display, "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home,
+	cmd.Env = append(os.Environ(), "DISPLAY="+startDisplay(t), "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home,
 		"XDG_RUNTIME_DIR="+home, "NO_AT_BRIDGE=1", "GSETTINGS_BACKEND=memory", "LIBGL_ALWAYS_SOFTWARE=1",
 		// Its sandbox needs user namespaces, which containers mostly lack.
 		"WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS=1", "WEBKIT_DISABLE_DMABUF_RENDERER=1")
 	startProgram(t, cmd)
-	w := &webkit{http: http.Client{Timeout: 30 * time.Second}}
+	w := &webkit{http: http.Client{Timeout: 3 * time.Minute}}
 	driver := "http://127.0.0.1:" + port
 	wait(t, "WebKitGTK's driver", func() bool { return w.call("GET", driver+"/status", nil, nil) == nil })
 	var made struct {
@@ -62,16 +47,15 @@ func newWebKit(t *testing.T, browser, display string) (*webkit, error) {
 	}
 	if err := w.call("POST", driver+"/session", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
 		"acceptInsecureCerts":      true,
-		"webkitgtk:browserOptions": map[string]any{"binary": browser, "args": []string{"--automation"}},
+		"webkitgtk:browserOptions": map[string]any{"binary": browsers[0], "args": []string{"--automation"}},
 		"unhandledPromptBehavior":  "dismiss",
 		"timeouts":                 map[string]int{"script": 60_000, "pageLoad": 60_000},
 	}}}, &made); err != nil {
-		_ = cmd.Process.Kill()
-		return nil, err
+		t.Fatalf("starting WebKitGTK: %v", err)
 	}
-	w.session, w.http.Timeout = driver+"/session/"+made.SessionID, 3*time.Minute
+	w.session = driver + "/session/" + made.SessionID
 	t.Cleanup(func() { _ = w.call("DELETE", w.session, nil, nil) })
-	return w, nil
+	return w
 }
 
 // startDisplay runs an X server that shows nothing, until the test ends.
@@ -95,7 +79,8 @@ func startDisplay(t *testing.T) string {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // lets it remove its socket
 		_ = cmd.Wait()
 	})
-	if n, err := reader.Read(make([]byte, 16)); n == 0 { // it writes once it listens
+	// It writes once it listens, and ends where it can't write the end of the line.
+	if _, err := bufio.NewReader(reader).ReadString('\n'); err != nil {
 		t.Fatalf("starting Xvfb: %v", err)
 	}
 	return display
