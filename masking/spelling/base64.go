@@ -1,7 +1,5 @@
 package spelling
 
-import "unicode/utf8"
-
 // minText is how many characters in a row make what is decoded a text.
 const minText = minSpelling
 
@@ -30,8 +28,9 @@ func (s *scanner) base64(text string, depth int) {
 }
 
 // textWays reports for each of the four ways whether a text may be in a run of digits: in most words there is none.
+// It doesn't branch on the bytes, which could be any.
 func (s *scanner) textWays(run string) (ways [4]bool) {
-	var texts [4]int // bytes of text in a row up to here, by way
+	var texts, found [4]uint32 // a bit for each of the last bytes that is text, by way
 	var window uint32
 	for i := range len(run) {
 		window = window<<6 | uint32(base64Digits[run[i]])
@@ -39,19 +38,20 @@ func (s *scanner) textWays(run string) (ways [4]bool) {
 			continue
 		}
 		way := (i + 1) & 3
-		n := texts[way]
-		for shift := 16; shift >= 0; shift -= 8 {
-			if n++; !s.isText(byte(window >> shift)) {
-				n = 0
-			}
-			ways[way] = ways[way] || n >= minText
-		}
-		texts[way] = n
+		texts[way] = texts[way]<<3 | s.textBit(window>>16)<<2 | s.textBit(window>>8)<<1 | s.textBit(window)
+		found[way] |= minTextInRow(texts[way])
 	}
-	for way, n := range texts {
-		ways[way] = ways[way] || n+2 >= minText // with what the last digits make
+	for way := range ways {
+		last := texts[way]<<2 | 3 // with what the last digits may make
+		ways[way] = found[way]|minTextInRow(last) != 0
 	}
 	return ways
+}
+
+// minTextInRow returns bits where so many as minText are set in a row.
+func minTextInRow(bits uint32) uint32 {
+	bits &= bits >> 1
+	return bits & (bits >> 2) & (bits >> 4)
 }
 
 // shortBase64 scans what is base64 as a whole, of less than a text has at least. As a slash may also be a path's, so
@@ -110,11 +110,16 @@ func (s *scanner) text(base, depth, from, end, least int) bool {
 	return false
 }
 
-func (s *scanner) isText(c byte) bool { return plainText[c] || s.wide && c >= utf8.RuneSelf }
+func (s *scanner) isText(c byte) bool { return s.textBit(uint32(c)) != 0 }
 
-var plainText = func() (is [256]bool) {
-	for c := range is {
-		is[c] = ' ' <= c && c < 0x7f || c == '\n' || c == '\r' || c == '\t' || c == 0
+// textBit is 1 if the lowest byte is text.
+func (s *scanner) textBit(c uint32) uint32 { return uint32(plainText[byte(c)] | s.wide&(byte(c)>>7)) }
+
+var plainText = func() (is [256]byte) {
+	for c := range byte(0x7f) {
+		if c >= ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0 {
+			is[c] = 1
+		}
 	}
 	return is
 }()

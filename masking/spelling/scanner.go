@@ -39,7 +39,7 @@ type scanner struct {
 	whole  bool // only what stands by itself, not what is inside of longer numbers
 	anyone bool // everybody's address is looked for, see Hide
 	reader Reader
-	wide   bool // see Read
+	wide   byte // 1: characters beyond ASCII are text too, see Read
 	view   View // how the text at hand was got
 	budget int  // bytes that may still be looked at
 	hits   []span
@@ -81,7 +81,10 @@ type View struct {
 func Read(text []byte, to Reader, wide bool) bool {
 	s := scanners.Get().(*scanner)
 	defer s.release()
-	s.to, s.reader, s.whole, s.wide = to, to, true, wide
+	s.to, s.reader, s.whole = to, to, true
+	if wide {
+		s.wide = 1
+	}
 	s.budget = readFactor*len(text) + workBase
 	s.scan(viewOf(text), 0)
 	return s.budget >= 0
