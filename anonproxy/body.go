@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -89,7 +90,7 @@ func (req *request) redirect(up *upstream, status int) *refusal.Refusal {
 	}
 	req.method, req.body, req.contentType = http.MethodGet, nil, ""
 	if !slices.Contains(up.tool.Methods, req.method) {
-		return badResponse("the tool redirects a POST to a GET, which it isn't declared for")
+		return outcomes.BadResponse("the tool redirects a POST to a GET, which it isn't declared for")
 	}
 	return nil
 }
@@ -97,14 +98,14 @@ func (req *request) redirect(up *upstream, status int) *refusal.Refusal {
 // checkPost refuses a POST by its head alone.
 func (p *Proxy) checkPost(r *http.Request, up *upstream, req *request) *refusal.Refusal {
 	if req.kind == anyKind && !fromOwnPage(r) { // without Fetch metadata
-		return badRequest(http.StatusForbidden, "only pages of this wiki may send to tools: the Origin header is missing or another's")
+		return outcomes.BadRequest(http.StatusForbidden, "only pages of this wiki may send to tools: the Origin header is missing or another's")
 	}
 	if len(r.Header["Content-Encoding"]) > 0 {
-		return badRequest(http.StatusUnsupportedMediaType, "the request's body must not be compressed: it can't be checked then")
+		return outcomes.BadRequest(http.StatusUnsupportedMediaType, "the request's body must not be compressed: it can't be checked then")
 	}
 	var reason string
 	if req.contentType, reason = requestType(r.Header["Content-Type"]); reason != "" && (r.ContentLength != 0 || len(r.Header["Content-Type"]) > 0) {
-		return badRequest(http.StatusUnsupportedMediaType, reason)
+		return outcomes.BadRequest(http.StatusUnsupportedMediaType, reason)
 	}
 	if r.ContentLength > up.bodyLimit {
 		return errBodyTooLarge
@@ -144,11 +145,11 @@ func requestType(fields []string) (contentType, reason string) {
 }
 
 var (
-	errBodyTooLarge = badRequest(http.StatusRequestEntityTooLarge, "the request's body is too large for this tool")
-	errBodySlow     = badRequest(http.StatusRequestTimeout, "the request's body comes too slowly")
-	errBodyBroken   = badRequest(http.StatusBadRequest, "the request's body broke off")
-	errBodyShare    = refusal.New(http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours with a body are on their way: try again in a moment")
-	errBodyMemory   = badRequest(http.StatusServiceUnavailable, "too many requests with a body are on their way: try again in a moment")
+	errBodyTooLarge = outcomes.BadRequest(http.StatusRequestEntityTooLarge, "the request's body is too large for this tool")
+	errBodySlow     = outcomes.BadRequest(http.StatusRequestTimeout, "the request's body comes too slowly")
+	errBodyBroken   = outcomes.BadRequest(http.StatusBadRequest, "the request's body broke off")
+	errBodyShare    = refusal.New(http.StatusTooManyRequests, outcomes.LimitedClient, "too many requests of yours with a body are on their way: try again in a moment")
+	errBodyMemory   = outcomes.BadRequest(http.StatusServiceUnavailable, "too many requests with a body are on their way: try again in a moment")
 )
 
 // requestBody is a body as it is read. It takes memory as it arrives, so that those who
@@ -200,7 +201,7 @@ func bodyRefusal(ctx context.Context, err error) *refusal.Refusal {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errBodySlow
 	case ctx.Err() != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return refusal.New(http.StatusBadRequest, OutcomeCanceled, errReader.Error())
+		return refusal.New(http.StatusBadRequest, outcomes.Canceled, errReader.Error())
 	}
 	return errBodyBroken
 }

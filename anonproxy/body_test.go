@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -320,7 +321,7 @@ func TestPostDeadlineEndsWithTheBody(t *testing.T) {
 			t.Errorf("refused: %v", refused)
 		}
 		req := request{target: target{path: "/x", escaped: "/x"}, method: "POST", kind: noticeboard.Data, contentType: "text/plain", body: body}
-		if outcome, refused := p.serveUncached(w, r, new(Reader), up, req); refused != nil || outcome != OutcomeOK {
+		if outcome, refused := p.serveUncached(w, r, new(Reader), up, req); refused != nil || outcome != outcomes.OK {
 			t.Errorf("got %s %v", outcome, refused)
 		}
 	}))

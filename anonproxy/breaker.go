@@ -10,6 +10,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -119,7 +120,7 @@ func (b *breaker) refusal(wait time.Duration) *refusal.Refusal {
 	if b.asked {
 		reason = "the tool has asked for a pause; it is asked again in "
 	}
-	return refusal.New(http.StatusServiceUnavailable, OutcomeBreakerOpen, reason+inSeconds(wait))
+	return refusal.New(http.StatusServiceUnavailable, outcomes.BreakerOpen, reason+inSeconds(wait))
 }
 
 // outcome is how a request went, and what the tool asked for with it.

@@ -12,6 +12,7 @@ import (
 	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -40,7 +41,7 @@ func scopes(up *upstream) map[noticeboard.Kind]unique.Handle[cache.Scope] {
 func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal.Refusal) {
 	want, err := cache.ParseRange(r.Header["Range"])
 	if err != nil {
-		return "", badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
+		return "", outcomes.BadRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
 	}
 	shared, key := p.cfg.Cache, up.key(req)
 	answer, ok := shared.Lookup(r.Context(), key)
@@ -71,7 +72,7 @@ func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, w
 	reply := a.Reply(r.Method, r.Header, want)
 	if reply.Status == http.StatusRequestedRangeNotSatisfiable {
 		reply.PutHeader(w.Header()) // Content-Range tells the length
-		return "", badRequest(reply.Status, "the range is past the end")
+		return "", outcomes.BadRequest(reply.Status, "the range is past the end")
 	}
 	forceHeaders(w.Header(), reply.ContentType, reply.CacheControl, reply.Length)
 	reply.PutHeader(w.Header())
@@ -80,9 +81,9 @@ func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, w
 		return "", fetchRefusal(r.Context(), err, 0)
 	}
 	if reply.Status >= 400 {
-		return OutcomeToolError, nil
+		return outcomes.ToolError, nil
 	}
-	return OutcomeOK, nil
+	return outcomes.OK, nil
 }
 
 // fetchRefusal says why the cache has no answer, or no more of it.
@@ -91,22 +92,22 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal.Refusa
 	var write *cache.WriteError
 	switch {
 	case errors.As(err, &write), reader.Err() != nil:
-		return refusal.New(status, OutcomeCanceled, errReader.Error())
+		return refusal.New(status, outcomes.Canceled, errReader.Error())
 	case errors.As(err, &refused):
 		shared := *refused // by all who waited
 		switch {
 		case status == 0:
 			shared.Status = 0
-		case shared.Status == 0 && shared.Reason == OutcomeTimeout: // in a body that nobody has seen yet
+		case shared.Status == 0 && shared.Reason == outcomes.Timeout: // in a body that nobody has seen yet
 			shared.Status = http.StatusGatewayTimeout
 		case shared.Status == 0:
 			shared.Status = status
 		}
 		return &shared
 	case errors.Is(err, cache.ErrClosed):
-		return refusal.New(http.StatusServiceUnavailable, OutcomeCanceled, "the proxy is closing")
+		return refusal.New(http.StatusServiceUnavailable, outcomes.Canceled, "the proxy is closing")
 	default:
-		return refusal.New(status, OutcomeUnreachable, "the tool broke its answer off")
+		return refusal.New(status, outcomes.Unreachable, "the tool broke its answer off")
 	}
 }
 
@@ -166,9 +167,9 @@ func (up *upstream) keys(req request) (keys []cache.Key) {
 // answers that are refused.
 func errForCache(e *refusal.Refusal) error {
 	switch {
-	case e.Reason == OutcomeCanceled, e.Status == http.StatusServiceUnavailable: // nothing was asked
+	case e.Reason == outcomes.Canceled, e.Status == http.StatusServiceUnavailable: // nothing was asked
 		return e
-	case e.Reason == OutcomeUnreachable, e.Reason == OutcomeTimeout, e.Reason == OutcomeLimitedTool, e.Reason == OutcomeBreakerOpen, e.Reason == OutcomeToolError && e.Status >= 500 && e.Status != 501:
+	case e.Reason == outcomes.Unreachable, e.Reason == outcomes.Timeout, e.Reason == outcomes.LimitedTool, e.Reason == outcomes.BreakerOpen, e.Reason == outcomes.ToolError && e.Status >= 500 && e.Status != 501:
 		return e
 	}
 	return &cache.FinalError{Err: e}

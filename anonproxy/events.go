@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -31,7 +32,7 @@ func wantsEvents(r *http.Request, kind noticeboard.Kind) bool {
 // reader, so it would be their cookie.
 func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal.Refusal) {
 	if !up.tool.Opens(noticeboard.Events) {
-		return "", badRequest(http.StatusForbidden, "the tool isn't declared for event streams")
+		return "", outcomes.BadRequest(http.StatusForbidden, "the tool isn't declared for event streams")
 	}
 	s, f, refused := p.beginStream(w, r, reader, up, req)
 	if refused != nil {
@@ -52,7 +53,7 @@ func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Read
 	if res.StatusCode == http.StatusNoContent { // tells EventSource not to come again
 		forceHeaders(w.Header(), "", "no-store", -1)
 		w.WriteHeader(http.StatusNoContent)
-		return OutcomeOK, nil
+		return outcomes.OK, nil
 	}
 	forceHeaders(w.Header(), eventStream, "no-store", -1)
 	w.WriteHeader(http.StatusOK)
@@ -65,9 +66,9 @@ func checkEvents(res *http.Response) *refusal.Refusal {
 	case status == http.StatusNoContent:
 		return nil
 	case status >= 400 && status <= 599 && status != http.StatusProxyAuthRequired:
-		return refusal.New(status, OutcomeToolError, "the tool answers with status "+strconv.Itoa(status))
+		return refusal.New(status, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(status))
 	case status != http.StatusOK:
-		return badResponse("the tool answers with a status that isn't passed on")
+		return outcomes.BadResponse("the tool answers with a status that isn't passed on")
 	}
 	if fields := res.Header["Content-Type"]; len(fields) == 1 {
 		mediaType, params, err := mime.ParseMediaType(fields[0])
@@ -76,7 +77,7 @@ func checkEvents(res *http.Response) *refusal.Refusal {
 			return nil
 		}
 	}
-	return badResponse("the tool's answer isn't a stream of events")
+	return outcomes.BadResponse("the tool's answer isn't a stream of events")
 }
 
 // passEvents copies events as they come and says how that ended. An end is never a
@@ -96,15 +97,15 @@ func (f *fetch) passEvents(w http.ResponseWriter, s *stream, body io.Reader) str
 		n, err := body.Read(buf[:])
 		f.watchdog.Stop()
 		if size += int64(n); size > f.up.maxSize {
-			return OutcomeTooLarge
+			return outcomes.TooLarge
 		}
 		if n > 0 {
 			_ = out.SetWriteDeadline(time.Now().Add(f.up.timeout)) // not every writer can
 			if _, err := w.Write(buf[:n]); err != nil {
-				return OutcomeCanceled
+				return outcomes.Canceled
 			}
 			if err := out.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-				return OutcomeCanceled
+				return outcomes.Canceled
 			}
 		}
 		if err != nil {
@@ -118,11 +119,11 @@ func (f *fetch) eventsEnded(s *stream, err error) string {
 	case refused != nil:
 		return refused.Reason
 	case err == io.EOF:
-		return OutcomeOK
+		return outcomes.OK
 	case s.ctx.Err() != nil:
-		return OutcomeCanceled
+		return outcomes.Canceled
 	case errors.Is(context.Cause(f.ctx), errTimeout):
-		return OutcomeTimeout
+		return outcomes.Timeout
 	}
-	return OutcomeUnreachable
+	return outcomes.Unreachable
 }

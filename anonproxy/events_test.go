@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -75,7 +76,7 @@ func TestEvents(t *testing.T) {
 	}
 	leave()
 	<-left // the tool isn't kept busy for nobody
-	if got := e.observed(t, 1); !slices.Equal(got, []string{"live " + OutcomeCanceled}) {
+	if got := e.observed(t, 1); !slices.Equal(got, []string{"live " + outcomes.Canceled}) {
 		t.Errorf("observed %q", got)
 	}
 }
@@ -133,19 +134,19 @@ func TestAnswersToEventSource(t *testing.T) {
 		reason         string
 		outcome        string
 	}{
-		{"a short stream", "200 OK\r\n" + stream + "Content-Length: 9\r\n\r\ndata: 1\n\n", 200, "", OutcomeOK},
-		{"come no more", "204 No Content\r\n\r\n", 204, "", OutcomeOK},
-		{"JSON", "200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", OutcomeRefusedResponse},
-		{"a script", "200 OK\r\nContent-Type: text/javascript\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", OutcomeRefusedResponse},
-		{"two types", "200 OK\r\n" + stream + "Content-Type: text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", OutcomeRefusedResponse},
-		{"two types in one", "200 OK\r\nContent-Type: text/event-stream, text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", OutcomeRefusedResponse},
-		{"another charset", "200 OK\r\nContent-Type: text/event-stream; charset=utf-7\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", OutcomeRefusedResponse},
-		{"no type", "200 OK\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", OutcomeRefusedResponse},
-		{"an error", "503 No\r\n" + stream + "Content-Length: 9\r\n\r\ndata: 1\n\n", 503, "answers with status 503", OutcomeToolError},
-		{"a part", "206 Part\r\n" + stream + "Content-Length: 9\r\n\r\ndata: 1\n\n", 502, "a status that isn't passed on", OutcomeRefusedResponse},
-		{"a redirect away", "302 Go\r\nLocation: https://elsewhere.example/\r\n\r\n", 502, "redirects to", OutcomeRefusedResponse},
-		{"too much", "200 OK\r\n" + stream + "\r\n" + strings.Repeat("data: 1\n\n", 1000), 200, "", OutcomeTooLarge},
-		{"broken off", "200 OK\r\n" + stream + "Content-Length: 100\r\n\r\ndata: 1\n\n", 200, "", OutcomeUnreachable},
+		{"a short stream", "200 OK\r\n" + stream + "Content-Length: 9\r\n\r\ndata: 1\n\n", 200, "", outcomes.OK},
+		{"come no more", "204 No Content\r\n\r\n", 204, "", outcomes.OK},
+		{"JSON", "200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", outcomes.RefusedResponse},
+		{"a script", "200 OK\r\nContent-Type: text/javascript\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", outcomes.RefusedResponse},
+		{"two types", "200 OK\r\n" + stream + "Content-Type: text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", outcomes.RefusedResponse},
+		{"two types in one", "200 OK\r\nContent-Type: text/event-stream, text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", outcomes.RefusedResponse},
+		{"another charset", "200 OK\r\nContent-Type: text/event-stream; charset=utf-7\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", outcomes.RefusedResponse},
+		{"no type", "200 OK\r\nContent-Length: 2\r\n\r\n{}", 502, "isn't a stream of events", outcomes.RefusedResponse},
+		{"an error", "503 No\r\n" + stream + "Content-Length: 9\r\n\r\ndata: 1\n\n", 503, "answers with status 503", outcomes.ToolError},
+		{"a part", "206 Part\r\n" + stream + "Content-Length: 9\r\n\r\ndata: 1\n\n", 502, "a status that isn't passed on", outcomes.RefusedResponse},
+		{"a redirect away", "302 Go\r\nLocation: https://elsewhere.example/\r\n\r\n", 502, "redirects to", outcomes.RefusedResponse},
+		{"too much", "200 OK\r\n" + stream + "\r\n" + strings.Repeat("data: 1\n\n", 1000), 200, "", outcomes.TooLarge},
+		{"broken off", "200 OK\r\n" + stream + "Content-Length: 100\r\n\r\ndata: 1\n\n", 200, "", outcomes.Unreachable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			declared := streaming("live", says(t, "HTTP/1.1 "+tc.response), noticeboard.Events)
@@ -156,7 +157,7 @@ func TestAnswersToEventSource(t *testing.T) {
 				wantRefusal(t, a, tc.status, tc.reason)
 			} else {
 				wantForced(t, a)
-				if a.status != tc.status || a.err != nil || len(a.body) > 1000 || tc.status == 200 != strings.HasPrefix(a.body, "data: 1\n\n") && tc.outcome != OutcomeTooLarge {
+				if a.status != tc.status || a.err != nil || len(a.body) > 1000 || tc.status == 200 != strings.HasPrefix(a.body, "data: 1\n\n") && tc.outcome != outcomes.TooLarge {
 					t.Errorf("got %d %q, %v", a.status, a.body, a.err)
 				}
 			}
@@ -176,7 +177,7 @@ func TestSilentEventsEnd(t *testing.T) {
 	if a.body != "data: 1\n\n" || a.err != nil {
 		t.Errorf("got %q, %v", a.body, a.err)
 	}
-	if got := e.observed(t, 1); !slices.Equal(got, []string{"live " + OutcomeTimeout}) {
+	if got := e.observed(t, 1); !slices.Equal(got, []string{"live " + outcomes.Timeout}) {
 		t.Errorf("observed %q", got)
 	}
 }
@@ -217,7 +218,7 @@ func TestRefusedWhileOpen(t *testing.T) {
 	if rest, err := io.ReadAll(in); string(rest) != "\n" || err != nil {
 		t.Errorf("then %q, %v", rest, err)
 	}
-	if got := e.observed(t, 1); !slices.Equal(got, []string{"live " + OutcomeRefusedRequest}) {
+	if got := e.observed(t, 1); !slices.Equal(got, []string{"live " + outcomes.RefusedRequest}) {
 		t.Errorf("observed %q", got)
 	}
 	wantRefusal(t, e.do(t, "GET", "/.tools/live/x", "empty", asEventSource), 403, "under review")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
@@ -86,7 +87,7 @@ func (f *fetch) send(req request) (*http.Response, *refusal.Refusal) {
 			refused := f.unpack(res, req.method)
 			switch {
 			case refused == nil:
-			case res.StatusCode >= 400 && refused.Reason == OutcomeRefusedResponse:
+			case res.StatusCode >= 400 && refused.Reason == outcomes.RefusedResponse:
 				res.Header.Del("Content-Type") // the error counts, its page doesn't: see check
 			default:
 				res.Body.Close()
@@ -108,7 +109,7 @@ func (f *fetch) send(req request) (*http.Response, *refusal.Refusal) {
 			return nil, refused
 		}
 	}
-	return nil, badResponse("the tool redirects too often")
+	return nil, outcomes.BadResponse("the tool redirects too often")
 }
 
 // withValidators adds the validators of a stored answer to a request for what it
@@ -134,15 +135,15 @@ func (f *fetch) failure(err error) *refusal.Refusal {
 	var dial *net.OpError
 	var certificate *tls.CertificateVerificationError
 	unreachable := func(reason string) *refusal.Refusal {
-		return refusal.New(http.StatusBadGateway, OutcomeUnreachable, reason)
+		return refusal.New(http.StatusBadGateway, outcomes.Unreachable, reason)
 	}
 	switch {
 	case f.reader.Err() != nil:
-		return refusal.New(http.StatusBadGateway, OutcomeCanceled, "the request was canceled")
+		return refusal.New(http.StatusBadGateway, outcomes.Canceled, "the request was canceled")
 	case errors.As(err, &blocked):
-		return refusal.New(http.StatusBadGateway, OutcomeBlocked, "the tool's host has an address that isn't allowed: "+blocked.Reason)
+		return refusal.New(http.StatusBadGateway, outcomes.Blocked, "the tool's host has an address that isn't allowed: "+blocked.Reason)
 	case errors.Is(context.Cause(f.ctx), errTimeout):
-		return refusal.New(http.StatusGatewayTimeout, OutcomeTimeout, errTimeout.Error())
+		return refusal.New(http.StatusGatewayTimeout, outcomes.Timeout, errTimeout.Error())
 	case errors.As(err, &notFound):
 		return unreachable("the tool's host name can't be resolved")
 	case errors.As(err, &certificate):

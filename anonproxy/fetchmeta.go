@@ -3,6 +3,7 @@ package anonproxy
 import (
 	"net/http"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -41,7 +42,7 @@ func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal.Refusal
 	}
 	kind, ok := destinations[dest]
 	if !ok {
-		return "", badRequest(http.StatusForbidden, "the proxy serves no scripts, workers, frames or documents")
+		return "", outcomes.BadRequest(http.StatusForbidden, "the proxy serves no scripts, workers, frames or documents")
 	}
 	return kind, nil
 }
@@ -50,27 +51,27 @@ func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal.Refusal
 // may make, "" where there is no metadata.
 func (p *Proxy) destination(r *http.Request) (string, *refusal.Refusal) {
 	if _, worker := r.Header["Service-Worker"]; worker {
-		return "", badRequest(http.StatusForbidden, "service workers can't be loaded through the proxy")
+		return "", outcomes.BadRequest(http.StatusForbidden, "service workers can't be loaded through the proxy")
 	}
 	dest, destOK := single(r.Header, "Sec-Fetch-Dest")
 	site, siteOK := single(r.Header, "Sec-Fetch-Site")
 	mode, modeOK := single(r.Header, "Sec-Fetch-Mode")
 	if !destOK || !siteOK || !modeOK {
-		return "", badRequest(http.StatusBadRequest, "a Sec-Fetch header was sent twice")
+		return "", outcomes.BadRequest(http.StatusBadRequest, "a Sec-Fetch header was sent twice")
 	}
 	if dest == "" && site == "" && mode == "" {
 		if r.TLS != nil || p.cfg.RequireFetchMetadata {
-			return "", badRequest(http.StatusForbidden, "the request has no Sec-Fetch headers: use a current browser")
+			return "", outcomes.BadRequest(http.StatusForbidden, "the request has no Sec-Fetch headers: use a current browser")
 		}
 		return "", nil
 	}
 	switch {
 	case site != "same-origin":
-		return "", badRequest(http.StatusForbidden, "only pages of this wiki may use the proxy")
+		return "", outcomes.BadRequest(http.StatusForbidden, "only pages of this wiki may use the proxy")
 	case mode != "cors" && mode != "no-cors" && mode != "same-origin":
-		return "", badRequest(http.StatusForbidden, "the proxy can't be navigated to")
+		return "", outcomes.BadRequest(http.StatusForbidden, "the proxy can't be navigated to")
 	case dest == "":
-		return "", badRequest(http.StatusForbidden, "the proxy serves no scripts, workers, frames or documents")
+		return "", outcomes.BadRequest(http.StatusForbidden, "the proxy serves no scripts, workers, frames or documents")
 	}
 	return dest, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -124,9 +125,9 @@ func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit,
 	v.users.Store(1)
 	if !v.slots.enter(ctx) {
 		if ctx.Err() != nil {
-			return nil, refusal.New(http.StatusBadGateway, OutcomeCanceled, errReader.Error())
+			return nil, refusal.New(http.StatusBadGateway, outcomes.Canceled, errReader.Error())
 		}
-		return nil, refusal.New(http.StatusTooManyRequests, OutcomeLimitedClient, "too many requests of yours to the tool are under way; try again in a few seconds")
+		return nil, refusal.New(http.StatusTooManyRequests, outcomes.LimitedClient, "too many requests of yours to the tool are under way; try again in a few seconds")
 	}
 	return v, nil
 }
@@ -153,11 +154,11 @@ func (v *visit) admit() error {
 	}
 	if wait := v.up.gate.breaker.paused(v.failures(), time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
-		return refusal.New(http.StatusServiceUnavailable, OutcomeBreakerOpen, "the tool has asked for a pause; it is asked again in "+inSeconds(wait))
+		return refusal.New(http.StatusServiceUnavailable, outcomes.BreakerOpen, "the tool has asked for a pause; it is asked again in "+inSeconds(wait))
 	}
 	if wait := v.client.asked.take(v.up.clientLimit, time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
-		return refusal.New(http.StatusTooManyRequests, OutcomeLimitedClient,
+		return refusal.New(http.StatusTooManyRequests, outcomes.LimitedClient,
 			fmt.Sprintf("you have made this wiki ask the tool too often; try again in %s", inSeconds(wait)))
 	}
 	v.owed.Add(1)
@@ -208,7 +209,7 @@ func (v *visit) failures() *failures {
 
 // putRetryAfter says when the client may ask again, where that is why they are refused.
 func (v *visit) putRetryAfter(h http.Header, e *refusal.Refusal) {
-	if wait := time.Duration(v.wait.Load()); wait > 0 && (e.Reason == OutcomeLimitedClient || e.Reason == OutcomeBreakerOpen) {
+	if wait := time.Duration(v.wait.Load()); wait > 0 && (e.Reason == outcomes.LimitedClient || e.Reason == outcomes.BreakerOpen) {
 		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
 	}
 }
@@ -218,9 +219,9 @@ func (v *visit) putRetryAfter(h http.Header, e *refusal.Refusal) {
 func (f *fairness) putRetryAfter(h http.Header, e *refusal.Refusal) {
 	now, wait := time.Now(), time.Duration(0)
 	switch {
-	case e.Reason == OutcomeLimitedTool:
+	case e.Reason == outcomes.LimitedTool:
 		wait = f.gate.all.wait(f.limit, now)
-	case e.Reason == OutcomeBreakerOpen, e.Reason == OutcomeToolError && (e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable):
+	case e.Reason == outcomes.BreakerOpen, e.Reason == outcomes.ToolError && (e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable):
 		wait = f.gate.breaker.wait(now)
 	}
 	if wait > 0 {
@@ -242,5 +243,5 @@ func inSeconds(span time.Duration) string {
 
 // isForNow tells refusals that say nothing about an answer.
 func isForNow(e *refusal.Refusal) bool {
-	return e.Reason == OutcomeLimitedClient || e.Reason == OutcomeLimitedTool || e.Reason == OutcomeBreakerOpen
+	return e.Reason == outcomes.LimitedClient || e.Reason == outcomes.LimitedTool || e.Reason == outcomes.BreakerOpen
 }

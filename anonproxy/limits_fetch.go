@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
@@ -34,13 +35,13 @@ func (f *fetch) enter() (p permit, refused *refusal.Refusal) {
 		if f.ctx.Err() != nil {
 			return permit{}, f.failure(context.Cause(f.ctx))
 		}
-		return permit{}, refusal.New(http.StatusServiceUnavailable, OutcomeLimitedTool, "too many requests to the tool are under way; try again in a few seconds")
+		return permit{}, refusal.New(http.StatusServiceUnavailable, outcomes.LimitedTool, "too many requests to the tool are under way; try again in a few seconds")
 	}
 	f.slot.Store(up.slots)
 	now := time.Now()
 	wait := up.gate.all.take(up.limit, now)
 	if wait > 0 {
-		return permit{}, refusal.New(http.StatusServiceUnavailable, OutcomeLimitedTool,
+		return permit{}, refusal.New(http.StatusServiceUnavailable, outcomes.LimitedTool,
 			"the tool gets no more requests of this wiki for now; try again in "+inSeconds(wait))
 	}
 	if p, wait = up.gate.breaker.begin(now, f.visit.failures()); wait > 0 {
@@ -102,12 +103,12 @@ func (f *fetch) judge(res *http.Response, refused *refusal.Refusal) health {
 		return unknown
 	}
 	switch refused.Reason {
-	case OutcomeUnreachable, OutcomeTimeout, OutcomeBlocked:
+	case outcomes.Unreachable, outcomes.Timeout, outcomes.Blocked:
 		if f.requests == 1 && unreached(f.err) {
 			return dead
 		}
 		return ailing
-	case OutcomeRefusedResponse:
+	case outcomes.RefusedResponse:
 		return well
 	}
 	return unknown

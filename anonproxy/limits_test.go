@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -26,9 +27,9 @@ func TestSizeLimit(t *testing.T) {
 			declared.MaxSize = 100_000
 			e := newEdge(t, Config{}, declared)
 			a := e.do(t, "GET", "/.tools/maps/x", "empty")
-			outcome := OutcomeOK
+			outcome := outcomes.OK
 			if tc.cut {
-				outcome = OutcomeTooLarge
+				outcome = outcomes.TooLarge
 			}
 			if (a.err != nil) != tc.cut || len(a.body) > 100_000 || !tc.cut && a.body != tc.body {
 				t.Errorf("got %d bytes, %v", len(a.body), a.err)
@@ -52,7 +53,7 @@ func TestBrokenAnswers(t *testing.T) {
 			if a := e.do(t, "GET", "/.tools/maps/x", "empty"); a.err == nil {
 				t.Errorf("the reader took %q for whole", a.body)
 			}
-			if got := e.observed(t, 1); !slices.Equal(got, []string{"maps " + OutcomeUnreachable}) {
+			if got := e.observed(t, 1); !slices.Equal(got, []string{"maps " + outcomes.Unreachable}) {
 				t.Errorf("observed %q", got)
 			}
 		})
@@ -117,7 +118,7 @@ func TestTimeouts(t *testing.T) {
 			} else {
 				wantRefusal(t, a, 504, "took too long")
 			}
-			if got := e.observed(t, 1); !slices.Equal(got, []string{"maps " + OutcomeTimeout}) {
+			if got := e.observed(t, 1); !slices.Equal(got, []string{"maps " + outcomes.Timeout}) {
 				t.Errorf("observed %q", got)
 			}
 		})
@@ -195,7 +196,7 @@ func TestReaderLeaves(t *testing.T) {
 				res.Body.Close()
 			}
 			<-left // the tool is no longer kept busy
-			if got := e.observed(t, i+1); got[i] != "maps "+OutcomeCanceled {
+			if got := e.observed(t, i+1); got[i] != "maps "+outcomes.Canceled {
 				t.Errorf("observed %q", got)
 			}
 			if logs := e.logs.String(); strings.Contains(logs, "refusing") {

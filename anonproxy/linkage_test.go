@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/bench/linkage"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -68,7 +69,7 @@ func replayDay(t *testing.T, day *linkage.Day, m linkage.Measures) *replay {
 		c.ObserveRefresh = func(_, outcome string) {
 			tool.mu.Lock()
 			defer tool.mu.Unlock()
-			if refreshes++; outcome != OutcomeOK {
+			if refreshes++; outcome != outcomes.OK {
 				t.Errorf("a refresh: %s", outcome)
 			}
 		}

@@ -7,12 +7,10 @@ import (
 	"sync"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
-
-// OutcomeMismatch is of requests for a mirrored file that differs from its pin.
-const OutcomeMismatch = "mismatch"
 
 // mirrored are the files of a tool that is a mirror.
 type mirrored struct {
@@ -130,7 +128,7 @@ func (p *Proxy) mirrorKind(r *http.Request) (noticeboard.Kind, *refusal.Refusal)
 	}
 	kind, ok := destinations[dest]
 	if !ok {
-		return "", badRequest(http.StatusForbidden, "a mirror serves no workers, frames or documents")
+		return "", outcomes.BadRequest(http.StatusForbidden, "a mirror serves no workers, frames or documents")
 	}
 	return kind, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -473,7 +474,7 @@ func TestMirrorLetsGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.FillMirrors(t.Context()); outcome != OutcomeKept {
+		if p.FillMirrors(t.Context()); outcome != outcomes.Kept {
 			t.Errorf("%s: %s", path, outcome)
 		}
 		for range 2 {

@@ -12,12 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
-
-// Outcomes of fetching a mirrored file, beside those of requests, as given to
-// [Config.ObserveMirror].
-const OutcomeKept = "kept"
 
 // mirrorRound bounds the time between two rounds in which some file is missing.
 const (
@@ -69,18 +66,18 @@ func (p *Proxy) fillMirror(ctx context.Context, up *upstream, f *mirroredFile) t
 	if !asked {
 		return again
 	}
-	outcome := OutcomeKept
+	outcome := outcomes.Kept
 	var refused *refusal.Refusal
 	var mismatch *mirror.MismatchError
 	switch {
 	case err == nil:
 		p.cfg.Logger.Info("a mirrored file is kept", "tool", up.tool.Name, "file", f.Path)
 	case errors.As(err, &mismatch):
-		outcome = OutcomeMismatch
+		outcome = outcomes.Mismatch
 	case errors.As(err, &refused):
 		outcome = refused.Reason
 	default:
-		outcome = OutcomeUnreachable
+		outcome = outcomes.Unreachable
 	}
 	if err != nil {
 		p.cfg.Logger.Warn("a file can't be mirrored", "tool", up.tool.Name, "file", f.Path, "outcome", outcome, "reason", err.Error())
@@ -130,11 +127,11 @@ func (p *Proxy) checkMirrored(up *upstream, f *fetch, res *http.Response) *refus
 	at := finalURL(f.up.origin, res)
 	switch {
 	case res.StatusCode != http.StatusOK:
-		return refusal.New(http.StatusServiceUnavailable, OutcomeToolError, "the service answers with status "+strconv.Itoa(res.StatusCode))
+		return refusal.New(http.StatusServiceUnavailable, outcomes.ToolError, "the service answers with status "+strconv.Itoa(res.StatusCode))
 	case len(res.Header["Content-Encoding"]) > 0 && res.Header.Get("Content-Encoding") != "identity":
-		return badResponse("the service compresses what was asked for plain")
+		return outcomes.BadResponse("the service compresses what was asked for plain")
 	case res.ContentLength > up.maxSize:
-		return refusal.New(http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error())
+		return refusal.New(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
 	case at.Host == up.origin.Host:
 		return p.refuse(up, at.Path)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -44,7 +45,7 @@ func (p *Proxy) serveMirror(w http.ResponseWriter, r *http.Request, up *upstream
 	}
 	f, current := up.mirror.find(t)
 	if f == nil {
-		return "", badRequest(http.StatusNotFound, "the file isn't one of those that are mirrored")
+		return "", outcomes.BadRequest(http.StatusNotFound, "the file isn't one of those that are mirrored")
 	}
 	if f.own { // the address may spell the path in a way that a stop doesn't
 		if refused := p.refuse(up, f.url.Path); refused != nil {
@@ -58,9 +59,9 @@ func (p *Proxy) serveMirror(w http.ResponseWriter, r *http.Request, up *upstream
 	kind, contentType, reason := f.contentType(file.Type)
 	switch {
 	case reason != "":
-		return "", badResponse("the mirrored file " + reason)
+		return "", outcomes.BadResponse("the mirrored file " + reason)
 	case want != anyKind && want != kind:
-		return "", badRequest(http.StatusForbidden, "the file isn't for this kind of use")
+		return "", outcomes.BadRequest(http.StatusForbidden, "the file isn't for this kind of use")
 	}
 	lifetime := mirrorLifetime
 	if current {
@@ -74,7 +75,7 @@ func (p *Proxy) serveMirror(w http.ResponseWriter, r *http.Request, up *upstream
 	forceHeaders(w.Header(), contentType, lifetime, -1)
 	w.Header().Set("ETag", etag)
 	http.ServeContent(w, r, "", time.Time{}, content)
-	return OutcomeOK, nil
+	return outcomes.OK, nil
 }
 
 // get waits a little for a file that isn't there.
@@ -87,11 +88,11 @@ func (f *mirroredFile) get(reader context.Context) (*mirror.File, *refusal.Refus
 	case err == nil:
 		return file, nil
 	case reader.Err() != nil:
-		return nil, refusal.New(http.StatusServiceUnavailable, OutcomeCanceled, errReader.Error())
+		return nil, refusal.New(http.StatusServiceUnavailable, outcomes.Canceled, errReader.Error())
 	case errors.As(err, &mismatch):
-		return nil, refusal.New(http.StatusBadGateway, OutcomeMismatch, mismatch.Error())
+		return nil, refusal.New(http.StatusBadGateway, outcomes.Mismatch, mismatch.Error())
 	default:
-		return nil, refusal.New(http.StatusServiceUnavailable, OutcomeUnreachable, "the file couldn't be fetched yet")
+		return nil, refusal.New(http.StatusServiceUnavailable, outcomes.Unreachable, "the file couldn't be fetched yet")
 	}
 }
 
@@ -99,7 +100,7 @@ func (f *mirroredFile) get(reader context.Context) (*mirror.File, *refusal.Refus
 func (f *mirroredFile) open(file *mirror.File, kind noticeboard.Kind) (io.ReadSeekCloser, string, *refusal.Refusal) {
 	content, err := file.Open()
 	if err != nil {
-		return nil, "", refusal.New(http.StatusServiceUnavailable, OutcomeUnreachable, "the file has to be fetched again")
+		return nil, "", refusal.New(http.StatusServiceUnavailable, outcomes.Unreachable, "the file has to be fetched again")
 	}
 	if kind != noticeboard.Style {
 		return content, `"` + f.Integrity + `"`, nil
@@ -125,7 +126,7 @@ func (f *mirroredFile) rewrite(file *mirror.File, content io.Reader) *rewritten 
 		sheet.body, err = mirror.Sheet{Base: base, Address: f.of.address, Own: f.of.isAddress}.Rewrite(body)
 	}
 	if err != nil {
-		sheet.refused = badResponse(err.Error())
+		sheet.refused = outcomes.BadResponse(err.Error())
 		return sheet
 	}
 	sum := sha256.Sum256(sheet.body)

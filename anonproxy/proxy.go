@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -138,7 +139,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, r, p.refuseUnknown(t, refused))
 		return
 	}
-	outcome := OutcomeCanceled
+	outcome := outcomes.Canceled
 	defer func() { // answers that break off are observed too
 		if p.cfg.Observe != nil {
 			p.cfg.Observe(up.tool.Name, outcome)
@@ -168,11 +169,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, t target) (string, *refusal.Refusal) {
 	if !slices.Contains(up.tool.Methods, r.Method) {
 		w.Header().Set("Allow", up.allow)
-		return "", badRequest(http.StatusMethodNotAllowed, "the tool isn't declared for this method")
+		return "", outcomes.BadRequest(http.StatusMethodNotAllowed, "the tool isn't declared for this method")
 	}
 	// HTTP/3 tells no length for GET, and no such body is ever read.
 	if r.Method != http.MethodPost && (r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3) {
-		return "", badRequest(http.StatusBadRequest, "the request must not have a body")
+		return "", outcomes.BadRequest(http.StatusBadRequest, "the request must not have a body")
 	}
 	if up.mirror != nil {
 		return p.serveMirror(w, r, up, t)
@@ -182,7 +183,7 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 		return "", refused
 	}
 	if kind != anyKind && !up.tool.Has(kind) {
-		return "", badRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
+		return "", outcomes.BadRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
 	}
 	req := request{target: t, method: r.Method, kind: kind}
 	reader := p.reader(r)
@@ -234,7 +235,7 @@ func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, reader *Re
 // logRefusal tells the operator what is wrong with a tool. What a reader asked
 // stands in no log.
 func (p *Proxy) logRefusal(tool string, refused *refusal.Refusal) {
-	if refused.Reason != OutcomeCanceled && refused.Reason != OutcomeToolError && refused.Reason != OutcomeRefusedRequest && !isForNow(refused) {
+	if refused.Reason != outcomes.Canceled && refused.Reason != outcomes.ToolError && refused.Reason != outcomes.RefusedRequest && !isForNow(refused) {
 		p.cfg.Logger.Warn("refusing a tool's answer", "tool", tool, "outcome", refused.Reason, "reason", refused.Text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -47,7 +48,7 @@ func (p *Proxy) name(req *request, up *upstream, reader Reader) *refusal.Refusal
 		req.pseudonym = p.cfg.Pseudonym(up.tool, reader, time.Now())
 	}
 	if !pseudonymForm.MatchString(req.pseudonym) { // without it the tool is never asked
-		return badRequest(http.StatusServiceUnavailable, "the pseudonym that the tool is declared to get can't be made")
+		return outcomes.BadRequest(http.StatusServiceUnavailable, "the pseudonym that the tool is declared to get can't be made")
 	}
 	return nil
 }

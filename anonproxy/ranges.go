@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -16,7 +17,7 @@ func wantedRange(r *http.Request) (*cache.Range, *refusal.Refusal) {
 	want, err := cache.ParseRange(r.Header["Range"])
 	switch {
 	case err != nil:
-		return nil, badRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
+		return nil, outcomes.BadRequest(http.StatusRequestedRangeNotSatisfiable, err.Error())
 	case r.Method != http.MethodGet || len(r.Header["If-Range"]) > 0:
 		return nil, nil
 	}
@@ -34,7 +35,7 @@ func (f *fetch) cut(w http.ResponseWriter, res *http.Response) *refusal.Refusal 
 	}
 	w.Header().Set("Content-Range", part.Text)
 	if part.Length == 0 {
-		return badRequest(http.StatusRequestedRangeNotSatisfiable, "the range is past the end")
+		return outcomes.BadRequest(http.StatusRequestedRangeNotSatisfiable, "the range is past the end")
 	}
 	res.StatusCode, res.ContentLength = http.StatusPartialContent, part.Length
 	res.Body = struct {

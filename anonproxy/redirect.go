@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/net/idna"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
@@ -29,33 +30,33 @@ func isRedirect(status int) bool {
 // is read as browsers read it: blanks, and letters beyond ASCII, are escaped.
 func (up *upstream) follow(from *url.URL, location []string) (*url.URL, *refusal.Refusal) {
 	if len(location) != 1 {
-		return nil, badResponse("the tool redirects to nowhere, or to two places")
+		return nil, outcomes.BadResponse("the tool redirects to nowhere, or to two places")
 	}
 	address, rest := splitAddress(from, location[0])
 	to, err := url.Parse(address)
 	switch {
 	case err != nil || to.Opaque != "":
-		return nil, badResponse("the tool redirects to a malformed address")
+		return nil, outcomes.BadResponse("the tool redirects to a malformed address")
 	case to.User != nil:
-		return nil, badResponse("the tool redirects with a user name")
+		return nil, outcomes.BadResponse("the tool redirects with a user name")
 	case to.Scheme != up.origin.Scheme:
-		return nil, badResponse("the tool redirects to another scheme than its own")
+		return nil, outcomes.BadResponse("the tool redirects to another scheme than its own")
 	}
 	t, ok := rest.target(from)
 	if !ok || len(t.escaped)+len(t.rawQuery) > maxURL {
-		return nil, badResponse("the tool redirects to a malformed or overlong address")
+		return nil, outcomes.BadResponse("the tool redirects to a malformed or overlong address")
 	}
 	host := strings.TrimSuffix(strings.ToLower(to.Host), ":"+transport.DefaultPort(to.Scheme))
 	if name := to.Hostname(); escapeBytes(name, "") != name { // letters beyond ASCII
 		ascii, err := idna.Lookup.ToASCII(name)
 		if err != nil {
-			return nil, badResponse("the tool redirects to a host that isn't declared")
+			return nil, outcomes.BadResponse("the tool redirects to a host that isn't declared")
 		}
 		host = strings.TrimSuffix(ascii+":"+to.Port(), ":")
 		host = strings.TrimSuffix(host, ":"+transport.DefaultPort(to.Scheme))
 	}
 	if !up.origins[to.Scheme+"://"+host] {
-		return nil, badResponse("the tool redirects to a host that isn't declared")
+		return nil, outcomes.BadResponse("the tool redirects to a host that isn't declared")
 	}
 	return spelledURL(to.Scheme, host, t), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 )
 
@@ -120,7 +121,7 @@ func TestRedirects(t *testing.T) {
 	if friend.hits.Load() != 2 {
 		t.Errorf("the declared host got %d requests, want 2", friend.hits.Load())
 	}
-	if got := e.observed(t, 1); !slices.Contains(got, "maps "+OutcomeRefusedResponse) {
+	if got := e.observed(t, 1); !slices.Contains(got, "maps "+outcomes.RefusedResponse) {
 		t.Errorf("observed %q", got)
 	}
 }

@@ -8,12 +8,6 @@ import (
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 )
 
-// Outcomes of a refresh beside those of a request, as given to [Config.ObserveRefresh].
-const (
-	OutcomeNotKept = "not_kept" // the tool's answer must not be kept, so nothing was won
-	OutcomeStopped = "stopped"  // the tool or the path may not be asked for now, nothing was sent
-)
-
 // Refresher asks tools for the paths that their declarations name, on a schedule, so
 // that the shared cache has them before any reader asks. A tool sees requests that
 // come evenly, in random order, and whose times depend on nothing that a reader does:

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -126,7 +127,7 @@ func TestRefreshSchedule(t *testing.T) {
 				}
 				synctest.Wait()
 				log := s.tool.entries()
-				if got, want := len(log), s.saw(OutcomeOK); got != want {
+				if got, want := len(log), s.saw(outcomes.OK); got != want {
 					t.Errorf("the tool was asked %d times, of which %d were refreshes", got, want)
 				}
 				for path, times := range byPath(log) {
@@ -219,11 +220,11 @@ func TestRefreshRespectsTheTool(t *testing.T) {
 		outcome string
 		asked   bool // for the reader
 	}{
-		"may be stale":    {"max-age=60", OutcomeOK, false},
-		"must revalidate": {"max-age=60, must-revalidate", OutcomeOK, true},
-		"s-maxage":        {"s-maxage=60", OutcomeOK, true},
-		"no-store":        {"no-store", OutcomeNotKept, true},
-		"private":         {"private, max-age=60", OutcomeNotKept, true},
+		"may be stale":    {"max-age=60", outcomes.OK, false},
+		"must revalidate": {"max-age=60, must-revalidate", outcomes.OK, true},
+		"s-maxage":        {"s-maxage=60", outcomes.OK, true},
+		"no-store":        {"no-store", outcomes.NotKept, true},
+		"private":         {"private, max-age=60", outcomes.NotKept, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -234,7 +235,7 @@ func TestRefreshRespectsTheTool(t *testing.T) {
 				e, _ := s.edge(t, nil, refreshOf(1, 10*time.Hour))
 				time.Sleep(time.Second)
 				synctest.Wait()
-				for s.saw(tc.outcome) == 1 && tc.outcome == OutcomeOK { // the second is the one that counts on
+				for s.saw(tc.outcome) == 1 && tc.outcome == outcomes.OK { // the second is the one that counts on
 					time.Sleep(time.Minute)
 					synctest.Wait()
 				}
@@ -246,7 +247,7 @@ func TestRefreshRespectsTheTool(t *testing.T) {
 				if asked := s.tool.count() > before; asked != tc.asked {
 					t.Errorf("the tool was asked for the reader: %t", asked)
 				}
-				if tc.outcome == OutcomeNotKept && strings.Count(s.logs.String(), "outcome=not_kept") != 1 {
+				if tc.outcome == outcomes.NotKept && strings.Count(s.logs.String(), "outcome=not_kept") != 1 {
 					t.Errorf("logged %q", s.logs)
 				}
 			})
@@ -390,9 +391,9 @@ func TestRefreshOfBrokenTool(t *testing.T) {
 					t.Errorf("logged %d times: %s", n, s.logs)
 				}
 				works.Store(true)
-				before := s.saw(OutcomeOK)
+				before := s.saw(outcomes.OK)
 				time.Sleep(15 * time.Minute)
-				if n := s.saw(OutcomeOK) - before; n < 50 {
+				if n := s.saw(outcomes.OK) - before; n < 50 {
 					t.Errorf("%d paths were refreshed once it worked again", n)
 				}
 			})
@@ -441,7 +442,7 @@ func TestRefreshFile(t *testing.T) {
 		}
 		write("/a\nno path\n")
 		time.Sleep(time.Minute)
-		if n := s.tool.count() - s.saw(OutcomeOK); n != 0 || strings.Count(s.logs.String(), "line 2 isn't a path") != 1 {
+		if n := s.tool.count() - s.saw(outcomes.OK); n != 0 || strings.Count(s.logs.String(), "line 2 isn't a path") != 1 {
 			t.Errorf("%d requests for readers, logged %q", n, s.logs)
 		}
 		write("/new\n")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -85,11 +86,11 @@ var endings = map[string]noticeboard.Kind{
 func refreshAsk(tool *noticeboard.Tool, entry string) (request, *refusal.Refusal) {
 	kind, rest, err := noticeboard.ParseRefresh(entry)
 	if err != nil {
-		return request{}, badRequest(400, err.Error())
+		return request{}, outcomes.BadRequest(400, err.Error())
 	}
 	u, err := url.ParseRequestURI("/" + tool.Name + rest)
 	if err != nil {
-		return request{}, badRequest(400, "the path can't be read")
+		return request{}, outcomes.BadRequest(400, "the path can't be read")
 	}
 	t, refused := splitTarget("/", u)
 	if refused != nil {

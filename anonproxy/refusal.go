@@ -4,35 +4,9 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
-
-// Outcomes of a request to a declared tool, as given to [Config.Observe]. Those of requests that go no further are the
-// reasons of their refusals, whose status is 0 where the tool's answer has begun and must be broken off.
-const (
-	OutcomeOK              = "ok"               // the tool's answer was passed on
-	OutcomeToolError       = "tool_error"       // the tool answered 4xx or 5xx, which was passed on
-	OutcomeRefusedRequest  = "refused_request"  // the reader's request was refused, nothing was sent
-	OutcomeRefusedResponse = "refused_response" // the tool's answer or redirect was refused
-	OutcomeBlocked         = "blocked_address"  // the tool's name led to an address that isn't allowed
-	OutcomeUnreachable     = "unreachable"      // no connection, or no HTTP spoken on it
-	OutcomeTimeout         = "timeout"          // the tool took too long
-	OutcomeTooLarge        = "too_large"        // the answer was over the size limit
-	OutcomeCanceled        = "canceled"         // the reader left
-	OutcomeLimitedClient   = "limited_client"   // the reader's client asks the tool too often; nothing was sent
-	OutcomeLimitedTool     = "limited_tool"     // all clients together ask the tool too often; nothing was sent
-	OutcomeBreakerOpen     = "breaker_open"     // the tool doesn't answer and is left alone; nothing was sent
-)
-
-// badRequest refuses a reader's request before anything is sent.
-func badRequest(status int, reason string) *refusal.Refusal {
-	return refusal.New(status, OutcomeRefusedRequest, reason)
-}
-
-// badResponse refuses a tool's answer.
-func badResponse(reason string) *refusal.Refusal {
-	return refusal.New(http.StatusBadGateway, OutcomeRefusedResponse, reason)
-}
 
 // retryAfter is in seconds, a little over what a noticeboard takes to follow.
 const retryAfter = "5"
@@ -42,7 +16,7 @@ const retryAfter = "5"
 func writeRefusal(w http.ResponseWriter, r *http.Request, e *refusal.Refusal) {
 	body := e.Text + "\n"
 	forceHeaders(w.Header(), "text/plain; charset=utf-8", "no-store", int64(len(body)))
-	if later := w.Header()["Retry-After"]; len(later) == 0 && (e.Status == http.StatusServiceUnavailable || e.Reason == OutcomeLimitedClient) {
+	if later := w.Header()["Retry-After"]; len(later) == 0 && (e.Status == http.StatusServiceUnavailable || e.Reason == outcomes.LimitedClient) {
 		w.Header().Set("Retry-After", retryAfter)
 	}
 	w.WriteHeader(e.Status)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -12,11 +13,11 @@ import (
 func (p *Proxy) refuse(up *upstream, path string) *refusal.Refusal {
 	if p.cfg.Refuse != nil {
 		if status, reason := p.cfg.Refuse(up.tool.Name, path); status != 0 {
-			return badRequest(status, reason)
+			return outcomes.BadRequest(status, reason)
 		}
 	}
 	if err := up.tool.Usable(time.Now()); err != nil {
-		return badRequest(http.StatusForbidden, err.Error())
+		return outcomes.BadRequest(http.StatusForbidden, err.Error())
 	}
 	return nil
 }
@@ -28,10 +29,10 @@ func (p *Proxy) refuseUnknown(t target, refused *refusal.Refusal) *refusal.Refus
 	}
 	if p.cfg.Refuse != nil {
 		if status, reason := p.cfg.Refuse(t.name, t.path); status != 0 {
-			return badRequest(status, reason)
+			return outcomes.BadRequest(status, reason)
 		}
 	}
-	return badRequest(http.StatusNotFound, "no tool of that name is declared")
+	return outcomes.BadRequest(http.StatusNotFound, "no tool of that name is declared")
 }
 
 // refuseHop tells why a redirect to u must not be followed, although the tool is
@@ -44,11 +45,11 @@ func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal.Refusal {
 	path := u.Path
 	setDefault(&path, "/")
 	if reason := badPath(path, u.RawPath); reason != "" {
-		return badResponse("the tool redirects to an address that can't be checked: " + reason)
+		return outcomes.BadResponse("the tool redirects to an address that can't be checked: " + reason)
 	}
 	refused := p.refuse(up, path)
 	if refused == nil {
 		return nil
 	}
-	return refusal.New(refused.Status, OutcomeRefusedResponse, "the tool redirects to what is refused: "+refused.Text)
+	return refusal.New(refused.Status, outcomes.RefusedResponse, "the tool redirects to what is refused: "+refused.Text)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -139,7 +140,7 @@ func TestHookRefusesRedirects(t *testing.T) {
 			}
 		})
 	}
-	if got := e.observed(t, 15); got[0] != "maps "+OutcomeRefusedResponse {
+	if got := e.observed(t, 15); got[0] != "maps "+outcomes.RefusedResponse {
 		t.Errorf("observed %q", got)
 	}
 }

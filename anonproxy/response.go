@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -45,9 +46,9 @@ func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, c
 	if refused := f.cut(w, res); refused != nil {
 		return "", refused
 	}
-	outcome, lifetime := OutcomeOK, cacheControl(res.Header, f.hops...)
+	outcome, lifetime := outcomes.OK, cacheControl(res.Header, f.hops...)
 	if res.StatusCode >= 400 {
-		outcome, lifetime = OutcomeToolError, "no-store"
+		outcome, lifetime = outcomes.ToolError, "no-store"
 	}
 	if method == http.MethodPost {
 		lifetime = "no-store"
@@ -76,7 +77,7 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 	case status == http.StatusNoContent:
 		return "", nil
 	case status < 200 || status > 204 && status < 400 || status == http.StatusProxyAuthRequired || status > 599:
-		return "", badResponse("the tool answers with a status that isn't passed on")
+		return "", outcomes.BadResponse("the tool answers with a status that isn't passed on")
 	}
 	own, contentType, reason := classify(res.Header["Content-Type"])
 	if reason == "" && own != kind && (kind != anyKind || !f.up.tool.Has(own)) {
@@ -84,11 +85,11 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 	}
 	switch {
 	case reason != "" && res.StatusCode >= 400: // the error counts, its page doesn't
-		return "", refusal.New(res.StatusCode, OutcomeToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
+		return "", refusal.New(res.StatusCode, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
 	case reason != "":
-		return "", badResponse("the tool's answer " + reason)
+		return "", outcomes.BadResponse("the tool's answer " + reason)
 	case res.ContentLength > f.up.maxSize:
-		return "", refusal.New(http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error())
+		return "", refusal.New(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
 	}
 	return contentType, nil
 }
@@ -158,12 +159,12 @@ func (f *fetch) stream(w http.ResponseWriter, res *http.Response) error {
 func (f *fetch) broken(err error) *refusal.Refusal {
 	switch {
 	case errors.Is(err, errReader) || f.reader.Err() != nil:
-		return refusal.New(0, OutcomeCanceled, errReader.Error())
+		return refusal.New(0, outcomes.Canceled, errReader.Error())
 	case errors.Is(err, errTooLarge):
-		return refusal.New(0, OutcomeTooLarge, err.Error())
+		return refusal.New(0, outcomes.TooLarge, err.Error())
 	case errors.Is(context.Cause(f.ctx), errTimeout):
-		return refusal.New(0, OutcomeTimeout, errTimeout.Error())
+		return refusal.New(0, outcomes.Timeout, errTimeout.Error())
 	default:
-		return refusal.New(0, OutcomeUnreachable, "the tool broke its answer off")
+		return refusal.New(0, outcomes.Unreachable, "the tool broke its answer off")
 	}
 }

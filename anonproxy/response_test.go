@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -173,36 +174,36 @@ func TestStatuses(t *testing.T) {
 		body, reason   string
 		outcome        string
 	}{
-		{"ok", "200 OK\r\n" + head + "Content-Length: 2\r\n\r\n{}", 200, "{}", "", OutcomeOK},
-		{"until the end", "200 OK\r\n" + head + "\r\n{}", 200, "{}", "", OutcomeOK},
-		{"no content", "204 No Content\r\nSet-Cookie: a=b\r\n\r\n", 204, "", "", OutcomeOK},
-		{"error with a body", "404 Not Found\r\n" + head + "Content-Length: 2\r\n\r\n{}", 404, "{}", "", OutcomeToolError},
-		{"limit", "429 Too Many Requests\r\nRetry-After: 9\r\n" + head + "Content-Length: 0\r\n\r\n", 429, "", "", OutcomeToolError},
-		{"error page", "404 Not Found\r\nContent-Type: text/html\r\n\r\n<script>", 404, "", "the tool answers with status 404", OutcomeToolError},
-		{"crash page", "500 Oh\r\nContent-Type: text/html\r\n\r\n<script>", 500, "", "the tool answers with status 500", OutcomeToolError},
-		{"log in", "401 No\r\nWWW-Authenticate: Basic\r\n\r\n", 401, "", "the tool answers with status 401", OutcomeToolError},
-		{"partial", "206 Partial\r\nContent-Range: bytes 0-1/2\r\n" + head + "Content-Length: 2\r\n\r\n{}", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
-		{"reset content", "205 Reset\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
-		{"not modified", "304 Not Modified\r\nEtag: x\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
-		{"choices", "300 Choices\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
-		{"switch", "101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
-		{"proxy log in", "407 No\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
-		{"unheard-of", "999 Denied\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", OutcomeRefusedResponse},
-		{"compressed", "200 OK\r\n" + head + "Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
-		{"compressed twice", "200 OK\r\n" + head + "Content-Encoding: identity\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 502, "", "compresses", OutcomeRefusedResponse},
-		{"said to be plain", "200 OK\r\n" + head + "Content-Encoding: Identity\r\nContent-Length: 2\r\n\r\n{}", 200, "{}", "", OutcomeOK},
-		{"no type", "200 OK\r\nContent-Length: 2\r\n\r\n{}", 502, "", "has no content type", OutcomeRefusedResponse},
-		{"a page", "200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "", "a content type that isn't allowed", OutcomeRefusedResponse},
-		{"a script", "200 OK\r\nContent-Type: text/javascript\r\nContent-Length: 2\r\n\r\n{}", 502, "", "a content type that isn't allowed", OutcomeRefusedResponse},
-		{"two types", "200 OK\r\nContent-Type: application/json\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "", "more than one content type", OutcomeRefusedResponse},
-		{"two types in one", "200 OK\r\nContent-Type: image/png, text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "", "malformed content type", OutcomeRefusedResponse},
-		{"another kind's type", "200 OK\r\nContent-Type: image/svg+xml\r\nContent-Length: 2\r\n\r\n{}", 502, "", "isn't allowed for this use", OutcomeRefusedResponse},
-		{"too large, said", "200 OK\r\n" + head + "Content-Length: 1001\r\n\r\n", 502, "", "too large", OutcomeTooLarge},
-		{"two lengths", "200 OK\r\n" + head + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 502, "", "no proper answer", OutcomeUnreachable},
-		{"negative length", "200 OK\r\n" + head + "Content-Length: -2\r\n\r\n{}", 502, "", "no proper answer", OutcomeUnreachable},
-		{"large header", "200 OK\r\n" + head + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n{}", 502, "", "no proper answer", OutcomeUnreachable},
-		{"not HTTP", "?\r\n\r\n", 502, "", "no proper answer", OutcomeUnreachable},
-		{"folded header", "200 OK\r\nContent-Type: text/html;\r\n image/png\r\n\r\n", 502, "", "", OutcomeRefusedResponse},
+		{"ok", "200 OK\r\n" + head + "Content-Length: 2\r\n\r\n{}", 200, "{}", "", outcomes.OK},
+		{"until the end", "200 OK\r\n" + head + "\r\n{}", 200, "{}", "", outcomes.OK},
+		{"no content", "204 No Content\r\nSet-Cookie: a=b\r\n\r\n", 204, "", "", outcomes.OK},
+		{"error with a body", "404 Not Found\r\n" + head + "Content-Length: 2\r\n\r\n{}", 404, "{}", "", outcomes.ToolError},
+		{"limit", "429 Too Many Requests\r\nRetry-After: 9\r\n" + head + "Content-Length: 0\r\n\r\n", 429, "", "", outcomes.ToolError},
+		{"error page", "404 Not Found\r\nContent-Type: text/html\r\n\r\n<script>", 404, "", "the tool answers with status 404", outcomes.ToolError},
+		{"crash page", "500 Oh\r\nContent-Type: text/html\r\n\r\n<script>", 500, "", "the tool answers with status 500", outcomes.ToolError},
+		{"log in", "401 No\r\nWWW-Authenticate: Basic\r\n\r\n", 401, "", "the tool answers with status 401", outcomes.ToolError},
+		{"partial", "206 Partial\r\nContent-Range: bytes 0-1/2\r\n" + head + "Content-Length: 2\r\n\r\n{}", 502, "", "a status that isn't passed on", outcomes.RefusedResponse},
+		{"reset content", "205 Reset\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", outcomes.RefusedResponse},
+		{"not modified", "304 Not Modified\r\nEtag: x\r\n\r\n", 502, "", "a status that isn't passed on", outcomes.RefusedResponse},
+		{"choices", "300 Choices\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", outcomes.RefusedResponse},
+		{"switch", "101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 502, "", "a status that isn't passed on", outcomes.RefusedResponse},
+		{"proxy log in", "407 No\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", outcomes.RefusedResponse},
+		{"unheard-of", "999 Denied\r\n" + head + "Content-Length: 0\r\n\r\n", 502, "", "a status that isn't passed on", outcomes.RefusedResponse},
+		{"compressed", "200 OK\r\n" + head + "Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 502, "", "compresses what was asked for plain", outcomes.RefusedResponse},
+		{"compressed twice", "200 OK\r\n" + head + "Content-Encoding: identity\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 502, "", "compresses", outcomes.RefusedResponse},
+		{"said to be plain", "200 OK\r\n" + head + "Content-Encoding: Identity\r\nContent-Length: 2\r\n\r\n{}", 200, "{}", "", outcomes.OK},
+		{"no type", "200 OK\r\nContent-Length: 2\r\n\r\n{}", 502, "", "has no content type", outcomes.RefusedResponse},
+		{"a page", "200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "", "a content type that isn't allowed", outcomes.RefusedResponse},
+		{"a script", "200 OK\r\nContent-Type: text/javascript\r\nContent-Length: 2\r\n\r\n{}", 502, "", "a content type that isn't allowed", outcomes.RefusedResponse},
+		{"two types", "200 OK\r\nContent-Type: application/json\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "", "more than one content type", outcomes.RefusedResponse},
+		{"two types in one", "200 OK\r\nContent-Type: image/png, text/html\r\nContent-Length: 2\r\n\r\n{}", 502, "", "malformed content type", outcomes.RefusedResponse},
+		{"another kind's type", "200 OK\r\nContent-Type: image/svg+xml\r\nContent-Length: 2\r\n\r\n{}", 502, "", "isn't allowed for this use", outcomes.RefusedResponse},
+		{"too large, said", "200 OK\r\n" + head + "Content-Length: 1001\r\n\r\n", 502, "", "too large", outcomes.TooLarge},
+		{"two lengths", "200 OK\r\n" + head + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 502, "", "no proper answer", outcomes.Unreachable},
+		{"negative length", "200 OK\r\n" + head + "Content-Length: -2\r\n\r\n{}", 502, "", "no proper answer", outcomes.Unreachable},
+		{"large header", "200 OK\r\n" + head + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n{}", 502, "", "no proper answer", outcomes.Unreachable},
+		{"not HTTP", "?\r\n\r\n", 502, "", "no proper answer", outcomes.Unreachable},
+		{"folded header", "200 OK\r\nContent-Type: text/html;\r\n image/png\r\n\r\n", 502, "", "", outcomes.RefusedResponse},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			declared := tool("maps", says(t, "HTTP/1.1 "+tc.response), noticeboard.Data, noticeboard.Img)

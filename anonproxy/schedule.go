@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -226,7 +227,7 @@ func (s *schedule) ask(ctx context.Context, t *turn, u *attached) {
 	case got.failing:
 		s.failures++
 		s.next = now.Add(min(refreshBackoff, refreshPatience<<min(s.failures-1, 10)))
-	case got.outcome != OutcomeStopped && got.outcome != OutcomeRefusedRequest:
+	case got.outcome != outcomes.Stopped && got.outcome != outcomes.RefusedRequest:
 		s.failures = 0
 	}
 	delete(s.underWay, t)
@@ -252,7 +253,7 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed 
 		return refreshed{refused.Reason, refreshMax, false}
 	case u.p.refuse(u.up, a.path) != nil:
 		t.asked = 0 // what there was may be purged
-		return refreshed{OutcomeStopped, jittered(refreshStopped), false}
+		return refreshed{outcomes.Stopped, jittered(refreshStopped), false}
 	}
 	fetch := func(ctx context.Context, v *cache.Validators) (*cache.Response, error) {
 		return u.p.fetchShared(ctx, nil, u.up, a, v, true)
@@ -260,33 +261,33 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed 
 	serve := func(fresh time.Duration) time.Duration { return servesAfter(every, fresh) }
 	got, err := u.p.cfg.Cache.Refresh(ctx, u.up.key(a), fetch, serve)
 	if err == nil && (got.Status >= 500 || got.Status == http.StatusTooManyRequests) {
-		err = &refusal.Refusal{Status: got.Status, Reason: OutcomeToolError, Text: "the tool answers with an error of its own"}
+		err = &refusal.Refusal{Status: got.Status, Reason: outcomes.ToolError, Text: "the tool answers with an error of its own"}
 	}
 	if err != nil {
 		return s.failed(err, t, u)
 	}
 	s.worksAgain(u)
 	if !got.Kept || got.Fresh == 0 && every == 0 {
-		s.tell(u, &refusal.Refusal{Reason: OutcomeNotKept, Text: "the tool lets no cache keep its answer, or for no time"}, t.entry)
-		return refreshed{OutcomeNotKept, jittered(max(every, refreshNotKept)), false}
+		s.tell(u, &refusal.Refusal{Reason: outcomes.NotKept, Text: "the tool lets no cache keep its answer, or for no time"}, t.entry)
+		return refreshed{outcomes.NotKept, jittered(max(every, refreshNotKept)), false}
 	}
-	outcome := OutcomeOK
+	outcome := outcomes.OK
 	if got.Status >= 400 {
-		outcome = OutcomeToolError
+		outcome = outcomes.ToolError
 	}
 	return refreshed{outcome, t.next(every, got.Fresh), false}
 }
 
 // failed says what is to be done about an error.
 func (s *schedule) failed(err error, t *turn, u *attached) refreshed {
-	refused := &refusal.Refusal{Reason: OutcomeUnreachable, Text: "the tool broke its answer off"}
+	refused := &refusal.Refusal{Reason: outcomes.Unreachable, Text: "the tool broke its answer off"}
 	_ = errors.As(err, &refused)
 	s.tell(u, refused, t.entry)
 	again := refreshRetry(time.Duration(u.up.tool.RefreshEvery))
 	switch {
-	case refused.Reason == OutcomeUnreachable, refused.Reason == OutcomeTimeout, refused.Reason == OutcomeBlocked:
+	case refused.Reason == outcomes.Unreachable, refused.Reason == outcomes.Timeout, refused.Reason == outcomes.Blocked:
 		return refreshed{refused.Reason, jittered(refreshMin), true}
-	case refused.Reason == OutcomeToolError && (refused.Status >= 500 || refused.Status == http.StatusTooManyRequests):
+	case refused.Reason == outcomes.ToolError && (refused.Status >= 500 || refused.Status == http.StatusTooManyRequests):
 		return refreshed{refused.Reason, again, true}
 	}
 	return refreshed{refused.Reason, again, false}
@@ -310,7 +311,7 @@ func (s *schedule) worksAgain(u *attached) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	failed := false
-	for _, outcome := range []string{OutcomeUnreachable, OutcomeTimeout, OutcomeBlocked} {
+	for _, outcome := range []string{outcomes.Unreachable, outcomes.Timeout, outcomes.Blocked} {
 		failed = failed || s.told[outcome]
 		delete(s.told, outcome)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -43,14 +44,14 @@ func (f *fetch) tameSheet(res *http.Response, method, contentType string) (strin
 	}
 	if strings.HasSuffix(contentType, "1252") || strings.Contains(contentType, "iso-8859") {
 		if sheet, err = charmap.Windows1252.NewDecoder().Bytes(sheet); err != nil {
-			return "", badResponse(mirror.ErrSheetText.Error())
+			return "", outcomes.BadResponse(mirror.ErrSheetText.Error())
 		}
 	}
 	rewriting <- struct{}{}
 	sheet, err = mirror.Sheet{Base: f.up.origin, Address: func(*url.URL) (string, bool) { return "", false }}.Rewrite(sheet)
 	<-rewriting
 	if err != nil {
-		return "", badResponse(err.Error())
+		return "", outcomes.BadResponse(err.Error())
 	}
 	res.Body = struct {
 		io.Reader
@@ -64,7 +65,7 @@ func (f *fetch) tameSheet(res *http.Response, method, contentType string) (strin
 func (f *fetch) notYetBroken(err error) *refusal.Refusal {
 	refused := f.broken(err)
 	refused.Status = http.StatusBadGateway
-	if refused.Reason == OutcomeTimeout {
+	if refused.Reason == outcomes.Timeout {
 		refused.Status = http.StatusGatewayTimeout
 	}
 	return refused

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -299,7 +300,7 @@ func TestAnswersOfNameServers(t *testing.T) {
 				t.Error("the name server was not asked by TCP")
 			}
 			if strings.HasPrefix(tc.reason, isnt) {
-				if got := s.observed(t, 1); !slices.Contains(got, "maps "+OutcomeBlocked) {
+				if got := s.observed(t, 1); !slices.Contains(got, "maps "+outcomes.Blocked) {
 					t.Errorf("observed %q", got)
 				}
 			}

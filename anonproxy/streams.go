@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -34,9 +35,9 @@ func (o *openStreams) take(client string) *refusal.Refusal {
 	defer o.mu.Unlock()
 	switch {
 	case o.total >= maxStreams:
-		return badRequest(http.StatusServiceUnavailable, "too many streams to the tool are open")
+		return outcomes.BadRequest(http.StatusServiceUnavailable, "too many streams to the tool are open")
 	case client != "" && o.clients[client] >= maxClientStreams:
-		return badRequest(http.StatusTooManyRequests, "too many of your streams to the tool are open")
+		return outcomes.BadRequest(http.StatusTooManyRequests, "too many of your streams to the tool are open")
 	}
 	o.total++
 	if client != "" {
@@ -71,7 +72,7 @@ type stream struct {
 // when it began may be refused since. Close it when done.
 func (p *Proxy) openStream(ctx context.Context, client string, up *upstream, t target) (*stream, *refusal.Refusal) {
 	if up.serving.Err() != nil {
-		return nil, badRequest(http.StatusServiceUnavailable, errRestart.Error())
+		return nil, outcomes.BadRequest(http.StatusServiceUnavailable, errRestart.Error())
 	}
 	open := &up.transport.streams
 	if refused := open.take(client); refused != nil {
@@ -132,7 +133,7 @@ func (s *stream) ended() *refusal.Refusal {
 	case errors.As(cause, &refused):
 		return refused
 	case errors.Is(cause, errRestart):
-		return badRequest(http.StatusServiceUnavailable, errRestart.Error())
+		return outcomes.BadRequest(http.StatusServiceUnavailable, errRestart.Error())
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -224,7 +225,7 @@ func TestTenGigabytes(t *testing.T) {
 			if got := sent.Load() - before; got > defaultMaxSize+64<<20 { // what was on the way
 				t.Errorf("the tool got rid of %d bytes", got)
 			}
-			if got := e.observed(t, 1); got[0] != "large "+OutcomeTooLarge {
+			if got := e.observed(t, 1); got[0] != "large "+outcomes.TooLarge {
 				t.Errorf("observed %q", got)
 			}
 			e.wantUnaffected(t)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -28,28 +29,28 @@ type target struct {
 func splitTarget(prefix string, u *url.URL) (target, *refusal.Refusal) {
 	rest, ok := strings.CutPrefix(spelledPath(u), prefix)
 	if !ok {
-		return target{}, badRequest(http.StatusBadRequest, "the proxy's own path must not be escaped")
+		return target{}, outcomes.BadRequest(http.StatusBadRequest, "the proxy's own path must not be escaped")
 	}
 	name, _, ok := strings.Cut(rest, "/")
 	if !ok {
-		return target{name: name}, badRequest(http.StatusNotFound, "nothing is asked for: a slash must follow the tool's name")
+		return target{name: name}, outcomes.BadRequest(http.StatusNotFound, "nothing is asked for: a slash must follow the tool's name")
 	}
 	t := target{name: name, escaped: plainEscapes(rest[len(name):]), rawQuery: plainEscapes(u.RawQuery), anyQuery: u.ForceQuery}
 	switch {
 	case len(rest)-len(name)+len(u.RawQuery) > maxURL:
-		return t, badRequest(http.StatusRequestURITooLong, "the address is too long")
+		return t, outcomes.BadRequest(http.StatusRequestURITooLong, "the address is too long")
 	// Go escapes what a client should have; these it must not send at all.
 	case hasForbiddenByte(u.RawPath) || strings.ContainsAny(u.RawPath, `\?`) || u.Fragment != "":
-		return t, badRequest(http.StatusBadRequest, "the path holds a byte that isn't allowed in it")
+		return t, outcomes.BadRequest(http.StatusBadRequest, "the path holds a byte that isn't allowed in it")
 	case hasForbiddenByte(t.rawQuery):
-		return t, badRequest(http.StatusBadRequest, "the query holds a byte that isn't allowed in it")
+		return t, outcomes.BadRequest(http.StatusBadRequest, "the query holds a byte that isn't allowed in it")
 	}
 	var err error
 	if t.path, err = url.PathUnescape(t.escaped); err != nil {
-		return t, badRequest(http.StatusBadRequest, "the path holds a broken escape")
+		return t, outcomes.BadRequest(http.StatusBadRequest, "the path holds a broken escape")
 	}
 	if reason := badPath(t.path, t.escaped); reason != "" {
-		return t, badRequest(http.StatusBadRequest, reason)
+		return t, outcomes.BadRequest(http.StatusBadRequest, reason)
 	}
 	return t, nil
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -31,7 +32,7 @@ func TestUnreachable(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			e := newEdge(t, Config{}, tool("maps", tc.origin))
 			wantRefusal(t, e.do(t, "GET", "/.tools/maps/x", "empty"), 502, tc.reason)
-			if got := e.observed(t, 1); !slices.Equal(got, []string{"maps " + OutcomeUnreachable}) {
+			if got := e.observed(t, 1); !slices.Equal(got, []string{"maps " + outcomes.Unreachable}) {
 				t.Errorf("observed %q", got)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -50,9 +51,9 @@ func (f *fetch) unpack(res *http.Response, method string) *refusal.Refusal {
 		res.Header.Del("Content-Encoding")
 		return nil
 	case len(known) > 1 || strings.TrimPrefix(known[0], "x-") != "gzip":
-		return badResponse("the tool compresses what was asked for plain")
+		return outcomes.BadResponse("the tool compresses what was asked for plain")
 	case res.ContentLength > f.up.maxSize:
-		return refusal.New(http.StatusBadGateway, OutcomeTooLarge, errTooLarge.Error())
+		return refusal.New(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
 	}
 	hasBody := method != http.MethodHead && res.ContentLength != 0 && res.StatusCode != http.StatusNoContent
 	res.Header.Del("Content-Encoding")
@@ -68,7 +69,7 @@ func (f *fetch) unpack(res *http.Response, method string) *refusal.Refusal {
 	f.watchdog.Stop()
 	switch {
 	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF):
-		return badResponse("the tool's answer isn't compressed as it says")
+		return outcomes.BadResponse("the tool's answer isn't compressed as it says")
 	case err != nil:
 		return f.notYetBroken(err)
 	}

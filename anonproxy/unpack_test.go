@@ -15,6 +15,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 )
 
 // packed compresses a text.
@@ -45,38 +46,38 @@ func TestUnpack(t *testing.T) {
 		want, reason       string // want is the body, or its beginning where it is broken off
 		outcome            string
 	}{
-		{"gzip", "gzip", body, 200, `{"a":1}`, "", OutcomeOK},
-		{"capitals", "GZip", body, 200, `{"a":1}`, "", OutcomeOK},
-		{"old name", "x-gzip", body, 200, `{"a":1}`, "", OutcomeOK},
-		{"two members", "gzip", body + packed(t, "more"), 200, `{"a":1}more`, "", OutcomeOK},
-		{"no body", "gzip", "", 200, "", "", OutcomeOK},
-		{"an empty text", "gzip", packed(t, ""), 200, "", "", OutcomeOK},
-		{"packs well", "gzip", packed(t, strings.Repeat("0", 900_000)), 200, strings.Repeat("0", 900_000), "", OutcomeOK},
-		{"something behind the end", "gzip", body + "<script>", 200, `{"a":1}`, "", OutcomeOK},
-		{"zeros behind the end", "gzip", body + packed(t, "more") + strings.Repeat("\x00", 9000), 200, `{"a":1}more`, "", OutcomeOK},
-		{"a byte behind the end", "gzip", body + "\x1f", 200, `{"a":1}`, "", OutcomeOK},
-		{"another member cut off", "gzip", body + body[:5], 200, "", "", OutcomeUnreachable},
-		{"cut off", "gzip", body[:len(body)-1], 200, "", "", OutcomeUnreachable},
-		{"another sum", "gzip", body[:len(body)-8] + "12345678", 200, "", "", OutcomeUnreachable},
-		{"too large inside", "gzip", packed(t, string(bytes.Repeat(noise, 700))), 200, "", "", OutcomeTooLarge},
-		{"a bomb", "gzip", packed(t, strings.Repeat("0", 1_900_000)), 200, "", "", OutcomeTooLarge},
-		{"plain", "gzip", `{"a":1}`, 502, "", broken, OutcomeRefusedResponse},
-		{"half a header", "gzip", body[:5], 502, "", broken, OutcomeRefusedResponse},
-		{"deflate", "deflate", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
-		{"brotli", "br", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
-		{"zstd", "zstd", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
-		{"twice", "gzip, gzip", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
-		{"two fields", "gzip\r\nContent-Encoding: gzip", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
-		{"twice with another between", "gzip, none, gzip", body, 502, "", "compresses what was asked for plain", OutcomeRefusedResponse},
+		{"gzip", "gzip", body, 200, `{"a":1}`, "", outcomes.OK},
+		{"capitals", "GZip", body, 200, `{"a":1}`, "", outcomes.OK},
+		{"old name", "x-gzip", body, 200, `{"a":1}`, "", outcomes.OK},
+		{"two members", "gzip", body + packed(t, "more"), 200, `{"a":1}more`, "", outcomes.OK},
+		{"no body", "gzip", "", 200, "", "", outcomes.OK},
+		{"an empty text", "gzip", packed(t, ""), 200, "", "", outcomes.OK},
+		{"packs well", "gzip", packed(t, strings.Repeat("0", 900_000)), 200, strings.Repeat("0", 900_000), "", outcomes.OK},
+		{"something behind the end", "gzip", body + "<script>", 200, `{"a":1}`, "", outcomes.OK},
+		{"zeros behind the end", "gzip", body + packed(t, "more") + strings.Repeat("\x00", 9000), 200, `{"a":1}more`, "", outcomes.OK},
+		{"a byte behind the end", "gzip", body + "\x1f", 200, `{"a":1}`, "", outcomes.OK},
+		{"another member cut off", "gzip", body + body[:5], 200, "", "", outcomes.Unreachable},
+		{"cut off", "gzip", body[:len(body)-1], 200, "", "", outcomes.Unreachable},
+		{"another sum", "gzip", body[:len(body)-8] + "12345678", 200, "", "", outcomes.Unreachable},
+		{"too large inside", "gzip", packed(t, string(bytes.Repeat(noise, 700))), 200, "", "", outcomes.TooLarge},
+		{"a bomb", "gzip", packed(t, strings.Repeat("0", 1_900_000)), 200, "", "", outcomes.TooLarge},
+		{"plain", "gzip", `{"a":1}`, 502, "", broken, outcomes.RefusedResponse},
+		{"half a header", "gzip", body[:5], 502, "", broken, outcomes.RefusedResponse},
+		{"deflate", "deflate", body, 502, "", "compresses what was asked for plain", outcomes.RefusedResponse},
+		{"brotli", "br", body, 502, "", "compresses what was asked for plain", outcomes.RefusedResponse},
+		{"zstd", "zstd", body, 502, "", "compresses what was asked for plain", outcomes.RefusedResponse},
+		{"twice", "gzip, gzip", body, 502, "", "compresses what was asked for plain", outcomes.RefusedResponse},
+		{"two fields", "gzip\r\nContent-Encoding: gzip", body, 502, "", "compresses what was asked for plain", outcomes.RefusedResponse},
+		{"twice with another between", "gzip, none, gzip", body, 502, "", "compresses what was asked for plain", outcomes.RefusedResponse},
 		// Case 23: codings that browsers take for none.
-		{"empty", "", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
-		{"a charset", "UTF-8", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
-		{"none", "none", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
-		{"binary", "binary", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
-		{"aws-chunked", "aws-chunked", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
-		{"two of no meaning", "identity, 8bit\r\nContent-Encoding: ", `{"a":1}`, 200, `{"a":1}`, "", OutcomeOK},
-		{"gzip and identity", "gzip, identity", body, 200, `{"a":1}`, "", OutcomeOK},
-		{"gzip and aws-chunked", "GZIP,aws-chunked", body, 200, `{"a":1}`, "", OutcomeOK},
+		{"empty", "", `{"a":1}`, 200, `{"a":1}`, "", outcomes.OK},
+		{"a charset", "UTF-8", `{"a":1}`, 200, `{"a":1}`, "", outcomes.OK},
+		{"none", "none", `{"a":1}`, 200, `{"a":1}`, "", outcomes.OK},
+		{"binary", "binary", `{"a":1}`, 200, `{"a":1}`, "", outcomes.OK},
+		{"aws-chunked", "aws-chunked", `{"a":1}`, 200, `{"a":1}`, "", outcomes.OK},
+		{"two of no meaning", "identity, 8bit\r\nContent-Encoding: ", `{"a":1}`, 200, `{"a":1}`, "", outcomes.OK},
+		{"gzip and identity", "gzip, identity", body, 200, `{"a":1}`, "", outcomes.OK},
+		{"gzip and aws-chunked", "GZIP,aws-chunked", body, 200, `{"a":1}`, "", outcomes.OK},
 	} {
 		for _, cached := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, cached %t", tc.name, cached), func(t *testing.T) {
@@ -92,7 +93,7 @@ func TestUnpack(t *testing.T) {
 				switch {
 				case tc.reason != "":
 					wantRefusal(t, a, tc.status, tc.reason)
-				case tc.outcome == OutcomeOK:
+				case tc.outcome == outcomes.OK:
 					if a.status != tc.status || a.body != tc.want || a.err != nil || a.header["Content-Encoding"] != nil {
 						t.Errorf("got %d %d bytes, %v, %v", a.status, len(a.body), a.err, a.header)
 					}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -38,7 +39,7 @@ func wantsWebSocket(r *http.Request) bool {
 // messages between them. No frame of the one appears on the other.
 func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *Reader, up *upstream, req request) (string, *refusal.Refusal) {
 	if !up.tool.Opens(noticeboard.WebSocket) {
-		return "", badRequest(http.StatusForbidden, "the tool isn't declared for websockets")
+		return "", outcomes.BadRequest(http.StatusForbidden, "the tool isn't declared for websockets")
 	}
 	s, f, refused := p.beginStream(w, r, reader, up, req)
 	if refused != nil {
@@ -55,7 +56,7 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 	// Origins are checked above, more strictly.
 	toReader, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
 	if err != nil { // the reader has been told
-		return OutcomeCanceled, nil
+		return outcomes.Canceled, nil
 	}
 	defer func() { _ = toReader.CloseNow() }()
 	tunnel := &tunnel{
@@ -70,7 +71,7 @@ func (p *Proxy) serveWebSocket(w http.ResponseWriter, r *http.Request, reader *R
 // no page can set it. Not all send Sec-Fetch headers with it.
 func (p *Proxy) checkWebSocket(r *http.Request) *refusal.Refusal {
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 {
-		return badRequest(http.StatusBadRequest, "websockets are opened over HTTP/1.1")
+		return outcomes.BadRequest(http.StatusBadRequest, "websockets are opened over HTTP/1.1")
 	}
 	values := make(map[string]string)
 	for _, name := range []string{
@@ -78,7 +79,7 @@ func (p *Proxy) checkWebSocket(r *http.Request) *refusal.Refusal {
 	} {
 		value, ok := single(r.Header, name)
 		if !ok {
-			return badRequest(http.StatusBadRequest, "a header of the websocket handshake was sent twice")
+			return outcomes.BadRequest(http.StatusBadRequest, "a header of the websocket handshake was sent twice")
 		}
 		values[name] = value
 	}
@@ -86,15 +87,15 @@ func (p *Proxy) checkWebSocket(r *http.Request) *refusal.Refusal {
 	switch {
 	case r.Method != http.MethodGet || !strings.EqualFold(values["Upgrade"], "websocket") || !hasToken(values["Connection"], "upgrade") ||
 		values["Sec-Websocket-Version"] != "13" || err != nil || len(key) != 16:
-		return badRequest(http.StatusBadRequest, "the websocket handshake is malformed")
+		return outcomes.BadRequest(http.StatusBadRequest, "the websocket handshake is malformed")
 	case r.Header["Sec-Websocket-Protocol"] != nil:
-		return badRequest(http.StatusBadRequest, "websockets through the proxy have no subprotocols")
+		return outcomes.BadRequest(http.StatusBadRequest, "websockets through the proxy have no subprotocols")
 	case !p.isOwnOrigin(r, values["Origin"]),
 		values["Sec-Fetch-Site"] != "" && values["Sec-Fetch-Site"] != "same-origin":
-		return badRequest(http.StatusForbidden, "only pages of this wiki may use the proxy")
+		return outcomes.BadRequest(http.StatusForbidden, "only pages of this wiki may use the proxy")
 	case values["Sec-Fetch-Mode"] != "" && values["Sec-Fetch-Mode"] != "websocket",
 		values["Sec-Fetch-Dest"] != "" && values["Sec-Fetch-Dest"] != "websocket" && values["Sec-Fetch-Dest"] != "empty":
-		return badRequest(http.StatusForbidden, "the request isn't a websocket's")
+		return outcomes.BadRequest(http.StatusForbidden, "the request isn't a websocket's")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -51,13 +52,13 @@ func (f *fetch) upgrade(req request) (*websocket.Conn, *http.Response, *refusal.
 		f.err = err
 		return nil, nil, f.failure(err)
 	case res.StatusCode == http.StatusSwitchingProtocols:
-		return nil, res, badResponse("the tool's websocket handshake is wrong")
+		return nil, res, outcomes.BadResponse("the tool's websocket handshake is wrong")
 	case isRedirect(res.StatusCode):
-		return nil, res, badResponse("the tool redirects a websocket")
+		return nil, res, outcomes.BadResponse("the tool redirects a websocket")
 	case res.StatusCode >= 400 && res.StatusCode <= 599 && res.StatusCode != http.StatusProxyAuthRequired:
-		return nil, res, refusal.New(res.StatusCode, OutcomeToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
+		return nil, res, refusal.New(res.StatusCode, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
 	}
-	return nil, res, badResponse("the tool opens no websocket")
+	return nil, res, outcomes.BadResponse("the tool opens no websocket")
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)

@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/anonproxy/transport"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -112,7 +113,7 @@ func TestWebSocket(t *testing.T) {
 	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	if got := e.observed(t, 1); !slices.Equal(got, []string{"chat " + OutcomeOK}) {
+	if got := e.observed(t, 1); !slices.Equal(got, []string{"chat " + outcomes.OK}) {
 		t.Errorf("observed %q", got)
 	}
 }
@@ -391,13 +392,13 @@ func TestToolsThatOpenNoWebSocket(t *testing.T) {
 		reason         string
 		outcome        string
 	}{
-		{"a page", "200 OK\r\nContent-Length: 2\r\n\r\n{}", 502, "opens no websocket", OutcomeRefusedResponse},
-		{"a redirect", "302 Go\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n", 502, "redirects a websocket", OutcomeRefusedResponse},
-		{"an error", "404 No\r\nContent-Length: 0\r\n\r\n", 404, "answers with status 404", OutcomeToolError},
-		{"a proxy's log in", "407 No\r\nContent-Length: 0\r\n\r\n", 502, "opens no websocket", OutcomeRefusedResponse},
-		{"another key", "101 Switching\r\n" + accept + "Sec-WebSocket-Accept: AAAA\r\n\r\n", 502, "handshake is wrong", OutcomeRefusedResponse},
-		{"another protocol", "101 Switching\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 502, "handshake is wrong", OutcomeRefusedResponse},
-		{"not HTTP", "?\r\n\r\n", 502, "no proper answer", OutcomeUnreachable},
+		{"a page", "200 OK\r\nContent-Length: 2\r\n\r\n{}", 502, "opens no websocket", outcomes.RefusedResponse},
+		{"a redirect", "302 Go\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n", 502, "redirects a websocket", outcomes.RefusedResponse},
+		{"an error", "404 No\r\nContent-Length: 0\r\n\r\n", 404, "answers with status 404", outcomes.ToolError},
+		{"a proxy's log in", "407 No\r\nContent-Length: 0\r\n\r\n", 502, "opens no websocket", outcomes.RefusedResponse},
+		{"another key", "101 Switching\r\n" + accept + "Sec-WebSocket-Accept: AAAA\r\n\r\n", 502, "handshake is wrong", outcomes.RefusedResponse},
+		{"another protocol", "101 Switching\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 502, "handshake is wrong", outcomes.RefusedResponse},
+		{"not HTTP", "?\r\n\r\n", 502, "no proper answer", outcomes.Unreachable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := newEdge(t, Config{}, streaming("chat", says(t, "HTTP/1.1 "+tc.response), noticeboard.WebSocket))
@@ -419,7 +420,7 @@ func TestToolsThatOpenNoWebSocket(t *testing.T) {
 		if err == nil || res.StatusCode != 502 || b.conns.Load() != 0 {
 			t.Errorf("got %v, and %d connections to the victim", err, b.conns.Load())
 		}
-		if got := e.observed(t, 1); !slices.Equal(got, []string{"chat " + OutcomeBlocked}) {
+		if got := e.observed(t, 1); !slices.Equal(got, []string{"chat " + outcomes.Blocked}) {
 			t.Errorf("observed %q", got)
 		}
 	})
@@ -445,28 +446,28 @@ func TestHowWebSocketsEnd(t *testing.T) {
 		reason  string
 		outcome string
 	}{
-		{"the tool closes", func(_ context.Context, c *websocket.Conn) { _ = c.Close(1000, "bye, alice") }, nil, 1000, "", OutcomeOK},
-		{"the tool goes", func(_ context.Context, c *websocket.Conn) { _ = c.Close(1001, "") }, nil, 1000, "", OutcomeOK},
-		{"the tool closes with words", func(_ context.Context, c *websocket.Conn) { _ = c.Close(4001, "alice") }, nil, 1011, "closed the websocket with an error", OutcomeToolError},
-		{"the tool breaks off", func(_ context.Context, c *websocket.Conn) { _ = c.CloseNow() }, nil, 1011, "broke the websocket off", OutcomeUnreachable},
+		{"the tool closes", func(_ context.Context, c *websocket.Conn) { _ = c.Close(1000, "bye, alice") }, nil, 1000, "", outcomes.OK},
+		{"the tool goes", func(_ context.Context, c *websocket.Conn) { _ = c.Close(1001, "") }, nil, 1000, "", outcomes.OK},
+		{"the tool closes with words", func(_ context.Context, c *websocket.Conn) { _ = c.Close(4001, "alice") }, nil, 1011, "closed the websocket with an error", outcomes.ToolError},
+		{"the tool breaks off", func(_ context.Context, c *websocket.Conn) { _ = c.CloseNow() }, nil, 1011, "broke the websocket off", outcomes.Unreachable},
 		{"the tool says too much", func(ctx context.Context, c *websocket.Conn) {
 			_ = c.Write(ctx, websocket.MessageBinary, make([]byte, maxMessage+1))
 			echo(ctx, c)
-		}, nil, 1009, "the tool's message is too large", OutcomeTooLarge},
+		}, nil, 1009, "the tool's message is too large", outcomes.TooLarge},
 		{"the tool lies about UTF-8", func(ctx context.Context, c *websocket.Conn) {
 			_ = c.Write(ctx, websocket.MessageText, invalid)
 			echo(ctx, c)
-		}, nil, 1011, "the tool's message isn't UTF-8", OutcomeRefusedResponse},
+		}, nil, 1011, "the tool's message isn't UTF-8", outcomes.RefusedResponse},
 		{"the reader says too much", echo, func(ctx context.Context, c *websocket.Conn) error {
 			_ = c.Write(ctx, websocket.MessageBinary, make([]byte, 2001)) // may fail midway
 			return nil
-		}, 1009, "", OutcomeRefusedRequest},
+		}, 1009, "", outcomes.RefusedRequest},
 		{"the reader lies about UTF-8", echo, func(ctx context.Context, c *websocket.Conn) error {
 			return c.Write(ctx, websocket.MessageText, invalid)
-		}, 1007, "isn't UTF-8", OutcomeRefusedRequest},
+		}, 1007, "isn't UTF-8", outcomes.RefusedRequest},
 		{"the reader's message gives them away", echo, func(ctx context.Context, c *websocket.Conn) error {
 			return c.Write(ctx, websocket.MessageText, []byte("my session is 0123456789abcdef0123"))
-		}, 1008, "carries your session", leakguard.Reason},
+		}, 1008, "carries your session", outcomes.Leak},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var heard atomic.Int64
@@ -543,7 +544,7 @@ func TestDeadWebSocketsEnd(t *testing.T) {
 		declared.Timeout = noticeboard.Duration(50 * time.Millisecond)
 		e := newEdge(t, Config{IdleTimeout: 10 * time.Millisecond}, declared)
 		e.dial(t, "/.tools/chat/x") // and reads nothing
-		if got := e.observed(t, 1); !slices.Equal(got, []string{"chat " + OutcomeCanceled}) {
+		if got := e.observed(t, 1); !slices.Equal(got, []string{"chat " + outcomes.Canceled}) {
 			t.Errorf("observed %q", got)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -46,10 +47,10 @@ func (t *tunnel) run() string {
 	work.Go(func() { ends <- t.fromReader(ctx) })
 	work.Go(func() { ends <- t.fromTool(ctx) })
 	work.Go(func() {
-		ends <- t.keepAlive(ctx, t.reader, ending{outcome: OutcomeCanceled, code: websocket.StatusGoingAway})
+		ends <- t.keepAlive(ctx, t.reader, ending{outcome: outcomes.Canceled, code: websocket.StatusGoingAway})
 	})
 	work.Go(func() {
-		ends <- t.keepAlive(ctx, t.tool, ending{OutcomeTimeout, websocket.StatusInternalError, errTimeout.Error()})
+		ends <- t.keepAlive(ctx, t.tool, ending{outcomes.Timeout, websocket.StatusInternalError, errTimeout.Error()})
 	})
 	var end ending
 	select {
@@ -71,9 +72,9 @@ func (t *tunnel) run() string {
 func (t *tunnel) ended() ending {
 	switch refused := t.s.ended(); {
 	case refused == nil:
-		return ending{outcome: OutcomeCanceled, code: websocket.StatusGoingAway}
+		return ending{outcome: outcomes.Canceled, code: websocket.StatusGoingAway}
 	case refused.Text == errRestart.Error():
-		return ending{OutcomeOK, websocket.StatusServiceRestart, refused.Text}
+		return ending{outcomes.OK, websocket.StatusServiceRestart, refused.Text}
 	default:
 		return ending{refused.Reason, websocket.StatusPolicyViolation, closeReason(refused.Text)}
 	}
@@ -99,11 +100,11 @@ func (t *tunnel) pass(ctx context.Context, body *requestBody) *ending {
 	case errors.As(err, &refused):
 		return &ending{refused.Reason, websocket.StatusTryAgainLater, closeReason(refused.Text)}
 	case errors.Is(err, websocket.ErrMessageTooBig):
-		return &ending{OutcomeRefusedRequest, websocket.StatusMessageTooBig, "the message is too large"}
+		return &ending{outcomes.RefusedRequest, websocket.StatusMessageTooBig, "the message is too large"}
 	case err != nil: // closed in one way or another
-		return &ending{outcome: OutcomeOK, code: websocket.StatusNormalClosure}
+		return &ending{outcome: outcomes.OK, code: websocket.StatusNormalClosure}
 	case kind == websocket.MessageText && !utf8.Valid(message):
-		return &ending{OutcomeRefusedRequest, websocket.StatusInvalidFramePayloadData, "the message isn't UTF-8"}
+		return &ending{outcomes.RefusedRequest, websocket.StatusInvalidFramePayloadData, "the message isn't UTF-8"}
 	}
 	if refused := t.inspect(message); refused != nil {
 		return &ending{refused.Reason, websocket.StatusPolicyViolation, closeReason(refused.Text)}
@@ -113,7 +114,7 @@ func (t *tunnel) pass(ctx context.Context, body *requestBody) *ending {
 		return &end
 	}
 	if err := t.write(ctx, t.tool, kind, message); err != nil {
-		return &ending{OutcomeUnreachable, websocket.StatusInternalError, "the tool takes no more"}
+		return &ending{outcomes.Unreachable, websocket.StatusInternalError, "the tool takes no more"}
 	}
 	return nil
 }
@@ -143,17 +144,17 @@ func (t *tunnel) fromTool(ctx context.Context) ending {
 		kind, message, err := t.tool.Read(ctx)
 		switch {
 		case errors.Is(err, websocket.ErrMessageTooBig):
-			return ending{OutcomeTooLarge, websocket.StatusMessageTooBig, "the tool's message is too large"}
+			return ending{outcomes.TooLarge, websocket.StatusMessageTooBig, "the tool's message is too large"}
 		case err != nil:
 			return toolClosed(err)
 		case kind == websocket.MessageText && !utf8.Valid(message):
-			return ending{OutcomeRefusedResponse, websocket.StatusInternalError, "the tool's message isn't UTF-8"}
+			return ending{outcomes.RefusedResponse, websocket.StatusInternalError, "the tool's message isn't UTF-8"}
 		}
 		if t.s.ctx.Err() != nil {
 			return t.ended()
 		}
 		if err := t.write(ctx, t.reader, kind, message); err != nil {
-			return ending{outcome: OutcomeCanceled, code: websocket.StatusGoingAway}
+			return ending{outcome: outcomes.Canceled, code: websocket.StatusGoingAway}
 		}
 	}
 }
@@ -163,11 +164,11 @@ func (t *tunnel) fromTool(ctx context.Context) ending {
 func toolClosed(err error) ending {
 	switch websocket.CloseStatus(err) {
 	case websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusNoStatusRcvd:
-		return ending{outcome: OutcomeOK, code: websocket.StatusNormalClosure}
+		return ending{outcome: outcomes.OK, code: websocket.StatusNormalClosure}
 	case -1:
-		return ending{OutcomeUnreachable, websocket.StatusInternalError, "the tool broke the websocket off"}
+		return ending{outcomes.Unreachable, websocket.StatusInternalError, "the tool broke the websocket off"}
 	}
-	return ending{OutcomeToolError, websocket.StatusInternalError, "the tool closed the websocket with an error"}
+	return ending{outcomes.ToolError, websocket.StatusInternalError, "the tool closed the websocket with an error"}
 }
 
 // write sends a message as one frame to a side that takes it in time.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -266,7 +267,7 @@ func TestToolProxyLetsGoOfMirrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newToolProxy(board, anonproxy.Config{Mirrors: store, ObserveMirror: func(_, outcome string) { kept = outcome == anonproxy.OutcomeKept }})
+		p, err := newToolProxy(board, anonproxy.Config{Mirrors: store, ObserveMirror: func(_, outcome string) { kept = outcome == outcomes.Kept }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/leaktest"
 )
 
@@ -40,7 +41,7 @@ func TestLeakGuardFinds(t *testing.T) {
 				if field == "your cookie wikiPref" && (encoding == "JSON twice" || encoding == "base64 of JSON in base64") {
 					continue // with the cookie's own escapes these are four in one another
 				}
-				if refused == nil || refused.Reason != Reason || refused.Status != 403 || !strings.Contains(refused.Text, field+",") {
+				if refused == nil || refused.Reason != outcomes.Leak || refused.Status != 403 || !strings.Contains(refused.Text, field+",") {
 					t.Errorf("%s of %q in %s: %+v, want %s: %s", encoding, value, place, refused, field, text)
 				}
 			}
