@@ -18,20 +18,12 @@ import (
 	"github.com/wikiveil/wikiveil/masking"
 )
 
-// benchHandler is a handler as an app with edgetest.Secret provisions it.
+// benchHandler is a handler as an edge with edgetest.Secret has it.
 func benchHandler(b *testing.B, v4Ranges []int) *ClientMask {
 	b.Helper()
-	secret, err := masking.ParseSecret(edgetest.Secret)
-	if err != nil {
-		b.Fatal(err)
-	}
-	keys, err := newConfiguredRing([][]byte{secret})
-	if err != nil {
-		b.Fatal(err)
-	}
-	app := &App{keys: keys, metrics: newMetrics()}
+	edgetest.New(b, "{\n{GLOBAL}\nwikiveil {\nsecret "+edgetest.Secret+"\n}\n}\nhttp://{SITE} {\nclient_mask\n}\n")
 	h := &ClientMask{
-		Mode: modeMask, Networks: networksXFF, app: app, logger: zap.NewNop(),
+		Mode: modeMask, Networks: networksXFF, app: edgetest.Handler[*ClientMask](b).app, logger: zap.NewNop(),
 		config: masking.SiteConfig{V6Prefix: 64, V4Ranges: v4Ranges},
 	}
 	if _, err := h.masks(); err != nil {

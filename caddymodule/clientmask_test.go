@@ -7,12 +7,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 func TestTheAppSeesTheMask(t *testing.T) {
@@ -384,5 +390,27 @@ func TestV6Prefix(t *testing.T) {
 	}
 	if a, b := mask("2001:db8:0:aa01::1"), mask("2001:db8:0:ab01::1"); a == b {
 		t.Errorf("two /56 share %s", a)
+	}
+}
+
+// Kind 9: a Caddy that keeps the server or the request as it came in another form is refused, not trusted.
+func TestAnotherCaddyIsRefused(t *testing.T) {
+	request := func(trusted bool, key caddy.CtxKey, value any) *http.Request {
+		vars := map[string]any{caddyhttp.TrustedProxyVarKey: trusted, caddyhttp.ClientIPVarKey: "127.11.22.33"}
+		r := httptest.NewRequest("GET", "http://wiki.example/", nil)
+		ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars)
+		return r.WithContext(context.WithValue(ctx, key, value))
+	}
+	for name, c := range map[string]struct {
+		r    *http.Request
+		want *refusal.Refusal
+	}{
+		"the original request": {request(false, caddyhttp.OriginalRequestCtxKey, new(http.Request)), refusedNoMask},
+		"the server":           {request(true, caddyhttp.ServerCtxKey, caddyhttp.App{}), refusedNoAddress},
+		"the variables":        {httptest.NewRequest("GET", "http://wiki.example/", nil), refusedNoAddress},
+	} {
+		if _, refused := new(ClientMask).request(c.r, nil, reqstate.VarsOf(c.r)); refused != c.want {
+			t.Errorf("%s: got %v", name, refused)
+		}
 	}
 }

@@ -525,7 +525,7 @@ func TestBlocksAreAudited(t *testing.T) {
 		return resp.StatusCode
 	}
 	reason, by := strings.Repeat("ü", 250), strings.Repeat("b", 255-len(operatorPrefix)) // the most that a block may have
-	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: mask, Reason: reason, By: by}); status != 200 {
+	if status, body := e.Post(t, "/wikiveil/blocks", edgetest.JSON{"mask": mask, "reason": reason, "by": by}); status != 200 {
 		t.Fatalf("blocking: %d %s", status, body)
 	}
 	if _, err := edgetest.Run(t, "", "block", "remove", mask, "--reason", "was a mistake", "--address", e.Admin); err != nil {
@@ -534,7 +534,7 @@ func TestBlocksAreAudited(t *testing.T) {
 	if _, err := edgetest.Run(t, "", "block", "add", mask, "--reason", "spam", "--address", e.Admin); err != nil {
 		t.Fatal(err)
 	}
-	if status, body := e.Post(t, adminRemoveBlocks, unblockRequest{Mask: mask}); status != 200 {
+	if status, body := e.Post(t, "/wikiveil/blocks/remove", edgetest.JSON{"mask": mask}); status != 200 {
 		t.Fatalf("removing: %d %s", status, body)
 	}
 	// What is refused is no entry.
@@ -542,11 +542,11 @@ func TestBlocksAreAudited(t *testing.T) {
 		path string
 		body any
 	}{
-		"not blocked":      {adminRemoveBlocks, unblockRequest{Mask: mask}},
-		"long reason":      {adminBlocks, blockRequest{Mask: mask, Reason: reason + "x"}},
-		"long name":        {adminBlocks, blockRequest{Mask: mask, By: by + "x"}},
-		"not a mask":       {adminBlocks, blockRequest{Mask: "203.0.113.9"}},
-		"unprintable name": {adminBlocks, blockRequest{Mask: mask, By: "a\nb"}},
+		"not blocked":      {"/wikiveil/blocks/remove", edgetest.JSON{"mask": mask}},
+		"long reason":      {"/wikiveil/blocks", edgetest.JSON{"mask": mask, "reason": reason + "x"}},
+		"long name":        {"/wikiveil/blocks", edgetest.JSON{"mask": mask, "by": by + "x"}},
+		"not a mask":       {"/wikiveil/blocks", edgetest.JSON{"mask": "203.0.113.9"}},
+		"unprintable name": {"/wikiveil/blocks", edgetest.JSON{"mask": mask, "by": "a\nb"}},
 	} {
 		if status, body := e.Post(t, c.path, c.body); status != 400 && status != 404 {
 			t.Errorf("%s: %d %s", name, status, body)
@@ -566,18 +566,18 @@ func TestBlocksAreAudited(t *testing.T) {
 	}
 
 	// Where it can't be written, nothing changes.
-	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: mask}); status != 200 {
+	if status, body := e.Post(t, "/wikiveil/blocks", edgetest.JSON{"mask": mask}); status != 200 {
 		t.Fatalf("blocking: %d %s", status, body)
 	}
 	fullDisk(t)
-	if status, body := e.Post(t, adminRemoveBlocks, unblockRequest{Mask: mask, Reason: "a way out"}); status != 503 || !strings.Contains(body, "nothing was changed") || visit() != 403 {
+	if status, body := e.Post(t, "/wikiveil/blocks/remove", edgetest.JSON{"mask": mask, "reason": "a way out"}); status != 503 || !strings.Contains(body, "nothing was changed") || visit() != 403 {
 		t.Errorf("removing without an audit: %d %s", status, body)
 	}
 	other := auditMask(9).String()
-	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: other}); status != 503 || !strings.Contains(body, "nothing was changed") {
+	if status, body := e.Post(t, "/wikiveil/blocks", edgetest.JSON{"mask": other}); status != 503 || !strings.Contains(body, "nothing was changed") {
 		t.Errorf("blocking without an audit: %d %s", status, body)
 	}
-	if _, list := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+adminBlocks, nil); strings.Contains(list, other) {
+	if _, list := edgetest.Send(t, http.DefaultClient, "GET", "http://"+e.Admin+"/wikiveil/blocks", nil); strings.Contains(list, other) {
 		t.Errorf("the list is %s", list)
 	}
 }

@@ -195,7 +195,7 @@ func edit50(t *testing.T, s *backupScene, i int) string {
 	}
 	for _, r := range s.wiki.Take() {
 		if r.URL.Path == "/"+source {
-			mask = r.Header.Get(headerMask)
+			mask = r.Header.Get("Client-Mask")
 		}
 	}
 	return mask
@@ -379,8 +379,8 @@ func TestCase50NoSecretCrossesTheAdminAPI(t *testing.T) {
 	e := edgetest.New(t, strings.Replace(edgetest.MaskSite(t, "", edgetest.MaskUsers, wiki.Address()), "data_dir {DIR}/data", "data_dir {DIR}/storage/wikiveil", 1))
 	edgetest.Edit(t, e, wiki, "127.50.0.1")
 	ask := func(dir string) (*http.Response, string) {
-		body, _ := json.Marshal(backupPlace{dir})
-		resp, err := http.Post("http://"+e.Admin+adminBackup, "application/json", bytes.NewReader(body))
+		body, _ := json.Marshal(edgetest.JSON{"data_dir": dir})
+		resp, err := http.Post("http://"+e.Admin+"/wikiveil/backup", "application/json", bytes.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/forecast"
 )
 
 // Whoever disabled a tool is not to be handed a declaration that lets its origin through under another name.
 func TestForecastDraftsNoDisabledTool(t *testing.T) {
 	e := forecastEdge(t, "mode report", "media-src https://video.example.org/a.webm")
-	if status, body := e.Post(t, adminDisableTools, switchRequest{Tool: "video", Why: "It leaks"}); status != 200 {
+	if status, body := e.Post(t, "/wikiveil/tools/disable", edgetest.JSON{"tool": "video", "why": "It leaks"}); status != 200 {
 		t.Fatalf("disabling: %d %s", status, body)
 	}
 	out, err := forecastOf(t, e, "--json")

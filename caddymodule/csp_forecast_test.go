@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp/forecast"
 	"github.com/wikiveil/wikiveil/csp/reports"
@@ -209,15 +207,15 @@ func TestForecastDrafts(t *testing.T) {
 	}
 	// The same declarations, by the real Caddyfile's parser.
 	var fromCaddyfile []string
-	tokens, err := caddyfile.Tokenize([]byte(read("tools.Caddyfile")), "tools.Caddyfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for d := caddyfile.NewDispenser(tokens); d.Next(); {
-		tool, err := parseTool(d)
-		if err != nil {
-			t.Fatalf("%v\n%s", err, read("tools.Caddyfile"))
+	var config struct {
+		Apps struct {
+			Wikiveil struct{ Tools []*noticeboard.Tool }
 		}
+	}
+	if err := json.Unmarshal(edgetest.Adapt(t, "{\nwikiveil {\n"+read("tools.Caddyfile")+"\n}\n}\n"), &config); err != nil {
+		t.Fatalf("%v\n%s", err, read("tools.Caddyfile"))
+	}
+	for _, tool := range config.Apps.Wikiveil.Tools {
 		fromCaddyfile = append(fromCaddyfile, fmt.Sprint(tool.Name, tool.Origin, tool.Kinds, tool.Access, tool.Purpose))
 	}
 	slices.Sort(fromJSON)

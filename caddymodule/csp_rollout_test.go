@@ -143,8 +143,8 @@ func TestRolloutGroupIsTheMasks(t *testing.T) {
 	}
 	wiki.Take()
 	edgetest.Send(t, edgetest.From(t, out), "GET", "http://"+e.Site+"/", nil)
-	mask := wiki.One(t).Header.Get(headerMask)
-	resp, _ := edgetest.Send(t, edgetest.From(t, in), "GET", "http://"+e.Site+"/", http.Header{headerMask: {mask}, "X-Forwarded-For": {out}})
+	mask := wiki.One(t).Header.Get("Client-Mask")
+	resp, _ := edgetest.Send(t, edgetest.From(t, in), "GET", "http://"+e.Site+"/", http.Header{"Client-Mask": {mask}, "X-Forwarded-For": {out}})
 	if len(resp.Header[policyHeader]) != 1 {
 		t.Errorf("a header chose the group: %v", resp.Header)
 	}

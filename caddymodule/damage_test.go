@@ -130,7 +130,7 @@ func TestCase48DamagedSideFile(t *testing.T) {
 					if get(t, e, "POST", "/") != 200 {
 						return false
 					}
-					resp, err := http.Get("http://" + e.Admin + adminReports)
+					resp, err := http.Get("http://" + e.Admin + "/wikiveil/csp/reports")
 					if err != nil {
 						t.Fatal(err)
 					}

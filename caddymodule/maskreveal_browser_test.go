@@ -120,7 +120,7 @@ func (s *revealScene) publish(wiki, source string) string {
 	if a := s.browser(source, "").navigate(wiki, "POST", wiki+"/edit", nil, nil); a.StatusCode != 200 {
 		s.t.Fatalf("publishing: %d %s", a.StatusCode, a.body)
 	}
-	return s.app.One(s.t).Header.Get(headerMask)
+	return s.app.One(s.t).Header.Get("Client-Mask")
 }
 
 // start presses the button on the wiki.

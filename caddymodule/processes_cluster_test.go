@@ -145,7 +145,7 @@ func (s *trio) serve() {
 	for _, n := range s.nodes {
 		n.serves(s.t)
 		testutil.Eventually(s.t, "the admin API", func() bool {
-			resp, _ := edgetest.Send(s.t, http.DefaultClient, "GET", "http://"+n.Admin+adminClock, nil)
+			resp, _ := edgetest.Send(s.t, http.DefaultClient, "GET", "http://"+n.Admin+"/wikiveil/clock", nil)
 			if resp.StatusCode != 200 && resp.StatusCode != 503 {
 				s.t.Fatalf("the admin API of an edge that starts: %d", resp.StatusCode)
 			}
@@ -215,7 +215,7 @@ func TestThreeEdgesKeepWhatTheyKnow(t *testing.T) {
 	}
 	s.same("after the storage came back")
 
-	for when, off := range map[string]time.Duration{"four years ahead": -4 * 365 * day, "four years back": 4 * 365 * day} {
+	for when, off := range map[string]time.Duration{"four years ahead": -4 * 365 * edgetest.Day, "four years back": 4 * 365 * edgetest.Day} {
 		s.restart(syscall.SIGTERM, func() { s.remember(time.Now().Add(off)) })
 		for _, n := range s.nodes {
 			testutil.Eventually(t, "the word that the clock is off", func() bool { return n.Metric(t, "wikiveil_clock_unconfirmed") == "1" })

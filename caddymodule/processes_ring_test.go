@@ -23,14 +23,14 @@ import (
 // age makes a storage's ring one of n epochs, all of them long in use.
 func (c *cluster) age(n int) {
 	c.t.Helper()
-	clock := &movedClock{now: time.Now().Add(-time.Duration(n) * day)}
+	clock := &movedClock{now: time.Now().Add(-time.Duration(n) * edgetest.Day)}
 	storage := fileStorage(c.dir)
 	k := masking.NewKeeper(masking.KeeperConfig{Storage: storage, Clock: clock})
 	if _, err := k.Open(c.t.Context()); err != nil {
 		c.t.Fatal(err)
 	}
 	for range n - 1 {
-		clock.now = clock.now.Add(day)
+		clock.now = clock.now.Add(edgetest.Day)
 		if _, err := k.Rotate(c.t.Context(), false); err != nil {
 			c.t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
 	first := c.run(c.place(), "keep 3; rotate 90d")
 	want := c.masks(first)
 	block := want[0]
-	if status, body := first.Post(t, adminBlocks, blockRequest{Mask: block, Expires: time.Now().Add(time.Hour)}); status != 200 {
+	if status, body := first.Post(t, "/wikiveil/blocks", edgetest.JSON{"mask": block, "expires": time.Now().Add(time.Hour)}); status != 200 {
 		t.Fatal(status, body)
 	}
 	blocked := func(n *node) bool {
@@ -119,7 +119,7 @@ func TestCase41NothingButTheConfigInUseChangesTheRing(t *testing.T) {
 		t.Error("the node that keeps less doesn't hold the block")
 	}
 	// In its own view old masks count no more.
-	if status, _ := first.Post(t, adminRemoveBlocks, unblockRequest{Mask: block}); status != 200 {
+	if status, _ := first.Post(t, "/wikiveil/blocks/remove", edgetest.JSON{"mask": block}); status != 200 {
 		t.Fatal(status)
 	}
 	testutil.Eventually(t, "the end of the block", func() bool { return !blocked(less) })
@@ -217,7 +217,7 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 	if got := c.masks(n); !slices.Equal(got, want) {
 		t.Errorf("without storage the masks are %v, were %v", got, want)
 	}
-	if status, _, _ := n.Keys(t, "POST", adminRotate); status != 500 {
+	if status, _, _ := n.Keys(t, "POST", "/wikiveil/keys/rotate"); status != 500 {
 		t.Errorf("rotating without storage: %d", status)
 	}
 	noRing("while it runs")
@@ -249,7 +249,7 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 		t.Error("the ring has changed")
 	}
 	// An older copy of the storage under the running edge.
-	status, body := n.Post(t, adminRotate, rotateRequest{Force: true})
+	status, body := n.Post(t, "/wikiveil/keys/rotate", edgetest.JSON{"force": true})
 	if status != 200 {
 		t.Fatal(status, body)
 	}
@@ -268,7 +268,7 @@ func TestCase42TheStorageVanishes(t *testing.T) {
 // confirms the clock.
 func TestCase43StartWithAClockFarAhead(t *testing.T) {
 	c := newCluster(t)
-	past := time.Now().Add(-400 * day)
+	past := time.Now().Add(-400 * edgetest.Day)
 	wrong := trustedclock.NewFrom(func() (time.Time, time.Duration) { return past, 0 })
 	clock, err := trustedclock.OpenFrom(t.Context(), fileStorage(c.dir), wrong)
 	if err == nil {
@@ -277,17 +277,17 @@ func TestCase43StartWithAClockFarAhead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	moved := &movedClock{now: past.Add(-10 * day)}
+	moved := &movedClock{now: past.Add(-10 * edgetest.Day)}
 	k := masking.NewKeeper(masking.KeeperConfig{Storage: fileStorage(c.dir), Clock: moved})
 	if _, err := k.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	moved.now = past.Add(-3 * day)
+	moved.now = past.Add(-3 * edgetest.Day)
 	if _, err := k.Rotate(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	moved.now = past.Add(-time.Hour)
-	if _, err := k.Tend(t.Context(), masking.Policy{Keep: 0, Grace: day}); err != nil { // marks the first
+	if _, err := k.Tend(t.Context(), masking.Policy{Keep: 0, Grace: edgetest.Day}); err != nil { // marks the first
 		t.Fatal(err)
 	}
 	ring := c.ring()

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"weak"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
@@ -61,11 +63,11 @@ func TestCase51OldConfigsGo(t *testing.T) {
 	var apps []weak.Pointer[App]
 	use := func() {
 		t.Helper()
-		app, err := runningApp()
+		app, err := caddy.ActiveContext().AppIfConfigured("wikiveil")
 		if err != nil {
 			t.Fatal(err)
 		}
-		apps = append(apps, weak.Make(app))
+		apps = append(apps, weak.Make(app.(*App)))
 		for _, host := range []string{"a.test", "b.test"} {
 			for _, method := range []string{"GET", "POST"} {
 				if resp, body := edgetest.Send(t, client, method, "http://"+e.Site+"/", map[string][]string{"Host": {host}}); resp.StatusCode != 200 {

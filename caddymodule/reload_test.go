@@ -164,28 +164,3 @@ func TestReloadsUnderLoad(t *testing.T) {
 		t.Errorf("the metrics lack %s: counters must go on over reloads", want)
 	}
 }
-
-// A config that fails half-way leaves the running one as it was.
-func TestFailedReloadChangesNothing(t *testing.T) {
-	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Client-Mask")) })
-	e := edgetest.New(t, edgetest.PlainSite+wiki.Address()+"\n}")
-	_, before := edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", nil)
-	logs := logMasks.Load()
-	for _, bad := range []string{
-		// Fails after the app is provisioned: the second listener can't be had.
-		edgetest.PlainSite + wiki.Address() + "\n}\nhttp://:1 {\nbind 127.0.0.1 192.0.2.1\n}",
-		// Fails while it is.
-		strings.Replace(edgetest.PlainSite, "{GLOBAL}", "{GLOBAL}\nwikiveil {\nsecret {env.WIKIVEIL_TEST_UNSET}\n}", 1) + wiki.Address() + "\n}",
-	} {
-		if err := caddy.Load(edgetest.Adapt(t, e.Expand(bad)), true); err == nil {
-			t.Fatal("loaded")
-		}
-		if resp, after := edgetest.Send(t, edgetest.From(t, "127.61.2.3"), "GET", "http://"+e.Site+"/", nil); resp.StatusCode != 200 || after != before {
-			t.Errorf("after a failed reload: %d, mask %q, want %q", resp.StatusCode, after, before)
-		}
-		if logMasks.Load() != logs {
-			t.Error("logs have the masks of the config that failed")
-		}
-	}
-	e.Rotate(t)
-}

@@ -3,78 +3,15 @@ package caddymodule
 import (
 	"encoding/json"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
-	"github.com/wikiveil/wikiveil/lookup/sightings"
-	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
 )
 
-// unfit is a site that can't be provisioned.
-const unfit = `
-	http://:65000 {
-		reverse_proxy https://127.0.0.1:1 {
-			transport http {
-				tls_trust_pool file /nowhere.pem
-			}
-		}
-	}`
-
-// oldSightings are records of thirty days ago. It returns their file.
-func oldSightings(t *testing.T, e *edgetest.Edge) string {
-	t.Helper()
-	dir := filepath.Join(e.Dir, "data", "sightings")
-	store, err := boltstore.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	part := sightings.Part{Day: sightings.DayOf(time.Now()) - 30, Epoch: "00aa"}
-	if err := store.Append(t.Context(), []sightings.Entry{{Ref: sightings.Ref{Part: part}, Value: []byte("x")}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, part.String()+".sightings")
-}
-
-// A config that comes to nothing deletes nothing, however short its retention.
-func TestFailedConfigDeletesNoSightings(t *testing.T) {
-	wiki := edgetest.NewBackend(t, nil)
-	e := edgetest.Place(t)
-	file := oldSightings(t, e)
-	wantKept := func() {
-		t.Helper()
-		if _, err := os.Stat(file); err != nil {
-			t.Error(err)
-		}
-	}
-	short := e.Expand(sightingsSite("retention 1d") + wiki.Address() + "\n}")
-
-	var parsed caddy.Config
-	if err := json.Unmarshal(edgetest.Adapt(t, short), &parsed); err != nil {
-		t.Fatal(err)
-	}
-	if err := edgetest.ValidateConfig(&parsed); err != nil {
-		t.Fatal(err)
-	}
-	wantKept()
-
-	e.Load(t, sightingsSite("")+wiki.Address()+"\n}")
-	t.Cleanup(func() { caddy.Stop() })
-	if err := edgetest.LoadErr(t, short+unfit); err == nil || !strings.Contains(err.Error(), "/nowhere.pem") {
-		t.Fatal(err)
-	}
-	wantKept()
-}
-
-// Nor does it delete entries of the audit, or leave its retention behind.
+// A config that comes to nothing deletes no entries of the audit, however short its retention, and doesn't leave that behind.
 func TestFailedConfigDeletesNoAudit(t *testing.T) {
 	e := edgetest.Place(t)
 	oldAudit(t, e)

@@ -155,3 +155,22 @@ func TestFriction12OwnPolicyIsLeftAlone(t *testing.T) {
 		t.Errorf("the app's header is %q", link)
 	}
 }
+
+// Case 1. HAProxy's documented unique-id-format, and the headers that tell by name.
+func TestCase1HAProxy(t *testing.T) {
+	n := needleOf(netip.MustParseAddr("127.11.22.33"), 64, "2001:2f::1")
+	for in, want := range map[string]string{
+		"7F0B1621:DA28_7F000001:5A32_652_0001:1": "[2001:2f::1]:0_7F000001:5A32_652_0001:1",
+		"127.011.022.033":                        "2001:2f::1",
+		"33-22-11-127.isp.example":               "2001:2f::1.isp.example",
+		"33.22.11.127.in-addr.arpa":              "2001:2f::1.in-addr.arpa",
+		"127%252E11%252E22%252E33:55848":         "[2001:2f::1]:0",
+		"a=127%2E11%2E22%2E33%3A55848&b":         "a=[2001:2f::1]:0&b",
+		"127-11-22-33-55848.isp.example":         "[2001:2f::1]:0.isp.example",
+		"7f0b1621da28":                           "[2001:2f::1]:0",
+	} {
+		if got, _ := n.Replace(in, n.mask); got != want {
+			t.Errorf("%q gives %q, want %q", in, got, want)
+		}
+	}
+}

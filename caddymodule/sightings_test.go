@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
+	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
 )
 
 func sightingsSite(options string) string {
@@ -65,7 +67,7 @@ func TestSightingsAreRecorded(t *testing.T) {
 			t.Fatalf("%s from %s: %d %s", method, source, resp.StatusCode, body)
 		}
 		r := wiki.One(t)
-		mask = r.Header.Get(headerMask)
+		mask = r.Header.Get("Client-Mask")
 		if method == "POST" { // the record must be there before the app is asked
 			if record, err := look(t, mask); err != nil || record.Count == 0 {
 				t.Fatalf("POST from %s: %+v, %v", source, record, err)
@@ -74,7 +76,7 @@ func TestSightingsAreRecorded(t *testing.T) {
 		// The allocation's mask travels, so that a block of it holds.
 		testutil.Eventually(t, "the record of "+source, func() bool {
 			record, err := look(t, mask)
-			return err == nil && strings.Contains(r.Header.Get(headerNetworkMasks), record.Allocation.Mask.String())
+			return err == nil && strings.Contains(r.Header.Get("Client-Network-Masks"), record.Allocation.Mask.String())
 		})
 		return mask
 	}
@@ -134,7 +136,7 @@ func TestNothingIsPublishedUnrecorded(t *testing.T) {
 	if resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
 		t.Fatalf("with Redis: %d %s", resp.StatusCode, body)
 	}
-	known := wiki.One(t).Header.Get(headerMask)
+	known := wiki.One(t).Header.Get("Client-Mask")
 	redis.Kill()
 	client := edgetest.From(t, "127.0.0.10")
 	upgrade := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
@@ -160,7 +162,7 @@ func TestNothingIsPublishedUnrecorded(t *testing.T) {
 		resp, _ := edgetest.Send(t, client, "POST", "http://"+e.Site+"/", nil)
 		return resp.StatusCode == 200
 	})
-	for _, mask := range []string{known, wiki.Take()[0].Header.Get(headerMask)} {
+	for _, mask := range []string{known, wiki.Take()[0].Header.Get("Client-Mask")} {
 		if _, err := look(t, mask); err != nil {
 			t.Errorf("%s: %v", mask, err)
 		}
@@ -179,7 +181,7 @@ func TestRotationAndSightings(t *testing.T) {
 		if resp, body := edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
 			t.Fatal(resp.StatusCode, body)
 		}
-		return wiki.One(t).Header.Get(headerMask)
+		return wiki.One(t).Header.Get("Client-Mask")
 	}
 	first := post()
 	for i, want := range []error{nil, sightings.ErrEpochDestroyed} {
@@ -203,7 +205,7 @@ func TestNewGeoIPDatabase(t *testing.T) {
 	client := edgetest.From(t, "127.3.0.1")
 	networks := func() int {
 		edgetest.Send(t, client, "GET", "http://"+e.Site+"/", nil)
-		return strings.Count(wiki.One(t).Header.Get(headerNetworkMasks), ",") + 1
+		return strings.Count(wiki.One(t).Header.Get("Client-Network-Masks"), ",") + 1
 	}
 	if n := networks(); n != 3 {
 		t.Fatalf("%d networks, want two ranges and the allocation", n)
@@ -341,4 +343,62 @@ func hold(t *testing.T, pattern string) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "held\n" {
 		t.Fatalf("holding %s: %q, %v", path, line, err)
 	}
+}
+
+// unfit is a site that can't be provisioned.
+const unfit = `
+	http://:65000 {
+		reverse_proxy https://127.0.0.1:1 {
+			transport http {
+				tls_trust_pool file /nowhere.pem
+			}
+		}
+	}`
+
+// oldSightings are records of thirty days ago. It returns their file.
+func oldSightings(t *testing.T, e *edgetest.Edge) string {
+	t.Helper()
+	dir := filepath.Join(e.Dir, "data", "sightings")
+	store, err := boltstore.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := sightings.Part{Day: sightings.DayOf(time.Now()) - 30, Epoch: "00aa"}
+	if err := store.Append(t.Context(), []sightings.Entry{{Ref: sightings.Ref{Part: part}, Value: []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, part.String()+".sightings")
+}
+
+// A config that comes to nothing deletes nothing, however short its retention.
+func TestFailedConfigDeletesNoSightings(t *testing.T) {
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.Place(t)
+	file := oldSightings(t, e)
+	wantKept := func() {
+		t.Helper()
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
+	}
+	short := e.Expand(sightingsSite("retention 1d") + wiki.Address() + "\n}")
+
+	var parsed caddy.Config
+	if err := json.Unmarshal(edgetest.Adapt(t, short), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	if err := edgetest.ValidateConfig(&parsed); err != nil {
+		t.Fatal(err)
+	}
+	wantKept()
+
+	e.Load(t, sightingsSite("")+wiki.Address()+"\n}")
+	t.Cleanup(func() { caddy.Stop() })
+	if err := edgetest.LoadErr(t, short+unfit); err == nil || !strings.Contains(err.Error(), "/nowhere.pem") {
+		t.Fatal(err)
+	}
+	wantKept()
 }

@@ -1,11 +1,9 @@
 package caddymodule
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,11 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
-	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
-	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // Cases 5, 6, 16, 17, 18: each golden file is a Caddyfile, a line of hyphens, and either the warnings it gives, with file and line, or
@@ -198,7 +193,7 @@ func TestCase7ObservedBlocks(t *testing.T) {
 		}
 		reverse_proxy `+a.Address()+`
 	}`)
-	if status, body := e.Post(t, adminBlocks, blockRequest{Mask: edgetest.ClientMask(t, "127.11.22.33"), Reason: "spam"}); status != http.StatusOK {
+	if status, body := e.Post(t, "/wikiveil/blocks", edgetest.JSON{"mask": edgetest.ClientMask(t, "127.11.22.33"), "reason": "spam"}); status != http.StatusOK {
 		t.Fatalf("adding the block: %d, %s", status, body)
 	}
 	if resp, body := edgetest.Send(t, edgetest.From(t, "127.11.22.33"), "GET", "http://"+e.Site+"/", nil); resp.StatusCode != http.StatusForbidden || len(a.Take()) != 0 {
@@ -306,27 +301,5 @@ func TestToolsDisableOfAnUnknownTool(t *testing.T) {
 	_, err = edgetest.Run(t, "", "tools", "disable", "map", "--address", edgetest.FreePort(t))
 	if err == nil || !strings.Contains(err.Error(), "is the server running") {
 		t.Errorf("no server: %v", err)
-	}
-}
-
-// Kind 9: a Caddy that keeps the server or the request as it came in another form is refused, not trusted.
-func TestAnotherCaddyIsRefused(t *testing.T) {
-	request := func(trusted bool, key caddy.CtxKey, value any) *http.Request {
-		vars := map[string]any{caddyhttp.TrustedProxyVarKey: trusted, caddyhttp.ClientIPVarKey: "127.11.22.33"}
-		r := httptest.NewRequest("GET", "http://wiki.example/", nil)
-		ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars)
-		return r.WithContext(context.WithValue(ctx, key, value))
-	}
-	for name, c := range map[string]struct {
-		r    *http.Request
-		want *refusal.Refusal
-	}{
-		"the original request": {request(false, caddyhttp.OriginalRequestCtxKey, new(http.Request)), refusedNoMask},
-		"the server":           {request(true, caddyhttp.ServerCtxKey, caddyhttp.App{}), refusedNoAddress},
-		"the variables":        {httptest.NewRequest("GET", "http://wiki.example/", nil), refusedNoAddress},
-	} {
-		if _, refused := new(ClientMask).request(c.r, nil, reqstate.VarsOf(c.r)); refused != c.want {
-			t.Errorf("%s: got %v", name, refused)
-		}
 	}
 }

@@ -12,8 +12,11 @@ import (
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
+// JSON is an object for the admin API.
+type JSON = map[string]any
+
 // Post sends a JSON body to the admin API.
-func (e *Edge) Post(t *testing.T, path string, body any) (int, string) {
+func (e *Edge) Post(t testing.TB, path string, body any) (int, string) {
 	t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -32,7 +35,7 @@ func (e *Edge) Post(t *testing.T, path string, body any) (int, string) {
 }
 
 // Metrics returns all series that the edge exports, by name and labels.
-func (e *Edge) Metrics(t *testing.T) map[string]float64 {
+func (e *Edge) Metrics(t testing.TB) map[string]float64 {
 	t.Helper()
 	_, body := Send(t, From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Admin+"/metrics", nil)
 	series := make(map[string]float64)
@@ -47,7 +50,7 @@ func (e *Edge) Metrics(t *testing.T) map[string]float64 {
 }
 
 // Metric returns the value of a series as text, empty if there is none.
-func (e *Edge) Metric(t *testing.T, series string) string {
+func (e *Edge) Metric(t testing.TB, series string) string {
 	t.Helper()
 	_, body := Send(t, http.DefaultClient, "GET", "http://"+e.Admin+"/metrics", nil)
 	for line := range strings.Lines(body) {
@@ -67,7 +70,7 @@ type KeyRing struct {
 }
 
 // Keys asks the admin API about the key ring.
-func (e *Edge) Keys(t *testing.T, method, path string) (int, KeyRing, string) {
+func (e *Edge) Keys(t testing.TB, method, path string) (int, KeyRing, string) {
 	t.Helper()
 	resp, body := Send(t, http.DefaultClient, method, "http://"+e.Admin+path, nil)
 	var list KeyRing
@@ -80,9 +83,9 @@ func (e *Edge) Keys(t *testing.T, method, path string) (int, KeyRing, string) {
 }
 
 // Rotate starts a new epoch, however recent the last one is, and waits until it is in use.
-func (e *Edge) Rotate(t *testing.T) KeyRing {
+func (e *Edge) Rotate(t testing.TB) KeyRing {
 	t.Helper()
-	status, body := e.Post(t, "/wikiveil/keys/rotate", map[string]bool{"force": true})
+	status, body := e.Post(t, "/wikiveil/keys/rotate", JSON{"force": true})
 	if status != 200 {
 		t.Fatalf("rotating: %d %s", status, body)
 	}

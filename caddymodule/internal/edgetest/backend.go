@@ -27,7 +27,7 @@ type Backend struct {
 }
 
 // NewBackend starts an app; without an answer, it has one for all.
-func NewBackend(t *testing.T, answer http.HandlerFunc) *Backend {
+func NewBackend(t testing.TB, answer http.HandlerFunc) *Backend {
 	t.Helper()
 	b := new(Backend)
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +62,7 @@ func (b *Backend) Take() []*http.Request {
 }
 
 // One returns the one request since the last call.
-func (b *Backend) One(t *testing.T) *http.Request {
+func (b *Backend) One(t testing.TB) *http.Request {
 	t.Helper()
 	requests := b.Take()
 	if len(requests) != 1 {
@@ -72,7 +72,7 @@ func (b *Backend) One(t *testing.T) *http.Request {
 }
 
 // SelfSigned makes a certificate for 127.0.0.1.
-func SelfSigned(t *testing.T) (certificate, key string, pool *x509.CertPool) {
+func SelfSigned(t testing.TB) (certificate, key string, pool *x509.CertPool) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -25,7 +25,7 @@ func OverReload[T any](do func() (T, error)) (value T, err error) {
 }
 
 // From returns an HTTP client whose connections come from a loopback address.
-func From(t *testing.T, source string) *http.Client {
+func From(t testing.TB, source string) *http.Client {
 	t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
 	transport := &http.Transport{
@@ -41,7 +41,7 @@ func From(t *testing.T, source string) *http.Client {
 }
 
 // Send does a request and returns the response with its body read.
-func Send(t *testing.T, client *http.Client, method, url string, header http.Header) (*http.Response, string) {
+func Send(t testing.TB, client *http.Client, method, url string, header http.Header) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest(method, url, nil)
 	if err != nil {
@@ -57,7 +57,7 @@ func Send(t *testing.T, client *http.Client, method, url string, header http.Hea
 }
 
 // Exchange does a request and returns the response with its body read.
-func Exchange(t *testing.T, client *http.Client, r *http.Request) (*http.Response, string) {
+func Exchange(t testing.TB, client *http.Client, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := client.Do(r)
 	if err != nil {
@@ -72,7 +72,7 @@ func Exchange(t *testing.T, client *http.Client, r *http.Request) (*http.Respons
 }
 
 // NewH3 speaks HTTP/3 to addr from a loopback address.
-func NewH3(t *testing.T, source, addr string, config *tls.Config) *http3.Transport {
+func NewH3(t testing.TB, source, addr string, config *tls.Config) *http3.Transport {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(source)})
 	if err != nil {
@@ -98,7 +98,7 @@ func NewH3(t *testing.T, source, addr string, config *tls.Config) *http3.Transpo
 }
 
 // PostForm sends a form of the site's pages.
-func PostForm(t *testing.T, client *http.Client, target, form string, header http.Header) (*http.Response, string) {
+func PostForm(t testing.TB, client *http.Client, target, form string, header http.Header) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest("POST", target, strings.NewReader(form))
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // Stdout returns what f prints to the process's standard output.
-func Stdout(t *testing.T, f func()) string {
+func Stdout(t testing.TB, f func()) string {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
 	if err != nil {
@@ -36,7 +36,7 @@ func Stdout(t *testing.T, f func()) string {
 }
 
 // Run runs a command as `wikiveil` does.
-func Run(t *testing.T, stdin string, args ...string) (string, error) {
+func Run(t testing.TB, stdin string, args ...string) (string, error) {
 	t.Helper()
 	root := &cobra.Command{Use: "wikiveil", SilenceErrors: true}
 	name := args[0]
@@ -69,7 +69,7 @@ func Main(m *testing.M) {
 }
 
 // Command is one of the edge's, in a process of its own.
-func Command(t *testing.T, e *Edge, args ...string) *exec.Cmd {
+func Command(t testing.TB, e *Edge, args ...string) *exec.Cmd {
 	testutil.Slow(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), wikiveilCommand+"=1", "XDG_CONFIG_HOME="+e.Dir+"/xdg", "XDG_DATA_HOME="+e.Dir+"/xdg")

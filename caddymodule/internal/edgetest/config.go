@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -18,7 +19,7 @@ import (
 )
 
 // WantRefused wants a config to be refused for a reason.
-func WantRefused(t *testing.T, err error, reason string) {
+func WantRefused(t testing.TB, err error, reason string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), reason) {
 		t.Errorf("got  %v\nwant %s", err, reason)
@@ -26,13 +27,13 @@ func WantRefused(t *testing.T, err error, reason string) {
 }
 
 // LoadErr loads a config that may be refused.
-func LoadErr(t *testing.T, caddyfile string) error {
+func LoadErr(t testing.TB, caddyfile string) error {
 	t.Helper()
 	return caddy.Load(Adapt(t, caddyfile), true)
 }
 
 // Adapt adapts a Caddyfile that is right.
-func Adapt(t *testing.T, caddyfile string) []byte {
+func Adapt(t testing.TB, caddyfile string) []byte {
 	t.Helper()
 	config, _, err := AdaptWarnings(caddyfile)
 	if err != nil {
@@ -71,7 +72,7 @@ func AdaptWarnings(caddyfile string) ([]byte, []caddyconfig.Warning, error) {
 }
 
 // Validate does what `wikiveil validate` does.
-func Validate(t *testing.T, caddyfile string) error {
+func Validate(t testing.TB, caddyfile string) error {
 	t.Helper()
 	e := Place(t)
 	data, _, err := AdaptWarnings(e.Expand(caddyfile))
@@ -93,4 +94,36 @@ func ValidateConfig(config *caddy.Config) error {
 		}}
 	}
 	return caddy.Validate(config)
+}
+
+// Handler is the first handler of a kind in the running config.
+func Handler[T any](t testing.TB) T {
+	t.Helper()
+	app, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range app.(*caddyhttp.App).Servers {
+		if found, ok := handlerIn[T](server.Routes); ok {
+			return found
+		}
+	}
+	t.Fatal("the running config has no such handler")
+	return *new(T)
+}
+
+func handlerIn[T any](routes caddyhttp.RouteList) (found T, ok bool) {
+	for _, route := range routes {
+		for _, handler := range route.Handlers {
+			if found, ok = handler.(T); ok {
+				return found, true
+			}
+			if inner, is := handler.(*caddyhttp.Subroute); is {
+				if found, ok = handlerIn[T](inner.Routes); ok {
+					return found, true
+				}
+			}
+		}
+	}
+	return found, false
 }

@@ -21,6 +21,9 @@ import (
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
+// Day is how long keys and records count in.
+const Day = 24 * time.Hour
+
 // Edge is a real Caddy in this process, with its files in a directory of its own.
 type Edge struct {
 	Dir, Log, Admin, Site string // site is host:port
@@ -36,7 +39,7 @@ func Place(t testing.TB) *Edge {
 
 // New starts Caddy. In the Caddyfile, {SITE} is a free host:port, {PORT} its port, {DIR} the
 // directory; {GLOBAL} stands for the global options that every test wants.
-func New(t *testing.T, caddyfile string) *Edge {
+func New(t testing.TB, caddyfile string) *Edge {
 	t.Helper()
 	e := Place(t)
 	e.Load(t, caddyfile)
@@ -71,7 +74,7 @@ func (e *Edge) Expand(caddyfile string) string {
 func (e *Edge) Port() string { return e.Site[strings.LastIndexByte(e.Site, ':')+1:] }
 
 // Load has a Caddyfile be the running config, and waits until it is.
-func (e *Edge) Load(t *testing.T, caddyfile string) {
+func (e *Edge) Load(t testing.TB, caddyfile string) {
 	t.Helper()
 	before := Listeners(t, e.Port())
 	if err := caddy.Load(Adapt(t, e.Expand(caddyfile)), true); err != nil {
@@ -89,7 +92,7 @@ func (e *Edge) Load(t *testing.T, caddyfile string) {
 }
 
 // Listeners counts the sockets that listen on a port.
-func Listeners(t *testing.T, port string) (n int) {
+func Listeners(t testing.TB, port string) (n int) {
 	t.Helper()
 	number, err := strconv.Atoi(port)
 	if err != nil {
@@ -115,7 +118,7 @@ func Settled(t testing.TB) {
 }
 
 // WriteConfig writes the edge's config to a file, for commands.
-func (e *Edge) WriteConfig(t *testing.T, caddyfile string) string {
+func (e *Edge) WriteConfig(t testing.TB, caddyfile string) string {
 	t.Helper()
 	file := filepath.Join(e.Dir, "Caddyfile")
 	if err := os.WriteFile(file, []byte(e.Expand(caddyfile)), 0o600); err != nil {
@@ -125,7 +128,7 @@ func (e *Edge) WriteConfig(t *testing.T, caddyfile string) string {
 }
 
 // ReadLog returns all that was logged so far.
-func (e *Edge) ReadLog(t *testing.T) string {
+func (e *Edge) ReadLog(t testing.TB) string {
 	t.Helper()
 	data, err := os.ReadFile(e.Log)
 	if err != nil {

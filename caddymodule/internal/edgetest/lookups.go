@@ -66,7 +66,7 @@ func As(user string, more ...string) http.Header {
 }
 
 // Edit has a client publish something and returns its mask.
-func Edit(t *testing.T, e *Edge, wiki *Backend, source string) string {
+func Edit(t testing.TB, e *Edge, wiki *Backend, source string) string {
 	t.Helper()
 	if resp, body := Send(t, From(t, source), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
 		t.Fatalf("POST from %s: %d %s", source, resp.StatusCode, body)
@@ -75,7 +75,7 @@ func Edit(t *testing.T, e *Edge, wiki *Backend, source string) string {
 }
 
 // AskMasks looks masks up as a program, with a reason after "&reason=", and decodes the answer.
-func AskMasks(t *testing.T, e *Edge, user, masks string, into any) int {
+func AskMasks(t testing.TB, e *Edge, user, masks string, into any) int {
 	t.Helper()
 	// A connection that is made while a reload ends may go to the listener that is closed, and is cut off.
 	var resp *http.Response

@@ -13,7 +13,7 @@ import (
 )
 
 // Preset is the text of one of csp's policies.
-func Preset(t *testing.T, name string) string {
+func Preset(t testing.TB, name string) string {
 	p, err := csp.Preset(name)
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ http://{SITE} {
 	reverse_proxy `
 
 // LogLines returns the lines of a log once there are n.
-func LogLines(t *testing.T, file string, n int) []string {
+func LogLines(t testing.TB, file string, n int) []string {
 	t.Helper()
 	var text string
 	testutil.Eventually(t, fmt.Sprintf("%d lines in %s", n, filepath.Base(file)), func() bool {

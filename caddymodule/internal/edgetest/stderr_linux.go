@@ -9,7 +9,7 @@ import (
 
 // CaptureStderr returns what the process writes to its standard error from now on: there
 // goes what a library logs past Caddy's loggers.
-func CaptureStderr(t *testing.T) func() []byte {
+func CaptureStderr(t testing.TB) func() []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "stderr")
 	file, err := os.Create(path)

@@ -20,7 +20,7 @@ func Browser(dest, who string) http.Header {
 }
 
 // JSONTool is a tool's server with an answer that tries everything.
-func JSONTool(t *testing.T) *Backend {
+func JSONTool(t testing.TB) *Backend {
 	return NewBackend(t, func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
@@ -33,13 +33,13 @@ func JSONTool(t *testing.T) *Backend {
 }
 
 // WriteTools puts a file of tools in place as careful editors do.
-func WriteTools(t *testing.T, dir string, entries ...string) {
+func WriteTools(t testing.TB, dir string, entries ...string) {
 	t.Helper()
 	ReplaceFile(t, filepath.Join(dir, "tools.json"), "["+strings.Join(entries, ",\n")+"]\n")
 }
 
 // ReplaceFile changes a file at once, as [WriteTools] does.
-func ReplaceFile(t *testing.T, file, text string) {
+func ReplaceFile(t testing.TB, file, text string) {
 	t.Helper()
 	if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 )
 
 // SearchTraces looks for addresses in all logs, metrics and answers of the admin API.
-func (e *Edge) SearchTraces(t *testing.T, addrs ...netip.Addr) {
+func (e *Edge) SearchTraces(t testing.TB, addrs ...netip.Addr) {
 	t.Helper()
 	for name, data := range e.Traces(t) {
 		WantNone(t, name, data, addrs...)
@@ -19,7 +19,7 @@ func (e *Edge) SearchTraces(t *testing.T, addrs ...netip.Addr) {
 }
 
 // Traces returns the files of the edge's directory, its keys among them, and what the admin API tells.
-func (e *Edge) Traces(t *testing.T) map[string][]byte {
+func (e *Edge) Traces(t testing.TB) map[string][]byte {
 	t.Helper()
 	traces := make(map[string][]byte)
 	for _, path := range []string{
@@ -49,7 +49,7 @@ func (e *Edge) Traces(t *testing.T) map[string][]byte {
 }
 
 // WantNone fails where one of the addresses is in data.
-func WantNone(t *testing.T, where string, data []byte, addrs ...netip.Addr) {
+func WantNone(t testing.TB, where string, data []byte, addrs ...netip.Addr) {
 	t.Helper()
 	h := NewHaystack(data)
 	for _, addr := range addrs {
