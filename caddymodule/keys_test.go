@@ -62,7 +62,7 @@ func TestRotateByAdminAPI(t *testing.T) {
 	// Case 41: destroying has a grace, in which it can be taken back by command; then the old masks count again.
 	testutil.Eventually(t, "the mark", func() bool {
 		_, list, _ := e.Keys(t, "GET", adminKeys)
-		return list.Epochs[2].Destroyed != nil && list.Epochs[2].Destroyed.After(time.Now().Add(6*day))
+		return list.Epochs[2].Destroyed != nil && list.Epochs[2].Destroyed.After(time.Now().Add(6*edgetest.Day))
 	})
 	if after, err := os.ReadFile(ring); err != nil || !bytes.Contains(after, []byte(secret)) {
 		t.Errorf("the old secret is gone from storage (%v)", err)

@@ -2,8 +2,6 @@ package caddymodule
 
 import (
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,9 +34,9 @@ func TestLeakOfPorts(t *testing.T) {
 				checkVariables(t, fastCGIParams(seen), edgetest.ClientMask(t, c.source))
 			}
 			// The access log is written when the connection is done.
-			testutil.Eventually(t, "the access log", func() bool { return strings.Contains(readOf(t, e.Edge, "access.log"), `"uri":"`+u.path) })
+			testutil.Eventually(t, "the access log", func() bool { return strings.Contains(e.ReadFile(t, "access.log"), `"uri":"`+u.path) })
 			for _, name := range []string{"access.log", "edge.log"} {
-				if edgetest.IndexNumber(readOf(t, e.Edge, name), port) >= 0 {
+				if edgetest.IndexNumber(e.ReadFile(t, name), port) >= 0 {
 					t.Errorf("the port %s is in %s", port, name)
 				}
 			}
@@ -55,14 +53,4 @@ func checkVariables(t *testing.T, got map[string]string, mask string) {
 			t.Errorf("%s: %q, want %q", name, got[name], want)
 		}
 	}
-}
-
-// fileOf reads a file of the edge; it may not exist yet.
-func readOf(t *testing.T, e *edgetest.Edge, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(e.Dir, name))
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	return string(data)
 }

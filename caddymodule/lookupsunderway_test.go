@@ -78,7 +78,7 @@ func TestCase36LookUpOverReload(t *testing.T) {
 				t.Fatal(err)
 			}
 			var letGo atomic.Bool
-			app.heldByLookups.Add(func() error { letGo.Store(true); return nil })
+			app.HeldByLookups().Add(func() error { letGo.Store(true); return nil })
 			changed := strings.Replace(config, change[0], change[1], 1)
 			if changed == config {
 				t.Fatal("the reload changes nothing")

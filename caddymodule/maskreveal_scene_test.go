@@ -218,7 +218,7 @@ func (s *revealScene) counted(outcome string) string {
 func (s *revealScene) wantNoTrace() {
 	s.t.Helper()
 	s.SearchTraces(s.t, netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
-	if log := readOf(s.t, s.Edge, "reveals.log"); !strings.Contains(log, `"uri":"/reveal`) || strings.Contains(log, "User:") {
+	if log := s.ReadFile(s.t, "reveals.log"); !strings.Contains(log, `"uri":"/reveal`) || strings.Contains(log, "User:") {
 		s.t.Error("the log of the reveals' origin is empty, or tells users:", log)
 	}
 }

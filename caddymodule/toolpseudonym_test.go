@@ -10,6 +10,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -71,8 +72,13 @@ func TestToolPseudonymNeedsAMask(t *testing.T) {
 }
 
 func TestPseudonymsOfDaysAndEpochs(t *testing.T) {
-	secret := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
-	keys, err := newConfiguredRing([][]byte{secret(1)})
+	secrets := func(some ...string) string {
+		return "{\n{GLOBAL}\nwikiveil {\nsecret " + strings.Join(some, " ") + "\n}\n}\nhttp://{SITE} {\nanonproxy\n}\n"
+	}
+	one, two := strings.Repeat("01", 32), strings.Repeat("02", 32)
+	e := edgetest.New(t, secrets(one))
+	keys := edgetest.Handler[*AnonProxy](t).app.Keys()
+	ring, err := masking.ConfiguredRing(bytes.Repeat([]byte{1}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +87,7 @@ func TestPseudonymsOfDaysAndEpochs(t *testing.T) {
 	alice := anonproxy.Reader{Client: "2001:2f::a"}
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	first := p.of(tool, alice, noon)
-	key, err := keys.epochs().list[0].Key("pseudonym")
+	key, err := ring.Active(time.Now(), 0)[0].Key("pseudonym")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,11 +100,8 @@ func TestPseudonymsOfDaysAndEpochs(t *testing.T) {
 	if got := p.of(tool, anonproxy.Reader{}, noon); got != "" {
 		t.Errorf("nobody's is %q", got)
 	}
-	newer, err := newConfiguredRing([][]byte{secret(2), secret(1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys.active.Store(newer.active.Load())
+	e.Load(t, secrets(two, one))
+	p.keys = edgetest.Handler[*AnonProxy](t).app.Keys()
 	if p.of(tool, alice, noon) == first {
 		t.Error("it outlives its epoch")
 	}

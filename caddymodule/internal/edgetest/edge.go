@@ -127,6 +127,16 @@ func (e *Edge) WriteConfig(t testing.TB, caddyfile string) string {
 	return file
 }
 
+// ReadFile returns what is in a file of the edge's directory; if there is none, nothing.
+func (e *Edge) ReadFile(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(e.Dir, name))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 // ReadLog returns all that was logged so far.
 func (e *Edge) ReadLog(t testing.TB) string {
 	t.Helper()
