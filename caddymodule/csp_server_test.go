@@ -103,6 +103,67 @@ func TestCase54OwnAnswersOverHTTP1(t *testing.T) {
 	}
 }
 
+// Case 54: a TLS port that is spoken to in plain HTTP, by a raw socket, answers nothing, or where the config has Caddy's
+// http_redirect, where to go instead, without a document. Over TLS the policy stays.
+func TestCase54PlainHTTPToATLSPort(t *testing.T) {
+	testutil.Slow(t)
+	for name, tt := range map[string]struct {
+		servers  string
+		redirect bool
+	}{
+		"no wrappers":        {"", false},
+		"before tls":         {"listener_wrappers {\nhttp_redirect\ntls\n}", true},
+		"before tls and csp": {"listener_wrappers {\nhttp_redirect\ntls\ncsp\n}", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, a, _, _ := ownAnswersEdge(t, tt.servers)
+			for request, read := range map[string]bool{ // by http_redirect
+				"GET / HTTP/1.1\r\nHost: " + e.Site + "\r\n\r\n":                                                  true,
+				"GET //evil.example/ HTTP/1.1\r\nHost: " + e.Site + "\r\n\r\n":                                    true,
+				"GET / HTTP/1.1\r\nHost: " + e.Site + "\r\n\r\nGET /two HTTP/1.1\r\nHost: " + e.Site + "\r\n\r\n": true,
+				"POST / HTTP/1.1\r\nHost: " + e.Site + "\r\nContent-Length: 1\r\nExpect: more\r\n\r\nx":           true,
+				"GET /%zz HTTP/1.1\r\nHost: " + e.Site + "\r\n\r\n":                                               false,
+				"GET / HTTP/1.1\r\nHost: " + e.Site + "\r\nTransfer-Encoding: gzip\r\n\r\n":                       false,
+				"GET /" + strings.Repeat("x", 2<<20) + " HTTP/1.1\r\nHost: " + e.Site + "\r\n\r\n":                false,
+				"PUT x HTTP/1.1\r\n\r\n": false,
+				"no request\r\n\r\n":     false,
+				"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00": false,
+			} {
+				conn, err := net.Dial("tcp", e.Site)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				go io.WriteString(conn, request)
+				answer, err := io.ReadAll(conn)
+				want := ""
+				if tt.redirect && read {
+					_, path, _ := strings.Cut(request, " ")
+					path, _, _ = strings.Cut(path, " ")
+					want = "HTTP/1.0 308 Permanent Redirect\r\nLocation: https://" + e.Site + path + "\r\nContent-Length: 0\r\n\r\n"
+				}
+				// A TLS alert is no document, and the connection may be reset over what wasn't read.
+				if got := string(answer); got != want && !strings.HasPrefix(got, "\x15\x03") {
+					t.Errorf("%.60q: %q (%v), want %q", request, got, err, want)
+				}
+			}
+			if n := len(a.Take()); n != 0 {
+				t.Errorf("the app got %d requests", n)
+			}
+			conn, err := tls.Dial("tcp", e.Site, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			go io.WriteString(conn, "GET /%zz HTTP/1.1\r\nHost: "+e.Site+"\r\n\r\n")
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil || resp.StatusCode != 400 || resp.Header.Get(policyHeader) != bare.Policy {
+				t.Errorf("over TLS: %v, %v", resp, err)
+			}
+		})
+	}
+}
+
 // Case 54: over HTTP/2 and HTTP/3, too, no address is too long for an answer with the policy, and one that is far too
 // long has no answer, or one without a body, which browsers replace by a page of their own.
 func TestCase54OwnAnswersOverTLS(t *testing.T) {

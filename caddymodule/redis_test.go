@@ -135,3 +135,40 @@ func TestCase45RedisAwayAtTheStart(t *testing.T) {
 		})
 	}
 }
+
+// A Redis over TLS, with a certificate of the edge's and a login: the options of the config reach it.
+func TestRedisOverTLS(t *testing.T) {
+	testutil.Slow(t)
+	secure := redistest.NewSecure(t)
+	secure.User, secure.Password, secure.Allow = "edge", "secret", "~* +@all"
+	server := secure.StartNode(t, "appendonly yes", "appendfsync always")
+	wiki := edgetest.NewBackend(t, nil)
+	config := func(ca string) string {
+		return `{
+			{GLOBAL}
+			wikiveil {
+				data_dir {DIR}/data
+				sightings {
+					redis ` + strings.Replace(server.URL(), "://", "://edge:secret@", 1) + ` {
+						ca ` + ca + `
+						certificate ` + secure.Certificate + ` ` + secure.Key + `
+					}
+				}
+			}
+		}
+		http://:{PORT} {
+			client_mask
+			reverse_proxy ` + wiki.Address() + `
+		}`
+	}
+	if err := edgetest.Validate(t, config(secure.CA+".missing")); err == nil || !strings.Contains(err.Error(), "redis: ca: open ") {
+		t.Errorf("without the authorities' file: %v", err)
+	}
+	e := edgetest.New(t, config(secure.CA))
+	if resp, body := edgetest.Send(t, edgetest.From(t, "127.46.0.1"), "POST", "http://"+e.Site+"/", nil); resp.StatusCode != 200 {
+		t.Errorf("publishing: %d %s", resp.StatusCode, body)
+	}
+	if n := server.Command("DBSIZE"); n == "0" {
+		t.Error("nothing is in Redis")
+	}
+}

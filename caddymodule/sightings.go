@@ -54,6 +54,13 @@ type RedisConfig struct {
 	SentinelUsername string `json:"sentinel_username,omitempty"`
 	SentinelPassword string `json:"sentinel_password,omitempty"`
 
+	// CA is a file (PEM) of the authorities that sign the certificates of rediss:// servers. Default: the system's.
+	CA string `json:"ca,omitempty"`
+
+	// Certificate and Key are files (PEM) by which the edge shows who it is. They are read for each connection.
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+
 	// Cluster says that URLs are those of nodes of a Redis Cluster.
 	Cluster bool `json:"cluster,omitempty"`
 
@@ -122,6 +129,9 @@ func (c *RedisConfig) validate(adapting bool) error {
 	if adapting && len(config.URLs) == 0 && len(c.URLs) > 0 {
 		return nil // all stand in the environment or in files
 	}
+	if adapting {
+		config.CA, config.Certificate, config.Key = "", "", "" // they may be another machine's
+	}
 	if err := config.Validate(); err != nil {
 		return fmt.Errorf("sightings: %w", err)
 	}
@@ -189,6 +199,7 @@ func (c *RedisConfig) resolve() redisclient.Config {
 	return redisclient.Config{
 		URLs: strings.Fields(repl.ReplaceAll(strings.Join(c.URLs, "\n"), "")), Master: c.Master, Cluster: c.Cluster,
 		SentinelUsername: repl.ReplaceAll(c.SentinelUsername, ""), SentinelPassword: repl.ReplaceAll(c.SentinelPassword, ""),
+		CA: repl.ReplaceAll(c.CA, ""), Certificate: repl.ReplaceAll(c.Certificate, ""), Key: repl.ReplaceAll(c.Key, ""),
 		Replicas: c.Replicas, Trust: c.Trust, Timeout: time.Duration(c.Timeout), Log: pooledLogger(),
 	}
 }

@@ -57,6 +57,8 @@ func (c *RedisConfig) options() options.Block {
 	return options.Block{Name: "redis", Args: options.List(&c.URLs), Options: []options.Option{
 		{Name: "master", Args: "<name>", Set: options.Text(&c.Master), Doc: "Finds the master of this name through Sentinels."},
 		{Name: "sentinel_login", Args: "[<user>] <password>", Set: c.parseSentinelLogin, Doc: "How to log in to them."},
+		{Name: "ca", Args: "<file>", Set: options.Text(&c.CA), Doc: "The authorities (PEM) of the servers' certificates. Default: the system's."},
+		{Name: "certificate", Args: "<file> <key file>", Set: options.Texts(&c.Certificate, &c.Key), Doc: "The edge's own certificate (PEM), for servers that ask for one."},
 		{Name: "cluster", Set: options.Flag(&c.Cluster), Doc: "The URLs are of a cluster's nodes."},
 		{Name: "prefix", Args: "<text>", Set: options.Text(&c.Prefix), Doc: "What keys begin with. Default: `wikiveil:`."},
 		{Name: "replicas", Args: "<n>", Set: options.Int(&c.Replicas), Doc: "How many replicas must have a record before what it is for goes on."},

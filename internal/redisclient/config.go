@@ -9,9 +9,11 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -32,6 +34,11 @@ type Config struct {
 	Master string
 	// SentinelUsername and SentinelPassword are for the Sentinels themselves.
 	SentinelUsername, SentinelPassword string
+	// CA is a file (PEM) of the authorities that sign the certificates of rediss:// servers; empty means the system's.
+	CA string
+	// Certificate and Key are files (PEM) by which this client shows who it is, to servers that ask for it. They are read for each
+	// connection, so that they can be renewed.
+	Certificate, Key string
 	// Cluster says that the URLs are those of nodes of a Cluster.
 	Cluster bool
 	// Replicas is how many replicas must have a write before it counts, instead of a synced append-only file.
@@ -55,7 +62,7 @@ func (c Config) Validate() error {
 
 // key tells configs apart. It is a hash, since a URL can hold a password.
 func (c Config) key() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%+q %v %v %v %v", append([]string{c.Master, c.SentinelUsername, c.SentinelPassword}, c.URLs...),
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+q %v %v %v %v", append([]string{c.Master, c.SentinelUsername, c.SentinelPassword, c.CA, c.Certificate, c.Key}, c.URLs...),
 		c.Cluster, c.Replicas, c.Trust, c.Timeout))
 	return string(sum[:])
 }
@@ -97,7 +104,46 @@ func (c Config) options() (*redis.Options, error) {
 			return nil, errors.New("redis: a Cluster has no databases but 0")
 		}
 	}
-	return first, nil
+	return first, c.secure(first)
+}
+
+// secure adds what the config says of TLS.
+func (c Config) secure(o *redis.Options) error {
+	if o.TLSConfig == nil {
+		if c.CA+c.Certificate+c.Key != "" {
+			return errors.New("redis: certificates are for URLs that begin with rediss://")
+		}
+		return nil
+	}
+	if c.several() {
+		o.TLSConfig.ServerName = "" // each server's certificate is for its own name
+	}
+	if c.CA != "" {
+		text, err := os.ReadFile(c.CA)
+		if err != nil {
+			return fmt.Errorf("redis: ca: %w", err)
+		}
+		o.TLSConfig.RootCAs = x509.NewCertPool()
+		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(text) {
+			return fmt.Errorf("redis: ca: there is no certificate (PEM) in %s", c.CA)
+		}
+	}
+	if c.Certificate+c.Key == "" {
+		return nil
+	}
+	if _, err := c.pair(nil); err != nil {
+		return err
+	}
+	o.TLSConfig.GetClientCertificate = c.pair
+	return nil
+}
+
+func (c Config) pair(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("redis: certificate: %w", err)
+	}
+	return &pair, nil
 }
 
 func (c Config) validateMode() error {
@@ -139,14 +185,11 @@ func (c Config) client() (redis.UniversalClient, error) {
 		Username: o.Username, Password: o.Password, DB: o.DB,
 		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, PoolTimeout: timeout,
 		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true,
-		MaintNotificationsConfig: o.MaintNotificationsConfig, OnConnect: o.OnConnect,
+		MaintNotificationsConfig: o.MaintNotificationsConfig, OnConnect: o.OnConnect, TLSConfig: o.TLSConfig,
 	}
 	for _, text := range c.URLs {
 		one, _ := redis.ParseURL(text) // as above
 		universal.Addrs = append(universal.Addrs, one.Addr)
-	}
-	if o.TLSConfig != nil { // each server's certificate is for its own name
-		universal.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	if c.Cluster {
 		return redis.NewClusterClient(universal.Cluster()), nil

@@ -22,13 +22,14 @@ func (c Config) greet(ctx context.Context, conn *redis.Conn) error {
 }
 
 func (c Config) inspect(ctx context.Context, conn *redis.Conn) error {
+	if c.Master != "" { // Sentinels, which may allow no more than to ask for the master; and its name says what it is
+		return nil
+	}
 	info, err := conn.Info(ctx, "server").Result()
 	if err != nil {
 		return fmt.Errorf("asking Redis what it is: %w", err)
 	}
 	switch mode := Field(info, "redis_mode"); {
-	case mode == "sentinel" && c.Master != "":
-		return nil // go-redis asks it for the master
 	case mode == "sentinel":
 		return fmt.Errorf("%w: this is a Sentinel; name the master that it watches", ErrUnfit)
 	case mode == "cluster" && !c.Cluster:

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,20 +18,34 @@ import (
 type Node struct {
 	Addr string // host:port
 
-	t     testing.TB
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when the process has ended
+	t      testing.TB
+	secure *Secure
+	cmd    *exec.Cmd
+	ended  chan struct{} // closed when the process has ended
 }
 
-// URL is the node's.
-func (n *Node) URL() string { return "redis://" + n.Addr }
+// URL is the node's, without a login.
+func (n *Node) URL() string {
+	if n.secure != nil {
+		return "rediss://" + n.Addr
+	}
+	return "redis://" + n.Addr
+}
 
 // StartNode starts a server with a configuration file of these lines; {PORT} and {DIR} in them are its own.
 func StartNode(t testing.TB, lines ...string) *Node {
 	t.Helper()
+	return (*Secure)(nil).StartNode(t, lines...)
+}
+
+// StartNode starts a secure server.
+func (s *Secure) StartNode(t testing.TB, lines ...string) *Node {
+	t.Helper()
 	testutil.Slow(t)
+	// "sentinel monitor" must stand before what else is said of the master.
+	lines = append(slices.Clone(lines), s.lines(isSentinel(lines))...)
 	for range 10 {
-		n := &Node{Addr: freeAddr(t), t: t}
+		n := &Node{Addr: freeAddr(t), t: t, secure: s}
 		if n.start(lines) {
 			return n
 		}
@@ -50,7 +65,7 @@ func (n *Node) start(lines []string) bool {
 		n.t.Fatal(err)
 	}
 	args := []string{file}
-	if strings.Contains(strings.Join(lines, "\n"), "sentinel monitor") {
+	if isSentinel(lines) {
 		args = append(args, "--sentinel")
 	}
 	n.cmd = exec.Command("redis-server", args...)
@@ -71,6 +86,10 @@ func (n *Node) start(lines []string) bool {
 		n.t.Logf("a Redis on %s ended at its start:\n%s", n.Addr, log)
 	}
 	return up
+}
+
+func isSentinel(lines []string) bool {
+	return strings.Contains(strings.Join(lines, "\n"), "sentinel monitor")
 }
 
 func (n *Node) hasEnded() bool {
@@ -111,18 +130,23 @@ func (n *Node) Kill() {
 // Command runs a command by redis-cli and returns its answer.
 func (n *Node) Command(args ...string) string {
 	n.t.Helper()
-	host, port, _ := net.SplitHostPort(n.Addr)
-	out, err := exec.Command("redis-cli", append([]string{"-h", host, "-p", port}, args...)...).CombinedOutput()
+	out, err := n.run(args)
 	if err != nil {
 		n.t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
 	}
-	return strings.TrimSpace(string(out))
+	return out
 }
 
 func (n *Node) try(args ...string) string {
+	out, _ := n.run(args)
+	return out
+}
+
+func (n *Node) run(args []string) (string, error) {
 	host, port, _ := net.SplitHostPort(n.Addr)
-	out, _ := exec.Command("redis-cli", append([]string{"-h", host, "-p", port}, args...)...).CombinedOutput()
-	return strings.TrimSpace(string(out))
+	cli := append([]string{"-h", host, "-p", port}, n.secure.cli()...)
+	out, err := exec.Command("redis-cli", append(cli, args...)...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
 }
 
 // Sentinels are three Sentinels and the servers that they watch under the name "wiki", a master and a replica.
@@ -134,15 +158,21 @@ type Sentinels struct {
 // StartSentinels starts them, with further lines of configuration for the servers.
 func StartSentinels(t testing.TB, lines ...string) *Sentinels {
 	t.Helper()
-	s := &Sentinels{Master: StartNode(t, lines...)}
+	return (*Secure)(nil).StartSentinels(t, lines...)
+}
+
+// StartSentinels starts secure ones.
+func (secure *Secure) StartSentinels(t testing.TB, lines ...string) *Sentinels {
+	t.Helper()
+	s := &Sentinels{Master: secure.StartNode(t, lines...)}
 	host, port, _ := net.SplitHostPort(s.Master.Addr)
-	s.Replica = StartNode(t, append([]string{"replicaof " + host + " " + port, "repl-diskless-sync-delay 0"}, lines...)...)
+	s.Replica = secure.StartNode(t, append([]string{"replicaof " + host + " " + port, "repl-diskless-sync-delay 0"}, lines...)...)
 	testutil.Eventually(t, "the replica follows", func() bool {
 		return strings.Contains(s.Replica.try("info", "replication"), "master_link_status:up")
 	})
 	var sentinels []*Node
 	for range 3 {
-		n := StartNode(t, "sentinel monitor wiki "+host+" "+port+" 2", "sentinel down-after-milliseconds wiki 500",
+		n := secure.StartNode(t, "sentinel monitor wiki "+host+" "+port+" 2", "sentinel down-after-milliseconds wiki 500",
 			"sentinel failover-timeout wiki 2000", "sentinel resolve-hostnames no")
 		sentinels = append(sentinels, n)
 		s.URLs = append(s.URLs, n.URL())
@@ -159,14 +189,20 @@ func StartSentinels(t testing.TB, lines ...string) *Sentinels {
 // StartCluster starts a Cluster of three masters, with further lines of configuration, and returns its nodes.
 func StartCluster(t testing.TB, lines ...string) []*Node {
 	t.Helper()
+	return (*Secure)(nil).StartCluster(t, lines...)
+}
+
+// StartCluster starts a secure one.
+func (s *Secure) StartCluster(t testing.TB, lines ...string) []*Node {
+	t.Helper()
 	var nodes []*Node
 	var addrs []string
 	for range 3 {
-		n := StartNode(t, append([]string{"cluster-enabled yes", "cluster-config-file {DIR}/nodes", "cluster-node-timeout 2000",
+		n := s.StartNode(t, append([]string{"cluster-enabled yes", "cluster-config-file {DIR}/nodes", "cluster-node-timeout 2000",
 			"cluster-require-full-coverage no"}, lines...)...)
 		nodes, addrs = append(nodes, n), append(addrs, n.Addr)
 	}
-	args := append([]string{"--cluster", "create"}, append(addrs, "--cluster-yes")...)
+	args := slices.Concat(s.cli(), []string{"--cluster", "create"}, addrs, []string{"--cluster-yes"})
 	if out, err := exec.Command("redis-cli", args...).CombinedOutput(); err != nil {
 		t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
 	}

@@ -13,11 +13,17 @@ import (
 	"github.com/wikiveil/wikiveil/lookup/sightings/storetest"
 )
 
-// Case 46: Sentinels. What a replica had is there when it takes the master's place, and nothing that was known to be
-// stored counts as stored any more.
+// Case 46: Sentinels.
 func TestCase46SentinelFailover(t *testing.T) {
 	servers := redistest.StartSentinels(t)
-	s := open(t, redisstore.Config{Redis: redisclient.Config{URLs: servers.URLs, Master: "wiki", Replicas: 1, Timeout: time.Second}})
+	testFailover(t, servers, redisclient.Config{URLs: servers.URLs, Master: "wiki", Replicas: 1, Timeout: time.Second})
+}
+
+// testFailover: what a replica had is there when it takes the master's place, and nothing that was known to be stored counts
+// as stored any more.
+func testFailover(t *testing.T, servers *redistest.Sentinels, config redisclient.Config) {
+	t.Helper()
+	s := open(t, redisstore.Config{Redis: config})
 	testutil.Eventually(t, "the replica has a write", func() bool { return appendOne(s, 1) == nil })
 	before := s.Incarnation()
 	servers.Master.Kill()
