@@ -109,7 +109,7 @@ type Config struct {
 	// Observe is told of each request to a declared tool. Default: nobody is.
 	Observe func(tool, outcome string)
 
-	// ObserveRefresh is told of each request that a [Refresher] makes for a declared
+	// ObserveRefresh is told of each request that a [refresh.Refresher] makes for a declared
 	// tool. Default: nobody is.
 	ObserveRefresh func(tool, outcome string)
 

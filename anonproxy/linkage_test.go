@@ -12,6 +12,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
+	"github.com/wikiveil/wikiveil/anonproxy/refresh"
 	"github.com/wikiveil/wikiveil/bench/linkage"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -74,7 +75,7 @@ func replayDay(t *testing.T, day *linkage.Day, m linkage.Measures) *replay {
 			}
 		}
 	}, declared)
-	refresher := NewRefresher()
+	refresher := refresh.New()
 	defer refresher.Close()
 	defer refresher.Attach(e.Proxy)()
 	if m.Refresh > 0 { // the edge has run for a while

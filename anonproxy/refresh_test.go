@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -17,12 +18,13 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
+	"github.com/wikiveil/wikiveil/anonproxy/refresh"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // refreshScene is a refresher, with what it was seen to do.
 type refreshScene struct {
-	*Refresher
+	*refresh.Refresher
 	cache *cache.Cache
 	tool  *memoryTool
 	logs  *lockedBuffer
@@ -35,7 +37,7 @@ func newRefreshScene(t *testing.T, answer http.HandlerFunc) *refreshScene {
 	s := &refreshScene{logs: new(lockedBuffer), outcomes: make(map[string]int)}
 	s.cache = newCache(t, cache.Config{})
 	s.tool = newMemoryTool(t, answer)
-	s.Refresher = NewRefresher()
+	s.Refresher = refresh.New()
 	t.Cleanup(s.Close)
 	return s
 }
@@ -110,7 +112,7 @@ func TestRefreshSchedule(t *testing.T) {
 				if got := len(byPath(s.tool.entries())); got != n {
 					t.Fatalf("the first round has %d paths of %d", got, n)
 				}
-				span := 6 * refreshSpan(tc.every, tc.lifetime)
+				span := 6 * cmp.Or(tc.every, min(max(tc.lifetime, time.Minute), 24*time.Hour))
 				began := time.Now()
 				for range 500 {
 					time.Sleep(span / 500)
@@ -207,7 +209,7 @@ func TestRefreshOfSlowTool(t *testing.T) {
 		})
 		s.edge(t, nil, refreshOf(200, 0))
 		time.Sleep(3 * time.Minute)
-		if most.Load() != refreshAtOnce || s.tool.count() < 200 {
+		if most.Load() != 16 || s.tool.count() < 200 {
 			t.Errorf("%d requests at once, %d in all", most.Load(), s.tool.count())
 		}
 	})
@@ -502,18 +504,8 @@ func TestLikelyKinds(t *testing.T) {
 		{all, "/a", noticeboard.Data}, {all, "/a.html", noticeboard.Data}, {all, "img /a.css", noticeboard.Img},
 		{images, "/a.css", noticeboard.Font}, {images, "/a.svg", noticeboard.Img},
 	} {
-		if a, refused := refreshAsk(tc.tool, tc.entry); refused != nil || a.kind != tc.want || a.method != "GET" {
+		if a, refused := refreshRequest(tc.tool, tc.entry); refused != nil || a.kind != tc.want || a.method != "GET" {
 			t.Errorf("%s: %+v, %v; want %s", tc.entry, a, refused, tc.want)
 		}
-	}
-}
-
-func BenchmarkRefreshQueue(b *testing.B) {
-	list := paths(100_000)
-	b.ReportAllocs()
-	for b.Loop() {
-		var q turns
-		q.declare(list, nil, time.Now(), time.Millisecond)
-		q.declare(list, nil, time.Now(), time.Millisecond)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/refresh"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -138,21 +139,21 @@ func TestRefreshFollowsTheBoard(t *testing.T) {
 		return made
 	}
 	e := newEdge(t, Config{Cache: newCache(t, cache.Config{})}, refreshed("/1"))
-	r := NewRefresher()
+	r := refresh.New()
 	defer r.Close()
 	detach := r.Attach(e.proxy)
 	testutil.Eventually(t, "the first path", func() bool { _, ok := asked.Load("/1"); return ok })
 	e.setBoard(t, refreshed("/1", "/2"))
 	testutil.Eventually(t, "the second path", func() bool { _, ok := asked.Load("/2"); return ok })
 	e.setBoard(t, tool("maps", b.URL))
-	if n := len(r.schedules); n != 0 {
+	if n := r.Schedules(); n != 0 {
 		t.Errorf("%d schedules go on", n)
 	}
 	e.setBoard(t, refreshed("/3"))
 	testutil.Eventually(t, "the third path", func() bool { _, ok := asked.Load("/3"); return ok })
 	detach()
 	e.setBoard(t, refreshed("/3", "/4"))
-	if n := len(r.schedules); n != 0 {
+	if n := r.Schedules(); n != 0 {
 		t.Errorf("%d schedules go on after detach", n)
 	}
 }

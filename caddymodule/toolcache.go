@@ -6,8 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/wikiveil/wikiveil/anonproxy"
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/refresh"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 )
 
@@ -17,7 +17,7 @@ var toolCaches = pool.New[toolCache]("tool caches")
 // toolCache is a cache with what asks tools on schedule, as long as the cache is there.
 type toolCache struct {
 	*cache.Cache
-	refresher *anonproxy.Refresher
+	refresher *refresh.Refresher
 }
 
 // Close ends both.
@@ -39,7 +39,7 @@ func (t *tools) openCache(a *App, registry prometheus.Registerer) error {
 	}
 	pooled, err := toolCaches.Acquire(a.Held(), string(form), pool.Closing(func() (toolCache, error) {
 		opened, err := cache.New(config)
-		return toolCache{opened, anonproxy.NewRefresher()}, err
+		return toolCache{opened, refresh.New()}, err
 	}))
 	if err != nil {
 		return fmt.Errorf("opening the cache of tools: %w", err)

@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/anonproxy/refresh"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -16,7 +16,7 @@ import (
 // config is in use. The schedules themselves are pooled with the cache: over a reload
 // they go on, as the next config's proxies join before this one's leave.
 type toolRefreshes struct {
-	refresher *anonproxy.Refresher // nil: there is no cache
+	refresher *refresh.Refresher // nil: there is no cache
 	logger    *zap.Logger
 
 	mu    sync.Mutex
@@ -85,7 +85,7 @@ type siteRefresh struct {
 	detach func() // nil: not started
 }
 
-func (h *AnonProxy) startRefresh(r *anonproxy.Refresher) {
+func (h *AnonProxy) startRefresh(r *refresh.Refresher) {
 	_ = h.renew() // what the start has published
 	h.refresh.mu.Lock()
 	defer h.refresh.mu.Unlock()

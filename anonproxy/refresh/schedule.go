@@ -1,32 +1,35 @@
-package anonproxy
+package refresh
 
 import (
 	"container/heap"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // The pace of refreshes.
 const (
-	refreshRate     = 10              // requests a second to a tool that states no limit
-	refreshMaxRate  = 1000            // in any case
-	refreshAtOnce   = 16              // requests under way to one tool
-	refreshMin      = time.Minute     // between two requests for a path, where the tool's lifetimes decide
-	refreshMax      = 24 * time.Hour  // the same
-	refreshNotKept  = time.Hour       // between tries of what can't be kept
-	refreshLate     = time.Hour       // for which an answer serves at most where its refresh is late
-	refreshStopped  = time.Minute     // between looks at a path that is stopped
-	refreshLook     = 5 * time.Second // between looks at a tool that is stopped
-	refreshBackoff  = time.Minute     // between tries of a tool that fails, at most
-	refreshPatience = time.Second     // before the first of them
+	usualRate    = 10              // requests a second to a tool that states no limit
+	maxRate      = 1000            // in any case
+	atOnce       = 16              // requests under way to one tool
+	minSpan      = time.Minute     // between two requests for a path, where the tool's lifetimes decide
+	maxSpan      = 24 * time.Hour  // the same
+	retryNotKept = time.Hour       // between tries of what can't be kept
+	maxLate      = time.Hour       // for which an answer serves at most where its refresh is late
+	recheckPath  = time.Minute     // between looks at a path that is stopped
+	recheckTool  = 5 * time.Second // between looks at a tool that is stopped
+	maxBackoff   = time.Minute     // between tries of a tool that fails, at most
+	minBackoff   = time.Second     // before the first of them
 )
 
 // schedule is when one tool's paths are asked for.
@@ -36,7 +39,7 @@ type schedule struct {
 	news chan struct{} // holds one where something changed
 
 	mu       sync.Mutex
-	users    []*attached // of which the last is asked through
+	users    []*Source // of which the last is asked through
 	reread   bool
 	queue    turns
 	underWay map[*turn]struct{}
@@ -46,14 +49,30 @@ type schedule struct {
 	told     map[string]bool
 
 	// Of the loop alone.
-	list refreshList
+	list pathList
 	look time.Time // at the file, next
 }
 
-// attached is a proxy that a schedule can ask through.
-type attached struct {
-	p  *Proxy
-	up *upstream
+// Source is a tool as it can be asked through a proxy.
+type Source struct {
+	Tool   *noticeboard.Tool
+	Cache  *cache.Cache
+	Scope  unique.Handle[cache.Scope] // changes with the declaration
+	Logger *slog.Logger
+
+	// Refused reports whether the tool must not be asked for a path now, or not at all if the path is empty.
+	Refused func(path string) bool
+	// Request makes one of the declaration's entries what a reader's browser makes of it.
+	Request func(entry string) (*Request, *refusal.Refusal)
+	// Observe is told how each request went.
+	Observe func(outcome string)
+}
+
+// Request is what is asked for.
+type Request struct {
+	Path  string
+	Key   cache.Key
+	Fetch cache.Fetch
 }
 
 func newSchedule(tool string, stop context.CancelFunc) *schedule {
@@ -69,7 +88,7 @@ func (s *schedule) wake() {
 	}
 }
 
-func (s *schedule) join(u *attached) {
+func (s *schedule) join(u *Source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.users = append(s.users, u)
@@ -78,10 +97,10 @@ func (s *schedule) join(u *attached) {
 }
 
 // leave reports whether nobody is left.
-func (s *schedule) leave(u *attached) (last bool) {
+func (s *schedule) leave(u *Source) (last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.users = slices.DeleteFunc(s.users, func(other *attached) bool { return other == u })
+	s.users = slices.DeleteFunc(s.users, func(other *Source) bool { return other == u })
 	return len(s.users) == 0
 }
 
@@ -99,7 +118,7 @@ func (s *schedule) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		s.declare(time.Now())
-		wait := refreshFilePoll
+		wait := filePoll
 		for {
 			t, u, left := s.take(time.Now())
 			if t == nil {
@@ -121,16 +140,16 @@ func (s *schedule) declare(now time.Time) {
 	if u == nil || !always && now.Before(s.look) {
 		return
 	}
-	s.look = now.Add(refreshFilePoll)
-	entries, changed, err := s.list.read(u.up.tool, always)
+	s.look = now.Add(filePoll)
+	entries, changed, err := s.list.read(u.Tool, always)
 	if err != nil {
-		u.p.cfg.Logger.Error("a tool's file of paths can't be used; what it said last goes on to hold", "tool", s.tool, "error", err)
+		u.Logger.Error("a tool's file of paths can't be used; what it said last goes on to hold", "tool", s.tool, "error", err)
 	}
 	if !changed {
 		return
 	}
-	if room := u.p.cfg.Cache.Room(); len(entries) > room {
-		u.p.cfg.Logger.Warn("more paths of a tool are refreshed than the cache can keep; raise its bounds", "tool", s.tool, "paths", len(entries), "room", room)
+	if room := u.Cache.Room(); len(entries) > room {
+		u.Logger.Warn("more paths of a tool are refreshed than the cache can keep; raise its bounds", "tool", s.tool, "paths", len(entries), "room", room)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +157,7 @@ func (s *schedule) declare(now time.Time) {
 }
 
 // user is the proxy that was attached last, nil if there is none. mu is held.
-func (s *schedule) user() *attached {
+func (s *schedule) user() *Source {
 	if len(s.users) == 0 {
 		return nil
 	}
@@ -157,38 +176,38 @@ func (s *schedule) restart() {
 
 // gap is the time between two requests to the tool: half of what it may be asked, or as
 // its paths need it. mu is held.
-func (s *schedule) gap(u *attached) time.Duration {
-	rate := float64(refreshRate)
-	if every := time.Duration(u.up.tool.RefreshEvery); every > 0 {
+func (s *schedule) gap(u *Source) time.Duration {
+	rate := float64(usualRate)
+	if every := time.Duration(u.Tool.RefreshEvery); every > 0 {
 		rate = max(rate, 1.25*float64(len(s.queue)+len(s.underWay))/every.Seconds())
 	}
-	if limit := u.up.tool.Limit; limit.Count > 0 {
+	if limit := u.Tool.Limit; limit.Count > 0 {
 		rate = float64(limit.Count) / limit.Per.Seconds() / 2
 	}
-	return max(1, time.Duration(float64(time.Second)/min(rate, refreshMaxRate)))
+	return max(1, time.Duration(float64(time.Second)/min(rate, maxRate)))
 }
 
 // take returns what is to be asked for now, or how long there is nothing to do.
-func (s *schedule) take(now time.Time) (t *turn, u *attached, wait time.Duration) {
+func (s *schedule) take(now time.Time) (t *turn, u *Source, wait time.Duration) {
 	s.mu.Lock()
 	u = s.user()
 	s.mu.Unlock()
-	stopped := u != nil && u.p.refuse(u.up, "") != nil // who tells may hold a lock, and want ours
+	stopped := u != nil && u.Refused("") // who tells may hold a lock, and want ours
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if u == nil || len(s.queue) == 0 || len(s.underWay) == refreshAtOnce {
-		return nil, u, refreshFilePoll // or until it is woken
+	if u == nil || len(s.queue) == 0 || len(s.underWay) == atOnce {
+		return nil, u, filePoll // or until it is woken
 	}
 	if stopped {
 		s.stopped = true
-		return nil, u, refreshLook
+		return nil, u, recheckTool
 	}
 	if s.stopped { // its answers may have been purged
 		s.stopped = false
 		s.queue.restart(now, s.gap(u))
 	}
 	if s.failures > 0 && len(s.underWay) > 0 {
-		return nil, u, refreshFilePoll // one try at a time
+		return nil, u, filePoll // one try at a time
 	}
 	due := s.queue[0].due
 	if due.Before(s.next) {
@@ -211,14 +230,12 @@ type refreshed struct {
 }
 
 // ask asks for a path through the cache, and gives it its next turn.
-func (s *schedule) ask(ctx context.Context, t *turn, u *attached) {
+func (s *schedule) ask(ctx context.Context, t *turn, u *Source) {
 	got := s.refresh(ctx, t, u)
 	if ctx.Err() != nil {
 		return
 	}
-	if u.p.cfg.ObserveRefresh != nil {
-		u.p.cfg.ObserveRefresh(s.tool, got.outcome)
-	}
+	u.Observe(got.outcome)
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,7 +243,7 @@ func (s *schedule) ask(ctx context.Context, t *turn, u *attached) {
 	switch {
 	case got.failing:
 		s.failures++
-		s.next = now.Add(min(refreshBackoff, refreshPatience<<min(s.failures-1, 10)))
+		s.next = now.Add(min(maxBackoff, minBackoff<<min(s.failures-1, 10)))
 	case got.outcome != outcomes.Stopped && got.outcome != outcomes.RefusedRequest:
 		s.failures = 0
 	}
@@ -234,7 +251,7 @@ func (s *schedule) ask(ctx context.Context, t *turn, u *attached) {
 	if t.gone {
 		return
 	}
-	every := time.Duration(u.up.tool.RefreshEvery)
+	every := time.Duration(u.Tool.RefreshEvery)
 	if planned := t.due.Add(got.again); every > 0 && t.asked > 1 && planned.After(now) {
 		t.due = planned // lateness doesn't add up
 	} else {
@@ -244,22 +261,19 @@ func (s *schedule) ask(ctx context.Context, t *turn, u *attached) {
 }
 
 // refresh asks for a path once.
-func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed {
-	every := time.Duration(u.up.tool.RefreshEvery)
-	a, refused := refreshAsk(u.up.tool, t.entry)
+func (s *schedule) refresh(ctx context.Context, t *turn, u *Source) refreshed {
+	every := time.Duration(u.Tool.RefreshEvery)
+	a, refused := u.Request(t.entry)
 	switch {
 	case refused != nil:
 		s.tell(u, refused, t.entry)
-		return refreshed{refused.Reason, refreshMax, false}
-	case u.p.refuse(u.up, a.path) != nil:
+		return refreshed{refused.Reason, maxSpan, false}
+	case u.Refused(a.Path):
 		t.asked = 0 // what there was may be purged
-		return refreshed{outcomes.Stopped, jittered(refreshStopped), false}
-	}
-	fetch := func(ctx context.Context, v *cache.Validators) (*cache.Response, error) {
-		return u.p.fetchShared(ctx, nil, u.up, a, v, true)
+		return refreshed{outcomes.Stopped, jittered(recheckPath), false}
 	}
 	serve := func(fresh time.Duration) time.Duration { return servesAfter(every, fresh) }
-	got, err := u.p.cfg.Cache.Refresh(ctx, u.up.key(a), fetch, serve)
+	got, err := u.Cache.Refresh(ctx, a.Key, a.Fetch, serve)
 	if err == nil && (got.Status >= 500 || got.Status == http.StatusTooManyRequests) {
 		err = &refusal.Refusal{Status: got.Status, Reason: outcomes.ToolError, Text: "the tool answers with an error of its own"}
 	}
@@ -269,7 +283,7 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed 
 	s.worksAgain(u)
 	if !got.Kept || got.Fresh == 0 && every == 0 {
 		s.tell(u, &refusal.Refusal{Reason: outcomes.NotKept, Text: "the tool lets no cache keep its answer, or for no time"}, t.entry)
-		return refreshed{outcomes.NotKept, jittered(max(every, refreshNotKept)), false}
+		return refreshed{outcomes.NotKept, jittered(max(every, retryNotKept)), false}
 	}
 	outcome := outcomes.OK
 	if got.Status >= 400 {
@@ -279,14 +293,14 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *attached) refreshed 
 }
 
 // failed says what is to be done about an error.
-func (s *schedule) failed(err error, t *turn, u *attached) refreshed {
+func (s *schedule) failed(err error, t *turn, u *Source) refreshed {
 	refused := &refusal.Refusal{Reason: outcomes.Unreachable, Text: "the tool broke its answer off"}
 	_ = errors.As(err, &refused)
 	s.tell(u, refused, t.entry)
-	again := refreshRetry(time.Duration(u.up.tool.RefreshEvery))
+	again := untilRetry(time.Duration(u.Tool.RefreshEvery))
 	switch {
 	case refused.Reason == outcomes.Unreachable, refused.Reason == outcomes.Timeout, refused.Reason == outcomes.Blocked:
-		return refreshed{refused.Reason, jittered(refreshMin), true}
+		return refreshed{refused.Reason, jittered(minSpan), true}
 	case refused.Reason == outcomes.ToolError && (refused.Status >= 500 || refused.Status == http.StatusTooManyRequests):
 		return refreshed{refused.Reason, again, true}
 	}
@@ -295,19 +309,19 @@ func (s *schedule) failed(err error, t *turn, u *attached) refreshed {
 
 // tell logs what is wrong: once for each outcome, and with a failure of the tool as a
 // whole again once it has worked meanwhile. A path is the operator's own word here.
-func (s *schedule) tell(u *attached, refused *refusal.Refusal, entry string) {
+func (s *schedule) tell(u *Source, refused *refusal.Refusal, entry string) {
 	s.mu.Lock()
 	known := s.told[refused.Reason]
 	s.told[refused.Reason] = true
 	s.mu.Unlock()
 	if !known {
-		u.p.cfg.Logger.Warn("refreshing a tool's path fails; further ones are only counted",
+		u.Logger.Warn("refreshing a tool's path fails; further ones are only counted",
 			"tool", s.tool, "path", entry, "outcome", refused.Reason, "reason", refused.Text)
 	}
 }
 
 // worksAgain notes that the tool answers.
-func (s *schedule) worksAgain(u *attached) {
+func (s *schedule) worksAgain(u *Source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	failed := false
@@ -316,6 +330,6 @@ func (s *schedule) worksAgain(u *attached) {
 		delete(s.told, outcome)
 	}
 	if failed {
-		u.p.cfg.Logger.Info("a tool's paths can be refreshed again", "tool", s.tool)
+		u.Logger.Info("a tool's paths can be refreshed again", "tool", s.tool)
 	}
 }

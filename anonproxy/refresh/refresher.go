@@ -1,4 +1,10 @@
-package anonproxy
+// Package refresh asks tools for the paths that their declarations name, on a schedule that no reader has a part in, so that
+// the shared cache has them before anybody asks.
+//
+// Make a [Refresher] by [New], and [Refresher.Attach] each proxy that has a cache (anonproxy's are a [Proxy]); detach it
+// after the one that takes its place is attached. Call [Refresher.Restart] when a tool's answers were purged, and Close
+// before the cache is closed.
+package refresh
 
 import (
 	"context"
@@ -13,9 +19,7 @@ import (
 // come evenly, in random order, and whose times depend on nothing that a reader does:
 // only on when the schedule began, on the tool's own answers, and on chance.
 //
-// Make one with [NewRefresher], and [Refresher.Attach] the proxies that have a cache. A schedule goes on
-// while any proxy with the same declaration is attached, so one that takes another's place must be
-// attached before that is detached. It is safe for concurrent use.
+// A schedule goes on while any proxy with the same declaration is attached. It is safe for concurrent use.
 type Refresher struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -31,9 +35,9 @@ type scheduleKey struct {
 	scope unique.Handle[cache.Scope]
 }
 
-// NewRefresher returns a refresher that has nothing to do yet. Close it before the
+// New returns a refresher that has nothing to do yet. Close it before the
 // cache.
-func NewRefresher() *Refresher {
+func New() *Refresher {
 	r := &Refresher{schedules: make(map[scheduleKey]*schedule)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -47,17 +51,19 @@ func (r *Refresher) Close() {
 	r.running.Wait()
 }
 
+// Proxy has tools that are refreshed.
+type Proxy interface {
+	// FollowRefreshed calls f with them, and again when they change, until stop is called. There are none without a cache.
+	FollowRefreshed(f func([]*Source)) (stop func())
+}
+
 // Attach has a proxy's tools refreshed, those of its present board, until detach is called, which waits for
-// nothing: a request under way may still end. A proxy without a cache has nothing to
-// be refreshed.
-func (r *Refresher) Attach(p *Proxy) (detach func()) {
-	if p.cfg.Cache == nil {
-		return func() {}
-	}
+// nothing: a request under way may still end.
+func (r *Refresher) Attach(p Proxy) (detach func()) {
 	leave := func() {}
-	stop := p.follow(func() {
+	stop := p.FollowRefreshed(func(all []*Source) {
 		before := leave
-		leave = r.attach(p)
+		leave = r.attach(all)
 		before()
 	})
 	return func() {
@@ -66,36 +72,34 @@ func (r *Refresher) Attach(p *Proxy) (detach func()) {
 	}
 }
 
-func (r *Refresher) attach(p *Proxy) (detach func()) {
+func (r *Refresher) attach(all []*Source) (detach func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ctx.Err() != nil {
 		return func() {}
 	}
-	joined := make(map[scheduleKey]*attached)
-	for _, up := range p.upstreams() {
-		if up.tool.Refreshes() {
-			key := scheduleKey{p.cfg.Cache, up.scopes[anyKind]}
-			joined[key] = &attached{p, up}
-			r.join(key, joined[key])
-		}
+	joined := make(map[scheduleKey]*Source)
+	for _, u := range all {
+		key := scheduleKey{u.Cache, u.Scope}
+		joined[key] = u
+		r.join(key, u)
 	}
 	return sync.OnceFunc(func() { r.detach(joined) })
 }
 
 // join makes a proxy the one that a schedule asks through. mu is held.
-func (r *Refresher) join(key scheduleKey, u *attached) {
+func (r *Refresher) join(key scheduleKey, u *Source) {
 	s := r.schedules[key]
 	if s == nil {
 		ctx, stop := context.WithCancel(r.ctx)
-		s = newSchedule(u.up.tool.Name, stop)
+		s = newSchedule(u.Tool.Name, stop)
 		r.schedules[key] = s
 		r.running.Go(func() { s.run(ctx) })
 	}
 	s.join(u)
 }
 
-func (r *Refresher) detach(joined map[scheduleKey]*attached) {
+func (r *Refresher) detach(joined map[scheduleKey]*Source) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key, u := range joined {
@@ -116,4 +120,11 @@ func (r *Refresher) Restart(tool string) {
 			s.restart()
 		}
 	}
+}
+
+// Schedules is how many schedules go on.
+func (r *Refresher) Schedules() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.schedules)
 }

@@ -1,4 +1,4 @@
-package anonproxy
+package refresh
 
 import (
 	"container/heap"
@@ -88,7 +88,7 @@ func spread(list []*turn, now time.Time, gap time.Duration) {
 
 // next counts an answer, and returns the time to the one after.
 func (t *turn) next(every, fresh time.Duration) time.Duration {
-	span := refreshSpan(every, fresh)
+	span := spanOf(every, fresh)
 	if t.asked++; t.asked == 1 {
 		return span/10 + rand.N(span-span/10) // the first round came faster; from here on they are spread
 	}
@@ -99,17 +99,17 @@ func (t *turn) next(every, fresh time.Duration) time.Duration {
 	return span - span/20 - rand.N(span/20)
 }
 
-// refreshSpan is the time between two requests for a path.
-func refreshSpan(every, fresh time.Duration) time.Duration {
+// spanOf is the time between two requests for a path.
+func spanOf(every, fresh time.Duration) time.Duration {
 	if every > 0 {
 		return every
 	}
-	return min(max(fresh, refreshMin), refreshMax)
+	return min(max(fresh, minSpan), maxSpan)
 }
 
-// refreshRetry is the time after which a path is tried again that gave an error.
-func refreshRetry(every time.Duration) time.Duration {
-	again := 10 * refreshMin
+// untilRetry is the time after which a path is tried again that gave an error.
+func untilRetry(every time.Duration) time.Duration {
+	again := 10 * minSpan
 	if every > 0 {
 		again = min(every, again)
 	}
@@ -126,8 +126,8 @@ func servesAfter(every, fresh time.Duration) time.Duration {
 	case fresh == 0:
 		return 0
 	}
-	span := refreshSpan(0, fresh)
-	return max(0, span-fresh) + min(span, refreshLate)
+	span := spanOf(0, fresh)
+	return max(0, span-fresh) + min(span, maxLate)
 }
 
 // jittered is about a span: the mean is just that.
