@@ -33,7 +33,7 @@ func (c *AuditConfig) validate() error {
 	return nil
 }
 
-func (c *AuditConfig) retention() time.Duration {
+func (c *AuditConfig) keepFor() time.Duration {
 	if c == nil {
 		return 0
 	}

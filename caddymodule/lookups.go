@@ -68,7 +68,7 @@ func (l *lookups) InUse() {
 	if l.log == nil {
 		return
 	}
-	if err := l.log.SetRetention(l.app.Audit.retention()); err != nil { // validate has seen to it
+	if err := l.log.SetRetention(l.app.Audit.keepFor()); err != nil { // validate has seen to it
 		l.app.Logger().Error("audit log", zap.Error(err))
 	}
 }

@@ -61,7 +61,7 @@ func (h *MaskReveal) showForm(w http.ResponseWriter, r *http.Request, flow *conf
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
-	subject, err := h.app.Keys().openSubject(handOff.Subject())
+	subject, err := openSubject(h.app.Keys().epochs(), handOff.Subject())
 	if err != nil {
 		return h.refuse(w, err, nil)
 	}
@@ -145,7 +145,7 @@ func (h *MaskReveal) genuineSubject(flow *confirm.Flow, r *http.Request, form co
 	if _, err := flow.Redeem(r, form, confirm.Act{Subject: text, Action: revealAction}); !errors.Is(err, confirm.ErrBinding) {
 		return revealSubject{}, cmp.Or(err, error(confirm.ErrMalformed))
 	}
-	return h.app.Keys().openSubject(text)
+	return openSubject(h.app.Keys().epochs(), text)
 }
 
 // reveal does it: the right is checked, the token used up, the quota taken and the audit written, in this

@@ -68,7 +68,7 @@ func (h *MaskInfo) handOff(w http.ResponseWriter, r *http.Request, subject revea
 	if err != nil {
 		return "", err
 	}
-	text, err := h.app.Keys().sealSubject(subject)
+	text, err := sealSubject(h.app.Keys().epochs(), subject)
 	if err != nil {
 		return "", err
 	}

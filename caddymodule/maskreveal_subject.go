@@ -27,12 +27,12 @@ func (s revealSubject) binding(record sightings.Record) confirm.Binding {
 
 // sealSubject returns the text that hand-offs and tokens carry. It is encrypted: a hand-off stands in the
 // address of the page that asks, and no log of requests is to tell who reveals whom.
-func (k *keyRing) sealSubject(s revealSubject) (string, error) {
+func sealSubject(epochs *activeEpochs, s revealSubject) (string, error) {
 	data, err := json.Marshal(s)
 	if err != nil {
 		return "", err
 	}
-	aead, err := subjectCipher(k.active.Load().list[0])
+	aead, err := subjectCipher(epochs.list[0])
 	if err != nil {
 		return "", err
 	}
@@ -40,12 +40,12 @@ func (k *keyRing) sealSubject(s revealSubject) (string, error) {
 }
 
 // openSubject reads it, under a kept epoch's key too.
-func (k *keyRing) openSubject(text string) (s revealSubject, err error) {
+func openSubject(epochs *activeEpochs, text string) (s revealSubject, err error) {
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return revealSubject{}, confirm.ErrMalformed
 	}
-	for _, epoch := range k.active.Load().list {
+	for _, epoch := range epochs.list {
 		aead, err := subjectCipher(epoch)
 		if err != nil {
 			return revealSubject{}, err
