@@ -524,7 +524,7 @@ func TestBlocksAreAudited(t *testing.T) {
 		wiki.Take()
 		return resp.StatusCode
 	}
-	reason, by := strings.Repeat("ü", 250), strings.Repeat("b", 255-len(operatorPrefix)) // the most that a block may have
+	reason, by := strings.Repeat("ü", 250), strings.Repeat("b", 255-len("admin:")) // the most that a block may have
 	if status, body := e.Post(t, "/wikiveil/blocks", edgetest.JSON{"mask": mask, "reason": reason, "by": by}); status != 200 {
 		t.Fatalf("blocking: %d %s", status, body)
 	}
@@ -559,7 +559,7 @@ func TestBlocksAreAudited(t *testing.T) {
 		}
 		told = append(told, fmt.Sprintf("%v by %s: %s", entry.Action, entry.Performer, entry.Reason))
 	}
-	me := operator(whoRuns())
+	me := "admin:" + whoRuns()
 	want := []string{"block by admin:" + by + ": " + reason, "unblock by " + me + ": was a mistake", "block by " + me + ": spam", "unblock by admin:API: "}
 	if strings.Join(told, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the audit has\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))

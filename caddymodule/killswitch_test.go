@@ -34,7 +34,7 @@ func TestKillSwitch(t *testing.T) {
 	if strings.Contains(html+list, "(command)") {
 		t.Error("the public sees who disabled it")
 	}
-	if got := toolsOf(t, e); len(got.Disabled) != 1 || got.Disabled[0].By != operator(whoRuns()) || got.Changes[0].By != operator(whoRuns()) {
+	if got := toolsOf(t, e); len(got.Disabled) != 1 || got.Disabled[0].By != "admin:"+whoRuns() || got.Changes[0].By != "admin:"+whoRuns() {
 		t.Errorf("the admin API lists %+v", got)
 	}
 
@@ -60,7 +60,7 @@ func TestKillSwitch(t *testing.T) {
 	testutil.Eventually(t, "the second node to follow", func() bool { return toolStatus(t, other, "maps/x") == 403 })
 	maps.Take()
 	wantRefused(t, other, "maps/x", 403, "the tool is disabled: again", maps)
-	if got := toolsOf(t, other); len(got.Disabled) != 1 || got.Disabled[0].By != operator(byAdminAPI) {
+	if got := toolsOf(t, other); len(got.Disabled) != 1 || got.Disabled[0].By != "admin:API" {
 		t.Errorf("the second node lists %+v", got.Disabled)
 	}
 }
