@@ -178,7 +178,7 @@ func errForCache(e *refusal.Refusal) error {
 // forCache checks a tool's response and says what is to be passed on of it.
 func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Response, *refusal.Refusal) {
 	answer := &cache.Response{
-		Status: res.StatusCode, Header: res.Header, Hops: f.hops, URL: f.url, Length: res.ContentLength, Control: "no-store",
+		Status: res.StatusCode, Header: res.Header, Hops: f.hops, URL: f.url, Length: res.ContentLength,
 		Body:     &limitedBody{f: f, body: res.Body},
 		Unframed: res.ProtoMajor < 2 && res.ContentLength < 0 && len(res.TransferEncoding) == 0 && !res.Uncompressed,
 	}
@@ -193,9 +193,6 @@ func (f *fetch) forCache(res *http.Response, kind noticeboard.Kind) (*cache.Resp
 		return nil, refused
 	}
 	answer.Body, answer.Length = &limitedBody{f: f, body: res.Body}, res.ContentLength
-	if res.StatusCode < 400 {
-		answer.Control = cacheControl(res.Header, f.hops...)
-	}
 	return answer, nil
 }
 

@@ -7,16 +7,12 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
-
-// maxAge bounds how long a browser may keep an answer.
-const maxAge = time.Hour
 
 // serve asks the tool and passes its answer on.
 func (f *fetch) serve(w http.ResponseWriter, req request) (string, *refusal.Refusal) {
@@ -46,9 +42,9 @@ func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, c
 	if refused := f.cut(w, res); refused != nil {
 		return "", refused
 	}
-	outcome, lifetime := outcomes.OK, cacheControl(res.Header, f.hops...)
+	outcome, lifetime := outcomes.OK, cache.Control(res.StatusCode, res.Header, f.hops)
 	if res.StatusCode >= 400 {
-		outcome, lifetime = outcomes.ToolError, "no-store"
+		outcome = outcomes.ToolError
 	}
 	if method == http.MethodPost {
 		lifetime = "no-store"
@@ -92,24 +88,6 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 		return "", refusal.New(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
 	}
 	return contentType, nil
-}
-
-// cacheControl returns how long a browser may keep an answer: as long as the
-// tool says, an hour at most, and never where the answer might be one reader's. Of one
-// that came by redirects, no longer than each of them may be kept.
-func cacheControl(h http.Header, hops ...cache.Hop) string {
-	age, _ := cache.Lifetime(h)
-	for _, hop := range hops {
-		permanent := hop.Status == http.StatusMovedPermanently || hop.Status == http.StatusPermanentRedirect
-		if n, told := cache.Lifetime(hop.Header); told || !permanent {
-			age = min(age, n)
-		}
-	}
-	if age <= 0 {
-		return "no-store"
-	}
-	// private: a cache between the wiki and its readers might ignore Vary.
-	return "private, max-age=" + strconv.FormatInt(min(age, int64(maxAge/time.Second)), 10)
 }
 
 var (

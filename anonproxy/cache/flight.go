@@ -182,7 +182,7 @@ func (f *flight) assess(o *object, res *Response, requested time.Time) {
 func (f *flight) answered(old *object, res *Response, requested time.Time) {
 	o := &object{
 		key: f.key, status: res.Status, contentType: res.ContentType, url: res.URL, header: keep(res.Header).Clone(),
-		received: time.Now(), lengthSaid: res.Length, control: res.Control, body: f.body,
+		received: time.Now(), lengthSaid: res.Length, control: Control(res.Status, res.Header, res.Hops), body: f.body,
 	}
 	f.assess(o, res, requested)
 	if o.policy.reuse == storable && (res.Unframed || res.Length > f.c.cfg.MaxObject) {

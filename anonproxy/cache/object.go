@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -60,8 +59,7 @@ func (o *object) present() {
 	case o.shown <= 0:
 		o.control = "private, no-cache"
 	default:
-		// private: a cache between the wiki and its readers might ignore Vary.
-		o.control = "private, max-age=" + strconv.FormatInt(int64(o.shown/time.Second), 10)
+		o.control = maxAge(o.shown)
 		if o.policy.neverStale {
 			o.control += ", must-revalidate"
 		}

@@ -39,9 +39,6 @@ type Response struct {
 	// ContentType is the type to pass on, empty for none.
 	ContentType string
 
-	// Control is the Cache-Control for a reader where the answer isn't stored.
-	Control string
-
 	// Length is the body's in bytes, or -1 where the tool doesn't say.
 	Length int64
 

@@ -46,7 +46,7 @@ func (o *origin) count() int {
 // says is a response from text: a status, then header lines. Its Date is now
 // unless the text has one; NODATE is none.
 func says(text, body string) *Response {
-	r := &Response{Status: 200, Header: make(http.Header), URL: "https://tool/x", ContentType: "text/plain", Control: "no-store", Length: int64(len(body))}
+	r := &Response{Status: 200, Header: make(http.Header), URL: "https://tool/x", ContentType: "text/plain", Length: int64(len(body))}
 	r.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
