@@ -158,17 +158,17 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil: // no board makes it so, see renderPage
 		http.Error(w, "the noticeboard can't be shown", http.StatusInternalServerError)
 	case format == "json", format == "" && wantsJSON(r.Header.Get("Accept")):
-		serve(w, r, shown.json, "application/json", "no-cache")
+		serve(w, r, shown.json, "application/json")
 	default:
-		serve(w, r, shown.html, "text/html; charset=utf-8", "no-cache")
+		serve(w, r, shown.html, "text/html; charset=utf-8")
 	}
 }
 
 // serve answers with a document, or that the client has it already.
-func serve(w http.ResponseWriter, r *http.Request, d document, contentType, lifetime string) {
+func serve(w http.ResponseWriter, r *http.Request, d document, contentType string) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", lifetime)
+	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", d.etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
 }
@@ -177,6 +177,3 @@ func serve(w http.ResponseWriter, r *http.Request, d document, contentType, life
 func wantsJSON(accept string) bool {
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
 }
-
-// Interface guard
-var _ http.Handler = (*Page)(nil)

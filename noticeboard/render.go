@@ -143,10 +143,8 @@ func nextTurn(listings []Listing, now time.Time) (next time.Time) {
 
 // changes returns the log, the newest first.
 func (v *stateView) changes() []Change {
-	changes := make([]Change, 0, len(v.body.Changes))
-	for i := len(v.body.Changes) - 1; i >= 0; i-- {
-		changes = append(changes, v.body.Changes[i])
-	}
+	changes := slices.Clone(v.body.Changes)
+	slices.Reverse(changes)
 	return changes
 }
 

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -41,22 +42,15 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxBytes < 0 || c.MaxEntries < 0 || c.MaxObject < 0 || c.Hold < 0 {
 		return c, errors.New("the cache's bounds must not be negative")
 	}
-	setDefault(&c.MaxBytes, DefaultMaxBytes)
-	setDefault(&c.MaxEntries, DefaultMaxEntries)
-	setDefault(&c.MaxObject, max(1, c.MaxBytes/8))
-	setDefault(&c.Hold, DefaultHold)
-	setDefault(&c.Heuristic, DefaultHeuristic)
+	c.MaxBytes = cmp.Or(c.MaxBytes, DefaultMaxBytes)
+	c.MaxEntries = cmp.Or(c.MaxEntries, DefaultMaxEntries)
+	c.MaxObject = cmp.Or(c.MaxObject, max(1, c.MaxBytes/8))
+	c.Hold = cmp.Or(c.Hold, DefaultHold)
+	c.Heuristic = cmp.Or(c.Heuristic, DefaultHeuristic)
 	if c.MaxObject > c.MaxBytes {
 		return c, fmt.Errorf("the cache's largest object of %d bytes doesn't fit into its %d bytes", c.MaxObject, c.MaxBytes)
 	}
 	return c, nil
-}
-
-func setDefault[T comparable](value *T, def T) {
-	var zero T
-	if *value == zero {
-		*value = def
-	}
 }
 
 // Validate tells what is wrong with the config, if anything.

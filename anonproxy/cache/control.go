@@ -3,6 +3,8 @@ package cache
 import (
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // control is a parsed Cache-Control of a response (RFC 9111 section 5.2.2, RFC
@@ -104,22 +106,22 @@ func nextDirective(s string) (name, value string, has bool, rest string, ok bool
 	end := strings.IndexAny(s, "=,")
 	if end < 0 {
 		name = strings.TrimRight(s, " \t")
-		return name, "", false, "", name == "" || isToken(name)
+		return name, "", false, "", name == "" || httpguts.ValidHeaderFieldName(name)
 	}
 	name, rest = strings.TrimRight(s[:end], " \t"), s[end+1:]
 	if s[end] == ',' {
-		return name, "", false, rest, isToken(name)
+		return name, "", false, rest, httpguts.ValidHeaderFieldName(name)
 	}
 	if !strings.HasPrefix(rest, `"`) {
 		value, rest, _ = strings.Cut(rest, ",")
-		return name, strings.TrimRight(value, " \t"), true, rest, isToken(name)
+		return name, strings.TrimRight(value, " \t"), true, rest, httpguts.ValidHeaderFieldName(name)
 	}
 	value, rest, ok = unquote(rest)
 	if !ok {
 		return name, "", false, "", false
 	}
 	tail, rest, _ := strings.Cut(rest, ",")
-	return name, value, true, rest, isToken(name) && strings.Trim(tail, " \t") == ""
+	return name, value, true, rest, httpguts.ValidHeaderFieldName(name) && strings.Trim(tail, " \t") == ""
 }
 
 // unquote reads a quoted-string (RFC 9110 section 5.6.4).
@@ -137,16 +139,4 @@ func unquote(s string) (value, rest string, ok bool) {
 		b.WriteByte(s[i])
 	}
 	return "", "", false
-}
-
-// isToken tells tokens (RFC 9110 section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return s != ""
 }

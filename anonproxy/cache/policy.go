@@ -2,8 +2,11 @@ package cache
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // reuse is what may be done with a response.
@@ -105,7 +108,7 @@ func (x exchange) lifetimes(c control, p *policy) (explicit bool) {
 	case len(x.header["Expires"]) > 0:
 		explicit = true
 		// Malformed dates, such as 0, are in the past (section 5.3).
-		if expires, err := http.ParseTime(x.header["Expires"][0]); err == nil && allEqual(x.header["Expires"]) {
+		if expires, err := http.ParseTime(x.header["Expires"][0]); err == nil && len(slices.Compact(slices.Clone(x.header["Expires"]))) == 1 {
 			p.lifetime = min(max(0, expires.Sub(x.date())), maxSeconds*time.Second)
 		}
 	case c.sharedMaxAge.given: // says nothing to browsers
@@ -166,7 +169,7 @@ func (p policy) through(hop policy) policy {
 func variesByAll(fields []string) bool {
 	for _, field := range fields {
 		for name := range strings.SplitSeq(field, ",") {
-			if name = strings.Trim(name, " \t"); name == "*" || name != "" && !isToken(name) {
+			if name = strings.Trim(name, " \t"); name == "*" || name != "" && !httpguts.ValidHeaderFieldName(name) {
 				return true
 			}
 		}
@@ -181,13 +184,4 @@ func pragmaNoCache(fields []string) bool {
 		}
 	}
 	return false
-}
-
-func allEqual(values []string) bool {
-	for _, v := range values {
-		if v != values[0] {
-			return false
-		}
-	}
-	return true
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // ErrRange says that a Range header can't be read. The answer to it is 416 (RFC 9110 section
@@ -25,7 +27,7 @@ func ParseRange(fields []string) (*Range, error) {
 	}
 	unit, set, ok := strings.Cut(fields[0], "=")
 	switch {
-	case len(fields) > 1 || !ok || !isToken(unit):
+	case len(fields) > 1 || !ok || !httpguts.ValidHeaderFieldName(unit):
 		return nil, ErrRange
 	case !strings.EqualFold(unit, "bytes"):
 		return nil, nil

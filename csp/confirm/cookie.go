@@ -58,13 +58,27 @@ func (f *Flow) Browser(r *http.Request) (Browser, error) {
 
 // setBrowser adds b and the probe to a response's headers.
 func setBrowser(h http.Header, b Browser) {
+	SetCookie(h, BrowserCookie, b.value, browserLife)
+	// The probe comes last: of a jar that a script overflows the oldest goes first.
+	h.Add("Set-Cookie", probe)
+}
+
+// SetCookie has the browser keep a cookie for this host alone, and from scripts; without life it forgets it.
+func SetCookie(h http.Header, name, value string, life time.Duration) {
 	c := http.Cookie{
-		Name: BrowserCookie, Value: b.value, Path: "/", MaxAge: int(browserLife / time.Second),
+		Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second),
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
-	// The probe comes last: of a jar that a script overflows the oldest goes first.
+	if c.MaxAge <= 0 {
+		c.MaxAge = -1 // which net/http writes as Max-Age=0
+	}
 	h.Add("Set-Cookie", c.String())
-	h.Add("Set-Cookie", probe)
+}
+
+// ForgetBrowser takes the browser cookie away, and the probe, which was set without Secure and goes the way it came.
+func ForgetBrowser(h http.Header) {
+	SetCookie(h, BrowserCookie, "", 0)
+	h.Add("Set-Cookie", ProbeCookie+"=; HttpOnly; Path=/; Max-Age=0")
 }
 
 // EnforcesPrefixes reports whether the browser that sent r drops cookies that

@@ -61,9 +61,6 @@ func New(c Config) (*Flow, error) {
 // Wiki returns the wiki's origin as browsers write it.
 func (f *Flow) Wiki() string { return f.wiki }
 
-// Origin returns the origin of the pages that confirm, as browsers write it.
-func (f *Flow) Origin() string { return f.origin }
-
 // parseOrigin returns an https origin as browsers serialise it, and its host
 // name without the port.
 func parseOrigin(text string) (origin, host string, err error) {

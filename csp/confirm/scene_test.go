@@ -85,7 +85,7 @@ func (s *scene) start(f *Flow, cookie string) (handOff, cookieAfter string) {
 
 // pageRequest is what a browser sends when it follows the redirect.
 func pageRequest(f *Flow, handOff, cookie string) *http.Request {
-	r := httptest.NewRequest("GET", f.Origin()+"/tool?"+HandOffParam+"="+handOff, nil)
+	r := httptest.NewRequest("GET", f.origin+"/tool?"+HandOffParam+"="+handOff, nil)
 	r.Header.Set("Sec-Fetch-Site", "same-site")
 	r.Header.Set("Sec-Fetch-Mode", "navigate")
 	r.Header.Set("Sec-Fetch-Dest", "document")
@@ -96,9 +96,9 @@ func pageRequest(f *Flow, handOff, cookie string) *http.Request {
 
 // formRequest is what a browser sends when the page's form is sent.
 func formRequest(f *Flow, body, cookie string) *http.Request {
-	r := httptest.NewRequest("POST", f.Origin()+"/tool", strings.NewReader(body))
+	r := httptest.NewRequest("POST", f.origin+"/tool", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Origin", f.Origin())
+	r.Header.Set("Origin", f.origin)
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	r.Header.Set("Sec-Fetch-Mode", "navigate")
 	r.Header.Set("Sec-Fetch-Dest", "document")

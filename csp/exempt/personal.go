@@ -3,6 +3,8 @@ package exempt
 import (
 	"net/http"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // MarkPersonal says in a response's headers that they are for this reader alone:
@@ -19,7 +21,7 @@ func MarkPersonal(h http.Header) {
 			delete(h, name)
 		}
 	}
-	if !hasToken(h["Vary"], "*") && !hasToken(h["Vary"], "Cookie") {
+	if !httpguts.HeaderValuesContainsToken(h["Vary"], "*") && !httpguts.HeaderValuesContainsToken(h["Vary"], "Cookie") {
 		h.Add("Vary", "Cookie")
 	}
 }
@@ -70,15 +72,4 @@ func splitList(line string) (items []string, ok bool) {
 	}
 	add(len(line))
 	return items, true
-}
-
-func hasToken(lines []string, token string) bool {
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(item), token) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
+// GrantsCookie is the name of the cookie that holds a reader's grants.
+const GrantsCookie = "__Host-Http-wikiveil-exemptions"
+
 // Config is what a site needs. Those of the wiki and of its consent origin can be
 // two with the same flow and tools.
 type Config struct {
@@ -167,13 +170,14 @@ func (s *Site) added(g grants, t *Tool) (grants, error) {
 
 func (s *Site) setGrants(h http.Header, browser confirm.BrowserID, g grants) error {
 	if len(g) == 0 {
-		dropCookies(h)
+		confirm.SetCookie(h, GrantsCookie, "", 0)
+		confirm.ForgetBrowser(h)
 		return nil
 	}
 	value, err := g.encode()
 	if err != nil {
 		return err
 	}
-	setCookie(h, GrantsCookie, s.c.Flow.Keep(browser, value), time.Until(g.expires()))
+	confirm.SetCookie(h, GrantsCookie, s.c.Flow.Keep(browser, value), time.Until(g.expires()))
 	return nil
 }

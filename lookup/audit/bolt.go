@@ -141,6 +141,3 @@ func (s *boltStore) View(from uint64, fn func([]byte, iter.Seq2[uint64, []byte])
 func (s *boltStore) Close() error { return s.file.Close() }
 
 func sequenceKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-// Interface guard.
-var _ Store = (*boltStore)(nil)
