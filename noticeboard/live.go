@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/followed"
 )
 
 // LiveConfig says what a [Live] board shows.
@@ -78,7 +80,7 @@ func NewLive(cfg LiveConfig) (*Live, error) {
 	if cfg.File == "" {
 		err = l.use(nil, nil)
 	} else {
-		l.source = &source{path: cfg.File}
+		l.source = &source{file: followed.File{Path: cfg.File, Most: maxFile}}
 		_, err = l.source.refresh(l.use)
 	}
 	if err != nil {

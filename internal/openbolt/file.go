@@ -20,6 +20,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/wikiveil/wikiveil/internal/durable"
+	"github.com/wikiveil/wikiveil/internal/followed"
 )
 
 // Errors that callers may test for.
@@ -105,11 +106,6 @@ func openChecked(path string) (*File, error) {
 // they aren't tried again as long as they are the same.
 var hopeless sync.Map
 
-func sameAs(info, before any) bool {
-	a, b := info.(os.FileInfo), before.(os.FileInfo)
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
 // open opens a file whose pages nobody has looked at.
 func open(path string, readOnly bool) (*File, error) {
 	info, err := os.Stat(path)
@@ -121,7 +117,7 @@ func open(path string, readOnly bool) (*File, error) {
 	case info.Size() == 0: // bbolt would make it a new database
 		return nil, fmt.Errorf("opening %s: %w: it is empty", path, ErrDamaged)
 	}
-	if before, ok := hopeless.Load(path); ok && sameAs(info, before) {
+	if before, ok := hopeless.Load(path); ok && followed.Same(info, before.(os.FileInfo)) {
 		return nil, fmt.Errorf("opening %s: %w: its structure makes no sense", path, ErrDamaged)
 	}
 	var db *bbolt.DB

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/oschwald/geoip2-golang/v2"
+
+	"github.com/wikiveil/wikiveil/internal/followed"
 )
 
 // source is one database file with the last good reader of it.
@@ -21,15 +22,18 @@ type source struct {
 
 	good atomic.Pointer[loaded]
 
-	mu    sync.Mutex // guards what follows
-	tried os.FileInfo
-	err   error
+	mu   sync.Mutex // guards what follows
+	file followed.File
+	err  error
 }
 
 type loaded struct {
 	*geoip2.Reader
 	built time.Time
 }
+
+// maxDatabase is far above what any has.
+const maxDatabase = 4 << 30
 
 // Status tells of one database, for metrics.
 type Status struct {
@@ -53,8 +57,9 @@ func (db *DB) Status() []Status {
 }
 
 func openSource(kind, path string, try func(*geoip2.Reader, netip.Addr) error, log *slog.Logger) (*source, error) {
-	s := &source{kind: kind, path: path, try: try, log: log}
-	if err := s.load(); err != nil {
+	s := &source{kind: kind, path: path, try: try, log: log, file: followed.File{Path: path, Most: maxDatabase}}
+	data, _, err := s.file.Read()
+	if err = s.use(data, err); err != nil {
 		return nil, fmt.Errorf("opening the %s database: %w; put a good copy there, or take the option out to go without", kind, err)
 	}
 	return s, nil
@@ -72,13 +77,12 @@ func (s *source) reader() *geoip2.Reader {
 func (s *source) refresh() (fresh bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, err := os.Stat(s.path)
-	if err == nil && s.tried != nil && os.SameFile(now, s.tried) &&
-		now.Size() == s.tried.Size() && now.ModTime().Equal(s.tried.ModTime()) {
+	data, changed, err := s.file.Read()
+	if err == nil && !changed {
 		return false, s.err
 	}
 	old := s.err
-	if s.err = s.load(); s.err == nil {
+	if s.err = s.use(data, err); s.err == nil {
 		s.log.Info("new database in use", "kind", s.kind, "built", s.good.Load().built)
 	} else if old == nil || old.Error() != s.err.Error() {
 		s.log.Error("database is broken, the last good one stays in use", "kind", s.kind, "error", s.err)
@@ -86,30 +90,11 @@ func (s *source) refresh() (fresh bool, err error) {
 	return s.err == nil, s.err
 }
 
-// load reads the file. It remembers what it tried only if the file stood still
-// meanwhile, so that a copy under way is tried again.
-func (s *source) load() error {
-	s.tried = nil
-	before, err := os.Stat(s.path)
+// use puts what was read in use.
+func (s *source) use(data []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	if !before.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a file", s.path)
-	}
-	data, err := os.ReadFile(s.path)
-	if err != nil {
-		return err
-	}
-	after, err := os.Stat(s.path)
-	if err != nil {
-		return err
-	}
-	if !os.SameFile(before, after) || before.Size() != after.Size() || !before.ModTime().Equal(after.ModTime()) ||
-		int64(len(data)) != after.Size() {
-		return fmt.Errorf("%s is being written", s.path)
-	}
-	s.tried = after
 	reader, err := s.parse(data)
 	if err != nil {
 		return err
