@@ -84,24 +84,19 @@ func parseOrigin(text string) (origin, host string, err error) {
 	return origin, host, nil
 }
 
-// sameBrowser compares where it can: a subdomain gets no cookie of the wiki's
-// host, there only the commit tells browsers apart.
-func (f *Flow) sameBrowser(r *http.Request, id BrowserID) error {
-	if !f.shared {
-		return nil
+// sameSender compares who sends a request with whom claims were made for, and returns their groups. A subdomain gets no cookie
+// of the wiki's host: there only the commit, which is on the wiki, tells browsers apart.
+func (f *Flow) sameSender(r *http.Request, set *keySet, c claims, onWiki bool) ([]Group, error) {
+	if f.shared || onWiki {
+		b, err := f.Browser(r)
+		if err != nil {
+			return nil, err
+		}
+		if own := b.ID(); !same(own[:], c.browser[:]) {
+			return nil, ErrOtherBrowser
+		}
 	}
-	b, err := f.Browser(r)
-	if err != nil {
-		return err
-	}
-	return matches(b, id)
-}
-
-func matches(b Browser, id BrowserID) error {
-	if own := b.ID(); !same(own[:], id[:]) {
-		return ErrOtherBrowser
-	}
-	return nil
+	return f.sameClient(r, set, c.client)
 }
 
 // same compares in a time that depends on the lengths only.

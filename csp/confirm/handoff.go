@@ -63,10 +63,7 @@ func (f *Flow) OpenPage(r *http.Request, https bool) (HandOff, error) {
 	if err != nil {
 		return HandOff{}, err
 	}
-	if err := f.sameBrowser(r, c.browser); err != nil {
-		return HandOff{}, err
-	}
-	groups, err := f.sameClient(r, set, c.client)
+	groups, err := f.sameSender(r, set, c, false)
 	if err != nil {
 		return HandOff{}, err
 	}

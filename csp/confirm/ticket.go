@@ -31,14 +31,7 @@ func (f *Flow) Commit(r *http.Request) (Confirmation, error) {
 	if err != nil {
 		return Confirmation{}, err
 	}
-	b, err := f.Browser(r)
-	if err != nil {
-		return Confirmation{}, err
-	}
-	if err := matches(b, c.browser); err != nil {
-		return Confirmation{}, err
-	}
-	groups, err := f.sameClient(r, set, c.client)
+	groups, err := f.sameSender(r, set, c, true)
 	if err != nil {
 		return Confirmation{}, err
 	}

@@ -66,10 +66,7 @@ func (f *Flow) Redeem(r *http.Request, form Form, act Act) (Confirmation, error)
 	case !same(c.binding[:], act.Binding[:]):
 		return Confirmation{}, ErrBinding
 	}
-	if err := f.sameBrowser(r, c.browser); err != nil {
-		return Confirmation{}, err
-	}
-	groups, err := f.sameClient(r, set, c.client)
+	groups, err := f.sameSender(r, set, c, false)
 	if err != nil {
 		return Confirmation{}, err
 	}

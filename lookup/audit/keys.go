@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,7 +35,9 @@ func NewKeys(secret []byte) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	seal, err := cipher.NewGCM(block)
+	// Random nonces, since a counter would repeat after a restore from a backup. With
+	// 96 bits, 2^32 entries are safe.
+	seal, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		return nil, err
 	}
@@ -84,20 +85,12 @@ func (k *Keys) GoString() string { return k.String() }
 var errSealed = errors.New("content does not decrypt: it was changed, or the keys are not the log's")
 
 func (k *Keys) encrypt(id identity, r record, e Entry) []byte {
-	// Random nonces, since a counter would repeat after a restore from a backup. With
-	// 96 bits, 2^32 entries are safe.
-	nonce := make([]byte, k.seal.NonceSize(), maxSealed)
-	rand.Read(nonce) // never fails
-	return k.seal.Seal(nonce, nonce, encodeContent(e), id.additional(r))
+	return k.seal.Seal(nil, nil, encodeContent(e), id.additional(r))
 }
 
 // decrypt returns the whole entry of a record.
 func (k *Keys) decrypt(id identity, r record) (Entry, error) {
-	if len(r.sealed) < k.seal.NonceSize() {
-		return Entry{}, errSealed
-	}
-	nonce, box := r.sealed[:k.seal.NonceSize()], r.sealed[k.seal.NonceSize():]
-	content, err := k.seal.Open(nil, nonce, box, id.additional(r))
+	content, err := k.seal.Open(nil, nil, r.sealed, id.additional(r))
 	if err != nil {
 		return Entry{}, errSealed
 	}
