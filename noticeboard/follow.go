@@ -38,15 +38,6 @@ func (l *Live) Follow(ctx context.Context, every time.Duration, report func(erro
 	}, report)
 }
 
-// Refresh does at once what Follow does from time to time.
-func (l *Live) Refresh(ctx context.Context) error {
-	_, err := l.refreshFile()
-	if stateErr := l.refreshState(ctx); err == nil {
-		err = stateErr
-	}
-	return err
-}
-
 func (l *Live) refreshFile() (news bool, err error) {
 	if l.source == nil {
 		return false, nil

@@ -140,3 +140,21 @@ func acts(s *State) []string {
 	}
 	return list
 }
+
+// Lookup returns the tool of that name if it may be used now, however.
+func (l *Live) Lookup(name string) (Entry, error) {
+	e, refused := l.lookup(name)
+	if refused != nil {
+		return Entry{}, refused
+	}
+	return e.Entry, nil
+}
+
+// Refresh does at once what Follow does from time to time.
+func (l *Live) Refresh(ctx context.Context) error {
+	_, err := l.refreshFile()
+	if stateErr := l.refreshState(ctx); err == nil {
+		err = stateErr
+	}
+	return err
+}

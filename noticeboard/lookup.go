@@ -7,17 +7,7 @@ import (
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
-// Lookup returns the tool of that name if it may be used now. Ask it, or one of
-// the others, at each use. The error is a [*refusal.Refusal].
-func (l *Live) Lookup(name string) (Entry, error) {
-	e, refused := l.lookup(name)
-	if refused != nil {
-		return Entry{}, refused
-	}
-	return e.Entry, nil
-}
-
-// ForProxy returns the tool if the proxy may ask it for the path now; the path
+// ForProxy returns the tool if the proxy may ask it for the path now: ask at each use. The path
 // is decoded and begins with a slash. Ask it for the path of each redirect to
 // the tool's origin too. The error is a [*refusal.Refusal].
 func (l *Live) ForProxy(name, path string) (Entry, error) {
