@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
@@ -31,22 +31,6 @@ const (
 	bodyRate     = 64 << 10 // bytes a second, on top of the time above
 	firstBodyBuf = 2 << 10
 )
-
-// requestTypes are the types of bodies that tools may get, in the one spelling that they are
-// sent in. Multipart is left out: its boundary is the browser's own.
-var requestTypes = map[string]string{
-	"application/geo+json":              "application/geo+json",
-	"application/graphql":               "application/graphql",
-	"application/graphql+json":          "application/graphql+json",
-	"application/json":                  "application/json",
-	"application/ld+json":               "application/ld+json",
-	"application/sparql-query":          "application/sparql-query",
-	"application/vnd.api+json":          "application/vnd.api+json",
-	"application/x-ndjson":              "application/x-ndjson",
-	"application/x-www-form-urlencoded": "application/x-www-form-urlencoded",
-	"text/csv":                          "text/csv; charset=utf-8",
-	"text/plain":                        "text/plain; charset=utf-8",
-}
 
 // takeBody reads the body of a POST into the request. What can be refused without the body is, and
 // the tool is not asked before all of it is here: how it arrives is the reader's.
@@ -97,14 +81,14 @@ func (req *request) redirect(up *upstream, status int) *refusal.Refusal {
 
 // checkPost refuses a POST by its head alone.
 func (p *Proxy) checkPost(r *http.Request, up *upstream, req *request) *refusal.Refusal {
-	if req.kind == anyKind && !fromOwnPage(r) { // without Fetch metadata
+	if req.kind == headers.AnyKind && !fromOwnPage(r) { // without Fetch metadata
 		return outcomes.BadRequest(http.StatusForbidden, "only pages of this wiki may send to tools: the Origin header is missing or another's")
 	}
 	if len(r.Header["Content-Encoding"]) > 0 {
 		return outcomes.BadRequest(http.StatusUnsupportedMediaType, "the request's body must not be compressed: it can't be checked then")
 	}
 	var reason string
-	if req.contentType, reason = requestType(r.Header["Content-Type"]); reason != "" && (r.ContentLength != 0 || len(r.Header["Content-Type"]) > 0) {
+	if req.contentType, reason = headers.BodyType(r.Header["Content-Type"]); reason != "" && (r.ContentLength != 0 || len(r.Header["Content-Type"]) > 0) {
 		return outcomes.BadRequest(http.StatusUnsupportedMediaType, reason)
 	}
 	if r.ContentLength > up.bodyLimit {
@@ -116,32 +100,10 @@ func (p *Proxy) checkPost(r *http.Request, up *upstream, req *request) *refusal.
 // fromOwnPage tells by the Origin header, which every browser sends with a POST, whether a page of this
 // host does. (Over TLS there is better: see requestKind.)
 func fromOwnPage(r *http.Request) bool {
-	text, ok := single(r.Header, "Origin")
+	text, ok := headers.Single(r.Header, "Origin")
 	origin, err := url.Parse(text)
 	return ok && err == nil && origin.Host != "" && (origin.Scheme == "http" || origin.Scheme == "https") &&
 		strings.EqualFold(origin.Host, r.Host)
-}
-
-// requestType reads a request's Content-Type fields. It returns the type as it is sent; the reason
-// is "" unless the type is refused.
-func requestType(fields []string) (contentType, reason string) {
-	if len(fields) != 1 {
-		return "", "the request must have one content type"
-	}
-	mediaType, params, err := mime.ParseMediaType(fields[0])
-	if err != nil {
-		return "", "the request has a malformed content type"
-	}
-	contentType, ok := requestTypes[mediaType]
-	if !ok {
-		return "", "the request has a content type that isn't allowed: JSON, plain text, forms (not multipart), SPARQL and GraphQL are"
-	}
-	for name, value := range params {
-		if name != "charset" || !strings.EqualFold(value, "utf-8") && !strings.EqualFold(value, "us-ascii") {
-			return "", "the request's content type may have the parameter charset=utf-8 and no other"
-		}
-	}
-	return contentType, ""
 }
 
 var (

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -84,8 +85,8 @@ func TestPostsOfTwoReadersAreEqual(t *testing.T) {
 	origin, requests := bodyRecorder(t)
 	e := newEdge(t, Config{}, postTool(origin))
 	const body = `{"q":"Bären"}`
-	want := "POST /a?b HTTP/1.1\r\nHost: " + strings.TrimPrefix(origin, "http://") + "\r\nUser-Agent: " + product + ")\r\n" +
-		fmt.Sprintf("Content-Length: %d\r\n", len(body)) + "Accept: " + accepts[noticeboard.Data] + "\r\n" +
+	want := "POST /a?b HTTP/1.1\r\nHost: " + strings.TrimPrefix(origin, "http://") + "\r\nUser-Agent: " + headers.Product + ")\r\n" +
+		fmt.Sprintf("Content-Length: %d\r\n", len(body)) + "Accept: " + headers.Request("")[noticeboard.Data].Get("Accept") + "\r\n" +
 		"Accept-Encoding: identity\r\nContent-Type: application/json\r\n\r\n" + body
 	for name, change := range map[string]func(*http.Request){
 		"plain":         func(*http.Request) {},

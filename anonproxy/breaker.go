@@ -10,6 +10,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
@@ -223,7 +224,7 @@ func pauseAsked(res *http.Response, now time.Time) time.Duration {
 	if res.StatusCode != http.StatusTooManyRequests && res.StatusCode != http.StatusServiceUnavailable {
 		return 0
 	}
-	text, ok := single(res.Header, "Retry-After")
+	text, ok := headers.Single(res.Header, "Retry-After")
 	if !ok {
 		return 0
 	}

@@ -12,6 +12,7 @@ import (
 	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -24,7 +25,7 @@ func scopes(up *upstream) map[noticeboard.Kind]unique.Handle[cache.Scope] {
 	made := make(map[noticeboard.Kind]unique.Handle[cache.Scope], len(up.headers))
 	for kind, header := range up.headers {
 		variant := fmt.Sprintf("%q", kind)
-		if kind == anyKind { // its types are those of all the tool's kinds
+		if kind == headers.AnyKind { // its types are those of all the tool's kinds
 			variant += fmt.Sprintf(" %q", up.tool.Kinds)
 		}
 		for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -74,7 +75,7 @@ func (p *Proxy) reply(w http.ResponseWriter, r *http.Request, a *cache.Answer, w
 		reply.PutHeader(w.Header()) // Content-Range tells the length
 		return "", outcomes.BadRequest(reply.Status, "the range is past the end")
 	}
-	forceHeaders(w.Header(), reply.ContentType, reply.CacheControl, reply.Length)
+	headers.Force(w.Header(), reply.ContentType, reply.CacheControl, reply.Length)
 	reply.PutHeader(w.Header())
 	w.WriteHeader(reply.Status)
 	if err := reply.WriteTo(w); err != nil {

@@ -22,9 +22,6 @@ const (
 	defaultIdleTimeout   = 20 * time.Second
 )
 
-// product names the proxy to tools, the same for every wiki that names no contact.
-const product = "Wikiveil/1 (+https://github.com/wikiveil/wikiveil; anonymizing proxy"
-
 // Config says how a [Proxy] works. The zero value is ready to use.
 type Config struct {
 	// Prefix is the path under which tools are reached; it starts and ends with

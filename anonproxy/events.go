@@ -11,20 +11,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
-// eventsKind is the use of an EventSource; to the board it is a stream of data.
-const eventsKind noticeboard.Kind = "events"
-
-const eventStream = "text/event-stream"
-
 // wantsEvents tells what EventSource sends from other requests for data.
 func wantsEvents(r *http.Request, kind noticeboard.Kind) bool {
-	accept, _ := single(r.Header, "Accept")
-	return accept == eventStream && r.Method == http.MethodGet && (kind == noticeboard.Data || kind == anyKind)
+	accept, _ := headers.Single(r.Header, "Accept")
+	return accept == headers.EventStream && r.Method == http.MethodGet && (kind == noticeboard.Data || kind == headers.AnyKind)
 }
 
 // serveEvents passes on a stream of events (HTML, section "Server-sent events")
@@ -40,7 +36,7 @@ func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Read
 	}
 	defer s.close()
 	defer f.cancel(nil)
-	req.kind = eventsKind
+	req.kind = headers.EventsKind
 	res, refused := f.get(req)
 	f.freeSlots()
 	if refused != nil {
@@ -51,11 +47,11 @@ func (p *Proxy) serveEvents(w http.ResponseWriter, r *http.Request, reader *Read
 		return "", refused
 	}
 	if res.StatusCode == http.StatusNoContent { // tells EventSource not to come again
-		forceHeaders(w.Header(), "", "no-store", -1)
+		headers.Force(w.Header(), "", "no-store", -1)
 		w.WriteHeader(http.StatusNoContent)
 		return outcomes.OK, nil
 	}
-	forceHeaders(w.Header(), eventStream, "no-store", -1)
+	headers.Force(w.Header(), headers.EventStream, "no-store", -1)
 	w.WriteHeader(http.StatusOK)
 	return f.passEvents(w, s, res.Body), nil
 }
@@ -73,7 +69,7 @@ func checkEvents(res *http.Response) *refusal.Refusal {
 	if fields := res.Header["Content-Type"]; len(fields) == 1 {
 		mediaType, params, err := mime.ParseMediaType(fields[0])
 		charset, told := params["charset"]
-		if err == nil && mediaType == eventStream && (!told || strings.EqualFold(charset, "utf-8")) {
+		if err == nil && mediaType == headers.EventStream && (!told || strings.EqualFold(charset, "utf-8")) {
 			return nil
 		}
 	}

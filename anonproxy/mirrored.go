@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
@@ -107,7 +108,7 @@ func (m *mirrored) classify(said string) (kind noticeboard.Kind, contentType, re
 		kind, contentType = noticeboard.Script, "text/javascript"
 	} else if said == "" {
 		return "", "", "has no content type"
-	} else if kind, contentType, reason = classify([]string{said}); reason != "" {
+	} else if kind, contentType, reason = headers.Classify([]string{said}); reason != "" {
 		return "", "", reason
 	}
 	if !m.tool.Has(kind) {
@@ -119,14 +120,14 @@ func (m *mirrored) classify(said string) (kind noticeboard.Kind, contentType, re
 // mirrorKind tells what the browser will use a file for. Scripts may run: the operator
 // has pinned each.
 func (p *Proxy) mirrorKind(r *http.Request) (noticeboard.Kind, *refusal.Refusal) {
-	dest, refused := p.destination(r)
+	dest, refused := headers.Destination(r, p.cfg.RequireFetchMetadata)
 	if refused != nil || dest == "" {
-		return anyKind, refused
+		return headers.AnyKind, refused
 	}
 	if dest == "script" {
 		return noticeboard.Script, nil
 	}
-	kind, ok := destinations[dest]
+	kind, ok := headers.KindFor(dest)
 	if !ok {
 		return "", outcomes.BadRequest(http.StatusForbidden, "a mirror serves no workers, frames or documents")
 	}

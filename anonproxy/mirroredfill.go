@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
@@ -95,7 +96,7 @@ func (p *Proxy) mirrorFetch(up *upstream, file *mirroredFile) mirror.Fetch {
 		f := newFetch(ctx, p, file.from)
 		res, refused := f.get(request{
 			target: target{name: up.tool.Name, path: u.Path, escaped: u.EscapedPath(), rawQuery: u.RawQuery, anyQuery: u.ForceQuery},
-			method: http.MethodGet, kind: anyKind,
+			method: http.MethodGet, kind: headers.AnyKind,
 		})
 		if refused == nil {
 			if refused = p.checkMirrored(up, f, res); refused != nil {

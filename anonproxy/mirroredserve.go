@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/mirror"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/anonproxy/transport"
@@ -60,7 +61,7 @@ func (p *Proxy) serveMirror(w http.ResponseWriter, r *http.Request, up *upstream
 	switch {
 	case reason != "":
 		return "", outcomes.BadResponse("the mirrored file " + reason)
-	case want != anyKind && want != kind:
+	case want != headers.AnyKind && want != kind:
 		return "", outcomes.BadRequest(http.StatusForbidden, "the file isn't for this kind of use")
 	}
 	lifetime := mirrorLifetime
@@ -72,7 +73,7 @@ func (p *Proxy) serveMirror(w http.ResponseWriter, r *http.Request, up *upstream
 		return "", refused
 	}
 	defer content.Close()
-	forceHeaders(w.Header(), contentType, lifetime, -1)
+	headers.Force(w.Header(), contentType, lifetime, -1)
 	w.Header().Set("ETag", etag)
 	http.ServeContent(w, r, "", time.Time{}, content)
 	return outcomes.OK, nil

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -182,7 +183,7 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	if refused != nil {
 		return "", refused
 	}
-	if kind != anyKind && !up.tool.Has(kind) {
+	if kind != headers.AnyKind && !up.tool.Has(kind) {
 		return "", outcomes.BadRequest(http.StatusForbidden, "the tool isn't declared for this kind of use")
 	}
 	req := request{target: t, method: r.Method, kind: kind}

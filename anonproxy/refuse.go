@@ -5,8 +5,10 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // refuse tells why a tool must not be asked for a path now.
@@ -52,4 +54,21 @@ func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal.Refusal {
 		return nil
 	}
 	return refusal.New(refused.Status, outcomes.RefusedResponse, "the tool redirects to what is refused: "+refused.Text)
+}
+
+// requestKind tells from the Fetch metadata what the browser will use the
+// answer for, and refuses what must not go through the wiki's origin.
+func (p *Proxy) requestKind(r *http.Request) (noticeboard.Kind, *refusal.Refusal) {
+	if wantsWebSocket(r) {
+		return noticeboard.Data, p.checkWebSocket(r)
+	}
+	dest, refused := headers.Destination(r, p.cfg.RequireFetchMetadata)
+	if refused != nil || dest == "" {
+		return headers.AnyKind, refused
+	}
+	kind, ok := headers.KindFor(dest)
+	if !ok {
+		return "", outcomes.BadRequest(http.StatusForbidden, "the proxy serves no scripts, workers, frames or documents")
+	}
+	return kind, nil
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -132,7 +133,7 @@ func TestRequestOverHTTP2(t *testing.T) {
 		fields = append(fields, fmt.Sprint(name, values))
 	}
 	slices.Sort(fields)
-	want := []string{"Accept[" + accepts[noticeboard.Data] + "]", "Accept-Encoding[identity]", "User-Agent[" + product + ")]"}
+	want := []string{"Accept[" + headers.Request("")[noticeboard.Data].Get("Accept") + "]", "Accept-Encoding[identity]", "User-Agent[" + headers.Product + ")]"}
 	slices.Sort(want)
 	if !slices.Equal(fields, want) || r.RequestURI != "/x?y" {
 		t.Errorf("the tool got %s %q, want %q", r.RequestURI, fields, want)

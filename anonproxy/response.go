@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -53,7 +54,7 @@ func (f *fetch) pass(w http.ResponseWriter, method string, res *http.Response, c
 	if res.StatusCode == http.StatusNoContent {
 		length = -1
 	}
-	forceHeaders(w.Header(), contentType, lifetime, length)
+	headers.Force(w.Header(), contentType, lifetime, length)
 	if res.StatusCode == http.StatusPartialContent {
 		w.Header().Set("Accept-Ranges", "bytes")
 	}
@@ -75,8 +76,8 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 	case status < 200 || status > 204 && status < 400 || status == http.StatusProxyAuthRequired || status > 599:
 		return "", outcomes.BadResponse("the tool answers with a status that isn't passed on")
 	}
-	own, contentType, reason := classify(res.Header["Content-Type"])
-	if reason == "" && own != kind && (kind != anyKind || !f.up.tool.Has(own)) {
+	own, contentType, reason := headers.Classify(res.Header["Content-Type"])
+	if reason == "" && own != kind && (kind != headers.AnyKind || !f.up.tool.Has(own)) {
 		reason = "has a content type that isn't allowed for this use"
 	}
 	switch {

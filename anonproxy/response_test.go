@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -130,7 +131,7 @@ func TestSitePolicyStays(t *testing.T) {
 		e.proxy.ServeHTTP(w, r)
 	})
 	a := e.do(t, "GET", "/.tools/maps/x", "empty")
-	if got := a.header.Values("Content-Security-Policy"); !slices.Equal(got, []string{"default-src 'self'", Policy}) {
+	if got := a.header.Values("Content-Security-Policy"); !slices.Equal(got, []string{"default-src 'self'", headers.Policy}) {
 		t.Errorf("policies %q", got)
 	}
 	if got := a.header.Values("Vary"); !slices.Equal(got, []string{"Accept-Encoding", "Sec-Fetch-Dest"}) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -130,8 +131,8 @@ func TestCanaryShowsTheRequests(t *testing.T) {
 			if cfg.Contact != "" {
 				contact = "; " + cfg.Contact
 			}
-			want := "GET /wikiveil-canary?x=1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUser-Agent: " + product + contact +
-				")\r\nAccept: " + accepts[noticeboard.Img] + "\r\nAccept-Encoding: identity\r\n\r\n"
+			want := "GET /wikiveil-canary?x=1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUser-Agent: " + headers.Product + contact +
+				")\r\nAccept: " + headers.Request("")[noticeboard.Img].Get("Accept") + "\r\nAccept-Encoding: identity\r\n\r\n"
 			if got := string(result.Requests[0].Bytes); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}

@@ -12,6 +12,7 @@ import (
 	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -54,7 +55,7 @@ func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream
 	up := &upstream{
 		names: leakguard.ToolOf(tool),
 		tool:  tool, declared: string(declared), origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
-		headers: requestHeaders(p.cfg.Contact), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
+		headers: headers.Request(p.cfg.Contact), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
 	}
 	for _, o := range tool.Origins() {
 		up.origins[o] = true
@@ -111,28 +112,4 @@ func (up *upstream) header(req request, u *url.URL) http.Header {
 		header["Content-Type"] = []string{req.contentType}
 	}
 	return header
-}
-
-// requestHeaders are the headers of all requests to a tool, by kind. They are
-// the whole of what is sent but for Host, and nothing may change them.
-//
-// Accept-Encoding is identity: limits then count what the reader gets, types
-// are checked on it, nothing has to be unpacked, and Caddy's encode can still
-// compress it on the way to the reader. Range and readers' validators are left out:
-// a Range tells how somebody watches, an ETag may be a cookie. A cache adds its own
-// validators, which it got by its own request.
-func requestHeaders(contact string) map[noticeboard.Kind]http.Header {
-	agent := product
-	if contact != "" {
-		agent += "; " + contact
-	}
-	headers := make(map[noticeboard.Kind]http.Header, len(accepts))
-	for kind, accept := range accepts {
-		headers[kind] = http.Header{
-			"Accept":          {accept},
-			"Accept-Encoding": {"identity"},
-			"User-Agent":      {agent + ")"},
-		}
-	}
-	return headers
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -77,7 +78,7 @@ func (p *Proxy) checkWebSocket(r *http.Request) *refusal.Refusal {
 	for _, name := range []string{
 		"Connection", "Upgrade", "Origin", "Sec-Websocket-Version", "Sec-Websocket-Key", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest",
 	} {
-		value, ok := single(r.Header, name)
+		value, ok := headers.Single(r.Header, name)
 		if !ok {
 			return outcomes.BadRequest(http.StatusBadRequest, "a header of the websocket handshake was sent twice")
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
@@ -34,7 +35,7 @@ func (f *fetch) upgrade(req request) (*websocket.Conn, *http.Response, *refusal.
 		}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	header := http.Header{"User-Agent": f.up.headers[anyKind]["User-Agent"]}
+	header := http.Header{"User-Agent": f.up.headers[headers.AnyKind]["User-Agent"]}
 	if req.pseudonym != "" {
 		header[PseudonymHeader] = []string{req.pseudonym}
 	}

@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/http2"
+
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/internal/testutil/wiretest"
 	"github.com/wikiveil/wikiveil/noticeboard"
-	"golang.org/x/net/http2"
 )
 
 func startWire(t *testing.T, config *tls.Config) *wiretest.Server {

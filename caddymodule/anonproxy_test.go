@@ -16,11 +16,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/quic-go/quic-go/http3"
 
-	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
-const proxiedPolicy = anonproxy.Policy
+const proxiedPolicy = headers.Policy
 
 // toolsEdge is a whole edge before a wiki, with one tool.
 func toolsEdge(t *testing.T, tool, wiki *edgetest.Backend) *edgetest.Edge {

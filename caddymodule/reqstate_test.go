@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/wikiveil/wikiveil/anonproxy"
+	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
@@ -54,7 +54,7 @@ func TestPolicyOfAToolBehindAForeignWriter(t *testing.T) {
 	}`)
 	for path, dest := range map[string]string{"/.tools/maps/x": "empty", "/.tools/maps/y": "script"} {
 		resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.2"), http.MethodGet, "http://"+e.Site+path, edgetest.Browser(dest, "alice"))
-		if policies := resp.Header["Content-Security-Policy"]; !slices.Equal(policies, []string{edgetest.Preset(t, "mediawiki"), anonproxy.Policy}) {
+		if policies := resp.Header["Content-Security-Policy"]; !slices.Equal(policies, []string{edgetest.Preset(t, "mediawiki"), headers.Policy}) {
 			t.Errorf("%s: policies %q", path, policies)
 		}
 	}

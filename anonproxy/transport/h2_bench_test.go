@@ -12,8 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 )
 
 // BenchmarkHTTP2 compares the transport with net/http's own HTTP/2, which has no

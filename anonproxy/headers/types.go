@@ -1,4 +1,4 @@
-package anonproxy
+package headers
 
 import (
 	"errors"
@@ -111,8 +111,8 @@ var accepts = map[noticeboard.Kind]string{
 	noticeboard.Style: "text/css",
 	noticeboard.Media: "audio/*,video/*,text/vtt",
 	noticeboard.Data:  "application/json,text/csv;q=0.9,text/plain;q=0.8,*/*;q=0.1",
-	anyKind:           "*/*",
-	eventsKind:        eventStream,
+	AnyKind:           "*/*",
+	EventsKind:        EventStream,
 }
 
 // typeKinds tells which kind a media type belongs to; no type has two.
@@ -126,10 +126,10 @@ var typeKinds = func() map[string]noticeboard.Kind {
 	return kinds
 }()
 
-// classify reads a response's Content-Type fields. It returns the kind and the
+// Classify reads a response's Content-Type fields. It returns the kind and the
 // type to pass on: exact, with no parameter but a known charset. The reason is
 // "" unless the type is refused.
-func classify(fields []string) (kind noticeboard.Kind, contentType, reason string) {
+func Classify(fields []string) (kind noticeboard.Kind, contentType, reason string) {
 	if len(fields) == 0 {
 		return "", "", "has no content type"
 	}

@@ -1,4 +1,4 @@
-package anonproxy
+package headers
 
 import (
 	"os"
@@ -101,7 +101,7 @@ func TestClassify(t *testing.T) {
 		{"NUL", []string{"image/png\x00"}, "", "", malformed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			kind, got, reason := classify(tc.fields)
+			kind, got, reason := Classify(tc.fields)
 			if kind != tc.kind || got != tc.want || reason != tc.reason {
 				t.Errorf("got %q %q %q, want %q %q %q", kind, got, reason, tc.kind, tc.want, tc.reason)
 			}
@@ -142,7 +142,7 @@ func TestEachTypeHasOneKind(t *testing.T) {
 
 // Case 26: the docs list what passes.
 func TestDocsListTypes(t *testing.T) {
-	docs, err := os.ReadFile("../docs/proxy.md")
+	docs, err := os.ReadFile("../../docs/proxy.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func FuzzClassify(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, contentType string) {
-		kind, got, reason := classify([]string{contentType})
+		kind, got, reason := Classify([]string{contentType})
 		if (reason == "") == (kind == "" || got == "") {
 			t.Fatalf("%q: kind %q, type %q, reason %q", contentType, kind, got, reason)
 		}
@@ -180,7 +180,7 @@ func FuzzClassify(f *testing.F) {
 					t.Fatalf("%q passes as %q", contentType, got)
 				}
 			}
-			if k, again, _ := classify([]string{got}); k != kind || again != got {
+			if k, again, _ := Classify([]string{got}); k != kind || again != got {
 				t.Fatalf("%q passes as %q and that as %q", contentType, got, again)
 			}
 		}
