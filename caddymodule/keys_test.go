@@ -42,7 +42,7 @@ func TestRotateByAdminAPI(t *testing.T) {
 		}
 	}
 	// Case 52: a slip, such as the command typed at each node, is no second rotation.
-	if status, _, body := e.Keys(t, "POST", adminRotate); status != 409 || !strings.Contains(body, "--force") {
+	if status, _, body := e.Keys(t, "POST", "/wikiveil/keys/rotate"); status != 409 || !strings.Contains(body, "--force") {
 		t.Errorf("a second rotation: %d %s", status, body)
 	}
 	list := e.Rotate(t)
@@ -61,7 +61,7 @@ func TestRotateByAdminAPI(t *testing.T) {
 	oldest := list.Epochs[2].ID
 	// Case 41: destroying has a grace, in which it can be taken back by command; then the old masks count again.
 	testutil.Eventually(t, "the mark", func() bool {
-		_, list, _ := e.Keys(t, "GET", adminKeys)
+		_, list, _ := e.Keys(t, "GET", "/wikiveil/keys")
 		return list.Epochs[2].Destroyed != nil && list.Epochs[2].Destroyed.After(time.Now().Add(6*edgetest.Day))
 	})
 	if after, err := os.ReadFile(ring); err != nil || !bytes.Contains(after, []byte(secret)) {
@@ -100,7 +100,7 @@ func TestRotateByAdminAPI(t *testing.T) {
 	if !strings.Contains(e.ReadLog(t), "the secret of an old epoch has been destroyed") {
 		t.Error("the log doesn't tell")
 	}
-	status, _, answer := e.Keys(t, "GET", adminKeys)
+	status, _, answer := e.Keys(t, "GET", "/wikiveil/keys")
 	if status != 200 || strings.Contains(answer, secret) || strings.Contains(strings.ToLower(answer), "secret") {
 		t.Errorf("listing: %d %s", status, answer)
 	}
@@ -122,16 +122,16 @@ func TestAdminAPIRefusals(t *testing.T) {
 		status       int
 		want         string
 	}{
-		{"GET", adminRotate, 405, "GET is not allowed"},
-		{"POST", adminKeys, 405, "POST is not allowed"},
-		{"POST", adminRotate, 409, "the secret is configured"},
+		{"GET", "/wikiveil/keys/rotate", 405, "GET is not allowed"},
+		{"POST", "/wikiveil/keys", 405, "POST is not allowed"},
+		{"POST", "/wikiveil/keys/rotate", 409, "the secret is configured"},
 	} {
 		if status, _, body := e.Keys(t, c.method, c.path); status != c.status || !strings.Contains(body, c.want) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
 		}
 	}
 	e.Load(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nrespond ok\n}")
-	if status, _, body := e.Keys(t, "GET", adminKeys); status != 404 || !strings.Contains(body, "uses nothing of wikiveil") {
+	if status, _, body := e.Keys(t, "GET", "/wikiveil/keys"); status != 404 || !strings.Contains(body, "uses nothing of wikiveil") {
 		t.Errorf("without the app: %d %s", status, body)
 	}
 }

@@ -47,7 +47,7 @@ func look(t *testing.T, mask string) (sightings.Record, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, err := app.book.LookAll(context.Background(), netip.MustParseAddr(mask))
+	records, err := app.Records().LookAll(context.Background(), netip.MustParseAddr(mask))
 	if err != nil {
 		return sightings.Record{}, err
 	}
@@ -89,14 +89,14 @@ func TestSightingsAreRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if addr, err := seal.OpenLocal(record.Box, app.keys.epochs().list[0]); err != nil || addr.String() != "127.130.7.1" {
+	if addr, err := seal.OpenLocal(record.Box, app.Keys().epochs().list[0]); err != nil || addr.String() != "127.130.7.1" {
 		t.Errorf("the box holds %v, %v", addr, err)
 	}
 
 	// A reload keeps the book, a changed one gets another on the same files.
-	before := app.book
+	before := app.Records()
 	e.Load(t, config+"\n# reloaded")
-	if app, err = runningApp(); err != nil || app.book != before {
+	if app, err = runningApp(); err != nil || app.Records() != before {
 		t.Errorf("the reload made another book, %v", err)
 	}
 	e.Load(t, strings.Replace(config, "seal local", "seal local\nretention 10d", 1))
@@ -215,7 +215,7 @@ func TestNewGeoIPDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	edgetest.WriteASN(t, db, "127.3.0.0/24") // the same as a standard range
-	if err := handler.book.geo.Refresh(); err != nil {
+	if err := handler.Records().geo.Refresh(); err != nil {
 		t.Fatal(err)
 	}
 	if n := networks(); n != 2 {
