@@ -106,7 +106,7 @@ func TestErrorRoutesAfterACopyOfTheRequest(t *testing.T) {
 // A client_mask that observes after one that masks, as JSON can have it, unmasks nobody: matchers go on to know the client.
 func TestObservingAfterMasking(t *testing.T) {
 	const client = "127.61.2.4"
-	e := edgetest.New(t, "{\n{GLOBAL}\nwikiveil {\nsecret "+edgetest.Secret+"\n}\n}\nhttp://{SITE} {\nrespond starting\n}")
+	e := edgetest.New(t, "{\n{GLOBAL}\n}\n")
 	config := string(edgetest.Adapt(t, e.Expand("{\n{GLOBAL}\nwikiveil {\nsecret "+edgetest.Secret+"\n}\n}\nhttp://{SITE} {\nclient_mask\n@me masked "+edgetest.ClientMask(t, client)+
 		"\nrespond @me me\nrespond other\n}")))
 	const mask = `{"handler":"client_mask"}`

@@ -47,8 +47,8 @@ func New(t testing.TB, caddyfile string) *Edge {
 		if err := caddy.Stop(); err != nil {
 			t.Errorf("stopping: %v", err)
 		}
-		// A config that ended while a look-up was under way closes its files after that.
-		testutil.Eventually(t, "the audit log to be closed", func() bool { return len(pool.Left("audit logs")) == 0 })
+		// A config that ended while a look-up was under way closes its files, and the key ring, after that.
+		testutil.Eventually(t, "all to be let go", func() bool { return len(pool.Left()) == 0 })
 	})
 	return e
 }
