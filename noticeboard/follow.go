@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/wikiveil/wikiveil/internal/shareddoc"
+	"github.com/wikiveil/wikiveil/internal/followed"
 )
 
 // DefaultPoll is how often a live board looks at its file and at the shared state.
@@ -23,7 +23,7 @@ func (e *LeftOutError) Unwrap() error { return e.err }
 // DefaultPoll if every is 0, and publishes what is new. It returns when ctx ends.
 // Of several equal failures on end the first is reported; report may be nil.
 func (l *Live) Follow(ctx context.Context, every time.Duration, report func(error)) {
-	shareddoc.Follow(ctx, cmp.Or(every, DefaultPoll), func(ctx context.Context) error {
+	followed.Every(ctx, cmp.Or(every, DefaultPoll), func(ctx context.Context) error {
 		// The file goes first: what it disables must not wait for the storage.
 		if news, err := l.refreshFile(); news && report != nil {
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/followed"
 	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
@@ -136,7 +137,7 @@ func New(config Config) (*Collector, error) {
 		return nil, fmt.Errorf("starting the collector: %w", err)
 	}
 	c.stop = stop
-	c.flusher.Go(func() { c.flushEvery(ctx) })
+	c.flusher.Go(func() { followed.Every(ctx, c.config.Flush, c.flush, nil) })
 	return c, nil
 }
 

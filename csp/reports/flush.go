@@ -2,28 +2,16 @@ package reports
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 )
 
-func (c *Collector) flushEvery(ctx context.Context) {
-	tick := time.NewTicker(c.config.Flush)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			limited, cancel := context.WithTimeout(ctx, flushTimeout)
-			c.told(c.Flush(limited), ctx.Err() != nil)
-			cancel()
-		}
-	}
-}
-
-// told logs that the store began or ceased to fail.
-func (c *Collector) told(err error, stopping bool) {
+// flush writes now and then, and logs that the store began or ceased to fail.
+func (c *Collector) flush(ctx context.Context) error {
+	err := c.Flush(ctx)
+	stopping := errors.Is(ctx.Err(), context.Canceled)
 	switch {
 	case err != nil && !c.failing && !stopping:
 		c.config.Log.Error("CSP reports can't be written, counting on in memory", "error", err)
@@ -31,6 +19,7 @@ func (c *Collector) told(err error, stopping bool) {
 		c.config.Log.Info("CSP reports are written again")
 	}
 	c.failing = err != nil
+	return err
 }
 
 // Flush writes to the store what was counted since the last time. Where it fails,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/followed"
 	"github.com/wikiveil/wikiveil/internal/shareddoc"
 	"github.com/wikiveil/wikiveil/internal/text"
 )
@@ -156,5 +157,5 @@ func (b *Book) Refresh(ctx context.Context) error {
 // Follow polls the storage for changes of other nodes, every DefaultPoll if every is 0.
 // It returns when ctx ends. The first of several errors on end is reported; report may be nil.
 func (b *Book) Follow(ctx context.Context, every time.Duration, report func(error)) {
-	shareddoc.Follow(ctx, cmp.Or(every, DefaultPoll), b.Refresh, report)
+	followed.Every(ctx, cmp.Or(every, DefaultPoll), b.Refresh, report)
 }

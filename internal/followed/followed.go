@@ -1,4 +1,5 @@
-// Package followed reads files that others replace or rewrite while the edge runs.
+// Package followed looks again and again at what others change while the edge runs: at files that they replace or rewrite, and
+// by [Every] at anything else.
 //
 //	f := followed.File{Path: "/etc/wikiveil/tools.json", Most: 4 << 20}
 //	data, fresh, err := f.Read() // now and then

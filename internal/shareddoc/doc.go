@@ -1,7 +1,7 @@
 // Package shareddoc keeps documents in a storage that several nodes may share: a block list, a key ring, a secret.
 //
 //	doc := shareddoc.New(storage, "wikiveil/blocks.json", shareddoc.JSON(check))
-//	err := doc.Read(ctx)                    // now and then: see Follow
+//	err := doc.Read(ctx)                    // now and then: see package followed
 //	list := doc.Get()                       // as it was read last; asks no storage
 //	err = doc.Update(ctx, func(list T) (T, error) { … })
 //

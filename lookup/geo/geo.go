@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/oschwald/geoip2-golang/v2"
+
+	"github.com/wikiveil/wikiveil/internal/followed"
 )
 
 // DefaultPoll is how often the files are looked at for a change.
@@ -94,16 +96,7 @@ func (db *DB) watch(every time.Duration) {
 	ctx, stop := context.WithCancel(context.Background())
 	db.stop = stop
 	db.done.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				db.Refresh() // what is wrong is logged
-			}
-		}
+		followed.Every(ctx, every, func(context.Context) error { return db.Refresh() }, nil) // what is wrong is logged
 	})
 }
 

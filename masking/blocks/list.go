@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/followed"
 	"github.com/wikiveil/wikiveil/internal/shareddoc"
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -86,7 +87,7 @@ func (l *List) Refresh(ctx context.Context) error {
 // and deletes what has long expired. It returns when ctx ends. The first of several
 // errors on end is reported; report may be nil.
 func (l *List) Follow(ctx context.Context, every time.Duration, report func(error)) {
-	shareddoc.Follow(ctx, cmp.Or(every, DefaultPoll), l.poll, report)
+	followed.Every(ctx, cmp.Or(every, DefaultPoll), l.poll, report)
 }
 
 func (l *List) poll(ctx context.Context) error {

@@ -38,6 +38,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wikiveil/wikiveil/internal/followed"
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
@@ -97,7 +98,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	watch, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.watcher.Go(func() { s.watch(watch) })
+	s.watcher.Go(func() { followed.Every(watch, watchEvery, s.look, nil) })
 	return s, nil
 }
 
@@ -118,24 +119,11 @@ func (s *Store) failure(err error) error {
 	return fmt.Errorf("%w: %w", sightings.ErrUnavailable, err)
 }
 
-// watch looks every second whether the data are still there.
-func (s *Store) watch(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.look(ctx)
-		}
-	}
-}
-
-func (s *Store) look(ctx context.Context) {
+// look looks whether the data are still there.
+func (s *Store) look(ctx context.Context) error {
 	master, err := s.master(ctx)
 	if err != nil {
-		return
+		return err
 	}
 	pipe := master.Pipeline()
 	info, marker := pipe.Info(ctx, "server"), pipe.Get(ctx, s.markerKey())
@@ -145,6 +133,7 @@ func (s *Store) look(ctx context.Context) {
 	} else if ctx.Err() == nil {
 		s.client.Failed(ctx)
 	}
+	return nil
 }
 
 func (s *Store) sawMarker(marker string) {
