@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/csp"
@@ -21,10 +22,8 @@ func newCSP(t testing.TB, c CSP) *CSP {
 	if err := c.compile(); err != nil {
 		t.Fatal(err)
 	}
-	m := newMetrics()
-	c.sent[cspEnforced] = m.policies.WithLabelValues(cspEnforce)
-	c.sent[cspReportOnly] = m.policies.WithLabelValues(cspReport)
-	c.refused = m.refused.WithLabelValues("service_worker")
+	count := func() prometheus.Counter { return prometheus.NewCounter(prometheus.CounterOpts{Name: "counter"}) }
+	c.sent[cspEnforced], c.sent[cspReportOnly], c.refused = count(), count(), count()
 	c.maxHeader = 16 << 10
 	return &c
 }
