@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -122,13 +123,13 @@ var (
 
 // withDefaults checks a config and fills it in.
 func (c Config) withDefaults() (Config, error) {
-	setDefault(&c.Prefix, noticeboard.DefaultPrefix)
-	setDefault(&c.MaxSize, defaultMaxSize)
-	setDefault(&c.MaxRequestSize, defaultMaxRequestSize)
-	setDefault(&c.Timeout, defaultTimeout)
-	setDefault(&c.HeaderTimeout, defaultHeaderTimeout)
-	setDefault(&c.IdleTimeout, defaultIdleTimeout)
-	setDefault(&c.Concurrent, defaultConcurrent)
+	c.Prefix = cmp.Or(c.Prefix, noticeboard.DefaultPrefix)
+	c.MaxSize = cmp.Or(c.MaxSize, defaultMaxSize)
+	c.MaxRequestSize = cmp.Or(c.MaxRequestSize, defaultMaxRequestSize)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, defaultHeaderTimeout)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, defaultIdleTimeout)
+	c.Concurrent = cmp.Or(c.Concurrent, defaultConcurrent)
 	if c.Mirrors == nil {
 		c.Mirrors = mirror.New(mirror.Config{})
 	}
@@ -152,14 +153,6 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("a limit isn't a rate such as 600/1m")
 	}
 	return c, nil
-}
-
-// setDefault fills in a value that isn't given.
-func setDefault[T comparable](value *T, def T) {
-	var zero T
-	if *value == zero {
-		*value = def
-	}
 }
 
 // Validate tells what is wrong with the config, if anything.

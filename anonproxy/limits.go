@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -94,11 +95,10 @@ type fairness struct {
 }
 
 func (p *Proxy) fairness(tool *noticeboard.Tool, transport *Transport) fairness {
-	f := fairness{gate: transport.gate, limit: tool.Limit, clientLimit: tool.ClientLimit, share: max(1, p.cfg.Concurrent/4)}
-	setDefault(&f.limit, p.cfg.Limit)
-	setDefault(&f.clientLimit, p.cfg.ClientLimit)
-	f.slots = f.gate.slotsOf(p.cfg.Concurrent)
-	return f
+	return fairness{
+		gate: transport.gate, limit: cmp.Or(tool.Limit, p.cfg.Limit), clientLimit: cmp.Or(tool.ClientLimit, p.cfg.ClientLimit),
+		slots: transport.gate.slotsOf(p.cfg.Concurrent), share: max(1, p.cfg.Concurrent/4),
+	}
 }
 
 // visit is one client's request that the cache has no answer for. What it is charged

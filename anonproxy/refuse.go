@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"time"
@@ -44,8 +45,7 @@ func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal.Refusal {
 	if u.Host != up.origin.Host {
 		return nil
 	}
-	path := u.Path
-	setDefault(&path, "/")
+	path := cmp.Or(u.Path, "/")
 	if reason := badPath(path, u.RawPath); reason != "" {
 		return outcomes.BadResponse("the tool redirects to an address that can't be checked: " + reason)
 	}

@@ -1,6 +1,7 @@
 package anonproxy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,15 +56,12 @@ func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream
 	up := &upstream{
 		names: leakguard.ToolOf(tool),
 		tool:  tool, declared: string(declared), origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
-		headers: headers.Request(p.cfg.Contact), maxSize: tool.MaxSize, timeout: time.Duration(tool.Timeout),
+		headers: headers.Request(p.cfg.Contact), maxSize: cmp.Or(tool.MaxSize, p.cfg.MaxSize),
+		bodyLimit: cmp.Or(tool.MaxRequestSize, p.cfg.MaxRequestSize), timeout: cmp.Or(time.Duration(tool.Timeout), p.cfg.Timeout),
 	}
 	for _, o := range tool.Origins() {
 		up.origins[o] = true
 	}
-	setDefault(&up.maxSize, p.cfg.MaxSize)
-	up.bodyLimit = tool.MaxRequestSize
-	setDefault(&up.bodyLimit, p.cfg.MaxRequestSize)
-	setDefault(&up.timeout, p.cfg.Timeout)
 	switch {
 	case before != nil && TransportKey(before.tool) == TransportKey(tool):
 		up.transport, up.release = before.transport, before.release

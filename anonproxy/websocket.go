@@ -21,9 +21,7 @@ const maxMessage = 1 << 20
 
 // maxMessage bounds a message of a reader: a declaration may permit larger ones.
 func (up *upstream) maxMessage() int64 {
-	size := up.tool.MaxRequestSize
-	setDefault(&size, maxMessage)
-	return size
+	return cmp.Or(up.tool.MaxRequestSize, maxMessage)
 }
 
 // wantsWebSocket tells the requests that ask for a websocket.
