@@ -22,7 +22,7 @@ type logMasker struct {
 	cached sync.Map // site label: *loggedSite
 }
 
-var logParts = NewPart[appLogs]()
+var _ = NewPart[appLogs]()
 
 // appLogs are what a config has for the logs, from its start to its stop.
 type appLogs struct {
