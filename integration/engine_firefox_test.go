@@ -27,7 +27,8 @@ type firefox struct {
 	context string // the window
 }
 
-// firefoxPreferences leave the web platform as readers have it, and keep Firefox from talking to others.
+// firefoxPreferences leave the web platform as readers have it, and keep Firefox from talking to others: what it asks of its
+// makers whatever is set goes to a proxy that isn't there.
 const firefoxPreferences = `
 user_pref("app.update.enabled", false);
 user_pref("browser.newtabpage.enabled", false);
@@ -40,6 +41,13 @@ user_pref("datareporting.policy.dataSubmissionEnabled", false);
 user_pref("extensions.update.enabled", false);
 user_pref("network.captive-portal-service.enabled", false);
 user_pref("network.connectivity-service.enabled", false);
+user_pref("network.proxy.type", 1);
+user_pref("network.proxy.http", "127.0.0.1");
+user_pref("network.proxy.http_port", 9);
+user_pref("network.proxy.ssl", "127.0.0.1");
+user_pref("network.proxy.ssl_port", 9);
+user_pref("network.proxy.no_proxies_on", "127.0.0.0/8, localhost, .localhost");
+user_pref("media.peerconnection.ice.proxy_only_if_behind_proxy", false);
 user_pref("services.settings.server", "data:,");
 user_pref("toolkit.telemetry.enabled", false);
 `

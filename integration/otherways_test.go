@@ -7,10 +7,12 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,19 +30,22 @@ func TestCase55OtherWaysOut(t *testing.T) {
 	ways := []string{
 		rules("prefetch", "https://prefetch.example/"), rules("prerender", "https://prerender.example/"),
 		`PublicKeyCredential.signalUnknownCredential({rpId: 'signal.example', credentialId: 'AAAA'})`,
+		`PublicKeyCredential.signalAllAcceptedCredentials({rpId: 'signalall.example', userId: 'AAAA', allAcceptedCredentialIds: []})`,
 		`navigator.credentials.get({publicKey: {challenge: new Uint8Array(16), rpId: 'get.example', timeout: 2000}})`,
+		`navigator.credentials.create({publicKey: {challenge: new Uint8Array(16), rp: {id: 'create.example', name: 'x'}, timeout: 2000,
+			user: {id: new Uint8Array(16), name: 'x', displayName: 'x'}, pubKeyCredParams: [{type: 'public-key', alg: -7}]}})`,
 	}
 	const noCredentials = `header Permissions-Policy "publickey-credentials-get=(), publickey-credentials-create=()"` + "\n"
 	for name, tt := range map[string]struct{ site, open string }{
-		"mediawiki":           {"csp\n", "get prefetch prerender signal"},
-		"strict":              {"csp strict\n", "get signal"},
-		"static":              {"csp static\n", "get signal"},
-		"without credentials": {"csp\n" + noCredentials, "prefetch prerender signal"},
+		"mediawiki":           {"csp\n", "create get prefetch prerender signal signalall"},
+		"strict":              {"csp strict\n", "create get prefetch prerender signal signalall"},
+		"static":              {"csp static\n", "create get signal signalall"},
+		"without credentials": {"csp\n" + noCredentials, "prefetch prerender signal signalall"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := startEdge(t, edgeConfig{https: true, site: tt.site + enginePage})
+			s := startEdge(t, edgeConfig{https: true, site: tt.site + noncedPage})
 			var rules []string
-			for _, host := range []string{"get", "prefetch", "prerender", "signal"} {
+			for _, host := range []string{"create", "get", "prefetch", "prerender", "signal", "signalall"} {
 				rules = append(rules, "MAP "+host+".example:443 127.0.0.2:"+port)
 			}
 			b := startBrowser(t, chromedp.Flag("ignore-certificate-errors-spki-list", a.hash+","+toolHash(t)),
@@ -89,10 +94,77 @@ func toolHash(t *testing.T) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// rules is a script that adds speculation rules.
+// noncedPage has a script that hands on the nonce, as any script that has it can.
+const noncedPage = "header / Content-Type text/html\nrespond / `<!doctype html><title>wiki</title>" +
+	"<script nonce=\"{http.csp.nonce}\">window.nonce = document.currentScript.nonce</script>`\n"
+
+// rules is a script that adds speculation rules, with the nonce and what else strict wants.
 func rules(kind, url string) string {
-	return fmt.Sprintf(`document.head.append(Object.assign(document.createElement('script'), {type: 'speculationrules',
-		textContent: JSON.stringify({%s: [{source: 'list', urls: [%q], eagerness: 'immediate'}]})}))`, kind, url)
+	return fmt.Sprintf(`document.head.append(Object.assign(document.createElement('script'), {type: 'speculationrules', nonce: window.nonce || '',
+		textContent: trustedTypes.createPolicy('rules', {createScript: text => text})
+			.createScript(JSON.stringify({%s: [{source: 'list', urls: [%q], eagerness: 'immediate'}]}))}))`, kind, url)
+}
+
+// TestOtherWaysOutInEngines is what docs/policy.md says of ways out that every engine has: which of them no policy stops, and that
+// what looks like them is stopped.
+func TestOtherWaysOutInEngines(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reached atomic.Bool
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			reached.Store(true)
+			conn.Close()
+		}
+	}()
+	link := func(properties string) string {
+		return fmt.Sprintf(`document.head.append(Object.assign(document.createElement('link'), {href: 'https://%s/', %s}))`, l.Addr(), properties)
+	}
+	stopped := map[string]string{
+		"prefetch": link(`rel: 'prefetch'`), "preload": link(`rel: 'preload', as: 'image'`), "modulepreload": link(`rel: 'modulepreload'`),
+		"prerender": link(`rel: 'prerender'`), "icon": link(`rel: 'icon'`), "manifest": link(`rel: 'manifest'`),
+		"ping": fmt.Sprintf(`Object.assign(document.createElement('a'), {href: '#here', ping: 'https://%s/'}).click()`, l.Addr()),
+	}
+	preconnect := link(`rel: 'preconnect'`)
+	rtc := fmt.Sprintf(`(async () => {
+		window.connection = new RTCPeerConnection({iceServers: [{urls: 'turn:%s?transport=tcp', username: 'x', credential: 'x'}]});
+		connection.createDataChannel('x');
+		await connection.setLocalDescription(await connection.createOffer());
+	})()`, l.Addr())
+	for name, start := range engines {
+		t.Run(name, func(t *testing.T) {
+			s := startEdge(t, edgeConfig{https: true, site: "csp\n" + enginePage})
+			e := start(t, &authority{hash: toolHash(t)})
+			try := func(script string, wait time.Duration) bool {
+				e.open(t, s.url+"/")
+				reached.Store(false)
+				value[any](t, e, script+", null")
+				for end := time.Now().Add(wait); time.Now().Before(end) && !reached.Load(); {
+					time.Sleep(20 * time.Millisecond)
+				}
+				return reached.Load()
+			}
+			for what, script := range stopped {
+				if try(script, time.Second) {
+					t.Errorf("%s is open", what)
+				}
+			}
+			if !try(preconnect, 20*time.Second) {
+				t.Error("preconnect is stopped")
+			}
+			// Debian's WebKitGTK has none, and Firefox mostly asks no server on a loopback address.
+			if name == "Chromium" && !try(rtc, 20*time.Second) {
+				t.Error("WebRTC is stopped")
+			}
+		})
+	}
 }
 
 // TestCase56StrictKeepsThirdPartiesOut: a gadget that has the nonce of the preset strict, and with it whatever scripts that
