@@ -99,6 +99,14 @@ func TestRead(t *testing.T) {
 		{"Forwarded", []string{"for=203.0.113.9;for=203.0.113.8"}, "?"},
 		{"Forwarded", []string{`proto="a,for=203.0.113.9;\",", for=198.51.100.1`}, "? 198.51.100.1"},
 		{"Forwarded", []string{"203.0.113.9"}, "?"},
+		// What a client sent, and behind it what the proxy wrote.
+		{"Forwarded", []string{`for=203.0.113.9;x="` + `, for="[2001:db8::1]:80"`}, "?"},
+		{"Forwarded", []string{`for=203.0.113.9;x="` + `, for=198.51.100.1;by="_edge"`}, "?"},
+		{"Forwarded", []string{`for=203.0.113.9;x="` + `, for=198.51.100.1`}, "?"},
+		{"Forwarded", []string{`for=203.0.113.9;x="\` + `, for=198.51.100.1;by="_edge"`}, "?"},
+		{"Forwarded", []string{`for=203.0.113.9;"` + `, for=198.51.100.1;by="_edge"`}, "?"},
+		{"Forwarded", []string{`for=203.0.113.9;"x="y"` + `, for=198.51.100.1;by="_edge"`}, "?"},
+		{"Forwarded", []string{`for=203.0.113.9;x="` + `, for=198.51.100.1`, "for=198.51.100.2"}, "? 198.51.100.2"},
 	} {
 		var got []string
 		for _, addr := range Read(c.header, c.lines) {

@@ -71,11 +71,15 @@ func appendForwarded(list List, line string) List {
 	return list
 }
 
-// forwardedFor reads the parameter for of an element; there must be exactly one.
+// forwardedFor reads the parameter for of an element; there must be exactly one. A quote that stands open, or where none may, can be
+// a client's, put there to swallow what the proxy writes behind it.
 func forwardedFor(element string) (addr netip.Addr) {
 	found := false
 	for pair := range fields(element, ';') {
 		name, value, _ := strings.Cut(pair, "=")
+		if strings.Contains(name, `"`) || !wellQuoted(strings.Trim(value, " \t")) {
+			return netip.Addr{}
+		}
 		if !strings.EqualFold(strings.Trim(name, " \t"), "for") {
 			continue
 		}
@@ -86,6 +90,25 @@ func forwardedFor(element string) (addr netip.Addr) {
 		addr, _ = Parse(value)
 	}
 	return addr
+}
+
+// wellQuoted reports whether a value is all of it in quotes, or has none.
+func wellQuoted(value string) bool {
+	if !strings.Contains(value, `"`) {
+		return true
+	}
+	if value[0] != '"' {
+		return false
+	}
+	for i := 1; i < len(value); i++ {
+		switch value[i] {
+		case '\\':
+			i++
+		case '"':
+			return i == len(value)-1
+		}
+	}
+	return false
 }
 
 // fields cuts text at a separator outside of quotes.
