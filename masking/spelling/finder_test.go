@@ -130,6 +130,7 @@ func plainV6(of map[string]string, b [16]byte) {
 	of["hex, colons"] = strings.TrimSuffix(hexPairs(b[:], ":"), ":")
 	of["nibbles"] = strings.Join(nibbles, ".")
 	slices.Reverse(nibbles)
+	of["UUID"] = strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-")
 	of["ip6.arpa"] = strings.Join(nibbles, ".") + ".ip6.arpa"
 	of["ip6.arpa of the network"] = strings.Join(nibbles[16:], ".") + ".ip6.arpa"
 	of["decimal"] = new(big.Int).SetBytes(b[:]).String()

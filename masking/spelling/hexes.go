@@ -26,6 +26,9 @@ func (s *scanner) hex(text string) {
 		}
 		if i-from >= 8 && !(s.anyone && !letters && isDateOrFraction(text, from, i)) {
 			s.hexRun(text, from, i, letters)
+			if i-from == 8 && !s.anyone { // anyone's UUIDs are no addresses
+				s.uuid(text, from)
+			}
 		}
 		s.chain(text, &c, from, i)
 	}
@@ -65,6 +68,27 @@ func (s *scanner) hexRun(text string, from, end int, letters bool) {
 				s.hit(i-15, min(i+17, end))
 			}
 		}
+	}
+}
+
+// uuid takes an IPv6 address that is written as a UUID is: 20010db8-0001-0002-aaaa-bbbbccccdddd.
+func (s *scanner) uuid(text string, from int) {
+	const network, whole = len("20010db8-0001-0002"), len("20010db8-0001-0002-aaaa-bbbbccccdddd")
+	if len(text) < from+network {
+		return
+	}
+	var high uint64
+	for i, c := range []byte(text[from : from+network]) {
+		switch dash := i == 8 || i == 13; {
+		case dash && c == '-':
+		case !dash && isHex(c):
+			high = high<<4 | uint64(hexDigits[c])
+		default:
+			return
+		}
+	}
+	if high != 0 && s.to.V6(high, 0, 64) {
+		s.hit(from, min(from+whole, len(text)))
 	}
 }
 
