@@ -58,7 +58,11 @@ func TestBadConfig(t *testing.T) {
 // Case 45: a listener that closes or says nothing. The first question ends within the timeout, and after it every
 // command fails without another wait.
 func TestCase45NobodyAnswers(t *testing.T) {
-	for name, take := range map[string]func(net.Conn){"closes": func(c net.Conn) { c.Close() }, "stalls": func(net.Conn) {}} {
+	closes, stalls := func(c net.Conn) { c.Close() }, func(net.Conn) {}
+	for name, tt := range map[string]struct {
+		scheme string
+		take   func(net.Conn)
+	}{"closes": {"redis", closes}, "stalls": {"redis", stalls}, "closes, TLS": {"rediss", closes}, "stalls, TLS": {"rediss", stalls}} {
 		t.Run(name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -72,12 +76,16 @@ func TestCase45NobodyAnswers(t *testing.T) {
 						return
 					}
 					defer conn.Close()
-					take(conn)
+					tt.take(conn)
 				}
 			}()
-			c := open(t, redisclient.Config{URLs: []string{"redis://" + l.Addr().String()}, Timeout: 500 * time.Millisecond})
+			c := open(t, redisclient.Config{URLs: []string{tt.scheme + "://" + l.Addr().String()}, Timeout: 500 * time.Millisecond})
+			begin := time.Now()
 			if err := c.Ready(t.Context()); !errors.Is(err, redisclient.ErrAway) || redisclient.Unfit(err) {
 				t.Fatalf("Ready: %v", err)
+			}
+			if took := time.Since(begin); took > 10*time.Second {
+				t.Errorf("Ready took %v", took)
 			}
 			// With a context that has ended, anything that asked the server would say so.
 			ended, cancel := context.WithCancel(t.Context())
