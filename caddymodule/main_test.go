@@ -4,10 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
 func TestMain(m *testing.M) {
-	rotateLead = 50 * time.Millisecond // no test waits for other nodes that aren't there
+	edge.RotateLead = 50 * time.Millisecond // no test waits for other nodes that aren't there
 	edgetest.Main(m)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
 )
@@ -60,14 +61,14 @@ func TestCase51OldConfigsGo(t *testing.T) {
 	}
 	e := edgetest.New(t, config(0))
 	client := edgetest.From(t, "127.51.0.1")
-	var apps []weak.Pointer[App]
+	var apps []weak.Pointer[edge.App]
 	use := func() {
 		t.Helper()
 		app, err := caddy.ActiveContext().AppIfConfigured("wikiveil")
 		if err != nil {
 			t.Fatal(err)
 		}
-		apps = append(apps, weak.Make(app.(*App)))
+		apps = append(apps, weak.Make(app.(*edge.App)))
 		for _, host := range []string{"a.test", "b.test"} {
 			for _, method := range []string{"GET", "POST"} {
 				if resp, body := edgetest.Send(t, client, method, "http://"+e.Site+"/", map[string][]string{"Host": {host}}); resp.StatusCode != 200 {

@@ -1,0 +1,189 @@
+package edge
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/lookup/geo"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
+	"github.com/wikiveil/wikiveil/lookup/sightings/boltstore"
+	"github.com/wikiveil/wikiveil/lookup/sightings/redisstore"
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// recordStores and recordBooks are in use over config reloads. A store is a place that one
+// process opens once; two configs that use it differently have a book each.
+var (
+	recordStores = pool.New[sightings.Store]("record stores")
+	recordBooks  = pool.New[*recordBook]("record books")
+)
+
+// recordBook is a book with what it was made of.
+type recordBook struct {
+	*sightings.Book
+	geo *geo.DB
+}
+
+// lookup tells of networks around an address, for the masks that travel.
+func (b *recordBook) lookup(addr netip.Addr) masking.Surroundings {
+	if b == nil {
+		return masking.Surroundings{}
+	}
+	info := b.geo.Networks(addr)
+	return masking.Surroundings{Allocation: info.Allocation, Networks: info.Networks}
+}
+
+// Generation changes when what was looked up is old.
+func (b *recordBook) Generation() uint64 {
+	if b == nil {
+		return 0
+	}
+	return b.geo.Generation()
+}
+
+// openRecordBook returns the book that fits a's configuration.
+func openRecordBook(ctx caddy.Context, held *pool.Held, a *App) (*recordBook, error) {
+	key, err := a.recordBookKey()
+	if err != nil {
+		return nil, err
+	}
+	return recordBooks.Acquire(held, key, func(own *pool.Held) (*recordBook, error) { return newRecordBook(ctx, own, a) })
+}
+
+// recordBookKey tells books apart by all that they are made of. It is a hash, since a URL can hold a password.
+func (a *App) recordBookKey() (string, error) {
+	config := *a.Sightings
+	if config.Redis != nil {
+		place := *config.Redis
+		place.URLs = place.resolve().URLs
+		config.Redis = &place
+	}
+	if config.Seal != nil {
+		// Files and the environment may say something else now than they did before.
+		seal := *config.Seal
+		seal.Recipients = []string{caddy.NewReplacer().ReplaceAll(strings.Join(seal.Recipients, "\n"), "")}
+		config.Seal = &seal
+	}
+	data, err := json.Marshal([]any{config, a.FilesDir(), a.keys.id})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// provisionSightings has the records opened at the start, where there are to be any.
+func (a *App) provisionSightings(ctx caddy.Context) error {
+	if a.Sightings == nil {
+		return nil
+	}
+	if err := a.checkSightings(); err != nil {
+		return err
+	}
+	a.OnStart(func() (err error) {
+		if a.book, err = openRecordBook(ctx, &a.heldByLookups, a); err != nil {
+			return fmt.Errorf("opening the records of sightings: %w", err)
+		}
+		return ctx.GetMetricsRegistry().Register(bookReadings(a.book))
+	})
+	return nil
+}
+
+// checkSightings finds out what is wrong with the configuration, and opens nothing for writing.
+func (a *App) checkSightings() error {
+	key, err := a.recordBookKey()
+	if err != nil {
+		return err
+	}
+	if recordBooks.Users(key) > 0 {
+		return nil // a reload that changes nothing of it
+	}
+	db, err := a.Sightings.GeoIP.open()
+	if err != nil {
+		return fmt.Errorf("opening the records of sightings: %w", err)
+	}
+	db.Close()
+	if a.Sightings.Seal != nil {
+		_, err = a.Sightings.Seal.sealer()
+	}
+	return err
+}
+
+func newRecordBook(ctx caddy.Context, own *pool.Held, a *App) (_ *recordBook, err error) {
+	c, keys := a.Sightings, a.keys
+	b := new(recordBook)
+	if b.geo, err = c.GeoIP.open(); err != nil {
+		return nil, err
+	}
+	own.Add(b.geo.Close)
+	config := sightings.Config{
+		Epochs: keys.Readable, Geo: b.geo, Retention: c.retention(), Limits: c.limits(), Log: Slog(), Passed: a.clock.Passed,
+	}
+	if c.Seal != nil {
+		if config.Sealer, err = c.Seal.sealer(); err != nil {
+			return nil, err
+		}
+	}
+	if config.Store, err = openRecordStore(ctx, own, a); err != nil {
+		return nil, err
+	}
+	if b.Book, err = sightings.New(config); err != nil {
+		return nil, err
+	}
+	own.Add(b.Book.Close)
+	return b, nil
+}
+
+// What the Redis client says of each try is for debugging: that Redis is away is said once.
+func init() { redis.SetLogger(redisLogger{}) }
+
+type redisLogger struct{}
+
+// Printf implements the client's logger.
+func (redisLogger) Printf(_ context.Context, format string, v ...any) {
+	Log().Debug("redis client", zap.String("message", fmt.Sprintf(format, v...)))
+}
+
+func openRecordStore(ctx caddy.Context, held *pool.Held, a *App) (sightings.Store, error) {
+	c := a.Sightings
+	var key string
+	var open func() (sightings.Store, error)
+	if c.Redis != nil {
+		config := redisstore.Config{Redis: c.Redis.resolve(), Prefix: c.Redis.Prefix, Retention: c.retention()}
+		key = c.Redis.hash(config.Prefix, config.Retention)
+		open = func() (sightings.Store, error) {
+			opening, cancel := context.WithTimeout(ctx, StorageTimeout)
+			defer cancel()
+			return redisstore.Open(opening, config)
+		}
+	} else {
+		dir, err := filepath.Abs(filepath.Join(a.FilesDir(), "sightings"))
+		if err != nil {
+			return nil, err
+		}
+		key = "bbolt " + dir
+		open = func() (sightings.Store, error) {
+			return openFileSightings(func() (sightings.Store, error) { return boltstore.Open(dir) })
+		}
+	}
+	return recordStores.Acquire(held, key, pool.Closing(open))
+}
+
+// SightingSite prepares the site of a client_mask for sightings, under the epoch in use.
+func (a *App) SightingSite(epochs *Epochs, config masking.SiteConfig) (*sightings.Site, error) {
+	if a.Sightings == nil {
+		return nil, nil
+	}
+	return sightings.NewSite(epochs.List[0], config)
+}

@@ -1,0 +1,65 @@
+package mask
+
+import (
+	"bytes"
+	"crypto/rand"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/internal/page"
+	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/blocks"
+)
+
+//go:embed blockpage.html
+var blockPageText string
+
+var defaultBlockPage = page.Must(blockPageText, nil)
+
+// blockPageData is what a block page is made of.
+type blockPageData struct {
+	// Mask is what is blocked: the client's mask or that of a network.
+	Mask string
+	// Network is whether it is a network's.
+	Network bool
+	// Reason is what who blocked gave, and may be empty.
+	Reason string
+	// Expires is when the block ends; zero is never.
+	Expires time.Time
+	// Frame's Nonce is what a style element needs to be applied.
+	page.Frame
+}
+
+// maxBlockPage is the longest block page, in bytes.
+const maxBlockPage = 1 << 20
+
+// readBlockPage reads an operator's own page and tries it, so that a mistake in it shows
+// when the config is loaded.
+func readBlockPage(file string) (*template.Template, error) {
+	text, err := edge.ReadFile(file, maxBlockPage)
+	if err != nil {
+		return nil, fmt.Errorf("reading block_page: %w", err)
+	}
+	own, err := template.New("block page").Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("parsing block_page %s: %w", file, err)
+	}
+	if err := own.Execute(new(bytes.Buffer), blockPageData{}); err != nil {
+		return nil, fmt.Errorf("trying block_page %s: %w", file, err)
+	}
+	return own, nil
+}
+
+// serveBlockPage responds to a blocked client.
+func serveBlockPage(w http.ResponseWriter, shown *template.Template, block blocks.Block) error {
+	nonce := rand.Text()
+	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))
+	return page.Write(w, http.StatusForbidden, shown, blockPageData{
+		Mask: block.Mask.String(), Network: masking.IsNetwork(block.Mask), Reason: block.Reason, Expires: block.Expires,
+		Frame: page.Frame{Title: "You can’t use this site right now", Nonce: nonce},
+	})
+}

@@ -1,0 +1,71 @@
+package mask
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
+)
+
+// parseClientMask parses the directive. It covers the site's error routes too.
+func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	handler := new(ClientMask)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	site, found := configcheck.SiteOf(h)
+	if err := configcheck.CheckPlace(h, site, "client_mask"); err != nil {
+		return nil, err
+	}
+	if err := checkOrder(h, site, handler); err != nil {
+		return nil, err
+	}
+	if found && handler.Mode != modeObserve {
+		configcheck.Masked(h, site, string(handler.Networks))
+	}
+	return configcheck.WithErrorRoute(h, site, handler, "client_mask"), nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens.
+func (h *ClientMask) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	return h.options().Parse(d)
+}
+
+func init() { options.Document(new(ClientMask).options()) }
+
+func (h *ClientMask) options() options.Block {
+	return options.Block{
+		Name: "client_mask",
+		Args: func(d *caddyfile.Dispenser) error {
+			if d.NextArg() {
+				return d.Errf("client_mask takes no matcher or argument (%q): a site is masked whole", d.Val())
+			}
+			return nil
+		},
+		Check: func() error {
+			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage}
+			return check.validate()
+		},
+		Options: []options.Option{
+			{Name: "mode", Args: "mask|observe", Set: options.Text(&h.Mode),
+				Doc: "`observe` only adds the headers that name the mask, for a staged start. Default: `mask`."},
+			{Name: "networks", Args: "header|xff|off", Set: options.Text(&h.Networks),
+				Doc: "Where the masks of the client's networks go; MediaWiki wants `xff`. Default: `header`."},
+			{Name: "site", Args: "<label>", Set: options.Optional(&h.Site, options.Text[string]),
+				Doc: "Sites of one label share masks. Default: the app's."},
+			{Name: "v6_prefix", Args: "48|56|64|128", Set: options.Int(&h.V6Prefix),
+				Doc: "How many bits of an IPv6 address make its mask. Default: the app's."},
+			{Name: "block_page", Args: "<file>", Set: options.Text(&h.BlockPage),
+				Doc: "A template of the page for clients whom the edge itself blocks."},
+			{Name: "before", Args: "<handler>...", Set: options.List(&h.Before), Repeats: true,
+				Doc: "Handlers that may run before it, and so get addresses."},
+		},
+	}
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*ClientMask)(nil)
+)

@@ -1,0 +1,278 @@
+package mask
+
+import (
+	"fmt"
+	"html/template"
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/defaultlog"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
+	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/lookup/sightings"
+	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/blocks"
+)
+
+func init() {
+	httpcaddyfile.RegisterDirective("client_mask", defaultlog.Masked(parseClientMask))
+	caddy.RegisterModule(new(ClientMask))
+}
+
+// ClientMask gives the app behind it a mask in place of each client's address: as the
+// peer address, as Caddy's client IP, and in X-Forwarded-For. Headers that could tell
+// the address are dropped or rewritten. A request whose client address can't be told is
+// refused with 503.
+//
+// After it, Caddy's own `remote_ip` and `client_ip` matchers see the mask; the matcher
+// `original_client_ip` sees the address.
+type ClientMask struct {
+	// What the app is given. "mask" (the default) puts the mask in the place of the
+	// address; "observe" only adds the headers Client-Mask, Client-Network-Masks and Client-Network, for a
+	// staged start. The edge's own blocks hold in both.
+	Mode maskMode `json:"mode,omitempty"`
+
+	// Where the masks of the networks that the client is in go. "header" (the default)
+	// is Client-Network-Masks; "xff" puts them before the mask in X-Forwarded-For too,
+	// which MediaWiki with $wgApplyIpBlocksToXff enforces blocks of; "off" is nowhere.
+	// The header Client-Network gives the names of the named networks in any case.
+	Networks networksMode `json:"networks,omitempty"`
+
+	// The label that keeps this site's masks unrelated to other sites', or shared with those
+	// that have the same one. Default: the app's.
+	Site *string `json:"site,omitempty"`
+
+	// How many leading bits of an IPv6 client address make its mask: 48, 56, 64 or 128.
+	// Default: the app's.
+	V6Prefix int `json:"v6_prefix,omitempty"`
+
+	// A file with the page that clients get whom the edge's own block list refuses, to have it
+	// in the wiki's language: a Go html/template with .Mask, .Network, .Reason, .Expires and .Nonce (for
+	// its style element). Default: a plain page in English.
+	BlockPage string `json:"block_page,omitempty"`
+
+	// Handlers that may run before this one, and so get clients' addresses. Without being named
+	// those of Caddy may that hand requests to nobody, and those that block by address, such as crowdsec.
+	// Default: no others.
+	Before []string `json:"before,omitempty"`
+
+	app      *edge.App
+	blocks   *configBlocks
+	logger   *zap.Logger
+	page     *template.Template
+	config   masking.SiteConfig
+	current  atomic.Pointer[siteMasks]
+	renewing sync.Mutex
+
+	headers     []string // see clientIPHeaders
+	findHeaders sync.Once
+	looseTrust  sync.Once // see warnOfTrust
+}
+
+// siteMasks are a site's masks under the epochs active now.
+type siteMasks struct {
+	epochs     *edge.Epochs
+	generation uint64 // of what is looked up about addresses
+	site       *masking.Site
+	sightings  *sightings.Site // nil: nothing is recorded
+	cache      *clientCache
+}
+
+type (
+	maskMode     string
+	networksMode string
+)
+
+const (
+	modeMask    maskMode = "mask"
+	modeObserve maskMode = "observe"
+
+	networksHeader networksMode = "header"
+	networksXFF    networksMode = "xff"
+	networksOff    networksMode = "off"
+)
+
+// CaddyModule returns the Caddy module information.
+func (*ClientMask) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.client_mask", New: func() caddy.Module { return new(ClientMask) }}
+}
+
+// validate checks what can be checked without the app, and sets defaults.
+func (h *ClientMask) validate() error {
+	switch h.Mode {
+	case "":
+		h.Mode = modeMask
+	case modeMask, modeObserve:
+	default:
+		return fmt.Errorf("mode %q is neither mask nor observe", h.Mode)
+	}
+	switch h.Networks {
+	case "":
+		h.Networks = networksHeader
+	case networksHeader, networksXFF, networksOff:
+	default:
+		return fmt.Errorf("networks %q is none of header, xff and off", h.Networks)
+	}
+	h.page = defaultBlockPage
+	if h.BlockPage != "" {
+		var err error
+		if h.page, err = readBlockPage(h.BlockPage); err != nil {
+			return err
+		}
+	}
+	return masking.SiteConfig{V6Prefix: h.V6Prefix}.Validate()
+}
+
+// Provision sets up the handler.
+func (h *ClientMask) Provision(ctx caddy.Context) error {
+	if err := h.validate(); err != nil {
+		return fmt.Errorf("client_mask: %w", err)
+	}
+	app, err := edge.AppOf(ctx)
+	if err != nil {
+		return err
+	}
+	if err := app.CheckServers(ctx); err != nil {
+		return err
+	}
+	h.app, h.blocks, h.logger, h.config = app, blockParts.Of(app), ctx.Logger(), app.SiteConfig()
+	if h.Site != nil {
+		h.config.Label = *h.Site
+	}
+	if h.V6Prefix != 0 {
+		h.config.V6Prefix = h.V6Prefix
+	}
+	_, err = h.masks()
+	return err
+}
+
+// masks returns the site's masks under the epochs active now, made anew after a rotation and
+// when there is something new to be looked up about addresses.
+func (h *ClientMask) masks() (*siteMasks, error) {
+	epochs, generation := h.app.Keys().Epochs(), h.app.Records().Generation()
+	fits := func(m *siteMasks) bool { return m != nil && m.epochs == epochs && m.generation == generation }
+	if current := h.current.Load(); fits(current) {
+		return current, nil
+	}
+	h.renewing.Lock()
+	defer h.renewing.Unlock()
+	if current := h.current.Load(); fits(current) {
+		return current, nil
+	}
+	site, err := masking.NewSite(epochs.List, h.config)
+	if err != nil {
+		return nil, fmt.Errorf("client_mask: %w", err)
+	}
+	seen, err := h.app.SightingSite(epochs, h.config)
+	if err != nil {
+		return nil, fmt.Errorf("client_mask: %w", err)
+	}
+	renewed := &siteMasks{epochs: epochs, generation: generation, site: site, sightings: seen, cache: newClientCache()}
+	h.current.Store(renewed)
+	return renewed, nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if !h.app.Started(r) {
+		h.app.Metrics().Refused.WithLabelValues(edge.RefusedStarting.Reason).Inc()
+		return edge.RefusedStarting.Answer(w)
+	}
+	vars := reqstate.VarsOf(r)
+	state := vars.State()          // nil: no handler before this one made it
+	again := state.Masked() != nil // an error route, after the request itself
+	request, refused := h.request(r, state, vars)
+	if refused == nil && !again {
+		if block, blocked := h.blocked(request.client); blocked {
+			h.app.Metrics().Refused.WithLabelValues("blocked").Inc()
+			return serveBlockPage(w, h.page, block)
+		}
+	}
+	if state == nil && request != nil {
+		state = vars.Keep(&request.state)
+	}
+	if h.Mode == modeObserve {
+		h.observe(r, request, state, !again)
+		return next.ServeHTTP(w, r)
+	}
+	if refused == nil && !again {
+		refused = h.record(r, request.client)
+	}
+	if refused != nil {
+		h.app.Metrics().Refused.WithLabelValues(refused.Reason).Inc()
+		h.logger.Warn("request refused", zap.String("reason", refused.Reason), zap.String("why", refused.Text))
+		return refused.Answer(w)
+	}
+	for _, name := range h.clientIPHeaders(r) {
+		delete(r.Header, name)
+	}
+	request.apply(r, w, state, vars, h.Networks)
+	h.app.Metrics().Masked.Inc()
+	err := next.ServeHTTP(&request.writer, r)
+	request.writer.finish()
+	return err
+}
+
+// observe adds the headers for apps that speak masks and leaves the rest of the request as it is. It drops forged ones even where
+// there is no mask (request is nil): a trial must refuse nobody but whom the operator blocks.
+func (h *ClientMask) observe(r *http.Request, request *maskedRequest, state *reqstate.State, first bool) {
+	for _, headers := range []http.Header{r.Header, r.Trailer} {
+		maps.DeleteFunc(headers, func(name string, _ []string) bool { return isOurs(name) })
+	}
+	keepOurs(r.Header["Connection"], isOurs)
+	if request == nil {
+		return
+	}
+	request.describe(r.Header, h.Networks)
+	h.app.Metrics().Observed.Inc()
+	if !first {
+		return
+	}
+	state.Client, state.Observed = request.client, true
+	if h.app.Records() != nil {
+		h.app.Records().See(request.client.Sighting())
+	}
+}
+
+// record files that a client was seen. What can publish waits until that is durable: no
+// mask is to be shown that can't be looked up.
+func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal.Refusal {
+	if h.app.Records() == nil {
+		return nil
+	}
+	if onlyReads(r) {
+		h.app.Records().See(c.Sighting())
+		return nil
+	}
+	done, ok := h.app.HeldByLookups().Use() // or a reload closes the book meanwhile
+	defer done()
+	if !ok {
+		return refusedNotRecorded
+	}
+	if err := h.app.Records().SeeDurably(r.Context(), c.Sighting()); err != nil {
+		return refusedNotRecorded // the book itself logs why, once
+	}
+	return nil
+}
+
+// blocked returns the edge's own block of a client, if there is one.
+func (h *ClientMask) blocked(c *reqstate.Client) (blocks.Block, bool) {
+	if h.blocks == nil || h.blocks.Len() == 0 {
+		return blocks.Block{}, false
+	}
+	return h.blocks.Match(c.AllMasks())
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*ClientMask)(nil)
+	_ caddyhttp.MiddlewareHandler = (*ClientMask)(nil)
+)

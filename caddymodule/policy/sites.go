@@ -1,0 +1,151 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/csp/reports"
+	"github.com/wikiveil/wikiveil/csp/rollout"
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// cspSites are an app's sites that collect reports or roll a policy out.
+type cspSites struct {
+	app    *edge.App
+	mu     sync.Mutex
+	sites  map[string]*cspSite
+	secret []byte
+	book   *rollout.Book // nil: no site rolls out
+}
+
+var siteParts = edge.NewPart[cspSites]()
+
+// Provision implements what [Part] calls.
+func (s *cspSites) Provision(_ caddy.Context, a *edge.App) error {
+	s.app = a
+	return nil
+}
+
+// cspSite is one of them. A directive stands in several routes: those of its name share it.
+type cspSite struct {
+	name       string
+	options    []byte // as JSON: directives of one name must agree
+	collector  *reports.Collector
+	keepDays   int // that its reports are kept
+	groups     *rollout.Groups
+	configured rollout.Share
+	book       *rollout.Book
+	policies   sitePolicies // for forecasts
+}
+
+// add returns the site of a directive with reports or a rollout, which the first one of its name has
+// opened at the start.
+func (s *cspSites) add(ctx caddy.Context, c *CSP) (*cspSite, error) {
+	options, err := json.Marshal([]any{c.Reports, c.Rollout})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if site := s.sites[c.Site]; site != nil {
+		if !bytes.Equal(site.options, options) {
+			return nil, fmt.Errorf("two sites are called %q and have other reports or another rollout: give one another name with `site`", c.Site)
+		}
+		return site, nil
+	}
+	site := &cspSite{name: c.Site, options: options, policies: c.sitePolicies()}
+	if c.Rollout != "" {
+		site.configured = c.share
+	}
+	if s.sites == nil {
+		s.sites = make(map[string]*cspSite)
+	}
+	s.sites[c.Site] = site
+	s.app.OnStart(func() error { return s.open(ctx, c, site) })
+	return site, nil
+}
+
+// open opens what a site keeps.
+func (s *cspSites) open(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.secret == nil {
+		opening, cancel := context.WithTimeout(ctx, edge.StorageTimeout)
+		defer cancel()
+		if s.secret, err = openCSPSecret(opening, edge.StorageOf(ctx)); err != nil {
+			return err
+		}
+	}
+	if c.Reports != nil {
+		if site.collector, err = openCollector(s.app, c, s.secret); err != nil {
+			return fmt.Errorf("opening the reports of %s: %w", c.Site, err)
+		}
+		site.keepDays = c.Reports.keepDays()
+	}
+	if c.Rollout == "" {
+		return nil
+	}
+	if s.book == nil {
+		if s.book, err = openRolloutBook(ctx, s.app.Held()); err != nil {
+			return fmt.Errorf("opening the rollout: %w", err)
+		}
+	}
+	site.book = s.book
+	key, err := masking.DeriveKey(s.secret, "csp-rollout/"+c.Site)
+	if err != nil {
+		return err
+	}
+	site.groups, err = rollout.NewGroups(key)
+	return err
+}
+
+// share is the one that holds now.
+func (s *cspSite) share() rollout.Share { return s.book.Share(s.name, s.configured) }
+
+// collectors returns those of the sites that collect reports, by the sites' names.
+func (s *cspSites) collectors() map[string]*reports.Collector {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	collectors := make(map[string]*reports.Collector)
+	for name, site := range s.sites {
+		if site.collector != nil {
+			collectors[name] = site.collector
+		}
+	}
+	return collectors
+}
+
+// rollouts returns the sites that roll a policy out, by name.
+func (s *cspSites) rollouts() []*cspSite {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sites := slices.DeleteFunc(slices.Collect(maps.Values(s.sites)), func(site *cspSite) bool { return site.book == nil })
+	slices.SortFunc(sites, func(a, b *cspSite) int { return strings.Compare(a.name, b.name) })
+	return sites
+}
+
+// InUse has reports kept as the config says that is in use now, and keeps the steps that it is.
+func (s *cspSites) InUse() {
+	for _, site := range s.sites {
+		if site.collector != nil {
+			site.collector.SetKeep(site.keepDays)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), edge.StorageTimeout)
+	defer cancel()
+	for _, site := range s.rollouts() {
+		if err := site.book.Note(ctx, site.name, site.configured); err != nil {
+			s.app.Logger().Error("the configured rollout holds, but its step can't be kept", zap.String("site", site.name), zap.Error(err))
+		}
+	}
+}
