@@ -188,14 +188,14 @@ func (p *publisher) wantAllRecorded(t *testing.T, store sightings.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := sightings.New(sightings.Config{Store: store, Epochs: ring.Epochs})
+	recorder, err := sightings.New(sightings.Config{Store: store, Epochs: ring.Epochs})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer book.Close()
+	defer recorder.Close()
 	missing := 0
 	for mask := range p.masks {
-		if _, err := book.LookAll(t.Context(), mask); err != nil {
+		if _, err := recorder.LookAll(t.Context(), mask); err != nil {
 			if missing++; missing < 5 {
 				t.Errorf("%v: %v", mask, err)
 			}

@@ -27,8 +27,8 @@ func (a *App) Clock() *Clock { return a.clock }
 // Keys returns the key ring.
 func (a *App) Keys() *KeyRing { return a.keys }
 
-// Records returns the records of sightings; nil: nothing is remembered, or the app hasn't started.
-func (a *App) Records() *recordBook { return a.book }
+// Recorder returns what records sightings; nil: nothing is remembered, or the app hasn't started.
+func (a *App) Recorder() *recorder { return a.recorder }
 
 // Noticeboard returns the noticeboard.
 func (a *App) Noticeboard() *Noticeboard { return a.board }

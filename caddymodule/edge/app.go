@@ -101,8 +101,8 @@ type App struct {
 	clock        *Clock
 	keys         *KeyRing
 	networks     []*masking.Network
-	networksRead int         // of Networks
-	book         *recordBook // nil: nothing is remembered
+	networksRead int       // of Networks
+	recorder     *recorder // nil: nothing is remembered
 	board        *Noticeboard
 	confirming   *Confirmations
 	recordChange func(context.Context, audit.Entry) error // nil: there is no audit log
@@ -184,7 +184,7 @@ func (a *App) SiteConfig() masking.SiteConfig {
 		c.V6Ranges = masking.DefaultV6Ranges
 	}
 	if a.Sightings != nil && a.Sightings.GeoIP != nil {
-		c.Lookup = func(addr netip.Addr) masking.Surroundings { return a.book.lookup(addr) } // it is opened at the start
+		c.Lookup = func(addr netip.Addr) masking.Surroundings { return a.recorder.lookup(addr) } // it is opened at the start
 	}
 	return c
 }

@@ -13,4 +13,4 @@ var (
 
 func (n NetworkConfig) Make() (*masking.Network, error) { return n.make() }
 
-func (b *recordBook) RefreshGeo() error { return b.geo.Refresh() }
+func (b *recorder) RefreshGeo() error { return b.geo.Refresh() }

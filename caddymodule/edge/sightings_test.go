@@ -41,14 +41,14 @@ func sightingsSite(options string) string {
 		reverse_proxy `
 }
 
-// look looks a mask up in the running edge's book.
+// look looks a mask up in the running edge's recorder.
 func look(t *testing.T, mask string) (sightings.Record, error) {
 	t.Helper()
 	app, err := edge.RunningApp()
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, err := app.Records().LookAll(context.Background(), netip.MustParseAddr(mask))
+	records, err := app.Recorder().LookAll(context.Background(), netip.MustParseAddr(mask))
 	if err != nil {
 		return sightings.Record{}, err
 	}
@@ -94,15 +94,15 @@ func TestSightingsAreRecorded(t *testing.T) {
 		t.Errorf("the box holds %v, %v", addr, err)
 	}
 
-	// A reload keeps the book, a changed one gets another on the same files.
-	before := app.Records()
+	// A reload keeps the recorder, a changed one gets another on the same files.
+	before := app.Recorder()
 	e.Load(t, config+"\n# reloaded")
-	if app, err = edge.RunningApp(); err != nil || app.Records() != before {
-		t.Errorf("the reload made another book, %v", err)
+	if app, err = edge.RunningApp(); err != nil || app.Recorder() != before {
+		t.Errorf("the reload made another recorder, %v", err)
 	}
 	e.Load(t, strings.Replace(config, "seal local", "seal local\nretention 10d", 1))
 	if _, err := look(t, read); err != nil {
-		t.Errorf("after a change of the book: %v", err)
+		t.Errorf("after a change of the recorder: %v", err)
 	}
 
 	// Nothing on the disk has the addresses, packed or written.
@@ -216,7 +216,7 @@ func TestNewGeoIPDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	edgetest.WriteASN(t, db, "127.3.0.0/24") // the same as a standard range
-	if err := handler.Records().RefreshGeo(); err != nil {
+	if err := handler.Recorder().RefreshGeo(); err != nil {
 		t.Fatal(err)
 	}
 	if n := networks(); n != 2 {

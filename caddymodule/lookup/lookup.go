@@ -235,7 +235,7 @@ func (h *MaskInfo) info(r *http.Request, mask netip.Addr) (*infoView, error) {
 		return nil, err
 	}
 	record := records[0]
-	if err := h.app.Records().RememberNetworks(r.Context(), record); err != nil {
+	if err := h.app.Recorder().RememberNetworks(r.Context(), record); err != nil {
 		return nil, err
 	}
 	view := &infoView{
@@ -301,7 +301,7 @@ func (h *MaskInfo) compare(r *http.Request, masks []netip.Addr) (*comparisonView
 	network := "none in common"
 	if c.Network.IsValid() {
 		network = c.Network.String()
-		if err := h.app.Records().RememberNetworks(r.Context(), records[0]); err != nil { // it's one of them
+		if err := h.app.Recorder().RememberNetworks(r.Context(), records[0]); err != nil { // it's one of them
 			return nil, err
 		}
 	}

@@ -42,7 +42,7 @@ func TestCase36LookUpOverReload(t *testing.T) {
 	wiki := edgetest.NewBackend(t, nil)
 	for name, change := range map[string][2]string{
 		"nothing but a reload":    {"csp strict", "csp"},
-		"another book":            {"seal local", "seal local\nretention 10d"},
+		"another recorder":        {"seal local", "seal local\nretention 10d"},
 		"another place for files": {"data_dir {DIR}/data", "data_dir {DIR}/other"},
 		"no look-ups any more":    {"mask_info {", "mask_info /never {"},
 	} {

@@ -222,7 +222,7 @@ func (c *MaskAccess) makeFlow(keys *confirm.Keys, nonces kv.Store) (*confirm.Flo
 
 // look returns the records of clients' masks. One of another site is unknown.
 func (c *MaskAccess) look(ctx context.Context, masks []netip.Addr) ([]sightings.Record, error) {
-	records, err := c.app.Records().LookAll(ctx, masks...)
+	records, err := c.app.Recorder().LookAll(ctx, masks...)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +236,7 @@ func (c *MaskAccess) look(ctx context.Context, masks []netip.Addr) ([]sightings.
 
 // lookNetwork returns what a network mask stands for.
 func (c *MaskAccess) lookNetwork(ctx context.Context, mask netip.Addr) (sightings.NetworkRecord, error) {
-	n, err := c.app.Records().LookNetwork(ctx, mask)
+	n, err := c.app.Recorder().LookNetwork(ctx, mask)
 	if err == nil && n.Site != c.label {
 		return sightings.NetworkRecord{}, &sightings.MaskError{Mask: mask, Err: sightings.ErrUnknown}
 	}

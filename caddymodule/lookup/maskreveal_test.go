@@ -125,7 +125,7 @@ func TestRevealOverReload(t *testing.T) {
 	mask, changed := s.publish(s.wiki, writerAddr), s.publish(s.wiki, "127.130.7.2")
 	checker := s.browser(checkerAddr, "checker")
 	p, other := checker.open(mask), checker.open(changed)
-	s.reload(strings.Replace(s.config, "seal local", "seal local\nretention 10d", 1)) // another book on the same files
+	s.reload(strings.Replace(s.config, "seal local", "seal local\nretention 10d", 1)) // another recorder on the same files
 	waitToRead()                                                                      // the record of a later second counts, too
 	if again := s.publish(s.wiki, "127.130.7.2"); again != changed {
 		t.Fatal("the mask changed")

@@ -157,7 +157,7 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 // masks returns the site's masks under the epochs active now, made anew after a rotation and
 // when there is something new to be looked up about addresses.
 func (h *ClientMask) masks() (*siteMasks, error) {
-	epochs, generation := h.app.Keys().Epochs(), h.app.Records().Generation()
+	epochs, generation := h.app.Keys().Epochs(), h.app.Recorder().Generation()
 	fits := func(m *siteMasks) bool { return m != nil && m.epochs == epochs && m.generation == generation }
 	if current := h.current.Load(); fits(current) {
 		return current, nil
@@ -237,28 +237,28 @@ func (h *ClientMask) observe(r *http.Request, request *maskedRequest, state *req
 		return
 	}
 	state.Client, state.Observed = request.client, true
-	if h.app.Records() != nil {
-		h.app.Records().See(request.client.Sighting())
+	if h.app.Recorder() != nil {
+		h.app.Recorder().Record(request.client.Sighting())
 	}
 }
 
 // record files that a client was seen. What can publish waits until that is durable: no
 // mask is to be shown that can't be looked up.
 func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal.Refusal {
-	if h.app.Records() == nil {
+	if h.app.Recorder() == nil {
 		return nil
 	}
 	if onlyReads(r) {
-		h.app.Records().See(c.Sighting())
+		h.app.Recorder().Record(c.Sighting())
 		return nil
 	}
-	done, ok := h.app.HeldByLookups().Use() // or a reload closes the book meanwhile
+	done, ok := h.app.HeldByLookups().Use() // or a reload closes the recorder meanwhile
 	defer done()
 	if !ok {
 		return refusedNotRecorded
 	}
-	if err := h.app.Records().SeeDurably(r.Context(), c.Sighting()); err != nil {
-		return refusedNotRecorded // the book itself logs why, once
+	if err := h.app.Recorder().RecordDurably(r.Context(), c.Sighting()); err != nil {
+		return refusedNotRecorded // the recorder itself logs why, once
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (w *world) nth(n uint64) sightings.Sighting {
 // BenchmarkSeeDurably is new clients' POSTs, two thousand at once, on the whole way: networks masked, looked up and
 // sealed, the record encrypted and synced to disk.
 //
-//	go test -run '^$' -bench SeeDurably -benchtime 500000x ./lookup/sightings
+//	go test -run '^$' -bench RecordDurably -benchtime 500000x ./lookup/sightings
 func BenchmarkSeeDurably(b *testing.B) {
 	run := func(b *testing.B, store sightings.Store) {
 		w := benchWorld(b, store)
@@ -54,7 +54,7 @@ func BenchmarkSeeDurably(b *testing.B) {
 		b.ResetTimer()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if err := w.SeeDurably(context.Background(), w.nth(n.Add(1))); err != nil {
+				if err := w.RecordDurably(context.Background(), w.nth(n.Add(1))); err != nil {
 					b.Error(err)
 				}
 			}
@@ -73,7 +73,7 @@ func BenchmarkKnown(b *testing.B) {
 	clients := make([]sightings.Sighting, 1000)
 	for i := range clients {
 		clients[i] = w.nth(uint64(i))
-		if err := w.SeeDurably(context.Background(), clients[i]); err != nil {
+		if err := w.RecordDurably(context.Background(), clients[i]); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -81,15 +81,15 @@ func BenchmarkKnown(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for i := 0; pb.Next(); i++ {
-				w.See(clients[i%len(clients)])
+				w.Record(clients[i%len(clients)])
 			}
 		})
 	})
-	b.Run("SeeDurably", func(b *testing.B) {
+	b.Run("RecordDurably", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for i := 0; pb.Next(); i++ {
-				if err := w.SeeDurably(context.Background(), clients[i%len(clients)]); err != nil {
+				if err := w.RecordDurably(context.Background(), clients[i%len(clients)]); err != nil {
 					b.Error(err)
 				}
 			}
@@ -108,7 +108,7 @@ func BenchmarkLook(b *testing.B) {
 		for day := range days {
 			w.setClock(noon.Add(time.Duration(day-days+1) * 24 * time.Hour))
 			for i := range records / days {
-				w.See(w.nth(uint64(day*(records/days) + i)))
+				w.Record(w.nth(uint64(day*(records/days) + i)))
 				for w.Stats().Queued > sightings.FreshQueue/2 {
 					time.Sleep(100 * time.Microsecond)
 				}

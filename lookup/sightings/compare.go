@@ -37,7 +37,7 @@ type Comparison struct {
 	Network Network
 }
 
-// CompareRecords compares records, two at least, that [Book.LookAll] returned.
+// CompareRecords compares records, two at least, that [Recorder.LookAll] returned.
 func CompareRecords(records []Record) Comparison {
 	return Comparison{
 		Organization: relate(records, func(r Record) uint32 { return r.ASN }),

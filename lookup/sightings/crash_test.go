@@ -47,7 +47,7 @@ func crashWriter(dir, round string) {
 	ring, err := masking.ConfiguredRing(secret(1))
 	fail(err)
 	epoch := ring.Epochs()[0]
-	book, err := sightings.New(sightings.Config{Store: store, Epochs: ring.Epochs, Sealer: seal.NewLocal(), Again: 10 * time.Millisecond})
+	recorder, err := sightings.New(sightings.Config{Store: store, Epochs: ring.Epochs, Sealer: seal.NewLocal(), Again: 10 * time.Millisecond})
 	fail(err)
 	site, err := sightings.NewSite(epoch, masking.SiteConfig{Label: "wiki"})
 	fail(err)
@@ -63,9 +63,9 @@ func crashWriter(dir, round string) {
 				fail(err)
 				at := time.Now().Add(-time.Duration(i%2) * 24 * time.Hour) // two parts are written
 				s := sightings.Sighting{Mask: mask, Addr: addr, Time: at, Site: site}
-				fail(book.SeeDurably(context.Background(), s))
+				fail(recorder.RecordDurably(context.Background(), s))
 				os.Stdout.WriteString(addr.String() + "\n") // one system call, so lines don't mix
-				book.See(s)
+				recorder.Record(s)
 			}
 		}()
 	}
@@ -166,7 +166,7 @@ func TestRedisKilledUnderLoad(t *testing.T) {
 		writers.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				a := fmt.Sprintf("10.%d.%d.%d", writer, i/256%256, i%256)
-				err := w.SeeDurably(context.Background(), w.sighting(a))
+				err := w.RecordDurably(context.Background(), w.sighting(a))
 				if err != nil {
 					time.Sleep(time.Millisecond) // leaves Redis some of the processor to start
 				}
@@ -176,7 +176,7 @@ func TestRedisKilledUnderLoad(t *testing.T) {
 				} else {
 					failed++
 					if !errors.Is(err, sightings.ErrNotDurable) || !errors.Is(err, sightings.ErrUnavailable) && !strings.Contains(err.Error(), "too slow") {
-						t.Errorf("SeeDurably: %v", err)
+						t.Errorf("RecordDurably: %v", err)
 					}
 				}
 				mu.Unlock()
@@ -199,7 +199,7 @@ func TestRedisKilledUnderLoad(t *testing.T) {
 	}
 	stop()
 	writers.Wait()
-	testutil.Eventually(t, "it works again", func() bool { return w.SeeDurably(context.Background(), w.sighting("203.0.113.9")) == nil })
+	testutil.Eventually(t, "it works again", func() bool { return w.RecordDurably(context.Background(), w.sighting("203.0.113.9")) == nil })
 	testutil.Eventually(t, "look-ups too", func() bool { // the client lets go of its last dial's error after a second
 		_, err := w.Look(context.Background(), w.mask("203.0.113.9"))
 		return err == nil

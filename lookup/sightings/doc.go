@@ -1,15 +1,15 @@
 // Package sightings remembers which clients were seen, so that people who
 // see only masks can still ask where a mask belongs, compare masks, and block networks.
 //
-// A [Book] is what the edge uses. [Book.See] records a request off its path; [Book.SeeDurably]
+// A [Recorder] is what the edge uses. [Recorder.Record] records a request off its path; [Recorder.RecordDurably]
 // returns only when the client's record is safe, and is called before a request that can publish goes
-// on, so no mask is ever shown that can't be looked up. [Book.LookAll] returns masks' [Record]s, and
-// [CompareRecords] what several have in common. A book needs a [Store]: boltstore.Open for one edge,
-// redisstore.Open for several. Close the book, then the store.
+// on, so no mask is ever shown that can't be looked up. [Recorder.LookAll] returns masks' [Record]s, and
+// [CompareRecords] what several have in common. A recorder needs a [Store]: boltstore.Open for one edge,
+// redisstore.Open for several. Close the recorder, then the store.
 //
 // # The rooms
 //
-//	sightings             the book: what is recorded, encrypted, looked up and compared
+//	sightings             the recorder: what is recorded, encrypted, looked up and compared
 //	sightings/boltstore   the store in bbolt files, the default
 //	sightings/redisstore  the store in Redis or Valkey, which nodes can share
 //	sightings/storetest   the test that every store passes, and a Redis for tests
@@ -17,7 +17,7 @@
 //	lookup/seal          addresses sealed to people who may reveal
 //
 // Arrows point down: the stores know [Store] and nothing of records; geo and seal know nothing of the
-// book.
+// recorder.
 //
 // # What is stored
 //
@@ -41,7 +41,7 @@
 //
 // # What is lost when
 //
-// A record that SeeDurably acknowledged is not lost by a crash of the edge. A crash loses the counts of at most
+// A record that RecordDurably acknowledged is not lost by a crash of the edge. A crash loses the counts of at most
 // [Config].Again, and first sightings by See that were queued. The stores say what
 // they need for that of the disk, or of Redis.
 package sightings

@@ -58,9 +58,9 @@ func (w *world) record(t *testing.T, from, most int) (durable []string, failed e
 	t.Helper()
 	for i := from; i < from+most; i++ {
 		start := time.Now()
-		if err := w.SeeDurably(context.Background(), w.sighting(addr(i))); err != nil {
+		if err := w.RecordDurably(context.Background(), w.sighting(addr(i))); err != nil {
 			if !errors.Is(err, sightings.ErrNotDurable) {
-				t.Fatalf("SeeDurably: %v", err)
+				t.Fatalf("RecordDurably: %v", err)
 			}
 			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("the error took %v", took)
@@ -92,18 +92,18 @@ func TestFullDisk(t *testing.T) {
 	free := fill(t, dir)
 	more, err := w.record(t, 1000, 100_000) // what room the file itself has left may still be used
 	if !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("SeeDurably on a full disk: %v", err)
+		t.Fatalf("RecordDurably on a full disk: %v", err)
 	}
 	durable = append(durable, more...)
 	for i := range 50 {
-		if err := w.SeeDurably(context.Background(), w.sighting(addr(200_000+i))); err == nil {
+		if err := w.RecordDurably(context.Background(), w.sighting(addr(200_000+i))); err == nil {
 			durable = append(durable, addr(200_000+i))
 		}
 	}
 	w.wantAll(t, durable) // look-ups still answer
 	tomorrow := w.now().Add(24 * time.Hour)
 	w.setClock(tomorrow) // a new file can't be made either
-	if err := w.SeeDurably(context.Background(), w.sighting(addr(300_000))); !errors.Is(err, sightings.ErrNotDurable) {
+	if err := w.RecordDurably(context.Background(), w.sighting(addr(300_000))); !errors.Is(err, sightings.ErrNotDurable) {
 		t.Fatalf("a new day on a full disk: %v", err)
 	}
 	free()
@@ -142,7 +142,7 @@ func TestFullDiskUnderRedis(t *testing.T) {
 	free()
 	server.Start()
 	testutil.Eventually(t, "it works again", func() bool {
-		return w.SeeDurably(context.Background(), w.sighting(addr(200_000))) == nil
+		return w.RecordDurably(context.Background(), w.sighting(addr(200_000))) == nil
 	})
 	w.wantAll(t, append(durable, addr(200_000)))
 	t.Logf("%d durable before: %v", len(durable), err)

@@ -38,9 +38,9 @@ func epochs(t testing.TB, secrets ...[]byte) []masking.Epoch {
 	return ring.Epochs()
 }
 
-// world is a book with what is around it.
+// world is a recorder with what is around it.
 type world struct {
-	*sightings.Book
+	*sightings.Recorder
 	t      testing.TB
 	config sightings.Config
 	site   *sightings.Site
@@ -93,11 +93,11 @@ func newWorld(t testing.TB, store sightings.Store, options ...option) *world {
 func (w *world) open() {
 	w.t.Helper()
 	var err error
-	if w.Book, err = sightings.NewAt(w.config, func() time.Time { return *w.clock.Load() }); err != nil {
+	if w.Recorder, err = sightings.NewAt(w.config, func() time.Time { return *w.clock.Load() }); err != nil {
 		w.t.Fatal(err)
 	}
-	book := w.Book
-	w.t.Cleanup(func() { book.Close() })
+	recorder := w.Recorder
+	w.t.Cleanup(func() { recorder.Close() })
 }
 
 func (w *world) setClock(t time.Time) { w.clock.Store(&t) }
@@ -120,7 +120,7 @@ func (w *world) sighting(addr string) sightings.Sighting {
 
 func (w *world) mustSee(addr string) {
 	w.t.Helper()
-	if err := w.SeeDurably(context.Background(), w.sighting(addr)); err != nil {
+	if err := w.RecordDurably(context.Background(), w.sighting(addr)); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // keep does what is to be done from time to time.
-func (b *Book) keep() {
+func (b *Recorder) keep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	// A timer and no ticker: the first sweep comes earlier than an hour after the start, but not with it.
@@ -43,7 +43,7 @@ func (b *Book) keep() {
 	}
 }
 
-func (b *Book) sweep(ctx context.Context) {
+func (b *Recorder) sweep(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sweepLimit)
 	defer cancel()
 	if err := b.Sweep(ctx); err != nil {
@@ -52,7 +52,7 @@ func (b *Book) sweep(ctx context.Context) {
 }
 
 // Sweep deletes what is older than the retention. It runs every hour by itself.
-func (b *Book) Sweep(ctx context.Context) error {
+func (b *Recorder) Sweep(ctx context.Context) error {
 	parts, err := b.config.Store.Parts(ctx)
 	if err != nil {
 		return fmt.Errorf("deleting old records: %w", err)
@@ -70,13 +70,13 @@ func (b *Book) Sweep(ctx context.Context) error {
 }
 
 // expired reports whether even the last moment of a day is older than the retention.
-func (b *Book) expired(day Day) bool {
+func (b *Recorder) expired(day Day) bool {
 	return b.config.Passed().Sub((day + 1).Start()) >= b.config.Retention
 }
 
 // writeAllAgain writes down how often the known clients were seen again. While the store
 // fails they are counted on.
-func (b *Book) writeAllAgain() {
+func (b *Recorder) writeAllAgain() {
 	for _, c := range b.known.lru.Values() {
 		if b.commits.failing.Load() {
 			return
@@ -88,7 +88,7 @@ func (b *Book) writeAllAgain() {
 }
 
 // forgetKeys lets go of all keys of epochs that are no longer kept.
-func (b *Book) forgetKeys(kept map[string]bool) {
+func (b *Recorder) forgetKeys(kept map[string]bool) {
 	for _, c := range b.known.lru.Values() {
 		c.forget(kept)
 	}

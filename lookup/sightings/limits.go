@@ -19,7 +19,7 @@ const (
 
 // Limits bound how many records the clients of one IPv6 network make a day, so that whoever holds a
 // network fills no disk: each of its /64s is a client. Reading alone makes half of them at most, so that it
-// keeps nobody from publishing. They hold for each book by itself, from its start on. IPv4 networks are
+// keeps nobody from publishing. They hold for each recorder by itself, from its start on. IPv4 networks are
 // bound by themselves: a /16 has 65,536 clients at most.
 type Limits struct {
 	// V6Site is for a /48, as one site has; 0 means [DefaultV6Site].

@@ -36,14 +36,14 @@ func TestCase35RecordsOfANetworkAreBounded(t *testing.T) {
 	w := newWorld(t, store, func(c *sightings.Config) {
 		c.Limits = sightings.Limits{V6Site: site, V6Provider: provider}
 	})
-	publish := func(addr string) error { return w.SeeDurably(t.Context(), w.sighting(addr)) }
+	publish := func(addr string) error { return w.RecordDurably(t.Context(), w.sighting(addr)) }
 	full := func(err error) bool {
 		return errors.Is(err, sightings.ErrNotDurable) && errors.Is(err, sightings.ErrNetworkFull)
 	}
 
 	// Readers make half of them.
 	for n := range 1000 {
-		w.See(w.sighting(in64(t, "2001:db8::", n, 1000)))
+		w.Record(w.sighting(in64(t, "2001:db8::", n, 1000)))
 	}
 	testutil.Eventually(t, "what was read to be stored", func() bool { return w.Stats().Written == site/2 })
 	// Who publishes has the rest of a /48, and then the rest of the /32.
@@ -81,7 +81,7 @@ func TestLimitsOfNetworks(t *testing.T) {
 	defer w.Close()
 	publish := func(addr string) bool {
 		t.Helper()
-		err := w.SeeDurably(t.Context(), w.sighting(addr))
+		err := w.RecordDurably(t.Context(), w.sighting(addr))
 		if err != nil && !errors.Is(err, sightings.ErrNetworkFull) {
 			t.Fatal(err)
 		}
@@ -128,12 +128,12 @@ func TestFailuresDoNotCount(t *testing.T) {
 	const addr = "2001:db8:1:1::1"
 	f.fail(errors.New("disk is full"))
 	for range 5 {
-		if err := w.SeeDurably(t.Context(), w.sighting(addr)); !errors.Is(err, sightings.ErrNotDurable) || errors.Is(err, sightings.ErrNetworkFull) {
+		if err := w.RecordDurably(t.Context(), w.sighting(addr)); !errors.Is(err, sightings.ErrNotDurable) || errors.Is(err, sightings.ErrNetworkFull) {
 			t.Errorf("while the store fails: %v", err)
 		}
 	}
 	f.fail(nil)
-	if err := w.SeeDurably(t.Context(), w.sighting(addr)); err != nil {
+	if err := w.RecordDurably(t.Context(), w.sighting(addr)); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // LookAll returns what is known of clients' masks, asking the store once. Errors are ErrNotMask, ErrUnknown, ErrEpochDestroyed,
 // ErrUnavailable (the store does not respond) and ErrDamaged; a [MaskError] where it is about one mask.
-func (b *Book) LookAll(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
+func (b *Recorder) LookAll(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
 	for _, m := range masks {
 		if !clientMask(m) {
 			return nil, &MaskError{m, ErrNotMask}
@@ -36,7 +36,7 @@ type place struct {
 }
 
 // find is LookAll for masks of any kind.
-func (b *Book) find(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
+func (b *Recorder) find(ctx context.Context, masks ...netip.Addr) ([]Record, error) {
 	places, destroyed, err := b.places(ctx, masks)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (b *Book) find(ctx context.Context, masks ...netip.Addr) ([]Record, error) 
 
 // places returns where the masks' values can be, and whether the store has
 // parts that nobody can read any more.
-func (b *Book) places(ctx context.Context, masks []netip.Addr) (_ map[Ref]place, destroyed bool, err error) {
+func (b *Recorder) places(ctx context.Context, masks []netip.Addr) (_ map[Ref]place, destroyed bool, err error) {
 	parts, err := b.config.Store.Parts(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("looking up: %w", err)
@@ -106,7 +106,7 @@ func (b *Book) places(ctx context.Context, masks []netip.Addr) (_ map[Ref]place,
 }
 
 // read opens entries and adds what is not written down yet; for each mask its notes by epoch.
-func (b *Book) read(entries []Entry, places map[Ref]place, masks []netip.Addr) ([]map[string][]note, error) {
+func (b *Recorder) read(entries []Entry, places map[Ref]place, masks []netip.Addr) ([]map[string][]note, error) {
 	notes := make([]map[string][]note, len(masks))
 	for i := range notes {
 		notes[i] = make(map[string][]note, 1)

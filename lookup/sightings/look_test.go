@@ -63,7 +63,7 @@ func TestRetentionByItself(t *testing.T) {
 	w.open() // what does not last deletes nothing
 	w.Close()
 	if parts, err := store.Parts(context.Background()); err != nil || len(parts) != 1 {
-		t.Fatalf("a book that ended at once has left %v, %v", parts, err)
+		t.Fatalf("a recorder that ended at once has left %v, %v", parts, err)
 	}
 	w.config.Settle = time.Millisecond
 	w.open()
@@ -74,7 +74,7 @@ func TestRetentionByItself(t *testing.T) {
 }
 
 // A destroyed epoch's records open nowhere: not in the store, not in a copy made while the
-// epoch was alive, not from the book's own memory.
+// epoch was alive, not from the recorder's own memory.
 func TestDestroyedEpoch(t *testing.T) {
 	dir := t.TempDir()
 	store := openBolt(t, dir)

@@ -27,8 +27,8 @@ type NetworkRecord struct {
 func (n NetworkRecord) Organization() string { return organization(n.ASN, n.Org) }
 
 // RememberNetworks stores what the network masks of a record stand for, so that each can be looked up
-// later ([Book.LookNetwork]). Call it before they are shown to anybody. The error is ErrNotDurable.
-func (b *Book) RememberNetworks(ctx context.Context, r Record) error {
+// later ([Recorder.LookNetwork]). Call it before they are shown to anybody. The error is ErrNotDurable.
+func (b *Recorder) RememberNetworks(ctx context.Context, r Record) error {
 	var epoch masking.Epoch
 	for _, e := range b.config.Epochs() {
 		if e.ID() == r.Epoch {
@@ -95,8 +95,8 @@ func (r Record) networkObservations() map[netip.Addr]*observation {
 }
 
 // LookNetwork returns what a network mask stands for that was shown to somebody within the
-// retention. Errors are ErrNotMask and those of [Book.LookAll].
-func (b *Book) LookNetwork(ctx context.Context, mask netip.Addr) (NetworkRecord, error) {
+// retention. Errors are ErrNotMask and those of [Recorder.LookAll].
+func (b *Recorder) LookNetwork(ctx context.Context, mask netip.Addr) (NetworkRecord, error) {
 	if !masking.IsNetwork(mask) {
 		return NetworkRecord{}, &MaskError{mask, ErrNotMask}
 	}

@@ -102,7 +102,7 @@ func TestNoAddressOnDisk(t *testing.T) {
 				for range 3 {
 					for _, a := range secretAddrs {
 						w.mustSee(a)
-						w.See(w.sighting(a))
+						w.Record(w.sighting(a))
 					}
 					w.WriteAgain()
 				}
@@ -121,7 +121,7 @@ func TestNoAddressOnDisk(t *testing.T) {
 				}
 			})
 		}
-		// The search itself: what is stored without the book's encryption, it finds.
+		// The search itself: what is stored without the recorder's encryption, it finds.
 		t.Run(name+", baseline", func(t *testing.T) {
 			p := open(t)
 			var entries []sightings.Entry

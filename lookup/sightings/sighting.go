@@ -15,7 +15,7 @@ import (
 type Sighting struct {
 	// Mask is the client's mask, made under the site's epoch.
 	Mask netip.Addr
-	// Addr is the client's address. It leaves the book only sealed.
+	// Addr is the client's address. It leaves the recorder only sealed.
 	Addr netip.Addr
 	// Time is when the request came.
 	Time time.Time

@@ -1,6 +1,6 @@
 package sightings
 
-// Stats are a book's numbers for metrics.
+// Stats are a recorder's numbers for metrics.
 type Stats struct {
 	Written uint64 // values stored
 	Failed  uint64 // values the store did not take
@@ -9,8 +9,8 @@ type Stats struct {
 	Over    uint64 // sightings not recorded because of the limits of their network
 }
 
-// Stats returns the book's numbers so far.
-func (b *Book) Stats() Stats {
+// Stats returns the recorder's numbers so far.
+func (b *Recorder) Stats() Stats {
 	return Stats{
 		Written: b.commits.written.Load(),
 		Failed:  b.commits.failed.Load(),

@@ -124,6 +124,6 @@ var (
 	ErrUnavailable = errors.New("record store is unavailable")
 	// ErrDamaged: a stored value or file is not what was written.
 	ErrDamaged = errors.New("record store is damaged")
-	// ErrClosed: the store or the book was closed.
+	// ErrClosed: the store or the recorder was closed.
 	ErrClosed = errors.New("closed")
 )

@@ -16,7 +16,7 @@ import (
 
 const (
 	batchSize = 1000 // what the baselines were measured with
-	bookBatch = 4096 // what a book gathers under load
+	bookBatch = 4096 // what a recorder gathers under load
 	valueSize = 285  // a whole record of a client with an organisation, sealed to one recipient
 )
 

@@ -138,7 +138,7 @@ func (s *Store) write(ctx context.Context, batches []*batch) error {
 	if len(batches) == 0 {
 		return nil
 	}
-	// A day longer than the book needs, which deletes by itself while it runs.
+	// A day longer than the recorder needs, which deletes by itself while it runs.
 	life := s.config.Retention + 48*time.Hour
 	master, err := s.master(ctx)
 	if err != nil {

@@ -54,7 +54,7 @@ type Config struct {
 	// Prefix is what all keys start with; empty means [DefaultPrefix]. Nodes with one prefix share their
 	// records. One without a hash tag becomes its own.
 	Prefix string
-	// Retention is the book's; 0 means sightings.DefaultRetention.
+	// Retention is the recorder's; 0 means sightings.DefaultRetention.
 	Retention time.Duration
 }
 

@@ -34,7 +34,7 @@ const (
 	shownNetworks = 1 << 12
 )
 
-// Config says how a book works. Store and Epochs are needed.
+// Config says how a recorder works. Store and Epochs are needed.
 type Config struct {
 	Store Store
 	// Epochs returns the epochs whose secrets are kept; it is called at every look-up. A record of
@@ -47,14 +47,14 @@ type Config struct {
 	// Retention is how long a sighting is kept, at least a day; 0 means [DefaultRetention].
 	// It is deleted within a day and an hour after, or Settle after a start.
 	Retention time.Duration
-	// Timeout is how long SeeDurably waits for the store; 0 means [DefaultTimeout].
+	// Timeout is how long RecordDurably waits for the store; 0 means [DefaultTimeout].
 	Timeout time.Duration
 	// Again is how often it is written down that known clients were seen again; 0 means [DefaultAgain].
 	Again time.Duration
-	// Settle is how long a book runs before it deletes anything; 0 means [DefaultSettle]. A configuration that
+	// Settle is how long a recorder runs before it deletes anything; 0 means [DefaultSettle]. A configuration that
 	// comes to nothing has ended by then, and a clock that was wrong at the machine's start has been set.
 	Settle time.Duration
-	// Passed is the latest time that has passed for sure: sightings are deleted by it. nil means the book's clock.
+	// Passed is the latest time that has passed for sure: sightings are deleted by it. nil means the recorder's clock.
 	Passed func() time.Time
 	// Known is how many clients are remembered as known; 0 means [DefaultKnown]. Each takes some 300 bytes.
 	Known int
@@ -64,8 +64,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Book records sightings and looks them up. It is safe for concurrent use.
-type Book struct {
+// A Recorder records sightings and looks them up. It is safe for concurrent use.
+type Recorder struct {
 	config   Config
 	observer observer
 	vaults   vaults
@@ -91,23 +91,23 @@ type firstSighting struct {
 	client *client
 }
 
-// New starts a book. Close it before its store.
-func New(config Config) (*Book, error) { return newBook(config, time.Now) }
+// New starts a recorder. Close it before its store.
+func New(config Config) (*Recorder, error) { return newRecorder(config, time.Now) }
 
-func newBook(config Config, now func() time.Time) (*Book, error) {
+func newRecorder(config Config, now func() time.Time) (*Recorder, error) {
 	if config.Store == nil || config.Epochs == nil {
-		return nil, errors.New("starting the book of sightings: it needs a store and the epochs")
+		return nil, errors.New("starting the recorder of sightings: it needs a store and the epochs")
 	}
 	config.Retention = cmp.Or(config.Retention, DefaultRetention)
 	if config.Retention < minRetention {
-		return nil, fmt.Errorf("starting the book of sightings: retention %v is less than a day", config.Retention)
+		return nil, fmt.Errorf("starting the recorder of sightings: retention %v is less than a day", config.Retention)
 	}
 	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
 	config.Again = cmp.Or(config.Again, DefaultAgain)
 	config.Known = cmp.Or(config.Known, DefaultKnown)
 	config.Settle = cmp.Or(config.Settle, DefaultSettle)
 	if config.Timeout < 0 || config.Again < 0 || config.Known < 0 || config.Settle < 0 {
-		return nil, errors.New("starting the book of sightings: a number is negative")
+		return nil, errors.New("starting the recorder of sightings: a number is negative")
 	}
 	if config.Passed == nil {
 		config.Passed = now
@@ -115,7 +115,7 @@ func newBook(config Config, now func() time.Time) (*Book, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Book{
+	b := &Recorder{
 		config:   config,
 		observer: observer{config.Geo, config.Sealer},
 		now:      now,
@@ -124,15 +124,15 @@ func newBook(config Config, now func() time.Time) (*Book, error) {
 	}
 	var err error
 	if b.tally, err = newTally(config.Limits); err != nil {
-		return nil, fmt.Errorf("starting the book of sightings: %w", err)
+		return nil, fmt.Errorf("starting the recorder of sightings: %w", err)
 	}
 	if b.shown, err = lru.New[shownNetwork, struct{}](shownNetworks); err != nil {
-		return nil, fmt.Errorf("starting the book of sightings: %w", err)
+		return nil, fmt.Errorf("starting the recorder of sightings: %w", err)
 	}
 	b.commits = newCommitter(config.Store, config.Log)
 	if b.known, err = newClients(config.Known, b.evicted); err != nil {
 		b.commits.close()
-		return nil, fmt.Errorf("starting the book of sightings: %w", err)
+		return nil, fmt.Errorf("starting the recorder of sightings: %w", err)
 	}
 	for range max(runtime.GOMAXPROCS(0)/2, 1) {
 		b.builders.Go(b.build)
@@ -141,10 +141,10 @@ func newBook(config Config, now func() time.Time) (*Book, error) {
 	return b, nil
 }
 
-// See records a sighting soon, off the caller's path. Of a known client it only counts. A first
+// Record records a sighting soon, off the caller's path. Of a known client it only counts. A first
 // sighting waits in a bounded queue; when that is full it is dropped and counted in [Stats],
-// and the client's next request tries again: what must not be lost goes through [Book.SeeDurably].
-func (b *Book) See(s Sighting) {
+// and the client's next request tries again: what must not be lost goes through [Recorder.RecordDurably].
+func (b *Recorder) Record(s Sighting) {
 	if b.refuse(s) != nil {
 		return
 	}
@@ -168,17 +168,17 @@ func (b *Book) See(s Sighting) {
 }
 
 // drop lets a first sighting go, so that the client's next request tries again.
-func (b *Book) drop(s Sighting, c *client) {
+func (b *Recorder) drop(s Sighting, c *client) {
 	c.reset(s.part())
 	b.tally.giveBack(s.part().Day, s.Addr)
 	b.dropped.Add(1)
 }
 
-// SeeDurably records a sighting and returns nil only when the client has a record on disk (or
+// RecordDurably records a sighting and returns nil only when the client has a record on disk (or
 // wherever the store's configuration says it is safe). Many callers at once share one
 // transaction. A client already known to be durable costs nothing. The error is ErrNotDurable;
 // it comes within the timeout, and the next call may succeed.
-func (b *Book) SeeDurably(ctx context.Context, s Sighting) error {
+func (b *Recorder) RecordDurably(ctx context.Context, s Sighting) error {
 	if err := b.refuse(s); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotDurable, err)
 	}
@@ -240,7 +240,7 @@ func (b *Book) SeeDurably(ctx context.Context, s Sighting) error {
 }
 
 // refuse returns why a sighting can't be recorded at all.
-func (b *Book) refuse(s Sighting) error {
+func (b *Recorder) refuse(s Sighting) error {
 	select {
 	case <-b.quit:
 		return ErrClosed
@@ -260,7 +260,7 @@ func clientMask(mask netip.Addr) bool { return masking.Is(mask) && !masking.IsNe
 func (s Sighting) part() Part { return Part{Day: s.Site.day(s.Time), Epoch: s.Site.epoch.ID()} }
 
 // entry makes the whole record of a first sighting.
-func (b *Book) entry(s Sighting) (Entry, *vault, error) {
+func (b *Recorder) entry(s Sighting) (Entry, *vault, error) {
 	v, err := b.vaults.get(s.Site.epoch, s.Site.day(s.Time))
 	if err != nil {
 		return Entry{}, nil, err
@@ -273,7 +273,7 @@ func (b *Book) entry(s Sighting) (Entry, *vault, error) {
 }
 
 // build makes entries of first sightings, off the path of requests.
-func (b *Book) build() {
+func (b *Recorder) build() {
 	for {
 		select {
 		case f := <-b.fresh:
@@ -291,7 +291,7 @@ func (b *Book) build() {
 	}
 }
 
-func (b *Book) buildOne(f firstSighting) {
+func (b *Recorder) buildOne(f firstSighting) {
 	entry, v, err := b.entry(f.Sighting)
 	if err != nil {
 		b.drop(f.Sighting, f.client)
@@ -308,7 +308,7 @@ func (b *Book) buildOne(f firstSighting) {
 
 // writeAgain queues that a client was seen again, if there is anything to say. When
 // the queue is full only a count is lost.
-func (b *Book) writeAgain(a again) {
+func (b *Recorder) writeAgain(a again) {
 	if a.count == 0 {
 		return
 	}
@@ -320,10 +320,10 @@ func (b *Book) writeAgain(a again) {
 }
 
 // evicted is told of clients that are no longer remembered.
-func (b *Book) evicted(c *client) { b.writeAgain(c.take()) }
+func (b *Recorder) evicted(c *client) { b.writeAgain(c.take()) }
 
 // Close writes down what is queued and stops. The store stays open.
-func (b *Book) Close() error {
+func (b *Recorder) Close() error {
 	b.closing.Do(func() {
 		close(b.quit)
 		b.builders.Wait()

@@ -15,16 +15,16 @@ var (
 	geoBroken       = metrics.NewGauge("geoip_broken", "1 where the file of a GeoIP database is broken or missing and the last good one is in use.", "database")
 )
 
-// bookReadings are a book's. Its counters start anew with a book, that is when the configuration of sightings changes.
-func bookReadings(book *recordBook) metrics.Readings {
+// recorderReadings are a recorder's. Its counters start anew with a recorder, that is when the configuration of sightings changes.
+func recorderReadings(recorder *recorder) metrics.Readings {
 	return metrics.ReadingsOf(func(tell metrics.Telling) {
-		stats := book.Stats()
+		stats := recorder.Stats()
 		tell(sightingsStored, float64(stats.Written), "stored")
 		tell(sightingsStored, float64(stats.Failed), "failed")
 		tell(sightingsStored, float64(stats.Dropped), "dropped")
 		tell(sightingsStored, float64(stats.Over), "over_limit")
 		tell(sightingsQueued, float64(stats.Queued))
-		for _, s := range book.geo.Status() {
+		for _, s := range recorder.geo.Status() {
 			database := strings.ToLower(s.Kind)
 			tell(geoAge, time.Since(s.Built).Seconds(), database)
 			tell(geoBroken, metrics.Truth(s.Err != nil), database)

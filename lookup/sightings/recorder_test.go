@@ -118,7 +118,7 @@ func TestReadsAreCounted(t *testing.T) {
 		w := newWorld(t, store)
 		for i := range 10 {
 			w.setClock(noon.Add(time.Duration(i) * time.Minute))
-			w.See(w.sighting("203.0.113.9"))
+			w.Record(w.sighting("203.0.113.9"))
 		}
 		testutil.Eventually(t, "the first sighting is stored", func() bool { return w.Stats().Written > 0 })
 		check := func(what string) {
@@ -150,8 +150,8 @@ func TestCloseWritesWhatIsQueued(t *testing.T) {
 	w := newWorld(t, store)
 	const n = 5000
 	for i := range n {
-		w.See(w.sighting(addr(i)))
-		w.See(w.sighting(addr(i)))
+		w.Record(w.sighting(addr(i)))
+		w.Record(w.sighting(addr(i)))
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -172,10 +172,10 @@ func TestUseAfterClose(t *testing.T) {
 	if err := errors.Join(w.Close(), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	w.See(w.sighting("203.0.113.9"))
-	err := w.SeeDurably(context.Background(), w.sighting("203.0.113.9"))
+	w.Record(w.sighting("203.0.113.9"))
+	err := w.RecordDurably(context.Background(), w.sighting("203.0.113.9"))
 	if !errors.Is(err, sightings.ErrNotDurable) || !errors.Is(err, sightings.ErrClosed) {
-		t.Errorf("SeeDurably: %v", err)
+		t.Errorf("RecordDurably: %v", err)
 	}
 }
 
@@ -220,7 +220,7 @@ func TestForgottenClientIsStoredAgain(t *testing.T) {
 	for range 3 {
 		for i := range 6 {
 			w.mustSee(addr(i))
-			w.See(w.sighting(addr(i)))
+			w.Record(w.sighting(addr(i)))
 		}
 	}
 	for i := range 6 {
@@ -241,7 +241,7 @@ func TestGroupCommit(t *testing.T) {
 		s := w.sighting(addr(i))
 		wg.Go(func() {
 			started <- struct{}{}
-			if err := w.SeeDurably(context.Background(), s); err != nil {
+			if err := w.RecordDurably(context.Background(), s); err != nil {
 				t.Error(err)
 			}
 		})
@@ -266,21 +266,21 @@ func TestFailingStore(t *testing.T) {
 	w := newWorld(t, store)
 	w.mustSee(addr(1))
 	store.fail(full)
-	err := w.SeeDurably(context.Background(), w.sighting(addr(2)))
+	err := w.RecordDurably(context.Background(), w.sighting(addr(2)))
 	if !errors.Is(err, sightings.ErrNotDurable) || !errors.Is(err, full) {
-		t.Fatalf("SeeDurably: %v", err)
+		t.Fatalf("RecordDurably: %v", err)
 	}
 	if strings.Contains(err.Error(), addr(2)) {
 		t.Errorf("the error holds the address: %v", err)
 	}
-	w.See(w.sighting(addr(3)))
+	w.Record(w.sighting(addr(3)))
 	testutil.Eventually(t, "the read is dropped", func() bool { return w.Stats().Dropped == 1 })
 	w.wantError(addr(2), sightings.ErrUnknown)
 	w.mustLook(addr(1))
 
 	store.fail(nil) // and all is well again, without a restart
 	w.mustSee(addr(2))
-	w.See(w.sighting(addr(3)))
+	w.Record(w.sighting(addr(3)))
 	testutil.Eventually(t, "the read is recorded", func() bool { return w.Stats().Written == 3 })
 	for i := 1; i <= 3; i++ {
 		if r := w.mustLook(addr(i)); r.Count != 1 {
@@ -317,19 +317,19 @@ func TestHangingStore(t *testing.T) {
 	w := newWorld(t, store, func(c *sightings.Config) { c.Timeout = 50 * time.Millisecond })
 	release := store.hold()
 	defer release()
-	err := w.SeeDurably(context.Background(), w.sighting(addr(1)))
+	err := w.RecordDurably(context.Background(), w.sighting(addr(1)))
 	if !errors.Is(err, sightings.ErrNotDurable) || !strings.Contains(err.Error(), "too slow") {
-		t.Fatalf("SeeDurably: %v", err)
+		t.Fatalf("RecordDurably: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := w.SeeDurably(ctx, w.sighting(addr(2))); !errors.Is(err, sightings.ErrNotDurable) || !errors.Is(err, context.Canceled) {
-		t.Fatalf("SeeDurably of a client that is gone: %v", err)
+	if err := w.RecordDurably(ctx, w.sighting(addr(2))); !errors.Is(err, sightings.ErrNotDurable) || !errors.Is(err, context.Canceled) {
+		t.Fatalf("RecordDurably of a client that is gone: %v", err)
 	}
 	release()
 	// A slow disk may need longer than this timeout for the first commit after it.
 	testutil.Eventually(t, "the store works again", func() bool {
-		return w.SeeDurably(context.Background(), w.sighting(addr(3))) == nil
+		return w.RecordDurably(context.Background(), w.sighting(addr(3))) == nil
 	})
 	w.mustLook(addr(3))
 }
@@ -342,7 +342,7 @@ func TestFullQueue(t *testing.T) {
 	defer release()
 	const n = sightings.FreshQueue + 20_000 // the queue's, those on their way, and some more
 	for i := range n {
-		w.See(w.sighting(addr(i)))
+		w.Record(w.sighting(addr(i)))
 	}
 	dropped := w.Stats().Dropped
 	if dropped == 0 {
@@ -351,7 +351,7 @@ func TestFullQueue(t *testing.T) {
 	release()
 	testutil.Eventually(t, "the rest is stored", func() bool { return w.Stats().Written == n-dropped })
 	for i := range n { // the next request of each tries again
-		w.See(w.sighting(addr(i)))
+		w.Record(w.sighting(addr(i)))
 		for w.Stats().Queued > sightings.FreshQueue/2 {
 			time.Sleep(time.Millisecond)
 		}
@@ -382,8 +382,8 @@ func TestRefusedSightings(t *testing.T) {
 	for name, tt := range tests {
 		s := good
 		tt.change(&s)
-		w.See(s)
-		if err := w.SeeDurably(context.Background(), s); !errors.Is(err, sightings.ErrNotDurable) || !errors.Is(err, tt.want) {
+		w.Record(s)
+		if err := w.RecordDurably(context.Background(), s); !errors.Is(err, sightings.ErrNotDurable) || !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -427,10 +427,10 @@ func TestConcurrentUse(t *testing.T) {
 				for i := range rounds {
 					s := all[(worker*31+i*7)%clients]
 					if i%2 == 0 {
-						w.See(s)
+						w.Record(s)
 						continue
 					}
-					if err := w.SeeDurably(context.Background(), s); err != nil {
+					if err := w.RecordDurably(context.Background(), s); err != nil {
 						t.Error(err)
 					}
 					if _, err := w.Look(context.Background(), s.Mask); err != nil {

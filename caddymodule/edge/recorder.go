@@ -22,21 +22,21 @@ import (
 	"github.com/wikiveil/wikiveil/masking"
 )
 
-// recordStores and recordBooks are in use over config reloads. A store is a place that one
-// process opens once; two configs that use it differently have a book each.
+// recordStores and recorders are in use over config reloads. A store is a place that one
+// process opens once; two configs that use it differently have a recorder each.
 var (
 	recordStores = pool.New[sightings.Store]("record stores")
-	recordBooks  = pool.New[*recordBook]("record books")
+	recorders    = pool.New[*recorder]("recorders")
 )
 
-// recordBook is a book with what it was made of.
-type recordBook struct {
-	*sightings.Book
+// recorder is a sightings.Recorder with what it was made of.
+type recorder struct {
+	*sightings.Recorder
 	geo *geo.DB
 }
 
 // lookup tells of networks around an address, for the masks that travel.
-func (b *recordBook) lookup(addr netip.Addr) masking.Surroundings {
+func (b *recorder) lookup(addr netip.Addr) masking.Surroundings {
 	if b == nil {
 		return masking.Surroundings{}
 	}
@@ -45,24 +45,24 @@ func (b *recordBook) lookup(addr netip.Addr) masking.Surroundings {
 }
 
 // Generation changes when what was looked up is old.
-func (b *recordBook) Generation() uint64 {
+func (b *recorder) Generation() uint64 {
 	if b == nil {
 		return 0
 	}
 	return b.geo.Generation()
 }
 
-// openRecordBook returns the book that fits a's configuration.
-func openRecordBook(ctx caddy.Context, held *pool.Held, a *App) (*recordBook, error) {
-	key, err := a.recordBookKey()
+// openRecorder returns the recorder that fits a's configuration.
+func openRecorder(ctx caddy.Context, held *pool.Held, a *App) (*recorder, error) {
+	key, err := a.recorderKey()
 	if err != nil {
 		return nil, err
 	}
-	return recordBooks.Acquire(held, key, func(own *pool.Held) (*recordBook, error) { return newRecordBook(ctx, own, a) })
+	return recorders.Acquire(held, key, func(own *pool.Held) (*recorder, error) { return newRecorder(ctx, own, a) })
 }
 
-// recordBookKey tells books apart by all that they are made of. It is a hash, since a URL can hold a password.
-func (a *App) recordBookKey() (string, error) {
+// recorderKey tells recorders apart by all that they are made of. It is a hash, since a URL can hold a password.
+func (a *App) recorderKey() (string, error) {
 	config := *a.Sightings
 	if config.Redis != nil {
 		place := *config.Redis
@@ -92,21 +92,21 @@ func (a *App) provisionSightings(ctx caddy.Context) error {
 		return err
 	}
 	a.OnStart(func() (err error) {
-		if a.book, err = openRecordBook(ctx, &a.heldByLookups, a); err != nil {
+		if a.recorder, err = openRecorder(ctx, &a.heldByLookups, a); err != nil {
 			return fmt.Errorf("opening the records of sightings: %w", err)
 		}
-		return ctx.GetMetricsRegistry().Register(bookReadings(a.book))
+		return ctx.GetMetricsRegistry().Register(recorderReadings(a.recorder))
 	})
 	return nil
 }
 
 // checkSightings finds out what is wrong with the configuration, and opens nothing for writing.
 func (a *App) checkSightings() error {
-	key, err := a.recordBookKey()
+	key, err := a.recorderKey()
 	if err != nil {
 		return err
 	}
-	if recordBooks.Users(key) > 0 {
+	if recorders.Users(key) > 0 {
 		return nil // a reload that changes nothing of it
 	}
 	db, err := a.Sightings.GeoIP.open()
@@ -120,9 +120,9 @@ func (a *App) checkSightings() error {
 	return err
 }
 
-func newRecordBook(ctx caddy.Context, own *pool.Held, a *App) (_ *recordBook, err error) {
+func newRecorder(ctx caddy.Context, own *pool.Held, a *App) (_ *recorder, err error) {
 	c, keys := a.Sightings, a.keys
-	b := new(recordBook)
+	b := new(recorder)
 	if b.geo, err = c.GeoIP.open(); err != nil {
 		return nil, err
 	}
@@ -138,10 +138,10 @@ func newRecordBook(ctx caddy.Context, own *pool.Held, a *App) (_ *recordBook, er
 	if config.Store, err = openRecordStore(ctx, own, a); err != nil {
 		return nil, err
 	}
-	if b.Book, err = sightings.New(config); err != nil {
+	if b.Recorder, err = sightings.New(config); err != nil {
 		return nil, err
 	}
-	own.Add(b.Book.Close)
+	own.Add(b.Recorder.Close)
 	return b, nil
 }
 
