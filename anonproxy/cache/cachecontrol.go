@@ -9,7 +9,10 @@ import (
 // Control is the Cache-Control for the browser that gets a response which isn't stored: as long as the tool says, an hour at
 // most, and never where it might be one reader's. Of one that came by redirects, no longer than each of them may be kept.
 func Control(status int, h http.Header, hops []Hop) string {
-	p := passing(http.StatusOK, h, 0) // whatever the status, it is as its sender says alone
+	if status == http.StatusPartialContent { // a part that was cut out here
+		status = http.StatusOK
+	}
+	p := passing(status, h, 0)
 	for _, hop := range hops {
 		p = p.through(passing(hop.Status, hop.Header, maxBrowserAge))
 	}
@@ -20,10 +23,13 @@ func Control(status int, h http.Header, hops []Hop) string {
 	return maxAge(age)
 }
 
-// passing is the policy of a response that is passed on at once, so that it is as old as it says.
+// passing is the policy of a response that is passed on at once. A Date of less than a minute ago doesn't make it old: it is in whole
+// seconds, and by another clock.
 func passing(status int, h http.Header, heuristic time.Duration) policy {
 	x := exchange{status: status, header: h, received: time.Now(), heuristic: heuristic}
-	x.received = x.date()
+	if date := x.date(); x.received.Sub(date) < time.Minute {
+		x.received = date
+	}
 	x.requested = x.received
 	return assess(x)
 }

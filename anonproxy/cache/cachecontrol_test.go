@@ -39,8 +39,10 @@ func TestControl(t *testing.T) {
 		{"varies by anything", http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"*"}}, "no-store"},
 		{"varies by a constant", http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"Accept, Origin"}}, "private, max-age=60"},
 		{"pragma", http.Header{"Pragma": {"no-cache"}, "Expires": {"Fri, 31 Dec 9999 23:59:59 GMT"}}, "no-store"},
+		{"pragma beside an empty Cache-Control", http.Header{"Cache-Control": {" ,", ""}, "Pragma": {"no-cache"}, "Expires": {"Fri, 31 Dec 9999 23:59:59 GMT"}}, "no-store"},
 		{"pragma beside Cache-Control", http.Header{"Cache-Control": {"max-age=60"}, "Pragma": {"no-cache"}}, "private, max-age=60"}, // RFC 9111 section 5.4
 		{"expires", http.Header{"Expires": {"Fri, 31 Dec 9999 23:59:59 GMT"}}, "private, max-age=3600"},
+		{"expired while another cache had it", http.Header{"Expires": {timed("NOW-1h")}, "Date": {timed("NOW-2h")}}, "no-store"},
 		{"expired", http.Header{"Expires": {"0"}}, "no-store"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -55,6 +57,13 @@ func TestControlOfErrorsAndRedirects(t *testing.T) {
 	minute := http.Header{"Cache-Control": {"max-age=60"}}
 	if got := Control(404, minute, nil); got != "no-store" {
 		t.Errorf("an error: %q", got)
+	}
+	// Section 5.2.2.3: no-store counts unless the status is understood.
+	understood := http.Header{"Cache-Control": {"no-store, must-understand, max-age=60"}}
+	for status, want := range map[int]string{200: "private, max-age=60", 206: "private, max-age=60", 201: "no-store", 202: "no-store"} {
+		if got := Control(status, understood, nil); got != want {
+			t.Errorf("must-understand with %d: %q, want %q", status, got, want)
+		}
 	}
 	for name, tc := range map[string]struct {
 		hop  Hop

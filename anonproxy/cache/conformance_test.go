@@ -82,6 +82,7 @@ func TestReuse(t *testing.T) {
 		{"Date in the past", "Cache-Control: max-age=60\nDate: NOW-50s", 11 * time.Second, Miss, ""},
 		{"Date in the future", "Cache-Control: max-age=60\nDate: NOW+50s", 59 * time.Second, Hit, ""},
 		{"Date malformed", "Cache-Control: max-age=60\nDate: x", 59 * time.Second, Hit, ""},
+		{"Date of the year 1", "Date: Mon, 01 Jan 0001 00:00:00 GMT\nCache-Control: max-age=60" + validator, 61 * time.Second, Revalidated, ""},
 		{"no Date", "NODATE\nCache-Control: max-age=60", 59 * time.Second, Hit, ""},
 
 		// Section 5.2.2: directives.

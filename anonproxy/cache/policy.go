@@ -74,7 +74,7 @@ func assess(x exchange) policy {
 	}
 	switch {
 	case c.noStore || c.private, len(h["Set-Cookie"]) > 0, len(h["Set-Cookie2"]) > 0, variesByAll(h["Vary"]),
-		len(h["Cache-Control"]) == 0 && pragmaNoCache(h["Pragma"]),
+		isBlank(h["Cache-Control"]) && pragmaNoCache(h["Pragma"]),
 		x.status < 200, x.status == http.StatusPartialContent:
 		return p
 	}
@@ -143,11 +143,11 @@ func (x exchange) date() time.Time {
 	return x.received
 }
 
-// age is the corrected initial age (section 4.2.3).
+// age is the corrected initial age (section 4.2.3), which a Date of long ago must not make so large that sums overflow.
 func (x exchange) age() time.Duration {
 	apparent := max(0, x.received.Sub(x.date()))
 	said, _ := parseSeconds(strings.Trim(x.header.Get("Age"), " \t"))
-	return max(apparent, time.Duration(said)*time.Second+x.received.Sub(x.requested))
+	return min(max(apparent, time.Duration(said)*time.Second+x.received.Sub(x.requested)), maxSeconds*time.Second)
 }
 
 // through takes a redirect on the way to the response into account: the whole is
@@ -176,6 +176,9 @@ func variesByAll(fields []string) bool {
 	}
 	return false
 }
+
+// isBlank reports whether a list has no members.
+func isBlank(fields []string) bool { return strings.Trim(strings.Join(fields, ""), " \t,") == "" }
 
 func pragmaNoCache(fields []string) bool {
 	for _, field := range fields {
