@@ -69,7 +69,7 @@ type Ring struct {
 var (
 	ErrNoSecret   = errors.New("key ring has no secret")
 	ErrSameSecret = errors.New("key ring has the same secret twice")
-	ErrBadRing    = errors.New("key ring is damaged")
+	ErrBadRing    = errors.New("key ring can't be used")
 	ErrRotated    = errors.New("the key ring was rotated within the last minute, or is about to be; another rotation needs --force")
 	ErrNoEpoch    = errors.New("the key ring has no such epoch; `wikiveil keys list` prints them")
 	ErrInUse      = errors.New("that epoch makes the masks: rotate before you remove it")

@@ -45,8 +45,8 @@ func decodeRing(data []byte) (*Ring, error) {
 	if err == nil {
 		r, err = body.ring()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w; put %s in its place, which is a copy, or a backup (it is never overwritten; without it, masks"+
+	if err != nil { // no shareddoc.ErrDamaged, which has documents deleted that aren't secret
+		return nil, fmt.Errorf("%w: %v; put %s in its place, which is a copy, or a backup (it is never overwritten; without it, masks"+
 			" made so far can't be made again)", ErrBadRing, err, RingCopyKey)
 	}
 	return r, nil
