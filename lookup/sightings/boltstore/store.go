@@ -75,7 +75,7 @@ func (s *Store) open() error {
 	}
 	var parts []sightings.Part
 	for _, n := range names {
-		if strings.HasSuffix(n.Name(), openbolt.TempSuffix) { // left by a crash, nothing in it was acknowledged
+		if strings.Contains(n.Name(), fileSuffix+".") && strings.HasSuffix(n.Name(), openbolt.TempSuffix) { // left by a crash, nothing in it was acknowledged
 			if err := os.Remove(filepath.Join(s.dir, n.Name())); err != nil {
 				return err
 			}

@@ -268,9 +268,16 @@ func TestLeftoverIsRemoved(t *testing.T) {
 	if err := os.WriteFile(path+".123.new", []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	other := filepath.Join(dir, "notes.new")
+	if err := os.WriteFile(other, []byte("an operator's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	open(t, dir)
-	if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(path + ".123.new"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it is still there: %v", err)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error(err)
 	}
 }
 
