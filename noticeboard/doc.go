@@ -12,7 +12,7 @@
 //	go live.Follow(ctx, 0, logger)                 // file, kill switch, expiry
 //	entry, err := live.ForProxy(name, path)        // a *refusal.Refusal says why not
 //	entry, err = live.ForConsent(name)             // consent is bound to entry.Hash
-//	err = live.Disable(ctx, noticeboard.Kill{Tool: name, By: who, Why: why})
+//	err = live.Disable(ctx, noticeboard.Stop{Tool: name, By: who, Why: why})
 //
 // [NewPage] and [Live.Page] show a board to readers and programs.
 //

@@ -24,10 +24,10 @@ type LiveConfig struct {
 	// State is what nodes share; [OpenState]. Required.
 	State *State
 
-	// OnKills is told of each tool for which the kill switch says something else than
+	// OnStops is told of each tool for which the kill switch says something else than
 	// before, right after that holds, and of those that it stops at the start. It
 	// must not call the board. Default: nobody is.
-	OnKills func(tool string)
+	OnStops func(tool string)
 }
 
 // Live is a board that follows its file and the shared state, and knows which
@@ -38,7 +38,7 @@ type Live struct {
 	configured []declaration
 	source     *source // nil without a file
 	state      *State
-	onKills    func(tool string) // may be nil
+	onStops    func(tool string) // may be nil
 	followed   []declaration     // of the file; the source's mutex is around it
 
 	mu          sync.Mutex // around what follows, never held over the storage
@@ -60,7 +60,7 @@ type liveView struct {
 type liveEntry struct {
 	Entry
 	counted bool // the revision is known
-	kills   []Kill
+	stops   []Stop
 }
 
 // Entry is a tool as it stands on a live board.
@@ -75,7 +75,7 @@ func NewLive(cfg LiveConfig) (*Live, error) {
 	if cfg.State == nil {
 		return nil, errors.New("making a live noticeboard: it needs a state")
 	}
-	l := &Live{configured: configured(cfg.Tools), state: cfg.State, onKills: cfg.OnKills}
+	l := &Live{configured: configured(cfg.Tools), state: cfg.State, onStops: cfg.OnStops}
 	var err error
 	if cfg.File == "" {
 		err = l.use(nil, nil)
@@ -128,7 +128,7 @@ func (l *Live) build(board *Board, contents map[string]string, state *stateView)
 	same := board == before.declared
 	for tool := range board.All() {
 		name := tool.Name
-		e := &liveEntry{kills: state.kills[name]}
+		e := &liveEntry{stops: state.stops[name]}
 		old := before.entries[name]
 		unchanged := old != nil && before.contents[name] == contents[name]
 		known, had := state.body.Tools[name]
@@ -156,14 +156,14 @@ func (l *Live) build(board *Board, contents map[string]string, state *stateView)
 	}
 	l.current.Store(v)
 	if before.state != state {
-		l.tellKills(before, v)
+		l.tellStops(before, v)
 	}
 	return v
 }
 
-// tellKills calls onKills for each tool whose kills have changed. The caller holds l.mu.
-func (l *Live) tellKills(before, after *liveView) {
-	if l.onKills == nil {
+// tellStops calls onStops for each tool whose stops have changed. The caller holds l.mu.
+func (l *Live) tellStops(before, after *liveView) {
+	if l.onStops == nil {
 		return
 	}
 	var ended map[string]int
@@ -171,12 +171,12 @@ func (l *Live) tellKills(before, after *liveView) {
 		ended = after.state.endedSince(before.state)
 	}
 	for name := range after.entries {
-		var had []Kill
+		var had []Stop
 		if before.state != nil {
-			had = before.state.kills[name]
+			had = before.state.stops[name]
 		}
-		if ended[name] > 0 || !slices.EqualFunc(had, after.state.kills[name], Kill.same) {
-			l.onKills(name)
+		if ended[name] > 0 || !slices.EqualFunc(had, after.state.stops[name], Stop.same) {
+			l.onStops(name)
 		}
 	}
 }
@@ -240,7 +240,7 @@ func (l *Live) Publish(ctx context.Context) error {
 
 // Disable stops a tool or a path of it, as [State.Disable] does. k.Prefix may be
 // an address at the tool too. The error is a [*refusal.Refusal] for an unknown tool.
-func (l *Live) Disable(ctx context.Context, k Kill) error {
+func (l *Live) Disable(ctx context.Context, k Stop) error {
 	tool, known := l.Board().Lookup(k.Tool)
 	if !known {
 		return errUnknown
@@ -253,13 +253,13 @@ func (l *Live) Disable(ctx context.Context, k Kill) error {
 }
 
 // Enable takes back what Disable did for the same tool and path.
-func (l *Live) Enable(ctx context.Context, k Kill) error {
+func (l *Live) Enable(ctx context.Context, k Stop) error {
 	if tool, known := l.Board().Lookup(k.Tool); known {
 		var err error
 		if k.Prefix, err = ParsePrefix(tool, k.Prefix); err != nil {
 			return err
 		}
-		if len(l.state.current.Load().kills[k.Tool]) == 0 && tool.Disabled {
+		if len(l.state.current.Load().stops[k.Tool]) == 0 && tool.Disabled {
 			return fmt.Errorf("%w, but in its declaration: change it there", ErrNotStopped)
 		}
 	}

@@ -402,7 +402,7 @@ func TestFollow(t *testing.T) {
 		synctest.Wait()
 		lookUp(t, l, "maps") // published by the way
 
-		if err := mustState(t, storage).Disable(ctx, Kill{Tool: "maps", By: "a"}); err != nil {
+		if err := mustState(t, storage).Disable(ctx, Stop{Tool: "maps", By: "a"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(DefaultPoll)
@@ -469,23 +469,23 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	for i := range 20 {
 		writeFile(t, file, fmt.Sprintf(`{"name":"maps","wikiveil":{"origin":"https://maps.example.org","sends":"%d"}}`, i))
-		if err := other.Disable(t.Context(), Kill{Tool: "maps", By: "a", Prefix: fmt.Sprintf("/%d", i)}); err != nil {
+		if err := other.Disable(t.Context(), Stop{Tool: "maps", By: "a", Prefix: fmt.Sprintf("/%d", i)}); err != nil {
 			t.Fatal(err)
 		}
 		mustRefresh(t, l)
 		if i%5 == 0 {
-			if err := l.Disable(t.Context(), Kill{Tool: "maps", By: "a"}); err != nil {
+			if err := l.Disable(t.Context(), Stop{Tool: "maps", By: "a"}); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Enable(t.Context(), Kill{Tool: "maps", By: "a"}); err != nil {
+			if err := l.Enable(t.Context(), Stop{Tool: "maps", By: "a"}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	close(done)
 	wait.Wait()
-	if e := lookUp(t, l, "maps"); e.Tool.Sends != "19" || len(l.state.Kills()) != 20 {
-		t.Errorf("at the end: %+v, %d kills", e.Tool, len(l.state.Kills()))
+	if e := lookUp(t, l, "maps"); e.Tool.Sends != "19" || len(l.state.Stops()) != 20 {
+		t.Errorf("at the end: %+v, %d stops", e.Tool, len(l.state.Stops()))
 	}
 }
 
@@ -520,7 +520,7 @@ func BenchmarkLargeBoard(b *testing.B) {
 func TestStopBetweenLooksIsToldOf(t *testing.T) {
 	storage := files(t)
 	var told []string
-	live, err := NewLive(LiveConfig{Tools: []*Tool{mapsTool()}, State: mustState(t, storage), OnKills: func(tool string) { told = append(told, tool) }})
+	live, err := NewLive(LiveConfig{Tools: []*Tool{mapsTool()}, State: mustState(t, storage), OnStops: func(tool string) { told = append(told, tool) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -528,10 +528,10 @@ func TestStopBetweenLooksIsToldOf(t *testing.T) {
 	other := mustLive(t, storage, "", mapsTool())
 	for range 2 {
 		for range 2 { // in the same second, and in the same words
-			if err := other.Disable(t.Context(), Kill{Tool: "maps", By: "a"}); err != nil {
+			if err := other.Disable(t.Context(), Stop{Tool: "maps", By: "a"}); err != nil {
 				t.Fatal(err)
 			}
-			if err := other.Enable(t.Context(), Kill{Tool: "maps", By: "a"}); err != nil {
+			if err := other.Enable(t.Context(), Stop{Tool: "maps", By: "a"}); err != nil {
 				t.Fatal(err)
 			}
 		}

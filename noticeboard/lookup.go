@@ -18,7 +18,7 @@ func (l *Live) ForProxy(name, path string) (Entry, error) {
 	if !e.Tool.Proxied() {
 		return Entry{}, errNoProxy
 	}
-	for _, k := range e.kills {
+	for _, k := range e.stops {
 		if k.stops(path) {
 			return Entry{}, stopped("this part of the tool is disabled", k)
 		}
@@ -37,8 +37,8 @@ func (l *Live) ForConsent(name string) (Entry, error) {
 		return Entry{}, refused
 	case !e.Tool.Consentable():
 		return Entry{}, errNoConsent
-	case len(e.kills) > 0:
-		return Entry{}, stopped("a part of the tool is disabled, and with it all direct access", e.kills[0])
+	case len(e.stops) > 0:
+		return Entry{}, stopped("a part of the tool is disabled, and with it all direct access", e.stops[0])
 	}
 	return e.Entry, nil
 }
@@ -57,7 +57,7 @@ func (l *Live) lookup(name string) (*liveEntry, *refusal.Refusal) {
 
 // refusal tells why the whole tool can't be used, if so.
 func (e *liveEntry) refusal(now time.Time) *refusal.Refusal {
-	for _, k := range e.kills {
+	for _, k := range e.stops {
 		if k.Prefix == "" {
 			return stopped("the tool is disabled", k)
 		}
@@ -101,7 +101,7 @@ type Listing struct {
 	Tool    *Tool
 	Hash    string           // "" for one that is only listed
 	Refusal *refusal.Refusal // nil if it may be used
-	Kills   []Kill           // of the whole tool and of paths
+	Stops   []Stop           // of the whole tool and of paths
 }
 
 // Listings returns all tools as they stand at a time, in the order of their
@@ -112,7 +112,7 @@ func (v *liveView) listings(now time.Time) []Listing {
 	var list []Listing
 	for tool := range v.board.All() {
 		e := v.entries[tool.Name]
-		list = append(list, Listing{tool, e.Hash, e.refusal(now), e.kills})
+		list = append(list, Listing{tool, e.Hash, e.refusal(now), e.stops})
 	}
 	for _, tool := range v.board.pending {
 		list = append(list, Listing{Tool: tool, Refusal: errListed})

@@ -121,8 +121,8 @@ func TestPageEscapes(t *testing.T) {
 	text := string(name)
 	file := toolsFile(t, `{"name":`+text+`,"title":`+text+`,"description":`+text+`,"author":`+text+`,"url":`+text+`}`)
 	l := mustLive(t, files(t), file, tool)
-	for _, kill := range []Kill{{Tool: "maps", By: hostile, Why: hostile, Prefix: "/" + strings.ReplaceAll(hostile, "</", "<")}, {Tool: "maps", By: hostile, Why: hostile}} {
-		if err := l.state.Disable(t.Context(), kill); err != nil {
+	for _, stop := range []Stop{{Tool: "maps", By: hostile, Why: hostile, Prefix: "/" + strings.ReplaceAll(hostile, "</", "<")}, {Tool: "maps", By: hostile, Why: hostile}} {
+		if err := l.state.Disable(t.Context(), stop); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,10 +173,10 @@ func TestPageShowsTheState(t *testing.T) {
 	if page.last.Load() != rendered {
 		t.Error("the page was rendered again though nothing changed")
 	}
-	if err := l.Disable(ctx, Kill{Tool: "maps", By: "somebody@example.org", Why: "taken over"}); err != nil {
+	if err := l.Disable(ctx, Stop{Tool: "maps", By: "somebody@example.org", Why: "taken over"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Disable(ctx, Kill{Tool: "direct", Prefix: "/a", By: "somebody@example.org", Why: "leaks"}); err != nil {
+	if err := l.Disable(ctx, Stop{Tool: "direct", Prefix: "/a", By: "somebody@example.org", Why: "leaks"}); err != nil {
 		t.Fatal(err)
 	}
 	after := show()

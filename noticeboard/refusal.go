@@ -24,7 +24,7 @@ var (
 	errNoConsent = refusal.New(http.StatusForbidden, ReasonAccess, "the tool isn't declared for direct access")
 )
 
-func stopped(text string, k Kill) *refusal.Refusal {
+func stopped(text string, k Stop) *refusal.Refusal {
 	if k.Why != "" {
 		text += ": " + k.Why
 	}

@@ -111,7 +111,7 @@ func newToolView(l Listing, now time.Time) toolView {
 			v.UnmetIDs = append(v.UnmetIDs, c.ID)
 		}
 	}
-	for _, k := range l.Kills {
+	for _, k := range l.Stops {
 		if k.Prefix != "" {
 			v.Stopped = append(v.Stopped, stopView{k.Prefix, k.Why, k.At})
 		}

@@ -34,26 +34,26 @@ type State struct {
 	doc *shareddoc.Doc[stateBody]
 
 	publishing sync.Mutex // guards what follows, never held over the storage
-	unsaved    []Kill     // that the storage hasn't taken yet
+	unsaved    []Stop     // that the storage hasn't taken yet
 	current    atomic.Pointer[stateView]
 }
 
 // stateView is the state as it was read. It never changes.
 type stateView struct {
 	body  stateBody
-	kills map[string][]Kill // by tool, unsaved ones among them
+	stops map[string][]Stop // by tool, unsaved ones among them
 }
 
 // stateBody is what is stored.
 type stateBody struct {
-	Kills   []Kill            `json:"kills,omitempty"`
+	Stops   []Stop            `json:"stops,omitempty"`
 	Tools   map[string]record `json:"tools,omitempty"`
 	Floor   uint64            `json:"floor,omitempty"` // revisions of removed tools go up to here
 	Changes []Change          `json:"changes,omitempty"`
 }
 
 func (b stateBody) clone() stateBody {
-	b.Kills, b.Changes = slices.Clone(b.Kills), slices.Clone(b.Changes)
+	b.Stops, b.Changes = slices.Clone(b.Stops), slices.Clone(b.Changes)
 	if b.Tools = maps.Clone(b.Tools); b.Tools == nil {
 		b.Tools = make(map[string]record)
 	}
@@ -61,7 +61,7 @@ func (b stateBody) clone() stateBody {
 }
 
 func (b stateBody) check() error {
-	for _, k := range b.Kills {
+	for _, k := range b.Stops {
 		if err := k.validate(); err != nil {
 			return fmt.Errorf("a stop of a tool: %w", err)
 		}
@@ -91,11 +91,11 @@ func OpenState(ctx context.Context, storage Storage) (*State, error) {
 	return s, nil
 }
 
-// Kills returns what is stopped by command, the oldest first.
-func (s *State) Kills() []Kill {
-	var all []Kill
-	for _, kills := range s.current.Load().kills {
-		all = append(all, kills...)
+// Stops returns what is stopped by command, the oldest first.
+func (s *State) Stops() []Stop {
+	var all []Stop
+	for _, stops := range s.current.Load().stops {
+		all = append(all, stops...)
 	}
 	slices.SortFunc(all, byTime)
 	return all
@@ -108,15 +108,15 @@ func (s *State) Changes() []Change { return s.current.Load().changes() }
 // storage does, and on others at their next poll. It holds until Enable, whatever
 // becomes of the declaration.
 //
-// Errors: [ErrKillName], [ErrPrefix], [ErrBy], [ErrWhy], [ErrFull]; and
+// Errors: [ErrStopName], [ErrPrefix], [ErrBy], [ErrWhy], [ErrFull]; and
 // [ErrThisNodeOnly] with the storage's where it acts but isn't stored.
-func (s *State) Disable(ctx context.Context, k Kill) error {
+func (s *State) Disable(ctx context.Context, k Stop) error {
 	k.At = time.Now().UTC().Truncate(time.Second)
 	if err := k.validate(); err != nil {
 		return err
 	}
 	s.publishing.Lock()
-	if full := len(s.unsaved) >= MaxKills || len(s.current.Load().body.Kills) >= MaxKills; full {
+	if full := len(s.unsaved) >= MaxStops || len(s.current.Load().body.Stops) >= MaxStops; full {
 		s.publishing.Unlock()
 		return ErrFull
 	}
@@ -134,14 +134,14 @@ func (s *State) Disable(ctx context.Context, k Kill) error {
 //
 // Errors: [ErrNotStopped], [ErrBy], [ErrWhy], [shareddoc.ErrVanished], [shareddoc.ErrDamaged], the storage's.
 func (s *State) Enable(ctx context.Context, name, prefix, by, why string) error {
-	like := Kill{Tool: name, Prefix: prefix, By: by, Why: why}
+	like := Stop{Tool: name, Prefix: prefix, By: by, Why: why}
 	if err := like.validate(); err != nil {
 		return err
 	}
 	return s.update(ctx, func(b *stateBody) error {
-		before := len(b.Kills)
-		b.Kills = slices.DeleteFunc(b.Kills, like.same)
-		if len(b.Kills) == before {
+		before := len(b.Stops)
+		b.Stops = slices.DeleteFunc(b.Stops, like.same)
+		if len(b.Stops) == before {
 			return ErrNotStopped
 		}
 		b.log(Change{At: time.Now(), Tool: name, Act: Enabled, Prefix: prefix, By: by, Why: why})
@@ -163,14 +163,14 @@ func (s *State) Refresh(ctx context.Context) error {
 
 // update changes the stored state, together with what it hasn't taken yet.
 func (s *State) update(ctx context.Context, change func(*stateBody) error) error {
-	var late []Kill
+	var late []Stop
 	err := s.doc.Update(ctx, func(b stateBody) (stateBody, error) {
 		s.publishing.Lock()
 		late = slices.Clone(s.unsaved)
 		s.publishing.Unlock()
 		b = b.clone()
 		for _, k := range late {
-			b.Kills = append(slices.DeleteFunc(b.Kills, k.same), k)
+			b.Stops = append(slices.DeleteFunc(b.Stops, k.same), k)
 			b.log(Change{At: k.At, Tool: k.Tool, Act: Disabled, Prefix: k.Prefix, By: k.By, Why: k.Why})
 		}
 		err := change(&b)
@@ -181,18 +181,18 @@ func (s *State) update(ctx context.Context, change func(*stateBody) error) error
 	}
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	s.unsaved = slices.DeleteFunc(s.unsaved, func(k Kill) bool { return slices.Contains(late, k) })
+	s.unsaved = slices.DeleteFunc(s.unsaved, func(k Stop) bool { return slices.Contains(late, k) })
 	s.show(s.current.Load().body)
 	return nil
 }
 
 // show makes a state the current one, with what isn't stored yet. The caller holds s.publishing.
 func (s *State) show(b stateBody) {
-	v := &stateView{b, make(map[string][]Kill)}
-	for _, k := range slices.Concat(b.Kills, s.unsaved) {
-		v.kills[k.Tool] = append(slices.DeleteFunc(v.kills[k.Tool], k.same), k)
+	v := &stateView{b, make(map[string][]Stop)}
+	for _, k := range slices.Concat(b.Stops, s.unsaved) {
+		v.stops[k.Tool] = append(slices.DeleteFunc(v.stops[k.Tool], k.same), k)
 	}
 	s.current.Store(v)
 }
 
-func byTime(a, b Kill) int { return a.At.Compare(b.At) }
+func byTime(a, b Stop) int { return a.At.Compare(b.At) }

@@ -20,7 +20,7 @@ func TestDisableAndEnable(t *testing.T) {
 	there := mustLive(t, storage, "", mapsTool())
 	before := lookUp(t, here, "maps")
 
-	if err := here.Disable(ctx, Kill{Tool: "maps", By: "admin", Why: "it was taken over"}); err != nil {
+	if err := here.Disable(ctx, Stop{Tool: "maps", By: "admin", Why: "it was taken over"}); err != nil {
 		t.Fatal(err)
 	}
 	for name, ask := range map[string]func() error{
@@ -39,7 +39,7 @@ func TestDisableAndEnable(t *testing.T) {
 	_, err = mustLive(t, storage, "", mapsTool()).Lookup("maps")
 	wantRefusal(t, err, ReasonDisabled, "it was taken over")
 
-	if err := there.Enable(ctx, Kill{Tool: "maps", By: "admin", Why: "it is theirs again"}); err != nil {
+	if err := there.Enable(ctx, Stop{Tool: "maps", By: "admin", Why: "it is theirs again"}); err != nil {
 		t.Fatal(err)
 	}
 	mustRefresh(t, here)
@@ -60,11 +60,11 @@ func TestDisablePath(t *testing.T) {
 	both := mapsTool()
 	both.Access = ByBoth
 	l := mustLive(t, files(t), "", both)
-	if err := l.Disable(ctx, Kill{Tool: "maps", Prefix: "https://Maps.example.org:443/t%69les/a", By: "admin", Why: "leaks"}); err != nil {
+	if err := l.Disable(ctx, Stop{Tool: "maps", Prefix: "https://Maps.example.org:443/t%69les/a", By: "admin", Why: "leaks"}); err != nil {
 		t.Fatal(err)
 	}
-	if kills := l.state.Kills(); len(kills) != 1 || kills[0].Prefix != "/tiles/a" {
-		t.Fatalf("kills %+v", kills)
+	if stops := l.state.Stops(); len(stops) != 1 || stops[0].Prefix != "/tiles/a" {
+		t.Fatalf("stops %+v", stops)
 	}
 	for path, stops := range map[string]bool{
 		"/": false, "/tiles": false, "/tiles/": false, "/tiles/b": false, "/x/tiles/a": false, "/til\u0307es/a": false,
@@ -81,10 +81,10 @@ func TestDisablePath(t *testing.T) {
 	_, err := l.ForConsent("maps")
 	wantRefusal(t, err, ReasonDisabled, "a part of the tool is disabled, and with it all direct access: leaks")
 	lookUp(t, l, "maps")
-	if err := l.Enable(ctx, Kill{Tool: "maps", By: "admin"}); !errors.Is(err, ErrNotStopped) {
+	if err := l.Enable(ctx, Stop{Tool: "maps", By: "admin"}); !errors.Is(err, ErrNotStopped) {
 		t.Errorf("enabling the whole: %v", err)
 	}
-	if err := l.Enable(ctx, Kill{Tool: "maps", Prefix: "/tiles/a", By: "admin"}); err != nil {
+	if err := l.Enable(ctx, Stop{Tool: "maps", Prefix: "/tiles/a", By: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.ForProxy("maps", "/tiles/a"); err != nil {
@@ -98,7 +98,7 @@ func TestDisablePath(t *testing.T) {
 // Case 64: a stop holds for whatever a server may take for the path.
 func TestDisableHoldsInAllReadings(t *testing.T) {
 	l := mustLive(t, files(t), "", mapsTool())
-	if err := l.Disable(t.Context(), Kill{Tool: "maps", Prefix: "/users/", By: "admin"}); err != nil {
+	if err := l.Disable(t.Context(), Stop{Tool: "maps", Prefix: "/users/", By: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 	for path, stops := range map[string]bool{
@@ -115,7 +115,7 @@ func TestDisableHoldsInAllReadings(t *testing.T) {
 		}
 	}
 	// What an escaped slash stands in can be stopped, too.
-	if err := l.Disable(t.Context(), Kill{Tool: "maps", Prefix: "/cite/https%3A%2F%2Fexample.org%2F", By: "admin"}); err != nil {
+	if err := l.Disable(t.Context(), Stop{Tool: "maps", Prefix: "/cite/https%3A%2F%2Fexample.org%2F", By: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 	for path, stops := range map[string]bool{"/cite/https://example.org/a": true, "/cite/https://example.org": true, "/cite/https://example.com/": false} {
@@ -151,31 +151,31 @@ func TestBadDisable(t *testing.T) {
 	l := mustLive(t, files(t), "", mapsTool())
 	for _, tc := range []struct {
 		name string
-		kill Kill
+		stop Stop
 		want error
 	}{
-		{"unknown tool", Kill{Tool: "map", By: "admin"}, errUnknown},
-		{"nobody", Kill{Tool: "maps"}, ErrBy},
-		{"control byte in who", Kill{Tool: "maps", By: "a\n"}, ErrBy},
-		{"long who", Kill{Tool: "maps", By: strings.Repeat("a", 256)}, ErrBy},
-		{"long reason", Kill{Tool: "maps", By: "a", Why: strings.Repeat("a", 501)}, ErrWhy},
-		{"turned reason", Kill{Tool: "maps", By: "a", Why: "\u202e"}, ErrWhy},
-		{"bad path", Kill{Tool: "maps", By: "a", Prefix: "/../"}, ErrPrefix},
+		{"unknown tool", Stop{Tool: "map", By: "admin"}, errUnknown},
+		{"nobody", Stop{Tool: "maps"}, ErrBy},
+		{"control byte in who", Stop{Tool: "maps", By: "a\n"}, ErrBy},
+		{"long who", Stop{Tool: "maps", By: strings.Repeat("a", 256)}, ErrBy},
+		{"long reason", Stop{Tool: "maps", By: "a", Why: strings.Repeat("a", 501)}, ErrWhy},
+		{"turned reason", Stop{Tool: "maps", By: "a", Why: "\u202e"}, ErrWhy},
+		{"bad path", Stop{Tool: "maps", By: "a", Prefix: "/../"}, ErrPrefix},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if err := l.Disable(context.Background(), tc.kill); !errors.Is(err, tc.want) {
+			if err := l.Disable(context.Background(), tc.stop); !errors.Is(err, tc.want) {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}
 			lookUp(t, l, "maps")
 		})
 	}
-	if err := l.state.Disable(context.Background(), Kill{Tool: "a b", By: "a"}); !errors.Is(err, ErrKillName) {
+	if err := l.state.Disable(context.Background(), Stop{Tool: "a b", By: "a"}); !errors.Is(err, ErrStopName) {
 		t.Errorf("got %v", err)
 	}
 	disabled := mapsTool()
 	disabled.Disabled = true
 	l = mustLive(t, files(t), "", disabled)
-	if err := l.Enable(context.Background(), Kill{Tool: "maps", By: "a"}); !errors.Is(err, ErrNotStopped) || !strings.Contains(err.Error(), "in its declaration") {
+	if err := l.Enable(context.Background(), Stop{Tool: "maps", By: "a"}); !errors.Is(err, ErrNotStopped) || !strings.Contains(err.Error(), "in its declaration") {
 		t.Errorf("enabling what is disabled elsewhere: %v", err)
 	}
 }
@@ -185,13 +185,13 @@ func TestDisableWithoutStorage(t *testing.T) {
 	ctx, storage := context.Background(), &failing{Storage: files(t)}
 	l := mustLive(t, storage, "", mapsTool())
 	storage.broken.Store(true)
-	err := l.Disable(ctx, Kill{Tool: "maps", By: "admin", Why: "now"})
+	err := l.Disable(ctx, Stop{Tool: "maps", By: "admin", Why: "now"})
 	if !errors.Is(err, ErrThisNodeOnly) || !errors.Is(err, errStorage) {
 		t.Errorf("error %v", err)
 	}
 	_, err = l.Lookup("maps")
 	wantRefusal(t, err, ReasonDisabled, "now")
-	if err := l.Enable(ctx, Kill{Tool: "maps", By: "admin"}); !errors.Is(err, errStorage) {
+	if err := l.Enable(ctx, Stop{Tool: "maps", By: "admin"}); !errors.Is(err, errStorage) {
 		t.Errorf("enabling: %v", err)
 	}
 	_, err = l.Lookup("maps")
@@ -213,7 +213,7 @@ func TestDamagedState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kill, err := stateForm.Encode(stateBody{Kills: []Kill{{Tool: "maps", By: "a", Prefix: "/../"}}})
+	stop, err := stateForm.Encode(stateBody{Stops: []Stop{{Tool: "maps", By: "a", Prefix: "/../"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestDamagedState(t *testing.T) {
 		{"changed", strings.Replace(string(good), "maps", "mops", 1), "checksum"},
 		{"later version", `{"version":2}` + "\n{}", "unknown version 2"},
 		{"not JSON", "x\ny", "first line"},
-		{"bad kill", string(kill), "a stop of a tool"},
+		{"bad stop", string(stop), "a stop of a tool"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if err := storage.Store(ctx, StateKey, []byte(tc.data)); err != nil {
@@ -236,7 +236,7 @@ func TestDamagedState(t *testing.T) {
 				t.Errorf("refreshing: %v, status %v", err, l.Status().StateErr)
 			}
 			lookUp(t, l, "maps")
-			if err := l.Disable(ctx, Kill{Tool: "maps", Prefix: "/x", By: "a"}); !errors.Is(err, shareddoc.ErrDamaged) {
+			if err := l.Disable(ctx, Stop{Tool: "maps", Prefix: "/x", By: "a"}); !errors.Is(err, shareddoc.ErrDamaged) {
 				t.Errorf("writing: %v", err)
 			}
 			if now, err := storage.Load(ctx, StateKey); err != nil || string(now) != tc.data {
@@ -268,8 +268,8 @@ func TestLogIsBounded(t *testing.T) {
 func TestKillsAreBounded(t *testing.T) {
 	ctx, storage := context.Background(), files(t)
 	var b stateBody
-	for i := range MaxKills {
-		b.Kills = append(b.Kills, Kill{Tool: "maps", Prefix: fmt.Sprintf("/%d", i), By: "a"})
+	for i := range MaxStops {
+		b.Stops = append(b.Stops, Stop{Tool: "maps", Prefix: fmt.Sprintf("/%d", i), By: "a"})
 	}
 	data, err := stateForm.Encode(b)
 	if err != nil {
@@ -279,7 +279,7 @@ func TestKillsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := mustState(t, storage)
-	if err := s.Disable(ctx, Kill{Tool: "maps", By: "a"}); !errors.Is(err, ErrFull) {
+	if err := s.Disable(ctx, Stop{Tool: "maps", By: "a"}); !errors.Is(err, ErrFull) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -291,20 +291,20 @@ func TestConcurrentNodes(t *testing.T) {
 		s := mustState(t, storage)
 		wait.Go(func() {
 			for i := range 5 {
-				if err := s.Disable(ctx, Kill{Tool: fmt.Sprintf("t%d-%d", n, i), By: "a"}); err != nil {
+				if err := s.Disable(ctx, Stop{Tool: fmt.Sprintf("t%d-%d", n, i), By: "a"}); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wait.Wait()
-	if kills := mustState(t, storage).Kills(); len(kills) != 20 {
-		t.Errorf("%d kills, want 20", len(kills))
+	if stops := mustState(t, storage).Stops(); len(stops) != 20 {
+		t.Errorf("%d stops, want 20", len(stops))
 	}
 }
 
 func FuzzState(f *testing.F) {
-	good, err := stateForm.Encode(stateBody{Kills: []Kill{{Tool: "maps", By: "a"}}, Tools: map[string]record{"maps": {Revision: 1}}})
+	good, err := stateForm.Encode(stateBody{Stops: []Stop{{Tool: "maps", By: "a"}}, Tools: map[string]record{"maps": {Revision: 1}}})
 	if err != nil {
 		f.Fatal(err)
 	}

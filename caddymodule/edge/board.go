@@ -53,7 +53,7 @@ func openBoard(ctx caddy.Context, a *App) (*Noticeboard, error) {
 		return nil, fmt.Errorf("opening the noticeboard: %w", err)
 	}
 	b := &Noticeboard{State: state, logger: a.logger}
-	b.Live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnKills: func(tool string) {
+	b.Live, err = noticeboard.NewLive(noticeboard.LiveConfig{Tools: a.Tools, File: file, State: state, OnStops: func(tool string) {
 		for _, forget := range b.forget {
 			forget(tool)
 		}

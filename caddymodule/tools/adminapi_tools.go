@@ -36,7 +36,7 @@ const switchTimeout = 10 * time.Second
 type toolList struct {
 	Tools []toolEntry `json:"tools"`
 	// Disabled is what was disabled by command, also of tools that are no longer declared.
-	Disabled []noticeboard.Kill `json:"disabled"`
+	Disabled []noticeboard.Stop `json:"disabled"`
 	// Changes is the log, the newest first, with who acted.
 	Changes []noticeboard.Change `json:"changes"`
 	// FileError is why the file of tools isn't in use as it is now.
@@ -87,7 +87,7 @@ func listTools(app *edge.App, w http.ResponseWriter, r *http.Request) error {
 }
 
 func newToolList(board *edge.Noticeboard, now time.Time) toolList {
-	list := toolList{Tools: []toolEntry{}, Disabled: board.State.Kills(), Changes: board.State.Changes()}
+	list := toolList{Tools: []toolEntry{}, Disabled: board.State.Stops(), Changes: board.State.Changes()}
 	for _, l := range board.Listings(now) {
 		t := l.Tool
 		entry := toolEntry{
@@ -102,7 +102,7 @@ func newToolList(board *edge.Noticeboard, now time.Time) toolList {
 		list.Tools = append(list.Tools, entry)
 	}
 	if list.Disabled == nil {
-		list.Disabled = []noticeboard.Kill{}
+		list.Disabled = []noticeboard.Stop{}
 	}
 	status := board.Status()
 	if status.FileErr != nil {
@@ -126,7 +126,7 @@ func enableTool(app *edge.App, w http.ResponseWriter, r *http.Request) error {
 }
 
 // switchTool reads what a request is about and has turn do it.
-func switchTool(app *edge.App, w http.ResponseWriter, r *http.Request, turn func(*noticeboard.Live, context.Context, noticeboard.Kill) error) error {
+func switchTool(app *edge.App, w http.ResponseWriter, r *http.Request, turn func(*noticeboard.Live, context.Context, noticeboard.Stop) error) error {
 	var body switchRequest
 	if err := admin.Read(w, r, &body, "tool, url, by and why"); err != nil {
 		return err
@@ -146,7 +146,7 @@ func switchTool(app *edge.App, w http.ResponseWriter, r *http.Request, turn func
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), switchTimeout)
 	defer cancel()
-	err = turn(app.Noticeboard().Live, ctx, noticeboard.Kill{Tool: body.Tool, Prefix: body.URL, By: by, Why: body.Why})
+	err = turn(app.Noticeboard().Live, ctx, noticeboard.Stop{Tool: body.Tool, Prefix: body.URL, By: by, Why: body.Why})
 	if errors.Is(err, noticeboard.ErrThisNodeOnly) {
 		answer.Warning, err = err.Error(), nil
 	}
@@ -168,7 +168,7 @@ func switchError(board *edge.Noticeboard, err error) error {
 		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
 	}
 	for _, mistake := range []error{
-		noticeboard.ErrKillName, noticeboard.ErrPrefix, noticeboard.ErrBy, noticeboard.ErrWhy, noticeboard.ErrFull,
+		noticeboard.ErrStopName, noticeboard.ErrPrefix, noticeboard.ErrBy, noticeboard.ErrWhy, noticeboard.ErrFull,
 	} {
 		if errors.Is(err, mistake) {
 			return admin.BadRequest(err)

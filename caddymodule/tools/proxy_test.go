@@ -87,7 +87,7 @@ func TestToolsServedAfterCleanup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := live.Disable(t.Context(), noticeboard.Kill{Tool: "maps", By: "a test"}); err != nil {
+	if err := live.Disable(t.Context(), noticeboard.Stop{Tool: "maps", By: "a test"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(); !strings.HasPrefix(got, "403 the tool is disabled") || len(tool.Take()) != 0 {

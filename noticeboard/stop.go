@@ -10,14 +10,14 @@ import (
 
 // Limits of the kill switch.
 const (
-	MaxKills  = 10_000
+	MaxStops  = 10_000
 	maxBy     = 255  // bytes
 	maxWhy    = 500  // bytes
 	maxPrefix = 2000 // bytes
 )
 
-// A Kill stops a tool, or what lies under one of its paths.
-type Kill struct {
+// A Stop stops a tool, or what lies under one of its paths.
+type Stop struct {
 	// Tool is the tool's name.
 	Tool string `json:"tool"`
 	// Prefix is the start of the paths that are stopped, decoded; empty is the
@@ -33,18 +33,18 @@ type Kill struct {
 
 // Errors of the kill switch, for callers to test for.
 var (
-	ErrKillName   = errors.New("not a tool's name")
+	ErrStopName   = errors.New("not a tool's name")
 	ErrPrefix     = errors.New("not a path that starts with a slash, without dot segments, query and fragment")
 	ErrBy         = errors.New("who acts is not 1 to 255 bytes of printable text")
 	ErrWhy        = errors.New("reason is not up to 500 bytes of printable text")
-	ErrFull       = fmt.Errorf("%d tools and paths are disabled: enable some first", MaxKills)
+	ErrFull       = fmt.Errorf("%d tools and paths are disabled: enable some first", MaxStops)
 	ErrNotStopped = errors.New("it is not disabled by command")
 )
 
-func (k Kill) validate() error {
+func (k Stop) validate() error {
 	switch {
 	case !nameForm.MatchString(k.Tool):
-		return ErrKillName
+		return ErrStopName
 	case k.By == "" || !printable(k.By, maxBy):
 		return ErrBy
 	case !printable(k.Why, maxWhy):
@@ -55,7 +55,7 @@ func (k Kill) validate() error {
 	return nil
 }
 
-func (k Kill) same(other Kill) bool { return k.Tool == other.Tool && k.Prefix == other.Prefix }
+func (k Stop) same(other Stop) bool { return k.Tool == other.Tool && k.Prefix == other.Prefix }
 
 // ParsePrefix reads what of a tool is to be stopped: "" or "/" is all of it; else
 // a path at the tool, or its whole address. It returns the decoded path.
@@ -98,10 +98,10 @@ func isPrefix(path string) bool {
 	return path[0] == '/' && printable(path, maxPrefix) && !strings.ContainsAny(path, `\`) && !HasDotSegment(path)
 }
 
-// stops reports whether the kill covers a decoded path. Servers differ in how often they
+// stops reports whether the stop covers a decoded path. Servers differ in how often they
 // decode, and in whether case, blanks, empty segments and parameters of segments ("/a;x/b") mean
 // anything to them: so this covers every spelling that some server may take for the path.
-func (k Kill) stops(path string) bool {
+func (k Stop) stops(path string) bool {
 	if k.Prefix == "" {
 		return true
 	}
