@@ -131,6 +131,8 @@ func (c *RedisConfig) validate(adapting bool) error {
 	}
 	if adapting {
 		config.CA, config.Certificate, config.Key = "", "", "" // they may be another machine's
+	} else if c.CA != "" && config.CA == "" {
+		return fmt.Errorf("sightings: redis: ca %s is empty: set it, or leave ca out to go by the system's authorities", c.CA)
 	}
 	if err := config.Validate(); err != nil {
 		return fmt.Errorf("sightings: %w", err)

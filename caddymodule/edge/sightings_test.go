@@ -250,6 +250,7 @@ func TestSightingsConfigErrors(t *testing.T) {
 		"unknown database":     {"geoip planet x", `geoip "planet" is not one of`},
 		"replicas and trust":   {"redis redis://127.0.0.1 {\ntrust\nreplicas 1\n}", "replicas or trust"},
 		"unknown redis option": {"redis redis://127.0.0.1 {\ncolour red\n}", `unknown redis option "colour"`},
+		"unset ca":             {"redis rediss://127.0.0.1 {\nca {env.TEST_NO_SUCH_CA}\n}", "ca {env.TEST_NO_SUCH_CA} is empty"},
 		"no redis URL":         {"redis gopher://127.0.0.1", "redis"},
 	} {
 		t.Run(name, func(t *testing.T) {
