@@ -66,7 +66,7 @@ func wayOut(log string) string {
 	return "set " + block + ` (masked json, masked console and so on wrap another encoder, as the outermost), or "format raw" to allow it`
 }
 
-// keptLogs is where the logs of a config that has won go.
+// keptLogs is where the logs of a config that starts go.
 type keptLogs struct {
 	logger *zap.Logger // the default log
 	std    io.Writer   // of Go's own log
@@ -74,14 +74,14 @@ type keptLogs struct {
 	over   bool
 }
 
-// lastLogs are those of the config in use, to go back to when another is refused: Caddy has switched
-// to that one's by then.
+// lastLogs are those of the config in use, to go back to when another is refused or doesn't start: Caddy has
+// switched to that one's by then.
 var (
 	lastLogs   *keptLogs
 	lastLogsMu sync.Mutex
 )
 
-// keepLogs is called when a config has won.
+// keepLogs is called when a config starts.
 func keepLogs(hasSink bool) *keptLogs {
 	lastLogsMu.Lock()
 	defer lastLogsMu.Unlock()
@@ -93,7 +93,7 @@ func keepLogs(hasSink bool) *keptLogs {
 	return lastLogs
 }
 
-// end is called when the config ends: after the next has won, or failed and gives way to the one before.
+// end is called when the config ends: after the next has won, or because it failed and gives way to the one before.
 func (k *keptLogs) end() {
 	if k == nil {
 		return
@@ -106,6 +106,7 @@ func (k *keptLogs) end() {
 		if lastLogs != nil && lastLogs.over {
 			lastLogs = nil
 		}
+		lastLogs.restore()
 	} else if lastLogs != nil && lastLogs.before == k {
 		lastLogs.before = nil // a log holds its config
 	}
@@ -116,12 +117,16 @@ func (k *keptLogs) end() {
 func restoreLogs() {
 	lastLogsMu.Lock()
 	defer lastLogsMu.Unlock()
-	if lastLogs == nil {
+	lastLogs.restore()
+}
+
+func (k *keptLogs) restore() {
+	if k == nil {
 		return
 	}
 	caddy.BufferedLog()
-	caddy.UnbufferDefaultLogger(lastLogs.logger)
-	log.SetOutput(lastLogs.std)
+	caddy.UnbufferDefaultLogger(k.logger)
+	log.SetOutput(k.std)
 }
 
 // stdLog hands what is written to Go's own log to the default log of the config in use.

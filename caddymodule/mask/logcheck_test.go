@@ -184,3 +184,43 @@ func TestCase8ARefusedConfigLeavesTheLogsAlone(t *testing.T) {
 		t.Errorf("the refused config's log holds an address:\n%s", data)
 	}
 }
+
+// A config that fails to start after it has taken the logs over gives them back: the masks in them, the default log, and
+// that of Go's standard library.
+func TestAConfigThatDoesNotStartGivesTheLogsBack(t *testing.T) {
+	const site = `{
+		{GLOBAL}
+		wikiveil {
+			sightings
+			audit {
+				node one
+			}
+		}
+	}
+	http://{SITE} {
+		client_mask
+		mask_info {
+			user 1 info
+		}
+	}
+	`
+	e := edgetest.New(t, site)
+	sink := `"logging": {"sink": {"writer": {"output": "file", "filename": "` + filepath.Join(e.Dir, "sink.log") + `"}, "encoder": {"format": "masked"}},`
+	if err := caddy.Load([]byte(strings.Replace(string(edgetest.Adapt(t, e.Expand(site))), `"logging":{`, sink, 1)), true); err != nil {
+		t.Fatal(err)
+	}
+	edgetest.Settled(t)
+	masks := logMasks.Load()
+	other := strings.NewReplacer(e.Log, filepath.Join(e.Dir, "other.log"), "node one", "node two").Replace(e.Expand(site))
+	if err := edgetest.LoadErr(t, other); err == nil || !strings.Contains(err.Error(), "a node can't be renamed") {
+		t.Fatalf("loaded, or refused for something else: %v", err)
+	}
+	if logMasks.Load() != masks {
+		t.Error("the logs have the masks of the config that didn't start")
+	}
+	caddy.Log().Info("said afterwards")
+	log.Print("said by the standard library")
+	testutil.Eventually(t, "both lines", func() bool {
+		return strings.Contains(e.ReadLog(t), "said afterwards") && strings.Contains(e.ReadFile(t, "sink.log"), "said by the standard library")
+	})
+}
