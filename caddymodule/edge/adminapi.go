@@ -13,7 +13,7 @@ func init() {
 	caddy.RegisterModule(adminAPI{})
 }
 
-// adminAPI serves Wikiveil's part of Caddy's admin API: what was handed to handleAdmin. No response holds a secret, nor,
+// adminAPI serves Wikiveil's part of Caddy's admin API: what was handed to HandleAdmin. No response holds a secret, nor,
 // in the clear, what an entry of the audit log says.
 type adminAPI struct{}
 

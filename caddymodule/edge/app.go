@@ -107,7 +107,7 @@ type App struct {
 	confirming   *Confirmations
 	recordChange func(context.Context, audit.Entry) error // nil: there is no audit log
 
-	serversOnce sync.Once // see checkServers
+	serversOnce sync.Once // see CheckServers
 	serversErr  error
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // Provision reads what all sites share. It writes nothing, as the config may only be validated: what has to be opened for that is handed
-// to onStart, by the sites too.
+// to OnStart, by the sites too.
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.logger, a.ctx, a.starting = ctx.Logger(), ctx, newStarting()
 	a.heldByLookups.Late = func(err error) { Log().Error("closing what a config's last look-up used", zap.Error(err)) }

@@ -13,7 +13,7 @@ import (
 // config that made it may be closed.
 func Log() *zap.Logger { return caddy.Log().Named("wikiveil") }
 
-// Slog is pooledLog for libraries.
+// Slog is Log for libraries.
 func Slog() *slog.Logger { return slog.New(pooledHandler{}) }
 
 // pooledHandler hands each record to the log of the config in use.

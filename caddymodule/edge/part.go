@@ -5,7 +5,7 @@ import "github.com/caddyserver/caddy/v2"
 // Part is what a package on top of this one has for a whole config, beside what its modules have for each site. The app
 // makes one of each declared kind, and calls those of these methods that T has:
 //
-//	Provision(caddy.Context, *App) error  reads and checks; what is to be opened is handed to onStart
+//	Provision(caddy.Context, *App) error  reads and checks; what is to be opened is handed to OnStart
 //	Start()                               all is open, and requests are let in
 //	InUse()                               the config is the one that runs: now what can't be taken back
 //	Stop()                                ends what an opener or Start began, as far as it did; may come twice

@@ -221,7 +221,7 @@ func (c *SightingsConfig) retention() time.Duration {
 	return cmp.Or(time.Duration(c.Retention), sightings.DefaultRetention)
 }
 
-// dataDir is where the app keeps its files.
+// FilesDir is where the app keeps its files.
 func (a *App) FilesDir() string {
 	if a.DataDir != "" {
 		return caddy.NewReplacer().ReplaceAll(a.DataDir, "")

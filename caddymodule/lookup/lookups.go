@@ -27,7 +27,7 @@ type lookups struct {
 
 var errNoSightings = errors.New("masks can't be looked up where nothing is recorded: set `sightings` in the wikiveil global option")
 
-// Provision implements what [Part] calls.
+// Provision implements what [edge.Part] calls.
 func (l *lookups) Provision(ctx caddy.Context, a *edge.App) error {
 	l.app, l.ctx = a, ctx
 	return nil

@@ -17,7 +17,7 @@ var blockParts = edge.NewPart[configBlocks]()
 // configBlocks is the edge's own block list.
 type configBlocks struct{ *blocks.List }
 
-// Provision implements what [Part] calls.
+// Provision implements what [edge.Part] calls.
 func (b *configBlocks) Provision(ctx caddy.Context, a *edge.App) (err error) {
 	if b.List, err = openBlockList(ctx, a.Held(), a.Clock()); err != nil {
 		err = fmt.Errorf("opening the block list: %w", err)

@@ -61,7 +61,7 @@ func forecastEdge(t *testing.T, options string, blocked ...string) *edgetest.Edg
 	return e
 }
 
-// forecastCommand runs the command and returns what it printed.
+// forecastOf runs the command and returns what it printed.
 func forecastOf(t *testing.T, e *edgetest.Edge, args ...string) (printed string, err error) {
 	t.Helper()
 	printed = edgetest.Stdout(t, func() {

@@ -19,7 +19,7 @@ func (c *CSPReports) options() options.Block {
 }
 
 // completeFor checks and adds what the site around the directive says. An error names the
-// directive's line, as after checkPlace.
+// directive's line, as after CheckPlace.
 func (c *CSP) completeFor(h httpcaddyfile.Helper, site *configcheck.Site) error {
 	if c.Reports == nil && c.Rollout == "" {
 		return nil

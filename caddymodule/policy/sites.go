@@ -30,7 +30,7 @@ type cspSites struct {
 
 var siteParts = edge.NewPart[cspSites]()
 
-// Provision implements what [Part] calls.
+// Provision implements what [edge.Part] calls.
 func (s *cspSites) Provision(_ caddy.Context, a *edge.App) error {
 	s.app = a
 	return nil

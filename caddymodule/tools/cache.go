@@ -29,7 +29,7 @@ func (c toolCache) Close() error {
 	return nil
 }
 
-// openToolCache makes the app's cache, or takes the one before a reload that is configured the same way.
+// openCache makes the app's cache, or takes the one before a reload that is configured the same way.
 func (t *tools) openCache(a *edge.App, registry prometheus.Registerer) error {
 	if a.ToolsCache != nil && a.ToolsCache.Off {
 		return nil

@@ -32,7 +32,7 @@ func RefuseUnknown(cmd *cobra.Command) {
 	}
 }
 
-// errNoAdminAPI: the admin API can't be reached.
+// ErrNoAPI: the admin API can't be reached.
 var ErrNoAPI = errors.New("asking the admin API (is the server running?)")
 
 // Call sends body, if any, as JSON to the running server's admin API, and passes the response's decoder to read.
