@@ -26,7 +26,7 @@ func Of(r *http.Request) (addr netip.Addr, named bool, refused *refusal.Refusal)
 	if trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool); trusted {
 		server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 		if !ok || server == nil { // another Caddy: the header can't be checked
-			return netip.Addr{}, false, ErrUnknown
+			return netip.Addr{}, false, refusedUnknown
 		}
 		addr, named, refused = toldAddr(r, server, addr)
 	}
@@ -34,9 +34,9 @@ func Of(r *http.Request) (addr netip.Addr, named bool, refused *refusal.Refusal)
 	case refused != nil:
 		return netip.Addr{}, false, refused
 	case !addr.IsValid() || err != nil && !named:
-		return netip.Addr{}, false, ErrUnknown
+		return netip.Addr{}, false, refusedUnknown
 	case masking.Is(addr):
-		return netip.Addr{}, false, ErrMasked
+		return netip.Addr{}, false, refusedMasked
 	}
 	return addr, named, nil
 }
@@ -54,7 +54,7 @@ func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (add
 		}
 		if server.TrustedProxiesStrict <= 0 || len(list) == 1 && len(server.ClientIPHeaders) == 1 {
 			if addr = list.First(); !addr.IsValid() {
-				return addr, false, ErrUnreadable
+				return addr, false, refusedUnreadable
 			}
 			return addr, true, nil
 		}
@@ -63,7 +63,7 @@ func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (add
 		case last.IsValid():
 			return last, true, nil
 		case !readable:
-			return addr, false, ErrUnreadable
+			return addr, false, refusedUnreadable
 		case !addr.IsValid():
 			addr = list.First() // all are trusted proxies: one of them asks for itself
 		}
@@ -72,7 +72,7 @@ func toldAddr(r *http.Request, server *caddyhttp.Server, caddys netip.Addr) (add
 	case addr.IsValid():
 		return addr, true, nil
 	case blank:
-		return addr, false, ErrUnreadable
+		return addr, false, refusedUnreadable
 	}
 	// A handler before us may have removed the header that Caddy has read.
 	return caddys, caddys.IsValid() && caddys != peerAddr(r), nil

@@ -37,7 +37,7 @@ type Counters struct {
 	Consents *prometheus.CounterVec
 }
 
-func New() *Counters {
+func newCounters() *Counters {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "wikiveil", Name: name, Help: help,
@@ -62,7 +62,7 @@ func New() *Counters {
 var metricsPool = pool.New[*Counters]("metrics")
 
 func Pooled(held *pool.Held) (*Counters, error) {
-	return metricsPool.Acquire(held, "metrics", func(*pool.Held) (*Counters, error) { return New(), nil })
+	return metricsPool.Acquire(held, "metrics", func(*pool.Held) (*Counters, error) { return newCounters(), nil })
 }
 
 // Register adds the counters to a config's registry. Two sites of one config
