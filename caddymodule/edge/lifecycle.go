@@ -18,6 +18,7 @@ import (
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.logger, a.ctx, a.starting = ctx.Logger(), ctx, newStarting()
 	a.heldByLookups.Late = func(err error) { Log().Error("closing what a config's last look-up used", zap.Error(err)) }
+	a.makeParts()
 	if err := a.validate(false); err != nil {
 		return err
 	}

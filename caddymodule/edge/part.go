@@ -8,7 +8,7 @@ import "github.com/caddyserver/caddy/v2"
 //	Provision(caddy.Context, *App) error  reads and checks; what is to be opened is handed to OnStart
 //	Start()                               all is open, and requests are let in
 //	InUse()                               the config is the one that runs: now what can't be taken back
-//	Stop()                                ends what an opener or Start began, as far as it did; may come twice
+//	Stop()                                ends what an opener or Start began, as far as it did; may come twice, and without any of the others
 type Part[T any] struct{ kind *partKind }
 
 // partKind is a part as it is declared.
@@ -29,12 +29,15 @@ func (p Part[T]) Of(app *App) *T {
 	return part
 }
 
-// provisionParts makes the app's parts. All are there before the first is provisioned.
-func (a *App) provisionParts(ctx caddy.Context) error {
+// makeParts makes the app's parts: all are there before anything is provisioned.
+func (a *App) makeParts() {
 	a.parts = make(map[*partKind]any)
 	for _, kind := range partKinds {
 		a.parts[kind] = kind.make()
 	}
+}
+
+func (a *App) provisionParts(ctx caddy.Context) error {
 	for _, part := range partsWith[interface {
 		Provision(caddy.Context, *App) error
 	}](a) {

@@ -26,11 +26,7 @@ func checkLogs(ctx caddy.Context) (hasSink bool, err error) {
 		hasSink = hasSink || log.Name == caddyprivate.Sink
 		errs = append(errs, checkLog(log))
 	}
-	if err := errors.Join(errs...); err != nil {
-		restoreLogs()
-		return false, err
-	}
-	return hasSink, nil
+	return hasSink, errors.Join(errs...)
 }
 
 func checkLog(l caddyprivate.Log) error {

@@ -162,12 +162,23 @@ func TestLogsOfOtherConfigsAreLeftAlone(t *testing.T) {
 }
 
 // Caddy writes to a config's logs before it is known whether the config is accepted. One that is refused
-// for its logs doesn't get those of the config that stays.
+// for its logs, or before these are looked at, doesn't get those of the config that stays.
 func TestCase8ARefusedConfigLeavesTheLogsAlone(t *testing.T) {
-	e := edgetest.New(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nclient_mask\nrespond ok\n}\n")
+	for option, why := range map[string]string{
+		"":                         `the log "default"`,
+		"tools_file {env.NOTHING}": "tools_file {env.NOTHING} is empty",
+		"secret {env.NOTHING}":     "secret 1 is empty",
+	} {
+		t.Run(why, func(t *testing.T) { refusedConfigLeavesTheLogsAlone(t, option, why) })
+	}
+}
+
+func refusedConfigLeavesTheLogsAlone(t *testing.T, option, why string) {
+	const site = "{\n{GLOBAL}\nwikiveil {\nOPTION\n}\n}\nhttp://{SITE} {\nclient_mask\nrespond ok\n}\n"
+	e := edgetest.New(t, strings.Replace(site, "OPTION", "", 1))
 	raw := filepath.Join(e.Dir, "raw.log")
-	refused := strings.NewReplacer(e.Log, raw, "format masked json", "format json").Replace(e.Expand("{\n{GLOBAL}\n}\nhttp://{SITE} {\nclient_mask\nrespond ok\n}\n"))
-	if err := edgetest.LoadErr(t, refused); err == nil || !strings.Contains(err.Error(), `the log "default"`) {
+	refused := strings.NewReplacer(e.Log, raw, "format masked json", "format json", "OPTION", option).Replace(e.Expand(site))
+	if err := edgetest.LoadErr(t, refused); err == nil || !strings.Contains(err.Error(), why) {
 		t.Fatalf("loaded, or refused for something else: %v", err)
 	}
 	caddy.Log().Info("afterwards 192.0.2.77")

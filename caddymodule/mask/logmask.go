@@ -46,9 +46,10 @@ func (l *appLogs) Provision(ctx caddy.Context, a *edge.App) (err error) {
 	return nil
 }
 
-// Stop has logs masked as by the config before, where that goes on.
+// Stop has logs go where those of the config before do, where that goes on, and masked as by it.
 func (l *appLogs) Stop() {
-	if l.masker == nil {
+	if l.masker == nil { // it didn't come to its start
+		restoreLogs()
 		return
 	}
 	logMasks.CompareAndSwap(l.masker, l.before)
