@@ -41,10 +41,8 @@ func serveBackup(app *App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	switch r.Method {
-	case http.MethodGet:
+	if r.Method == http.MethodGet {
 		return admin.WriteJSON(w, place)
-	case http.MethodPost:
 	}
 	var asked backupPlace
 	if err := admin.Read(w, r, &asked, "data_dir"); err != nil {

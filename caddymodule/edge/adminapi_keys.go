@@ -73,21 +73,21 @@ func listKeys(app *App, w http.ResponseWriter, r *http.Request) error {
 
 func rotateKeys(app *App, w http.ResponseWriter, r *http.Request) error {
 	var body rotateRequest
-	return changeKeys(app, w, r, &body, "force", func(ctx context.Context, _ *App, k *masking.Keeper) (*masking.Ring, error) {
+	return changeKeys(app, w, r, &body, "force", func(ctx context.Context, k *masking.Keeper) (*masking.Ring, error) {
 		return k.Rotate(ctx, body.Force)
 	})
 }
 
 func keepKey(app *App, w http.ResponseWriter, r *http.Request) error {
 	var body keyRequest
-	return changeKeys(app, w, r, &body, "id", func(ctx context.Context, _ *App, k *masking.Keeper) (*masking.Ring, error) {
+	return changeKeys(app, w, r, &body, "id", func(ctx context.Context, k *masking.Keeper) (*masking.Ring, error) {
 		return k.Hold(ctx, body.ID)
 	})
 }
 
 func removeKey(app *App, w http.ResponseWriter, r *http.Request) error {
 	var body keyRequest
-	return changeKeys(app, w, r, &body, "id and now", func(ctx context.Context, app *App, k *masking.Keeper) (*masking.Ring, error) {
+	return changeKeys(app, w, r, &body, "id and now", func(ctx context.Context, k *masking.Keeper) (*masking.Ring, error) {
 		grace := app.policy().Grace
 		if body.Now {
 			grace = 0
@@ -98,14 +98,14 @@ func removeKey(app *App, w http.ResponseWriter, r *http.Request) error {
 
 // changeKeys reads the body, if there is one, changes the ring and responds with it.
 func changeKeys(app *App, w http.ResponseWriter, r *http.Request, body any, fields string,
-	change func(context.Context, *App, *masking.Keeper) (*masking.Ring, error),
+	change func(context.Context, *masking.Keeper) (*masking.Ring, error),
 ) error {
 	if r.ContentLength != 0 {
 		if err := admin.Read(w, r, body, fields); err != nil {
 			return err
 		}
 	}
-	err := app.keys.change(r.Context(), func(ctx context.Context, k *masking.Keeper) (*masking.Ring, error) { return change(ctx, app, k) })
+	err := app.keys.change(r.Context(), change)
 	if err != nil {
 		return caddy.APIError{HTTPStatus: statusOfKeys(err), Err: fmt.Errorf("changing the key ring: %w", err)}
 	}

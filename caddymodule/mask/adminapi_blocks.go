@@ -49,9 +49,7 @@ type unblockRequest struct {
 
 // serveBlocks lists the blocks on GET and adds one on POST.
 func serveBlocks(app *edge.App, w http.ResponseWriter, r *http.Request) error {
-	switch r.Method {
-	case http.MethodGet:
-	case http.MethodPost:
+	if r.Method == http.MethodPost {
 		if err := addBlock(app, w, r); err != nil {
 			return err
 		}

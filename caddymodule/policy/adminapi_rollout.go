@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -80,10 +79,8 @@ func (s *cspSite) view() rolloutView {
 
 func postRollout(app *edge.App, w http.ResponseWriter, r *http.Request) error {
 	var body rolloutChange
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, admin.MaxBody))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&body); err != nil || decoder.More() {
-		return admin.BadRequest(errors.New("the body is not one JSON object with the fields site, rollout (report, a percentage or enforce), reset and by"))
+	if err := admin.Read(w, r, &body, "site, rollout (report, a percentage or enforce), reset and by"); err != nil {
+		return err
 	}
 	if body.Reset == (body.Rollout != nil) {
 		return admin.BadRequest(errors.New("say either rollout or reset"))
