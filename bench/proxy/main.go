@@ -24,6 +24,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/wikiveil/wikiveil/bench/internal/load"
 )
 
 func main() {
@@ -44,6 +46,9 @@ type options struct {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 0 && args[0] == load.Command {
+		return load.ServeApart(ctx, args[1:], out)
+	}
 	if len(args) > 0 && servers[args[0]] != nil {
 		return serve(ctx, servers[args[0]], args[1:], out)
 	}

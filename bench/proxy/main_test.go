@@ -2,19 +2,17 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"fmt"
-	"image/png"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/bench/internal/process"
+	"github.com/wikiveil/wikiveil/internal/testutil"
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(serverEnv) != "" {
+	if os.Getenv(process.ServerEnv) != "" {
 		main()
 		return
 	}
@@ -22,6 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestCompare(t *testing.T) {
+	testutil.Slow(t)
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"-rounds", "2", "-time", "50ms", "-connections", "2,3", "-size", "2000"}, &out); err != nil {
 		t.Fatal(err)
@@ -49,51 +48,5 @@ func TestRefusals(t *testing.T) {
 		if err := run(t.Context(), tt.args, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
-	}
-}
-
-// A server that refuses is no fast one.
-func TestDriveTakesImagesOnly(t *testing.T) {
-	for answer, want := range map[string]string{"404": "it answers", "chunked": "without a length", "": ""} {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch answer {
-			case "404":
-				w.WriteHeader(404)
-			case "chunked":
-				w.(http.Flusher).Flush()
-			}
-			fmt.Fprint(w, "image")
-		}))
-		rate, err := drive(context.Background(), &process{address: s.Listener.Addr().String(), path: "/"}, 1, 20e6)
-		s.Close()
-		if want == "" && (err != nil || rate == 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%q: %v a second, %v", answer, rate, err)
-		}
-	}
-}
-
-func TestStandInVerifies(t *testing.T) {
-	good := signed("http://127.0.0.1:1/a.png")
-	if u := verified(good); u == nil || u.Path != "/a.png" {
-		t.Errorf("%v", u)
-	}
-	flipped := "/0" + good[2:]
-	if flipped == good {
-		flipped = "/1" + good[2:]
-	}
-	for _, path := range []string{flipped, good + "00", "/", "/zz/zz", signed("file:///etc/passwd")} {
-		if u := verified(path); u != nil {
-			t.Errorf("%s is taken for %v", path, u)
-		}
-	}
-}
-
-func TestImage(t *testing.T) {
-	data, err := newImage(10 << 10)
-	if err != nil || len(data) < 10<<10 || len(data) > 12<<10 {
-		t.Fatalf("%d bytes, %v", len(data), err)
-	}
-	if _, err := png.Decode(bytes.NewReader(data)); err != nil {
-		t.Error(err)
 	}
 }

@@ -1,0 +1,59 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A server that refuses is no fast one.
+func TestWholeAnswersOnly(t *testing.T) {
+	for answer, want := range map[string]string{"404": "it answers", "chunked": "without a length", "": ""} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch answer {
+			case "404":
+				w.WriteHeader(404)
+			case "chunked":
+				w.(http.Flusher).Flush()
+			}
+			fmt.Fprint(w, "image")
+		}))
+		host := s.Listener.Addr().String()
+		result, err := Run(t.Context(), Spec{Address: host, Request: Image(host, "/"), Connections: 1, Length: 20 * time.Millisecond})
+		s.Close()
+		if want == "" && (err != nil || result.PerSecond() <= 0 || result.P99 <= 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %+v, %v", answer, result, err)
+		}
+	}
+}
+
+func TestEachRequestIsAnotherClients(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[string]int{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || !bytes.HasPrefix(body, []byte("wpTextbox1=")) || r.Method != http.MethodPost {
+			t.Errorf("%s %q, %v", r.Method, body, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		seen[strings.Join(r.Header["X-Forwarded-For"], "|")]++
+		fmt.Fprint(w, "saved")
+	}))
+	defer s.Close()
+	host := s.Listener.Addr().String()
+	spec := Spec{Address: host, Request: Edit(host, "/"), Clients: 1_000_000, First: 999_999, Connections: 3, Length: 50 * time.Millisecond}
+	result, err := Run(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != result.Answers || seen["151.199.199.199"] != 1 || seen["151.100.100.100"] != 1 {
+		t.Errorf("%d answers, %d clients: %v", result.Answers, len(seen), seen)
+	}
+}

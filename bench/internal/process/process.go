@@ -1,0 +1,164 @@
+// Package process starts the programs that benchmarks measure, each in a process of
+// its own on loopback, so that what the kernel counts for each can be told apart.
+package process
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Process is a running program.
+type Process struct {
+	Name    string        // for people
+	Address string        // host:port that it serves
+	Dir     string        // its own, removed when it is stopped; empty if it has none
+	Startup time.Duration // until it took connections
+	cmd     *exec.Cmd
+	exited  chan struct{} // closed when it has ended
+}
+
+// ServerEnv tells a test's binary that it is to be one of its command's own servers.
+const ServerEnv = "WIKIVEIL_BENCH_SERVER"
+
+// StartSelf runs this program with other arguments, as a server that prints its address.
+func StartSelf(ctx context.Context, args ...string) (*Process, error) {
+	cmd, err := Self(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = os.Stderr
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{Name: args[0], cmd: cmd}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(output).ReadString('\n')
+	p.watch() // from here on: waiting closes the pipe
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.Name, err), p.Stop())
+	}
+	p.Address = strings.TrimSpace(line)
+	return p, nil
+}
+
+// Self is this program with other arguments, not yet started.
+func Self(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = append(os.Environ(), ServerEnv+"=1")
+	return cmd, nil
+}
+
+// Start runs a program on a free port and waits until it takes connections. args
+// gets the address and a directory of its own, where it writes what is configured.
+func Start(ctx context.Context, name, binary string, args func(address, dir string) ([]string, error)) (_ *Process, err error) {
+	p := &Process{Name: name}
+	if p.Address, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	if p.Dir, err = os.MkdirTemp("", "wikiveil-bench"); err != nil {
+		return nil, err
+	}
+	words, err := args(p.Address, p.Dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(p.Dir))
+	}
+	output, err := os.Create(filepath.Join(p.Dir, "output"))
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(p.Dir))
+	}
+	defer output.Close()
+	p.cmd = exec.CommandContext(ctx, binary, words...)
+	p.cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+p.Dir, "XDG_CONFIG_HOME="+p.Dir)
+	p.cmd.Stdout, p.cmd.Stderr = output, output
+	begin := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(p.Dir))
+	}
+	p.watch()
+	if err := p.awaitListening(begin.Add(time.Minute)); err != nil {
+		said, _ := os.ReadFile(output.Name()) // best effort: the error itself says the rest
+		return nil, errors.Join(fmt.Errorf("%s: %w; it said:\n%s", name, err, lastLines(said)), p.Stop())
+	}
+	p.Startup = time.Since(begin)
+	return p, nil
+}
+
+func freeAddress() (string, error) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return free.Addr().String(), free.Close()
+}
+
+func (p *Process) watch() {
+	p.exited = make(chan struct{})
+	go func() {
+		defer close(p.exited)
+		_ = p.cmd.Wait() // ProcessState has what it returns
+	}()
+}
+
+func (p *Process) awaitListening(end time.Time) error {
+	for time.Now().Before(end) {
+		conn, err := net.Dial("tcp", p.Address)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("it ended: %s", p.cmd.ProcessState)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return errors.New("it doesn't listen")
+}
+
+func lastLines(text []byte) []byte {
+	const most = 2000
+	if len(text) > most {
+		text = text[len(text)-most:]
+		text = text[bytes.IndexByte(text, '\n')+1:]
+	}
+	return text
+}
+
+// Stop ends the process and removes its directory. It fails where the process had to be killed.
+func (p *Process) Stop() error {
+	if p == nil {
+		return nil
+	}
+	err := p.cmd.Process.Signal(syscall.SIGTERM)
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(15 * time.Second):
+		err = cmp.Or(err, fmt.Errorf("%s doesn't end when it is told to", p.Name))
+		err = errors.Join(err, p.cmd.Process.Kill())
+		<-p.exited
+	}
+	if p.Dir != "" {
+		err = errors.Join(err, os.RemoveAll(p.Dir))
+	}
+	return err
+}

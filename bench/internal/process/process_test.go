@@ -1,0 +1,42 @@
+package process
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wikiveil/wikiveil/internal/testutil"
+)
+
+func TestCPUIsReadBehindAnyName(t *testing.T) {
+	got, err := cpu([]byte("12 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0"))
+	if err != nil || got != 1750*time.Millisecond {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := cpu([]byte("12 (a) S 1")); err == nil {
+		t.Error("a short line is taken")
+	}
+}
+
+func TestUsageOfThisProcess(t *testing.T) {
+	used, err := usage(os.Getpid())
+	if err != nil || used.Resident < 1<<20 || used.Peak < used.Resident {
+		t.Errorf("%+v, %v", used, err)
+	}
+}
+
+func TestAProgramThatEndsSaysWhy(t *testing.T) {
+	testutil.Slow(t)
+	var dir string
+	p, err := Start(t.Context(), "a shell", "/bin/sh", func(_, own string) ([]string, error) {
+		dir = own
+		return []string{"-c", "echo no such option; exit 3"}, nil
+	})
+	if p != nil || err == nil || !strings.Contains(err.Error(), "a shell: it ended: exit status 3; it said:\nno such option") {
+		t.Errorf("%v, %v", p, err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("its directory: %v", err)
+	}
+}
