@@ -1,9 +1,9 @@
 export GOFLAGS += -buildvcs=false
 
-.PHONY: help build quick test bench fuzz demo
+.PHONY: help build quick test bench microbench fuzz demo
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./wikiveil as xcaddy.json says
 	go run ./cmd/build
@@ -16,7 +16,11 @@ quick: ## run formatting, vet and the tests that start no programs
 test: ## run all checks and tests, installing what they need (Debian, root)
 	@scripts/test
 
-bench: ## run the benchmarks
+bench: ## measure the whole edge beside Caddy and others (some 6 minutes; Debian, root), into docs/performance.md
+	@scripts/install-bench-programs
+	go run ./bench/edge
+
+microbench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 fuzz: ## run each fuzz target for FUZZ_TIME (default 1m)

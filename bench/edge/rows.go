@@ -1,0 +1,36 @@
+package main
+
+import "context"
+
+// row is one line of the list of what is measured.
+type row struct {
+	name, title string
+	run         func(ctx context.Context, b *bench) (part, error)
+}
+
+func must(b bound) *bound { return &b }
+
+// info has a figure shown that no bound is for.
+var info = new(bound)
+
+var rows = []row{
+	{"page-10k-64", "pages of 10 KiB, 64 connections, with logs", contest{
+		connections: 64, start: pages{size: 10 << 10, logged: true}.start,
+		claims: []claim{
+			{of: edge, against: headers, rate: must(atLeast(1)), cpu: must(atMost(1))},
+			{of: edge, against: bare, rate: must(atLeast(1.15)), cpu: info},
+		},
+	}.run},
+	{"page-10k-64-no-log", "pages of 10 KiB, 64 connections, without logs", contest{
+		connections: 64, start: pages{size: 10 << 10}.start,
+		claims: []claim{{of: edge, against: keepalive, rate: must(atLeast(0.97)), cpu: must(atMost(1.04))}},
+	}.run},
+	{"page-200-64", "pages of 200 B, 64 connections, with logs", contest{
+		connections: 64, start: pages{size: 200, logged: true}.start,
+		claims: []claim{{of: edge, against: headers, rate: must(atLeast(0.97)), cpu: info}},
+	}.run},
+	{"page-200-8", "pages of 200 B, 8 connections, with logs", contest{
+		connections: 8, start: pages{size: 200, logged: true}.start,
+		claims: []claim{{of: edge, against: headers, rate: must(atLeast(0.97)), cpu: info}},
+	}.run},
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/wikiveil/wikiveil/bench/internal/peers"
+)
+
+// servers are what this command can be instead, by its first argument.
+var servers = map[string]func(ctx context.Context, args []string, out io.Writer) error{
+	"wiki": func(ctx context.Context, args []string, out io.Writer) error {
+		size, err := size(args)
+		if err != nil {
+			return err
+		}
+		listener, err := peers.Listen(out)
+		if err != nil {
+			return err
+		}
+		return peers.Wiki(ctx, listener, size)
+	},
+}
+
+// size is the only argument of such a server: bytes of an answer.
+func size(args []string) (int, error) {
+	if len(args) != 1 {
+		return 0, fmt.Errorf("%q is not one size", args)
+	}
+	return strconv.Atoi(args[0])
+}
