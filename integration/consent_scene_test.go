@@ -123,7 +123,7 @@ func newConsentScene(t *testing.T) *consentScene {
 		edge: &edge{addr: freeAddr(t, "127.0.0.1"), dir: t.TempDir()}, plain: &edge{addr: freeAddr(t, "127.0.0.1")},
 		authority: newAuthority(t),
 		tool:      &thirdParty{requests: make(map[string]int)}, other: &thirdParty{requests: make(map[string]int)},
-		wiki: newWiki(t, "if ( isset( $_SERVER['HTTPS'] ) ) { $wgServer = 'https://' . $_SERVER['HTTP_HOST']; }\n"),
+		wiki: newWiki(t, releases[0], "if ( isset( $_SERVER['HTTPS'] ) ) { $wgServer = 'https://' . $_SERVER['HTTP_HOST']; }\n"),
 	}
 	for _, sub := range []string{"storage", "data"} {
 		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o700); err != nil {

@@ -212,7 +212,7 @@ func runCommand(t *testing.T, name string, args ...string) (string, error) {
 func TestForecastOfRealGadgets(t *testing.T) {
 	list := gadgets()
 	pages := []string{"/index.php/Main_Page", "/index.php/Special:RecentChanges", "/index.php?title=Main_Page&action=history"}
-	w := newWiki(t, "")
+	w := newWiki(t, releases[0], "")
 	dataDir := "data_dir " + t.TempDir() + "\n"
 	config := func(app, policy string) edgeConfig {
 		return fronts[0].config(t, w, edgeConfig{app: dataDir + app, site: clientMask + policy})

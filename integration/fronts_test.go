@@ -9,17 +9,18 @@ import (
 	"testing"
 )
 
-// front is a way to put the edge before PHP.
+// front is a way to put the edge before PHP, and the MediaWiki there.
 type front struct {
 	name string
 	// config completes a config whose site begins with the given directives.
 	config func(t *testing.T, w *wiki, config edgeConfig) edgeConfig
+	wiki   release
 }
 
 // fronts are the two ways that operators use.
 var fronts = []front{
-	{"php_fastcgi", behindFastCGI},
-	{"reverse_proxy", behindReverseProxy},
+	{"php_fastcgi", behindFastCGI, releases[0]},
+	{"reverse_proxy", behindReverseProxy, releases[0]},
 }
 
 // forEachFront runs a test with the edge as PHP's own web server and with the
@@ -49,11 +50,7 @@ func behindReverseProxy(t *testing.T, w *wiki, config edgeConfig) edgeConfig {
 // site is the directives of a web server for the wiki.
 func (w *wiki) site(t *testing.T, fastCGIOptions string) string {
 	t.Helper()
-	code, err := mediaWikiCode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.NewReplacer("WIKI", w.dir, "CODE", code, "SOCKET", shared.php.socket, "OPTIONS", fastCGIOptions).Replace(`
+	return strings.NewReplacer("WIKI", w.dir, "CODE", w.code, "SOCKET", shared.php.socket, "OPTIONS", fastCGIOptions).Replace(`
 	root CODE
 	handle_path /images/* {
 		root WIKI/images

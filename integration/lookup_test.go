@@ -60,7 +60,7 @@ func lookupConfig(t *testing.T, w *wiki) edgeConfig {
 // the block of their common network, with nothing but the wiki's own session.
 func TestAdministratorLooksUpAndBlocks(t *testing.T) {
 	forEachFront(t, func(t *testing.T, f front) {
-		w := newWiki(t, "")
+		w := newWiki(t, f.wiki, "")
 		s := &scene{edge: startEdge(t, f.config(t, w, lookupConfig(t, w))), wiki: w, seen: new(transcript)}
 		a, e, d := s.visit(alice), s.visit(erin), s.visit(dave)
 		wantSaved(t, "before", a, e, d)
@@ -133,11 +133,7 @@ func wantNoRight(t *testing.T, s *scene) {
 	plain, nobody, blocked := s.visit("127.40.0.1"), s.visit(dave), s.visit("127.40.0.2")
 	plain.createAccount(t, "Plain user")
 	plain.loginAs(t, "Plain user")
-	code, err := mediaWikiCode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.wiki.php(filepath.Join(code, "maintenance/createAndPromote.php"), "--sysop", "Rogue", adminPassword); err != nil {
+	if err := s.wiki.php(filepath.Join(s.wiki.code, "maintenance/createAndPromote.php"), "--sysop", "Rogue", adminPassword); err != nil {
 		t.Fatal(err)
 	}
 	blocked.loginAs(t, "Rogue")

@@ -5,7 +5,6 @@ package integration
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
@@ -14,12 +13,12 @@ import (
 	"github.com/wikiveil/wikiveil/internal/testutil/caddytest"
 )
 
-// shared is what all tests use of one set-up: the installed wiki that each test
-// copies, and the PHP that runs the copies.
+// shared is what all tests use of one set-up: an installed wiki of each
+// version, which tests copy, and the PHP that runs the copies.
 var shared struct {
-	dir      string
-	template *wiki
-	php      *phpFPM
+	dir       string
+	templates map[string]*wiki
+	php       *phpFPM
 }
 
 func TestMain(m *testing.M) {
@@ -43,7 +42,7 @@ func runTests(m *testing.M) (code int, err error) {
 	defer os.RemoveAll(shared.dir)
 
 	defer caddytest.Isolate()()
-	if shared.template, err = installWiki(filepath.Join(shared.dir, "template")); err != nil {
+	if err := installWikis(); err != nil {
 		return 1, err
 	}
 	if shared.php, err = startPHP(shared.dir); err != nil {

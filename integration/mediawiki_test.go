@@ -20,7 +20,7 @@ const (
 
 // wiki is one installation of MediaWiki: its settings, SQLite databases, uploads
 // and logs. MediaWiki's own code stays where it was unpacked.
-type wiki struct{ dir string }
+type wiki struct{ dir, code string }
 
 //go:embed testdata/LocalSettings.php
 var localSettings string
@@ -28,25 +28,41 @@ var localSettings string
 //go:embed testdata/dump.php
 var dumpScript string
 
-// mediaWikiCode is the directory of Debian's unpacked and unmodified MediaWiki.
-func mediaWikiCode() (string, error) {
-	dir, err := filepath.Abs("../.cache/mediawiki/usr/share/mediawiki")
+// mediaWikiCode is the directory of a version of Debian's unpacked and unmodified MediaWiki.
+func mediaWikiCode(version string) (string, error) {
+	dir, err := filepath.Abs("../.cache/mediawiki-" + version + "/usr/share/mediawiki")
 	if err != nil {
 		return "", err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "index.php")); err != nil {
-		return "", fmt.Errorf("MediaWiki is not unpacked, `scripts/install-test-programs` does it: %w", err)
+		return "", fmt.Errorf("MediaWiki %s is not unpacked, `scripts/install-test-programs` does it: %w", version, err)
 	}
 	return dir, nil
 }
 
+// installWikis installs each version that tests run on.
+func installWikis() error {
+	shared.templates = map[string]*wiki{}
+	for _, r := range releases {
+		if shared.templates[r.version] != nil {
+			continue
+		}
+		template, err := installWiki(filepath.Join(shared.dir, "template-"+r.version), r.version)
+		if err != nil {
+			return err
+		}
+		shared.templates[r.version] = template
+	}
+	return nil
+}
+
 // installWiki runs MediaWiki's installer and warms its localisation cache.
-func installWiki(dir string) (*wiki, error) {
-	code, err := mediaWikiCode()
+func installWiki(dir, version string) (*wiki, error) {
+	code, err := mediaWikiCode(version)
 	if err != nil {
 		return nil, err
 	}
-	w := &wiki{dir: dir}
+	w := &wiki{dir: dir, code: code}
 	for _, sub := range []string{"data", "images", "cache"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, err
@@ -71,22 +87,23 @@ func installWiki(dir string) (*wiki, error) {
 	return w, w.php(filepath.Join(code, "maintenance/rebuildLocalisationCache.php"), "--lang", "en")
 }
 
-// newWiki copies the installed wiki, with more settings in PHP.
-func newWiki(t *testing.T, settings string) *wiki {
+// newWiki copies the installed wiki of a release, with more settings in PHP.
+func newWiki(t *testing.T, r release, settings string) *wiki {
 	t.Helper()
 	dir, err := os.MkdirTemp(shared.dir, "wiki")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(dir, os.DirFS(shared.template.dir)); err != nil {
+	template := shared.templates[r.version]
+	if err := os.CopyFS(dir, os.DirFS(template.dir)); err != nil {
 		t.Fatal(err)
 	}
-	w := &wiki{dir: dir}
+	w := &wiki{dir: dir, code: template.code}
 	file, err := os.OpenFile(w.settings(), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = file.WriteString(settings)
+	_, err = file.WriteString(r.settings + settings)
 	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -105,7 +105,7 @@ func newRevealScene(t *testing.T) *revealScene {
 	}
 	s.url, s.plain.url = named("https", s.addr), named("http", s.plain.addr)
 	s.origin = named("https", freeAddr(t, "127.0.0.1"))
-	w := newWiki(t, "if ( isset( $_SERVER['HTTPS'] ) ) { $wgServer = 'https://' . $_SERVER['HTTP_HOST']; }\n")
+	w := newWiki(t, releases[0], "if ( isset( $_SERVER['HTTPS'] ) ) { $wgServer = 'https://' . $_SERVER['HTTP_HOST']; }\n")
 	loadCaddyfile(t, fmt.Sprintf(revealCaddyfile, s.dir, id.Recipient(), freeAddr(t, "127.0.0.3"), s.url, s.origin,
 		s.cert, s.key, w.site(t, ""), s.plain.url))
 	return s

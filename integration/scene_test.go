@@ -27,7 +27,7 @@ type scene struct {
 // setScene starts an edge before a new copy of the wiki with more settings in PHP.
 func setScene(t *testing.T, f front, config edgeConfig, settings string) *scene {
 	t.Helper()
-	w := newWiki(t, settings)
+	w := newWiki(t, f.wiki, settings)
 	return &scene{edge: startEdge(t, f.config(t, w, config)), wiki: w, seen: new(transcript)}
 }
 
