@@ -16,11 +16,16 @@ type bench struct {
 	dir   string // removed in the end
 	edge  string // binary
 	caddy string // binary
+
+	authority string // in PEM, of the certificate in dir
 }
 
-// build makes the binaries that are measured.
+// build makes the binaries that are measured, and the certificate.
 func (b *bench) build(ctx context.Context) (err error) {
 	if b.dir, err = os.MkdirTemp("", "wikiveil-bench"); err != nil {
+		return err
+	}
+	if b.authority, err = newCertificate(b.dir); err != nil {
 		return err
 	}
 	for _, program := range []struct {

@@ -9,8 +9,9 @@ import (
 
 // config is a Caddyfile. DIR and ADDRESS stand for what the process gets.
 type config struct {
-	global string // lines of the global options
-	site   string // lines of the one site
+	global       string // lines of the global options
+	site         string // lines of the one site
+	certificates string // directory with a certificate; empty: without TLS
 }
 
 const caddyfile = `{
@@ -21,14 +22,18 @@ const caddyfile = `{
 	storage file_system DIR
 	GLOBAL
 }
-http://ADDRESS {
+SCHEME://ADDRESS {
 	SITE
 }
 `
 
 // write writes it down and returns Caddy's arguments.
 func (c config) write(address, dir string) ([]string, error) {
-	text := strings.NewReplacer("GLOBAL", c.global, "SITE", c.site).Replace(caddyfile)
+	scheme, site := "http", c.site
+	if c.certificates != "" {
+		scheme, site = "https", fmt.Sprintf("tls %[1]s/cert.pem %[1]s/key.pem%s", c.certificates, c.site)
+	}
+	text := strings.NewReplacer("GLOBAL", c.global, "SCHEME", scheme, "SITE", site).Replace(caddyfile)
 	text = strings.NewReplacer("DIR", dir, "ADDRESS", address).Replace(text)
 	file := filepath.Join(dir, "Caddyfile")
 	return []string{"run", "--config", file}, os.WriteFile(file, []byte(text), 0o600)

@@ -91,6 +91,9 @@ func (c contest) sumUp(s *started, measured []rounds.Series) (p part, err error)
 
 func (c claim) figures(series map[string]rounds.Series) (found []figure) {
 	ours, others := series[c.of], series[c.against]
+	if others.Rate == nil {
+		return nil // it isn't installed here
+	}
 	for _, m := range []struct {
 		name         string
 		ours, others []float64

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 
@@ -24,6 +26,7 @@ type pages struct {
 	size   int
 	logged bool
 	others bool // HAProxy and nginx too
+	tls    bool // by HTTP/2, of edge and headers alone
 }
 
 func (c pages) start(ctx context.Context, b *bench, s *started) error {
@@ -36,18 +39,28 @@ func (c pages) start(ctx context.Context, b *bench, s *started) error {
 	} else {
 		err = c.startUnlogged(ctx, b, s, wiki)
 	}
+	if err == nil && c.others {
+		err = s.startOthers(ctx, wiki.Address)
+	}
 	for _, contender := range s.contenders {
 		contender.Load.Request = load.Page(contender.Address, pagePath)
+		if c.tls {
+			contender.Load.CA = b.authority
+		}
 	}
 	return err
 }
 
 func (c pages) startLogged(ctx context.Context, b *bench, s *started, wiki *process.Process) error {
-	ours, err := s.caddy(ctx, edge, b.edge, config{edgeGlobal, maskedLog + edgeSite + proxy(wiki.Address, "")})
+	scheme, certificates := "http", ""
+	if c.tls {
+		scheme, certificates = "https", b.dir
+	}
+	ours, err := s.caddy(ctx, edge, b.edge, config{edgeGlobal, maskedLog + edgeSite + proxy(wiki.Address, ""), certificates})
 	if err != nil {
 		return err
 	}
-	fields, err := addedFields(ctx, ours.Address, wiki.Address)
+	fields, err := b.addedFields(ctx, scheme+"://"+ours.Address, "http://"+wiki.Address)
 	if err != nil {
 		return err
 	}
@@ -55,35 +68,35 @@ func (c pages) startLogged(ctx context.Context, b *bench, s *started, wiki *proc
 	if err != nil {
 		return err
 	}
-	if _, err := s.caddy(ctx, headers, b.caddy, config{"", plainLog + work}); err != nil {
+	if _, err := s.caddy(ctx, headers, b.caddy, config{"", plainLog + work, certificates}); err != nil || c.tls {
 		return err
 	}
-	_, err = s.caddy(ctx, bare, b.caddy, config{"", plainLog + "\n\treverse_proxy " + wiki.Address})
+	_, err = s.caddy(ctx, bare, b.caddy, config{site: plainLog + "\n\treverse_proxy " + wiki.Address})
 	return err
 }
 
 func (c pages) startUnlogged(ctx context.Context, b *bench, s *started, wiki *process.Process) error {
-	if _, err := s.caddy(ctx, edge, b.edge, config{edgeGlobal, edgeSite + proxy(wiki.Address, "")}); err != nil {
+	if _, err := s.caddy(ctx, edge, b.edge, config{global: edgeGlobal, site: edgeSite + proxy(wiki.Address, "")}); err != nil {
 		return err
 	}
-	_, err := s.caddy(ctx, keepalive, b.caddy, config{"", proxy(wiki.Address, "")})
+	_, err := s.caddy(ctx, keepalive, b.caddy, config{site: proxy(wiki.Address, "")})
 	return err
 }
 
 // addedFields are the response's fields that the edge adds to the wiki's.
-func addedFields(ctx context.Context, edge, wiki string) (map[string]string, error) {
-	ours, err := head(ctx, edge)
+func (b *bench) addedFields(ctx context.Context, edge, wiki string) (map[string]string, error) {
+	ours, err := b.head(ctx, edge+pagePath)
 	if err != nil {
 		return nil, err
 	}
-	own, err := head(ctx, wiki)
+	own, err := b.head(ctx, wiki+pagePath)
 	if err != nil {
 		return nil, err
 	}
 	added := map[string]string{}
 	for name, values := range ours {
 		switch name {
-		case "Date", "Server", "Via": // Caddy's own
+		case "Date", "Server", "Via", "Alt-Svc": // Caddy's own
 			continue
 		}
 		if own[name] == nil {
@@ -96,12 +109,17 @@ func addedFields(ctx context.Context, edge, wiki string) (map[string]string, err
 	return added, nil
 }
 
-func head(ctx context.Context, address string) (http.Header, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+pagePath, nil)
+// head asks for a response's fields.
+func (b *bench) head(ctx context.Context, url string) (http.Header, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM([]byte(b.authority))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS13}}
+	defer transport.CloseIdleConnections()
+	answer, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
 		return nil, err
 	}

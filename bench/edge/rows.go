@@ -15,10 +15,12 @@ var info = new(bound)
 
 var rows = []row{
 	{"page-10k-64", "pages of 10 KiB, 64 connections, with logs", contest{
-		connections: 64, start: pages{size: 10 << 10, logged: true}.start,
+		connections: 64, start: pages{size: 10 << 10, logged: true, others: true}.start,
 		claims: []claim{
 			{of: edge, against: headers, rate: must(atLeast(1)), cpu: must(atMost(1))},
 			{of: edge, against: bare, rate: must(atLeast(1.15)), cpu: info},
+			{of: edge, against: "HAProxy", rate: info, cpu: info},
+			{of: edge, against: "nginx", rate: info, cpu: info},
 		},
 	}.run},
 	{"page-10k-64-no-log", "pages of 10 KiB, 64 connections, without logs", contest{
@@ -32,5 +34,9 @@ var rows = []row{
 	{"page-200-8", "pages of 200 B, 8 connections, with logs", contest{
 		connections: 8, start: pages{size: 200, logged: true}.start,
 		claims: []claim{{of: edge, against: headers, rate: must(atLeast(0.97)), cpu: info}},
+	}.run},
+	{"page-10k-tls", "pages of 10 KiB, 64 connections, HTTP/2 over TLS, with logs", contest{
+		connections: 64, start: pages{size: 10 << 10, logged: true, tls: true}.start,
+		claims: []claim{{of: edge, against: headers, rate: must(atLeast(1)), cpu: info}},
 	}.run},
 }

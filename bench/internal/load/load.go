@@ -14,10 +14,11 @@ import (
 type Spec struct {
 	Address     string        // host:port
 	Request     string        // head of an HTTP/1.1 request with its last empty line, and a body if any
-	Clients     int           // how many clients there are by X-Forwarded-For: at most 1,000,000; 0: whoever connects
+	Clients     int           // how many clients there are by X-Forwarded-For (HTTP/1.1 only): at most 1,000,000; 0: whoever connects
 	First       int           // number of the first of these clients
 	Connections int           // each waits for an answer before it asks again
 	Length      time.Duration // how long to ask
+	CA          string        // certificate in PEM of who signed the server's: asks by HTTP/2 over TLS; empty: by HTTP/1.1 without
 }
 
 // Result is what came back.
@@ -33,6 +34,9 @@ func (r Result) PerSecond() float64 { return float64(r.Answers) / r.Elapsed.Seco
 // Run drives the server. Any answer but 200 with a length is an error.
 func Run(ctx context.Context, spec Spec) (Result, error) {
 	return drive(spec, func(n int, end time.Time) ([]time.Duration, error) {
+		if spec.CA != "" {
+			return spec.http2Connection(ctx, end)
+		}
 		return spec.connection(ctx, n, end)
 	})
 }

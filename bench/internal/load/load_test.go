@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -55,5 +56,33 @@ func TestEachRequestIsAnotherClients(t *testing.T) {
 	}
 	if len(seen) != result.Answers || seen["151.199.199.199"] != 1 || seen["151.100.100.100"] != 1 {
 		t.Errorf("%d answers, %d clients: %v", result.Answers, len(seen), seen)
+	}
+}
+
+func TestHTTP2(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 || r.Header.Get("Sec-Fetch-Dest") != "document" || r.Host != "wiki.example" {
+			t.Errorf("%s for %s: %v", r.Proto, r.Host, r.Header)
+		}
+		if r.URL.Path == "/none" {
+			w.WriteHeader(404)
+		}
+		fmt.Fprint(w, strings.Repeat("words", 20_000))
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	spec := Spec{Address: s.Listener.Addr().String(), Request: Page("wiki.example", "/"), CA: string(authority), Connections: 2, Length: 50 * time.Millisecond}
+	if result, err := Run(t.Context(), spec); err != nil || result.Answers < 2 {
+		t.Errorf("%+v, %v", result, err)
+	}
+	spec.Request = Page("wiki.example", "/none")
+	if _, err := Run(t.Context(), spec); err == nil || !strings.Contains(err.Error(), `it answers "404"`) {
+		t.Error(err)
+	}
+	spec.CA = "none"
+	if _, err := Run(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "no certificate") {
+		t.Error(err)
 	}
 }
