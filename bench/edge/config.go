@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -85,7 +87,8 @@ var deleted = []string{
 // headerWork is what a Caddyfile without Wikiveil can do of its work: set the same fields, and delete those.
 func headerWork(wiki string, fields map[string]string) (string, error) {
 	var site, up strings.Builder
-	for name, value := range fields {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		value := fields[name]
 		if strings.ContainsAny(value, "`{}") {
 			return "", fmt.Errorf("a Caddyfile can't hold the edge's %s as it is", name)
 		}

@@ -39,4 +39,20 @@ var rows = []row{
 		connections: 64, start: pages{size: 10 << 10, logged: true, tls: true}.start,
 		claims: []claim{{of: edge, against: headers, rate: must(atLeast(1)), cpu: info}},
 	}.run},
+	{"tool-64", "a tool's image of 10 KiB, 64 connections, with logs", contest{
+		connections: 64, start: startTools, claims: toolClaims(1.5, 3.5),
+	}.run},
+	{"tool-8", "a tool's image of 10 KiB, 8 connections, with logs", contest{
+		connections: 8, start: startTools, claims: toolClaims(1.1, 2.5),
+	}.run},
+}
+
+// toolClaims are the same but for what is claimed beside go-camo.
+func toolClaims(uncachedRate, cachedRate float64) []claim {
+	return []claim{
+		{of: uncached, against: standIn, rate: must(atLeast(uncachedRate)), cpu: info},
+		{of: uncached, against: reverseProxy, rate: must(atLeast(1)), cpu: info},
+		{of: cached, against: standIn, rate: must(atLeast(cachedRate)), cpu: info},
+		{of: cached, against: respond, rate: must(atLeast(0.85)), cpu: info},
+	}
 }

@@ -22,6 +22,20 @@ var servers = map[string]func(ctx context.Context, args []string, out io.Writer)
 		}
 		return peers.Wiki(ctx, listener, size)
 	},
+	"tool": func(ctx context.Context, args []string, out io.Writer) error {
+		size, err := size(args)
+		if err != nil {
+			return err
+		}
+		tool, err := peers.NewTool(size)
+		if err != nil {
+			return err
+		}
+		return peers.Serve(ctx, tool, out)
+	},
+	"stand-in": func(ctx context.Context, _ []string, out io.Writer) error {
+		return peers.Serve(ctx, peers.NewStandIn(), out)
+	},
 }
 
 // size is the only argument of such a server: bytes of an answer.
