@@ -19,6 +19,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.logger, a.ctx, a.starting = ctx.Logger(), ctx, newStarting()
 	a.heldByLookups.Late = func(err error) { Log().Error("closing what a config's last look-up used", zap.Error(err)) }
 	a.makeParts()
+	a.OnStart(func() error { return collectLess(&a.held) })
 	if err := a.validate(false); err != nil {
 		return err
 	}
