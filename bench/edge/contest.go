@@ -99,8 +99,8 @@ func (c claim) figures(series map[string]rounds.Series) (found []figure) {
 		ours, others []float64
 		bound        *bound
 	}{
-		{"requests/s", ours.Rate, others.Rate, c.rate},
-		{"CPU a request", ours.CPU, others.CPU, c.cpu},
+		{"rate", ours.Rate, others.Rate, c.rate},
+		{"CPU for each", ours.CPU, others.CPU, c.cpu},
 		{"p99", ours.P99, others.P99, c.p99},
 	} {
 		if m.bound != nil {

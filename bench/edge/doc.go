@@ -33,7 +33,7 @@ func (r report) write(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	text := setting + "\n" + r.bounds() + "\n" + r.contenders()
+	text := setting + "\n" + r.bounds() + "\n" + r.contenders() + "\n" + r.sizes() + r.leftOut()
 	return os.WriteFile(o.doc, fmt.Appendf(nil, "%s%s%s%s%s", before, begin, text, end, after), 0o644)
 }
 
@@ -79,16 +79,39 @@ func (r report) bounds() string {
 
 // contenders is the table of what each had by itself.
 func (r report) contenders() string {
-	var t, left strings.Builder
-	t.WriteString("| work | contender | a second | CPU for one | p99 | memory, and at most |\n| --- | --- | --- | --- | --- | --- |\n")
+	var t strings.Builder
+	t.WriteString("| work | contender | a second | CPU for each | p99 | memory, and at most |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, p := range r {
 		for _, c := range p.contenders {
-			fmt.Fprintf(&t, "| %s | %s | %.0f | %.0f µs | %.1f ms | %d MiB, %d MiB |\n",
-				p.name, c.name, c.rate, c.cpu*1e6, c.p99*1e3, c.resident>>20, c.peak>>20)
-		}
-		if p.left != "" {
-			fmt.Fprintf(&left, "\nLeft out (%s): %s\n", p.name, p.left)
+			p99 := "–"
+			if c.p99 > 0 {
+				p99 = fmt.Sprintf("%.1f ms", c.p99*1e3)
+			}
+			fmt.Fprintf(&t, "| %s | %s | %.0f | %.1f µs | %s | %d MiB, %d MiB |\n",
+				p.name, c.name, c.rate, c.cpu*1e6, p99, c.resident>>20, c.peak>>20)
 		}
 	}
-	return t.String() + left.String()
+	return t.String()
+}
+
+// sizes is the table of what edges of several sizes take to start.
+func (r report) sizes() string {
+	var t strings.Builder
+	t.WriteString("| an edge with | answers after | CPU until settled | memory |\n| --- | --- | --- | --- |\n")
+	for _, p := range r {
+		for _, s := range p.sizes {
+			fmt.Fprintf(&t, "| %s | %d ms | %d ms | %d MiB |\n", s.name, s.startup.Milliseconds(), s.cpu.Milliseconds(), s.resident>>20)
+		}
+	}
+	return t.String()
+}
+
+func (r report) leftOut() string {
+	var t strings.Builder
+	for _, p := range r {
+		if p.left != "" {
+			fmt.Fprintf(&t, "\nLeft out (%s): %s.\n", p.name, p.left)
+		}
+	}
+	return t.String()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/wikiveil/wikiveil/bench/internal/rounds"
 )
@@ -12,6 +13,7 @@ import (
 type part struct {
 	name       string
 	contenders []contenderFigures
+	sizes      []sizeFigures
 	figures    []figure
 	left       string // what was left out, and why
 }
@@ -24,6 +26,14 @@ type contenderFigures struct {
 	rate             float64 // answers a second
 	cpu, p99, client float64 // seconds: medians
 	resident, peak   int64   // bytes, after the last round
+}
+
+// sizeFigures are what an edge of some size takes by itself.
+type sizeFigures struct {
+	name     string
+	startup  time.Duration // until it answers
+	cpu      time.Duration // until it had settled
+	resident int64         // bytes, then
 }
 
 // figure compares two contenders by one measure.
@@ -108,14 +118,25 @@ func (f figure) String() string {
 	return fmt.Sprintf("%s (%s–%s)", f.bound.show(f.found.Median), f.bound.show(f.found.Low), f.bound.show(f.found.High))
 }
 
+// words are the figure in one line.
+func (f figure) words() string {
+	if f.against == "" {
+		return fmt.Sprintf("%s, %s: %s", f.of, f.measure, f)
+	}
+	return fmt.Sprintf("%s against %s, %s: %s", f.of, f.against, f.measure, f)
+}
+
 // print is for who watches.
 func (p part) print(out io.Writer) {
 	for _, c := range p.contenders {
 		fmt.Fprintf(out, "  %-16s %8.0f/s  CPU %6.1f µs  p99 %6.2f ms  %4d MiB (clients: %.1f µs)\n",
 			c.name, c.rate, c.cpu*1e6, c.p99*1e3, c.resident>>20, c.client*1e6)
 	}
+	for _, s := range p.sizes {
+		fmt.Fprintf(out, "  %-16s started in %v, then %v of CPU, %d MiB\n", s.name, s.startup, s.cpu, s.resident>>20)
+	}
 	for _, f := range p.figures {
-		fmt.Fprintf(out, "  %s / %s, %s: %s; must be %s: %s\n", f.of, f.against, f.measure, f, f.bound, f.verdict())
+		fmt.Fprintf(out, "  %s; must be %s: %s\n", f.words(), f.bound, f.verdict())
 	}
 	if p.left != "" {
 		fmt.Fprintf(out, "  left out: %s\n", p.left)
@@ -127,7 +148,7 @@ func (r report) missed() (err error) {
 	for _, p := range r {
 		for _, f := range p.figures {
 			if f.verdict() == missed {
-				err = errors.Join(err, fmt.Errorf("%s: %s / %s, %s: %s, must be %s", p.name, f.of, f.against, f.measure, f, f.bound))
+				err = errors.Join(err, fmt.Errorf("%s: %s, must be %s", p.name, f.words(), f.bound))
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -123,5 +124,8 @@ func (b *bench) head(ctx context.Context, url string) (http.Header, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer.Header, answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("it answers %s", answer.Status)
+	}
+	return answer.Header, errors.Join(err, answer.Body.Close())
 }

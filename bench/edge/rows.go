@@ -45,6 +45,24 @@ var rows = []row{
 	{"tool-8", "a tool's image of 10 KiB, 8 connections, with logs", contest{
 		connections: 8, start: startTools, claims: toolClaims(1.1, 2.5),
 	}.run},
+	{"mask-command", "`wikiveil mask`, 2 million addresses", maskCommand},
+	{"edit-1", "a new client's edit, 1 connection", contest{
+		connections: 1, start: startEdits,
+		claims: []claim{{of: recorded, against: unrecorded, rate: must(atLeast(0.7)), cpu: info, p99: must(atMost(1.5))}},
+	}.run},
+	{"edit-64", "a new client's edit, 64 connections", contest{
+		connections: 64, start: startEdits,
+		claims: []claim{{of: recorded, against: unrecorded, rate: must(atLeast(0.85)), cpu: info, p99: must(atMost(1.5))}},
+	}.run},
+	{"log-line", "a masked line of an access log", goBenchmarks{"./masking/masklog", []goFigure{
+		{"BenchmarkEncoder/access/masked", "BenchmarkEncoder/access/raw", 4},
+	}}.run},
+	{"client-mask", "`client_mask` alone, ten fields of a browser", goBenchmarks{"./caddymodule/mask", []goFigure{
+		{"BenchmarkClientMask/cached/single", "", 0.45},
+		{"BenchmarkClientMask/3_HMACs/single", "", 1.2},
+	}}.run},
+	{"clients", "pages of 200 B for so many clients, 64 connections", contest{connections: 64, start: startClients}.run},
+	{"sizes", "what an edge takes to start", measureSizes},
 }
 
 // toolClaims are the same but for what is claimed beside go-camo.

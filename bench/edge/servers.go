@@ -12,7 +12,7 @@ import (
 // servers are what this command can be instead, by its first argument.
 var servers = map[string]func(ctx context.Context, args []string, out io.Writer) error{
 	"wiki": func(ctx context.Context, args []string, out io.Writer) error {
-		size, err := size(args)
+		bytes, err := bytesOf(args)
 		if err != nil {
 			return err
 		}
@@ -20,14 +20,14 @@ var servers = map[string]func(ctx context.Context, args []string, out io.Writer)
 		if err != nil {
 			return err
 		}
-		return peers.Wiki(ctx, listener, size)
+		return peers.Wiki(ctx, listener, bytes)
 	},
 	"tool": func(ctx context.Context, args []string, out io.Writer) error {
-		size, err := size(args)
+		bytes, err := bytesOf(args)
 		if err != nil {
 			return err
 		}
-		tool, err := peers.NewTool(size)
+		tool, err := peers.NewTool(bytes)
 		if err != nil {
 			return err
 		}
@@ -38,8 +38,8 @@ var servers = map[string]func(ctx context.Context, args []string, out io.Writer)
 	},
 }
 
-// size is the only argument of such a server: bytes of an answer.
-func size(args []string) (int, error) {
+// bytesOf reads the only argument of such a server: how large an answer is.
+func bytesOf(args []string) (int, error) {
 	if len(args) != 1 {
 		return 0, fmt.Errorf("%q is not one size", args)
 	}
