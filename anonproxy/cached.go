@@ -153,12 +153,12 @@ func (f *fetch) told(refused *refusal.Refusal) *refusal.Refusal {
 
 // key names a request's answer in the cache.
 func (up *upstream) key(req request) cache.Key {
-	return cache.Key{Scope: up.scopes[req.kind], Path: req.escaped, Query: req.rawQuery, AnyQuery: req.anyQuery}
+	return cache.Key{Scope: up.scopes()[req.kind], Path: req.escaped, Query: req.rawQuery, AnyQuery: req.anyQuery}
 }
 
 // keys are those of what is asked for, for all uses.
 func (up *upstream) keys(req request) (keys []cache.Key) {
-	for req.kind = range up.scopes {
+	for req.kind = range up.scopes() {
 		keys = append(keys, up.key(req))
 	}
 	return keys

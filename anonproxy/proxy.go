@@ -18,7 +18,9 @@ import (
 // Proxy serves a board's tools, below its prefix; at it belongs the board's [noticeboard.Page]. It is
 // safe for concurrent use.
 type Proxy struct {
-	cfg    Config
+	cfg     Config
+	headers map[noticeboard.Kind]http.Header // of all requests to tools; see [headers.Request]
+
 	bodies atomic.Int64 // bytes of the bodies that are being read
 	shares bodyShares   // of these
 
@@ -42,7 +44,7 @@ func New(board *noticeboard.Board, cfg Config) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{cfg: cfg, followers: make(map[*func()]struct{})}
+	p := &Proxy{cfg: cfg, headers: headers.Request(cfg.Contact), followers: make(map[*func()]struct{})}
 	p.serving, p.endServing = context.WithCancel(context.Background())
 	p.now.Store(new(served))
 	if err := p.SetBoard(board); err != nil {

@@ -30,7 +30,7 @@ func (p *Proxy) FollowRefreshed(f func([]*refresh.Source)) (stop func()) {
 // refreshed is a tool as its schedule asks for it.
 func (p *Proxy) refreshed(up *upstream) *refresh.Source {
 	return &refresh.Source{
-		Tool: up.tool, Cache: p.cfg.Cache, Scope: up.scopes[headers.AnyKind], Logger: p.cfg.Logger,
+		Tool: up.tool, Cache: p.cfg.Cache, Scope: up.scopes()[headers.AnyKind], Logger: p.cfg.Logger,
 		Refused: func(path string) bool { return p.refuse(up, path) != nil },
 		Request: func(entry string) (*refresh.Request, *refusal.Refusal) {
 			req, refused := refreshRequest(up.tool, entry)

@@ -3,17 +3,17 @@ package anonproxy
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
+	"sync"
 	"time"
 	"unique"
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
-	"github.com/wikiveil/wikiveil/anonproxy/headers"
 	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -21,13 +21,12 @@ import (
 // upstream is a tool, ready to be asked.
 type upstream struct {
 	tool      *noticeboard.Tool
-	declared  string          // the declaration as JSON, to see a change
 	names     *leakguard.Tool // for the leak guard
 	origin    *url.URL
-	origins   map[string]bool // where redirects may lead
-	allow     string          // the methods, for 405
-	headers   map[noticeboard.Kind]http.Header
-	scopes    map[noticeboard.Kind]unique.Handle[cache.Scope]
+	origins   map[string]bool                  // where redirects may lead
+	allow     string                           // the methods, for 405
+	headers   map[noticeboard.Kind]http.Header // the proxy's
+	scopes    func() map[noticeboard.Kind]unique.Handle[cache.Scope]
 	transport *Transport
 	release   func()    // ends the use of the transport
 	mirror    *mirrored // nil: no mirror
@@ -42,11 +41,7 @@ type upstream struct {
 
 // upstreamFor returns what serves a tool: what did before, if the declaration is the same.
 func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream, error) {
-	declared, err := json.Marshal(tool)
-	if err != nil {
-		return nil, fmt.Errorf("comparing declarations of tool %q: %w", tool.Name, err)
-	}
-	if before != nil && before.declared == string(declared) {
+	if before != nil && reflect.DeepEqual(before.tool, tool) {
 		return before, nil
 	}
 	origin, err := url.Parse(tool.Origin)
@@ -55,8 +50,8 @@ func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream
 	}
 	up := &upstream{
 		names: leakguard.ToolOf(tool),
-		tool:  tool, declared: string(declared), origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
-		headers: headers.Request(p.cfg.Contact), maxSize: cmp.Or(tool.MaxSize, p.cfg.MaxSize),
+		tool:  tool, origin: origin, origins: make(map[string]bool), allow: strings.Join(tool.Methods, ", "),
+		headers: p.headers, maxSize: cmp.Or(tool.MaxSize, p.cfg.MaxSize),
 		bodyLimit: cmp.Or(tool.MaxRequestSize, p.cfg.MaxRequestSize), timeout: cmp.Or(time.Duration(tool.Timeout), p.cfg.Timeout),
 	}
 	for _, o := range tool.Origins() {
@@ -72,7 +67,8 @@ func (p *Proxy) upstreamFor(tool *noticeboard.Tool, before *upstream) (*upstream
 		up.transport.Dialer.Resolver = p.cfg.Resolver
 		up.release = up.transport.Close
 	}
-	up.scopes, up.fairness = scopes(up), p.fairness(tool, up.transport)
+	up.fairness = p.fairness(tool, up.transport)
+	up.scopes = sync.OnceValue(func() map[noticeboard.Kind]unique.Handle[cache.Scope] { return scopes(up) }) // most tools of a large board wait long for it
 	up.serving, up.endServing = context.WithCancel(p.serving)
 	up.mirror = p.newMirrored(up)
 	if tool.AllowLoopback {

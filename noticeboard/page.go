@@ -94,9 +94,7 @@ func (l *Live) Page(opt PageOptions) (*Page, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Page{opt: opt, live: l}
-	_, err := p.render(time.Now())
-	return p, err
+	return &Page{opt: opt, live: l}, nil
 }
 
 // render returns the page as it is now, the last one if nothing has changed.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -15,8 +16,10 @@ import (
 // keptTranscripts are how many are kept of a tool.
 const keptTranscripts = 30
 
-// Chain is the transcripts of one tool, kept in a storage that several nodes may share. It is safe for concurrent use.
+// Chain is the transcripts of one tool, kept in a storage that several nodes may share, and not in memory: an edge may have
+// thousands of tools, and asks for a chain once an hour. It is safe for concurrent use.
 type Chain struct {
+	mu     sync.Mutex // until the document is shed again
 	doc    *shareddoc.Doc[kept]
 	signer note.Signer
 }
@@ -66,6 +69,9 @@ func decode(data []byte, verifier note.Verifier) (kept, error) {
 // Publish signs a transcript as the next of the chain and keeps it, unless another node has just
 // published one with the same findings: if it is younger than fresh it is returned in its place.
 func (c *Chain) Publish(ctx context.Context, t *Transcript, fresh time.Duration) (*Published, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.doc.Shed()
 	var published *Published
 	err := c.doc.Update(ctx, func(k kept) (kept, error) {
 		if last := k.last; last != nil && time.Since(last.Time) < fresh &&
@@ -93,6 +99,9 @@ func (c *Chain) Publish(ctx context.Context, t *Transcript, fresh time.Duration)
 
 // Kept returns the signed transcripts that are kept, the newest last.
 func (c *Chain) Kept(ctx context.Context) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.doc.Shed()
 	err := c.doc.Read(ctx)
 	return slices.Clone(c.doc.Get().notes), err
 }

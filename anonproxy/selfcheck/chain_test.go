@@ -62,6 +62,11 @@ func TestChain(t *testing.T) {
 	if len(damage) > 0 {
 		t.Errorf("damage is told of: %v", damage)
 	}
+	for _, c := range []*Chain{a, b} {
+		if held := c.doc.Get(); len(held.notes) > 0 || held.last != nil {
+			t.Errorf("%d transcripts stay in memory", len(held.notes))
+		}
+	}
 	if err := os.WriteFile(filepath.Join(dir, "transcripts/maps.json"), []byte("[]"), 0o600); err != nil {
 		t.Fatal(err)
 	}

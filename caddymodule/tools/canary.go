@@ -33,6 +33,8 @@ var runCanary = selfcheck.Run
 const (
 	// canaryTick is how soon a declaration's change is noticed.
 	canaryTick = 2 * time.Second
+	// canaryShare is the part of the time in which canaries run that aren't urgent: after a start all tools' are due at once.
+	canaryShare = 10
 	// canaryRetry is how soon a canary that failed, or couldn't be run, runs again.
 	canaryRetry = time.Minute
 
@@ -157,37 +159,49 @@ func (c *toolCanaries) stop() {
 // follow runs the canaries that are due until ctx ends.
 func (r *canaryRunner) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		r.round(ctx)
+		pause := canaryTick
+		if tool, declaration := r.next(); tool != nil {
+			began := time.Now()
+			r.run(ctx, tool, declaration)
+			pause = min(canaryTick, (canaryShare-1)*time.Since(began))
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(canaryTick):
+		case <-time.After(pause):
 		}
 	}
 }
 
-// round runs the canaries that are due, of the tools that readers may use now.
-func (r *canaryRunner) round(ctx context.Context) {
+// next returns the tool whose canary is to run now, of those that readers may use, or nil: one whose declaration has
+// changed, else the one that has been due for longest.
+func (r *canaryRunner) next() (tool *noticeboard.Tool, declaration string) {
 	live := r.handler.app.Noticeboard().Live
-	has := make(map[string]bool)
-	for _, l := range live.Listings(time.Now()) {
-		name := l.Tool.Name
+	r.forgetGone(live.Board())
+	due := time.Now()
+	for _, l := range live.Listings(due) {
 		if l.Hash == "" || !noticeboard.HasTranscript(l.Tool) {
 			continue
 		}
-		has[name] = true
-		if _, err := live.ForProxy(name, canaryPath); err != nil {
-			continue // readers can't either
-		}
-		if s := r.standing(name); s.declaration == l.Hash && time.Now().Before(s.due) {
+		s := r.standing(l.Tool.Name)
+		changed := s.declaration != "" && s.declaration != l.Hash
+		if !changed && !s.due.Before(due) {
 			continue
 		}
-		if r.run(ctx, l.Tool, l.Hash); ctx.Err() != nil {
-			return
+		if _, err := live.ForProxy(l.Tool.Name, canaryPath); err != nil {
+			continue // readers can't either
+		}
+		if tool, declaration, due = l.Tool, l.Hash, s.due; changed {
+			break
 		}
 	}
-	for tool := range r.canaryBook.all {
-		if !has[tool] {
-			r.tools.Delete(tool)
+	return tool, declaration
+}
+
+// forgetGone forgets the tools that the board no longer has, or not for the proxy.
+func (r *canaryRunner) forgetGone(board *noticeboard.Board) {
+	for name := range r.canaryBook.all {
+		if tool, ok := board.Lookup(name); !ok || !noticeboard.HasTranscript(tool) {
+			r.tools.Delete(name)
 		}
 	}
 }
@@ -203,9 +217,13 @@ func (r *canaryRunner) run(ctx context.Context, tool *noticeboard.Tool, declarat
 	log := edge.Log().With(zap.String("tool", tool.Name))
 	s := r.standing(tool.Name)
 	before := s.err
-	s.declaration, s.err = declaration, err
-	// A tenth more or less than the interval, at random: tools aren't all asked for at once.
+	// At random, so that tools don't stay together for which a start, or the noticeboard's file, brought the first run:
+	// the second comes at any time of the interval, later ones after a tenth more or less than that.
 	s.due = time.Now().Add(r.every*9/10 + rand.N(r.every/5))
+	if s.declaration != declaration {
+		s.due = time.Now().Add(r.every/10 + rand.N(r.every*9/10))
+	}
+	s.declaration, s.err = declaration, err
 	if err == nil {
 		s.ran, s.differences = time.Now(), result.Differences
 		if len(result.Differences) > 0 {

@@ -307,6 +307,37 @@ func TestCanaryFailsClosed(t *testing.T) {
 	}
 }
 
+// After a start, which makes all canaries due at once, they come apart.
+func TestCanariesComeApart(t *testing.T) {
+	tool := edgetest.JSONTool(t)
+	var entries []string
+	for i := range 12 {
+		entries = append(entries, fileTool(fmt.Sprintf("maps%d", i), tool, ""))
+	}
+	e := boardEdge(t, entries...)
+	for i := range entries {
+		transcript(t, e, fmt.Sprintf("maps%d", i))
+	}
+	var first, last time.Time
+	now := time.Now()
+	for _, book := range canaryBooks.All() {
+		for name, s := range book.all {
+			if s.due.Before(now.Add(defaultCanaryEvery/20)) || s.due.After(now.Add(defaultCanaryEvery)) {
+				t.Errorf("%s is due in %v", name, s.due.Sub(now))
+			}
+			if first.IsZero() || s.due.Before(first) {
+				first = s.due
+			}
+			if s.due.After(last) {
+				last = s.due
+			}
+		}
+	}
+	if spread := last.Sub(first); spread < defaultCanaryEvery/4 { // by chance once in some 100,000 runs
+		t.Errorf("all are due within %v", spread)
+	}
+}
+
 // reloadSite reloads with the tools in use all the time, so that what is pooled stays.
 func reloadSite(t *testing.T, e *edgetest.Edge, caddyfile string) {
 	t.Helper()

@@ -52,7 +52,8 @@ type Doc[T any] struct {
 	form      Form[T]
 
 	mu      sync.Mutex // around the storage
-	data    []byte     // as it is stored; nil: never known
+	known   bool       // it was there at some time
+	data    []byte     // as it is stored; nil: never known, or shed
 	current atomic.Pointer[T]
 }
 
@@ -71,7 +72,16 @@ func (d *Doc[T]) Get() T { return *d.current.Load() }
 func (d *Doc[T]) Known() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.data != nil
+	return d.known
+}
+
+// Shed lets go of what the document holds, where that is much and rarely asked for: Get returns the zero T until the next
+// Read or Update. That it was there is remembered.
+func (d *Doc[T]) Shed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.data = nil
+	d.current.Store(new(T))
 }
 
 // Read reads the document. One that never was there is no error.
@@ -86,7 +96,7 @@ func (d *Doc[T]) Read(ctx context.Context) error {
 func (d *Doc[T]) read(ctx context.Context) error {
 	data, err := d.storage.Load(ctx, d.key)
 	if errors.Is(err, fs.ErrNotExist) {
-		if d.data != nil {
+		if d.known {
 			return fmt.Errorf("loading %s: %w", d.key, ErrVanished)
 		}
 		return nil
@@ -117,7 +127,7 @@ func (d *Doc[T]) take(value T, data []byte) error {
 		}
 	}
 	d.current.Store(&value)
-	d.data = data
+	d.data, d.known = data, true
 	return nil
 }
 
@@ -170,7 +180,7 @@ func (d *Doc[T]) Make(ctx context.Context, how func() (T, error)) (T, error) {
 		return d.Get(), err
 	}
 	err := d.Update(ctx, func(T) (T, error) {
-		if d.data != nil {
+		if d.known {
 			return d.Get(), nil // another node was faster
 		}
 		return how()

@@ -71,6 +71,27 @@ func TestOneNodeMakesIt(t *testing.T) {
 	}
 }
 
+func TestShed(t *testing.T) {
+	dir := t.TempDir()
+	d := number(dir)
+	if err := set(t, d, 6); err != nil {
+		t.Fatal(err)
+	}
+	if d.Shed(); d.Get() != 0 || d.data != nil || !d.Known() {
+		t.Errorf("it still holds %d, and is known: %v", d.Get(), d.Known())
+	}
+	if err := d.Update(t.Context(), func(n int) (int, error) { return n + 2, nil }); err != nil || d.Get() != 8 {
+		t.Errorf("a change of it made %d: %v", d.Get(), err)
+	}
+	d.Shed()
+	if err := os.Remove(filepath.Join(dir, "wikiveil/n.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := set(t, d, 2); !errors.Is(err, ErrVanished) {
+		t.Errorf("what is gone was replaced: %v", err)
+	}
+}
+
 func TestWhatCantBeReadIsNeverReplaced(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "wikiveil/n.json")
