@@ -45,21 +45,18 @@ func versionEnd(agent string, i int) int {
 }
 
 // hideInAgent is hide but for versions of several parts, such as Chrome/120.0.6099.109.
-func hideInAgent(dst []byte, agent string) ([]byte, bool) {
-	from, changed := 0, false
+func (c *copier) hideInAgent(from, end int) {
+	agent, start := c.text[from:end], from
 	for i := 1; i < len(agent); i++ {
 		if !startsVersion(agent, i) {
 			continue
 		}
 		if end := versionEnd(agent, i); end > i && strings.IndexByte(agent[i:end], '.') > 0 {
-			var hidden bool
-			dst, hidden = hide(dst, agent[from:i])
-			dst, changed = append(dst, agent[i:end]...), changed || hidden
-			from, i = end, end
+			c.hide(from, start+i)
+			from, i = start+end, end
 		}
 	}
-	dst, hidden := hide(dst, agent[from:])
-	return dst, changed || hidden
+	c.hide(from, end)
 }
 
 // startsVersion reports whether a product's name, or that of a version in a client hint, ends before i.

@@ -1,50 +1,91 @@
 package masklog
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
 )
 
 // Encoder masks what another encoder writes.
+//
+// What a logger is given before its entries is taken down at once, as it may change later, but not masked before the
+// first entry: Caddy gives loggers the whole request which then have nothing to say.
 type Encoder struct {
-	objectFilter // for what a logger is given before its entries
-	wrapped      zapcore.Encoder
-	own          entry // what is known by these
-	plain        bool
+	recorder        // what the logger was given
+	masked   masked // how much of that
+	wrapped  zapcore.Encoder
+	own      entry // what is known by these
+	plain    bool
+}
+
+// masked counts the fields that are masked in their place; entries can be written at the same time.
+type masked struct {
+	sync.Mutex
+	fields atomic.Int64
 }
 
 // New wraps an encoder. One that is plain writes nothing but what it's handed, so its lines
 // needn't be looked through again.
 func New(wrapped zapcore.Encoder, plain bool, rules *Rules) *Encoder {
-	return newEncoder(wrapped, plain, entry{rules: rules})
-}
-
-func newEncoder(wrapped zapcore.Encoder, plain bool, own entry) *Encoder {
-	own.versions = own.versions[:len(own.versions):len(own.versions)]
-	e := &Encoder{wrapped: wrapped, plain: plain, own: own}
-	e.objectFilter = objectFilter{wrapped, &e.own, false}
-	return e
+	return &Encoder{recorder: recorder{rules: rules}, wrapped: wrapped, plain: plain, own: entry{rules: rules}}
 }
 
 // Clone implements zapcore.Encoder.
-func (e *Encoder) Clone() zapcore.Encoder { return newEncoder(e.wrapped.Clone(), e.plain, e.own) }
+func (e *Encoder) Clone() zapcore.Encoder {
+	e.maskOwn()
+	clone := &Encoder{recorder: recorder{e.rules, slices.Clip(e.fields)}, wrapped: e.wrapped, own: e.own.clone(), plain: e.plain}
+	clone.masked.fields.Store(int64(len(e.fields)))
+	if !e.plain {
+		clone.wrapped = e.wrapped.Clone()
+	}
+	return clone
+}
+
+// AddObject implements zapcore.Encoder. What the logger keeps takes no more room than it needs.
+func (e *Encoder) AddObject(key string, m zapcore.ObjectMarshaler) error {
+	s := scratches.Get().(*scratch)
+	defer s.free()
+	s.recorder.rules = e.rules
+	err := s.recorder.AddObject(key, m)
+	e.fields = append(e.fields, s.recorder.fields...)
+	return err
+}
+
+// maskOwn masks the fields that were added. A plain encoder gets them with each entry, which comes to the same.
+func (e *Encoder) maskOwn() {
+	if int(e.masked.fields.Load()) == len(e.fields) {
+		return
+	}
+	e.masked.Lock()
+	defer e.masked.Unlock()
+	added := e.fields[e.masked.fields.Load():]
+	e.own.mask(added, false)
+	if !e.plain {
+		added.MarshalLogObject(e.wrapped)
+	}
+	e.masked.fields.Store(int64(len(e.fields)))
+}
 
 // EncodeEntry implements zapcore.Encoder. The fields aren't changed: other logs get them too.
 func (e *Encoder) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+	e.maskOwn()
 	s := scratches.Get().(*scratch)
 	defer s.free()
-	s.entry = e.own
-	s.entry.versions = e.own.versions[:len(e.own.versions):len(e.own.versions)]
+	s.recorder.rules, s.entry = e.rules, e.own.clone()
 	for _, f := range fields {
 		if m, ok := f.Interface.(zapcore.ObjectMarshaler); ok {
-			s.entry.see(m)
+			s.entry.see(e.rules.describe(m))
 		}
 	}
 	ent.Message, ent.Stack = s.entry.text(ent.Message), s.entry.text(ent.Stack)
+	if e.plain {
+		s.fields = e.fields.appendTo(s.fields)
+	}
 	for _, f := range fields {
-		s.fields = append(s.fields, s.entry.maskField(f))
+		s.fields = append(s.fields, s.field(f))
 	}
 	line, err := e.wrapped.EncodeEntry(ent, s.fields)
 	if err != nil || e.plain {
@@ -57,12 +98,8 @@ func (e *Encoder) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*buffe
 // stay. The encoder was given nothing that is spelled otherwise, and its own times and numbers aren't touched.
 func (e *entry) maskLine(line *buffer.Buffer) (*buffer.Buffer, error) {
 	e.found, e.finished = 0, true
-	before := line.String()
-	text := before
-	if masked, changed := scan(e, text, true, func(dst []byte, text string) ([]byte, bool) { return append(dst, text...), false }); changed {
-		text = string(masked)
-	}
-	if text == before {
+	text, changed := e.scan(line.String(), true, leave)
+	if !changed {
 		return line, nil
 	}
 	line.Reset()
@@ -70,33 +107,48 @@ func (e *entry) maskLine(line *buffer.Buffer) (*buffer.Buffer, error) {
 	return line, err
 }
 
-// maskField masks a field. What isn't a text, an object or an array is masked as it's added.
-func (e *entry) maskField(f zapcore.Field) zapcore.Field {
-	switch f.Type {
-	case zapcore.StringType:
-		f.String = e.field(f.Key, f.String, false)
-	case zapcore.ObjectMarshalerType:
-		f.Interface = e.object(f.Interface.(zapcore.ObjectMarshaler))
-	case zapcore.ArrayMarshalerType:
-		f = zapcore.Field{Type: f.Type, Key: e.text(f.Key), Interface: maskedArray{f.Interface.(zapcore.ArrayMarshaler), e, f.Key}}
-	case zapcore.BinaryType, zapcore.ByteStringType, zapcore.ReflectType, zapcore.StringerType, zapcore.ErrorType, zapcore.InlineMarshalerType:
-		f = zapcore.Field{Type: zapcore.InlineMarshalerType, Interface: maskedField{f, e}}
-	}
-	return f
-}
-
 // scratch is what masking an entry takes.
 type scratch struct {
-	entry  entry
-	fields []zapcore.Field
+	recorder recorder // what a field at hand consists of
+	entry    entry
+	fields   []zapcore.Field
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func (s *scratch) free() {
 	clear(s.fields)
+	s.recorder.reset()
 	s.entry, s.fields = entry{}, s.fields[:0]
 	scratches.Put(s)
+}
+
+// field masks a field. One that has parts is taken down and masked as it's added.
+func (s *scratch) field(f zapcore.Field) zapcore.Field {
+	switch f.Type {
+	case zapcore.StringType:
+		f.String = s.entry.field(f.Key, f.String, false)
+	case zapcore.ObjectMarshalerType, zapcore.ArrayMarshalerType, zapcore.BinaryType, zapcore.ByteStringType, zapcore.ReflectType,
+		zapcore.StringerType, zapcore.ErrorType, zapcore.InlineMarshalerType:
+		f = zapcore.Field{Type: zapcore.InlineMarshalerType, Interface: &maskedField{f, s}}
+	}
+	return f
+}
+
+// maskedField is a field that is masked when it's added.
+type maskedField struct {
+	field   zapcore.Field
+	scratch *scratch
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (f *maskedField) MarshalLogObject(to zapcore.ObjectEncoder) error {
+	r := &f.scratch.recorder
+	f.field.AddTo(r)
+	f.scratch.entry.mask(r.fields, false)
+	err := r.fields.MarshalLogObject(to)
+	r.reset()
+	return err
 }
 
 // Interface guards

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/zap/zapcore"
-
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
@@ -27,14 +25,17 @@ type entry struct {
 	}
 }
 
-// see takes note of whose request an entry is about.
-func (e *entry) see(m zapcore.ObjectMarshaler) bool {
-	if e.rules.Request == nil {
-		return false
-	}
-	r, ok := e.rules.Request(m)
+// clone returns an entry of its own, with all that is known so far.
+func (e *entry) clone() entry {
+	clone := *e
+	clone.versions = slices.Clip(e.versions)
+	return clone
+}
+
+// see takes note of whose request an entry is about, if it's about one.
+func (e *entry) see(r Request, ok bool) {
 	if !ok {
-		return false
+		return
 	}
 	e.private = e.private || r.Private
 	if r.Mask != "" {
@@ -47,7 +48,6 @@ func (e *entry) see(m zapcore.ObjectMarshaler) bool {
 		e.clients[e.known] = client
 		e.known++
 	}
-	return true
 }
 
 // field masks a text by the name it has.
@@ -88,10 +88,10 @@ func (e *entry) value(key, text string) string {
 			text = shown
 		}
 	}
-	return e.mask(text, isAgent(key))
+	return e.maskText(text, isAgent(key))
 }
 
-func (e *entry) text(text string) string { return e.mask(text, false) }
+func (e *entry) text(text string) string { return e.maskText(text, false) }
 
 // maskOf returns the mask of a peer or client.
 func (e *entry) maskOf(text string) string {
@@ -114,71 +114,55 @@ func (e *entry) maskOf(text string) string {
 	return Masked
 }
 
-// mask masks a text. In a user agent versions stay.
+// maskText masks a text. In a user agent versions stay.
 //
 // What is replaced must not depend on whose request it is: whoever can make a reader's browser ask for a list of
 // addresses and reads the log would see which is the reader's. So whatever may be anybody's address, in any spelling,
 // becomes the same; some numbers and ids that aren't do too.
-func (e *entry) mask(text string, agent bool) string {
+func (e *entry) maskText(text string, agent bool) string {
 	if before, path, after, found := e.rules.cutPath(text); found && e.paths < maxFound {
 		e.paths++
-		return e.mask(before, agent) + path + e.mask(after, agent)
+		return e.maskText(before, agent) + path + e.maskText(after, agent)
 	}
-	hide := hide
 	if agent {
 		e.learnVersions(text)
-		hide = hideInAgent
+		text, _ = e.scan(text, agent, (*copier).hideInAgent)
+		return text
 	}
-	if out, changed := scan(e, text, agent, hide); changed {
-		return string(out)
+	hidden, _, ok := spelling.HideUnlessNext(text, Masked)
+	if !ok {
+		hidden, _ = e.scan(text, agent, (*copier).hide)
 	}
-	return text
-}
-
-// mayHold rules out texts without the separators of addresses.
-func mayHold(text string) bool {
-	return strings.IndexByte(text, '.') >= 0 || strings.IndexByte(text, ':') >= 0 || strings.IndexByte(text, '%') >= 0
+	return hidden
 }
 
 // scan masks the addresses of a text: first those that can be nothing else, and what may be one between them.
-func scan(e *entry, text string, agent bool, hide hider) (out []byte, changed bool) {
-	from := 0 // of what isn't written yet
-	for at := 0; mayHold(text); {
+func (e *entry) scan(text string, agent bool, hide hider) (string, bool) {
+	c := copier{text: text}
+	from := 0 // of what isn't looked at yet
+	for at := 0; ; {
 		f, ok := spelling.Next(text, at)
 		if !ok {
 			break
 		}
 		if e.found++; e.found > maxFound {
-			out, _ = hide(out, text[from:f.Start])
-			return append(out, leftOut...), true
+			hide(&c, from, f.Start)
+			c.replace(f.Start, len(text), leftOut)
+			return c.all()
 		}
-		at = f.End
-		if e.keeps(f.Addr, agent) {
-			var hidden bool
-			out, hidden = hide(out, text[from:f.Start])
-			out, from = append(out, text[f.Start:f.End]...), f.End
-			changed = changed || hidden
+		if at = f.End; e.keeps(f.Addr, agent) {
+			hide(&c, from, f.Start)
+			from = f.End
 			continue
 		}
 		start, end := spelling.Around(text, f.Start, f.End)
-		out, _ = hide(out, text[from:max(from, start)])
-		out = append(out, Masked...)
-		from, at, changed = end, end, true
+		start = max(start, from)
+		hide(&c, from, start)
+		c.replace(start, end, Masked)
+		from, at = end, end
 	}
-	if from == 0 {
-		return hide(nil, text)
-	}
-	var hidden bool
-	out, hidden = hide(out, text[from:])
-	return out, changed || hidden
-}
-
-// hider appends a text without what may be an address, and reports whether there was any.
-type hider func(dst []byte, text string) ([]byte, bool)
-
-func hide(dst []byte, text string) ([]byte, bool) {
-	text, hidden := spelling.Hide(text, Masked)
-	return append(dst, text...), hidden
+	hide(&c, from, len(text))
+	return c.all()
 }
 
 // keeps reports whether an address stays: a mask, a server's, none, or a version of a user agent.

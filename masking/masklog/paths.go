@@ -45,6 +45,9 @@ func ConfigPaths(config any) (paths []string) {
 
 // cutPath cuts a text around one of the operator's own paths.
 func (r *Rules) cutPath(text string) (before, path, after string, found bool) {
+	if len(r.Paths) == 0 || strings.IndexByte(text, '/') < 0 {
+		return text, "", "", false
+	}
 	for _, path := range r.Paths {
 		if before, after, found := strings.Cut(text, path); found && endsBefore(after) {
 			return before, path, after, true

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// reflected masks a value of any kind, as its JSON.
-func (e *entry) reflected(key string, value any) (any, error) {
+// decode returns a value of any kind as its JSON decodes to, which nobody else changes.
+func decode(value any) (any, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
@@ -17,10 +17,8 @@ func (e *entry) reflected(key string, value any) (any, error) {
 	dec := json.NewDecoder(&buf)
 	dec.UseNumber()
 	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, err
-	}
-	return e.tree(key, tree), nil
+	err := dec.Decode(&tree)
+	return tree, err
 }
 
 // tree masks what JSON was decoded to.

@@ -53,3 +53,11 @@ type Request struct {
 	Private      bool         // who is logged in is not shown
 	Mask         string       // that the app sees, if it's known
 }
+
+// describe returns whose request an object is, if it's one.
+func (r *Rules) describe(m zapcore.ObjectMarshaler) (Request, bool) {
+	if r.Request == nil {
+		return Request{}, false
+	}
+	return r.Request(m)
+}

@@ -17,7 +17,20 @@ func Hide(text, with string) (string, bool) {
 	if len(text) > maxRemembered {
 		return hide(text, with)
 	}
-	return hiddenTexts.hide(text, with)
+	out, hidden, _ := hiddenTexts.hide(text, with, false)
+	return out, hidden
+}
+
+// HideUnlessNext is Hide for a text in which Next finds nothing; ok is false if it does.
+func HideUnlessNext(text, with string) (out string, hidden, ok bool) {
+	if minSpelling <= len(text) && len(text) <= maxRemembered {
+		return hiddenTexts.hide(text, with, true)
+	}
+	if _, next := Next(text, 0); next {
+		return text, false, false
+	}
+	out, hidden = Hide(text, with)
+	return out, hidden, true
 }
 
 func hide(text, with string) (string, bool) {

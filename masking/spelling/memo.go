@@ -38,31 +38,37 @@ type hidden struct {
 	hash       uint64
 	with, text string
 	changed    bool
+	next       bool // Next finds something
 }
 
 var hiddenTexts = &hides{seed: maphash.MakeSeed()}
 
-func (m *hides) hide(text, with string) (string, bool) {
+// hide is Hide. If ok says that Next finds something, and nobody wants to know the rest, it does nothing.
+func (m *hides) hide(text, with string, unlessNext bool) (out string, changed, ok bool) {
 	hash := maphash.String(m.seed, text)
 	slot := &m.slots[hash%memoSlots]
 	if known := slot.Load(); known != nil && known.hash == hash && known.with == with {
 		if known.changed {
-			return known.text, true
+			text = known.text
 		}
-		return text, false
+		return text, known.changed, !(unlessNext && known.next)
 	}
-	out, changed := hide(text, with)
+	_, next := Next(text, 0)
+	if unlessNext && next {
+		return text, false, false
+	}
+	out, changed = hide(text, with)
 	seen := &m.seen[hash>>32%uint64(len(m.seen))]
 	if mark := uint32(hash) | 1; seen.Load() != mark {
 		seen.Store(mark)
-		return out, changed
+		return out, changed, true
 	}
-	entry := &hidden{hash: hash, with: with, changed: changed}
+	entry := &hidden{hash: hash, with: with, changed: changed, next: next}
 	if changed {
 		entry.text = out
 	}
 	slot.Store(entry)
-	return out, changed
+	return out, changed, true
 }
 
 // mayHold reports whether a text may spell what a key stands for.

@@ -12,7 +12,7 @@ type Found struct {
 // Next returns the first address in text that begins at from or after. Like [Replace] it finds the
 // spellings that can be nothing else. Another may begin inside, at At+1.
 func Next[T string | []byte](text T, from int) (Found, bool) {
-	for i := from; i < len(text); i++ {
+	for i, sep := skip(text, from, -1); i < len(text); i, sep = skip(text, i+1, sep) {
 		addr, end := scanAddr(text, i)
 		if end == 0 {
 			continue

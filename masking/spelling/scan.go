@@ -16,7 +16,7 @@ import (
 // ephemeral port singles a client out.
 func Replace[T string | []byte](dst []byte, text T, replace func(netip.Addr) (string, bool)) ([]byte, bool) {
 	start, replaced := 0, false
-	for i := 0; i < len(text); i++ {
+	for i, sep := skip(text, 0, -1); i < len(text); i, sep = skip(text, i+1, sep) {
 		addr, end := scanAddr(text, i)
 		if end == 0 {
 			continue
@@ -76,6 +76,42 @@ func escape[T string | []byte](text T, i int) (inside, ended bool) {
 	}
 	percent := i >= 1 && text[i-1] == '%' && i+1 < len(text) && isHex(text[i+1]) || i >= 2 && text[i-2] == '%' && digits >= 1
 	return percent && isHex(text[i]), false
+}
+
+// skip returns the first place from i on where an address may begin, and the separator that follows there: a colon or dot is
+// among the first digits of each address, or before them. It's given the separator that it returned last, -1 at first.
+func skip[T string | []byte](text T, i, sep int) (int, int) {
+	for i > sep {
+		for sep = i; sep < len(text) && !separators[text[sep]]; {
+			sep++
+		}
+		if sep == len(text) {
+			return sep, sep
+		}
+		digits := 0
+		for digits < sep-i && isHex(text[sep-digits-1]) {
+			digits++
+		}
+		if separates(text, sep, digits > 0) {
+			return sep - digits, sep
+		}
+		i = sep + 1
+	}
+	return i, sep
+}
+
+var separators = [256]bool{'.': true, ':': true, '%': true}
+
+// separates reports whether a separator may be the first of an address, with digits before it or not.
+func separates[T string | []byte](text T, i int, digits bool) bool {
+	switch width := colonAt(text, i); {
+	case text[i] == '.':
+		return digits && i+1 < len(text) && isDigit(text[i-1]) && isDigit(text[i+1])
+	case width == 0 || i+width == len(text):
+		return false
+	default:
+		return colonAt(text, i+width) > 0 || digits && isHex(text[i+width])
+	}
 }
 
 // scanAddr reads the address that starts at i and returns where it ends, 0 for none.

@@ -132,7 +132,7 @@ func (s *scanner) plain(text string) {
 
 // widen takes all of an address of which a part was found: the ::ffff: before, the zone after.
 func (s *scanner) widen(text string) {
-	for i := 0; i < len(text); i++ {
+	for i, sep := skip(text, 0, -1); i < len(text); i, sep = skip(text, i+1, sep) {
 		addr, end := scanAddr(text, i)
 		if end == 0 || addr.Is4() {
 			continue
