@@ -1,14 +1,12 @@
 package mask
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
-	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/certmagic"
@@ -54,7 +52,7 @@ func runMask(cmd *cobra.Command, args []string) error {
 	}
 	networks, _ := cmd.Flags().GetStringArray("network")
 	sessions, _ := cmd.Flags().GetStringArray("session")
-	out := bufio.NewWriter(cmd.OutOrStdout())
+	out := cmd.OutOrStdout()
 	err = errors.Join(
 		printMasks(out, networks, masker.Network),
 		printMasks(out, sessions, func(text string) (netip.Addr, error) {
@@ -69,60 +67,37 @@ func runMask(cmd *cobra.Command, args []string) error {
 	if err == nil && len(args)+len(networks)+len(sessions) == 0 {
 		err = masker.copyLines(out, cmd.InOrStdin())
 	}
-	return errors.Join(err, out.Flush())
+	return err
 }
 
+// printMasks prints the masks of all inputs up to one that has none.
 func printMasks(out io.Writer, inputs []string, mask func(string) (netip.Addr, error)) error {
+	var lines []byte
+	var err error
 	for _, input := range inputs {
-		if !edge.IsPrintable(input) {
-			return fmt.Errorf("%q has characters that can't be printed", input)
+		if lines, err = appendMask(lines, input, mask); err != nil {
+			break
 		}
-		m, err := mask(input)
-		if err != nil {
-			return fmt.Errorf("%q: %w", input, err)
-		}
-		fmt.Fprintf(out, "%s\t%s\n", input, m)
 	}
-	return nil
+	_, errWrite := out.Write(lines)
+	return errors.Join(err, errWrite)
+}
+
+// appendMask appends the line of an input.
+func appendMask(lines []byte, input string, mask func(string) (netip.Addr, error)) ([]byte, error) {
+	if !edge.IsPrintable(input) {
+		return lines, fmt.Errorf("%q has characters that can't be printed", input)
+	}
+	m, err := mask(input)
+	if err != nil {
+		return lines, fmt.Errorf("%q: %w", input, err)
+	}
+	lines = append(append(lines, input...), '\t')
+	return append(m.AppendTo(lines), '\n'), nil
 }
 
 // maxSecretFile is the most that a file with a secret has, in bytes.
 const maxSecretFile = 4 << 10
-
-type lineMasker struct{ *masking.Masker }
-
-// parse masks an address as a client's, a CIDR range as a range.
-func (m lineMasker) parse(text string) (netip.Addr, error) {
-	if strings.Contains(text, "/") {
-		prefix, err := masking.ParseRange(text)
-		if err != nil {
-			return netip.Addr{}, err
-		}
-		return m.Range(prefix)
-	}
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}, errors.New("neither an IP address nor a CIDR range")
-	}
-	return m.Client(addr)
-}
-
-func (m lineMasker) copyLines(out *bufio.Writer, in io.Reader) error {
-	lines := bufio.NewScanner(in)
-	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
-		if text == "" {
-			continue
-		}
-		if err := printMasks(out, []string{text}, m.parse); err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("reading standard input: %w", err)
-	}
-	return nil
-}
 
 // commandMasker makes the masker that the flags ask for.
 func commandMasker(cmd *cobra.Command) (lineMasker, error) {
