@@ -23,7 +23,7 @@ func (e *entry) learnVersions(agent string) {
 			continue
 		}
 		end := versionEnd(agent, i)
-		if end == 0 {
+		if end == 0 || strings.Count(agent[i:end], ".") != 3 {
 			continue
 		}
 		if addr, err := netip.ParseAddr(agent[i:end]); err == nil && !slices.Contains(e.versions, addr) {
@@ -44,7 +44,7 @@ func versionEnd(agent string, i int) int {
 	return end
 }
 
-// hideInAgent is hide but for versions of several parts, such as Chrome/120.0.6099.109.
+// hideInAgent is hidePart but for versions of several parts, such as Chrome/120.0.6099.109.
 func (c *copier) hideInAgent(from, end int) {
 	agent, start := c.text[from:end], from
 	for i := 1; i < len(agent); i++ {
@@ -52,11 +52,11 @@ func (c *copier) hideInAgent(from, end int) {
 			continue
 		}
 		if end := versionEnd(agent, i); end > i && strings.IndexByte(agent[i:end], '.') > 0 {
-			c.hide(from, start+i)
+			c.hidePart(from, start+i)
 			from, i = start+end, end
 		}
 	}
-	c.hide(from, end)
+	c.hidePart(from, end)
 }
 
 // startsVersion reports whether a product's name, or that of a version in a client hint, ends before i.

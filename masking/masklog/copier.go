@@ -5,6 +5,7 @@ import "github.com/wikiveil/wikiveil/masking/spelling"
 // copier copies a text with parts of it replaced, as late as it can: most have none.
 type copier struct {
 	text string
+	kind kind
 	out  []byte // what text[:done] becomes
 	done int
 	any  bool // part is replaced
@@ -26,12 +27,26 @@ func (c *copier) all() (string, bool) {
 	return string(append(c.out, c.text[c.done:]...)), true
 }
 
-// hider replaces what may be an address in a part of a text.
-type hider func(c *copier, from, end int)
+// kind is what a text is.
+type kind int
 
-func leave(*copier, int, int) {}
+const (
+	anyText kind = iota
+	userAgent
+	finishedText // of which the parts were looked at before
+)
 
+// hide replaces what may be an address in a part of the text.
 func (c *copier) hide(from, end int) {
+	switch c.kind {
+	case anyText:
+		c.hidePart(from, end)
+	case userAgent:
+		c.hideInAgent(from, end)
+	}
+}
+
+func (c *copier) hidePart(from, end int) {
 	if text, hidden := spelling.Hide(c.text[from:end], Masked); hidden {
 		c.replace(from, end, text)
 	}

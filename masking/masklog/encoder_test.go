@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -85,9 +86,9 @@ func encode(t testing.TB, e zapcore.Encoder, message string, fields ...zapcore.F
 }
 
 func benchmarkEntry(b *testing.B, fields ...zapcore.Field) {
+	raw := zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", SkipLineEnding: true})
 	for name, e := range map[string]zapcore.Encoder{
-		"masked": newTestEncoder(true),
-		"raw":    zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", SkipLineEnding: true}),
+		"masked": newTestEncoder(true), "raw": raw, "reference": newReference(raw, true, testRules()),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -117,4 +118,35 @@ func BenchmarkEncoder(b *testing.B) {
 			"Content-Type": {"text/html; charset=UTF-8"}, "Server": {"Caddy"}, "Content-Security-Policy": {"default-src 'self'; img-src 'self' data:"},
 		}))
 	})
+}
+
+// finishedLine is one of an access log.
+const finishedLine = `{"level":"info","ts":1796031639.7455387,"logger":"http.log.access.log0","msg":"handled request","request":{"remote_ip":"2001:2f:1:2:3:4:5:6","remote_port":"0","client_ip":"2001:2f:1:2:3:4:5:6","proto":"HTTP/1.1","method":"GET","host":"wiki.example","uri":"/w/index.php?title=Page_126&action=history&oldid=2700126","headers":{"Accept":["text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"],"Sec-Fetch-Site":["same-origin"],"Accept-Language":["en-US,en;q=0.5"],"Referer":["https://wiki.example/wiki/Special:RecentChanges"],"Sec-Fetch-Dest":["document"],"Accept-Encoding":["gzip, deflate, br, zstd"],"Cookie":["REDACTED"],"User-Agent":["Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"],"Sec-Fetch-Mode":["navigate"],"Upgrade-Insecure-Requests":["1"]}},"bytes_read":0,"user_id":"","duration":0.03054109,"size":10240,"status":200,"resp_headers":{"Last-Modified":["Sat, 29 Nov 2025 10:11:12 GMT"],"Date":["Mon, 30 Nov 2026 09:40:39 GMT"],"Content-Length":["10240"],"Content-Type":["text/html; charset=UTF-8"],"Etag":["\"5f3a1b-43\""],"Vary":["Accept-Encoding, Cookie"],"X-Request-Id":["dn8g2wujtdga"],"Content-Security-Policy":["default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; script-src-attr 'none'; style-src 'self' 'unsafe-inline'"],"Cache-Control":["private, must-revalidate, max-age=0"]}}`
+
+// BenchmarkLine is the look through a finished line.
+func BenchmarkLine(b *testing.B) {
+	rules, versions := testRules(), []netip.Addr{netip.MustParseAddr("156.0.0.0")}
+	for name, mask := range map[string]func(*buffer.Buffer) (*buffer.Buffer, error){
+		"masked": func(line *buffer.Buffer) (*buffer.Buffer, error) {
+			return (&entry{rules: rules, versions: versions}).maskLine(line)
+		},
+		"reference": func(line *buffer.Buffer) (*buffer.Buffer, error) {
+			return (&refEntry{rules: rules, versions: versions}).maskLine(line)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(finishedLine)))
+			line := buffer.NewPool().Get()
+			line.AppendString(finishedLine)
+			for b.Loop() {
+				if _, err := mask(line); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if line.String() != finishedLine {
+				b.Error("changed")
+			}
+		})
+	}
 }

@@ -126,19 +126,19 @@ func (e *entry) maskText(text string, agent bool) string {
 	}
 	if agent {
 		e.learnVersions(text)
-		text, _ = e.scan(text, agent, (*copier).hideInAgent)
+		text, _ = e.scan(text, userAgent)
 		return text
 	}
 	hidden, _, ok := spelling.HideUnlessNext(text, Masked)
 	if !ok {
-		hidden, _ = e.scan(text, agent, (*copier).hide)
+		hidden, _ = e.scan(text, anyText)
 	}
 	return hidden
 }
 
 // scan masks the addresses of a text: first those that can be nothing else, and what may be one between them.
-func (e *entry) scan(text string, agent bool, hide hider) (string, bool) {
-	c := copier{text: text}
+func (e *entry) scan(text string, kind kind) (string, bool) {
+	c := copier{text: text, kind: kind}
 	from := 0 // of what isn't looked at yet
 	for at := 0; ; {
 		f, ok := spelling.Next(text, at)
@@ -146,22 +146,22 @@ func (e *entry) scan(text string, agent bool, hide hider) (string, bool) {
 			break
 		}
 		if e.found++; e.found > maxFound {
-			hide(&c, from, f.Start)
+			c.hide(from, f.Start)
 			c.replace(f.Start, len(text), leftOut)
 			return c.all()
 		}
-		if at = f.End; e.keeps(f.Addr, agent) {
-			hide(&c, from, f.Start)
+		if at = f.End; e.keeps(f.Addr, kind != anyText) {
+			c.hide(from, f.Start)
 			from = f.End
 			continue
 		}
 		start, end := spelling.Around(text, f.Start, f.End)
 		start = max(start, from)
-		hide(&c, from, start)
+		c.hide(from, start)
 		c.replace(start, end, Masked)
 		from, at = end, end
 	}
-	hide(&c, from, len(text))
+	c.hide(from, len(text))
 	return c.all()
 }
 

@@ -73,3 +73,18 @@ func BenchmarkHide(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkHideUnseen is what a text costs that comes for the first time.
+func BenchmarkHideUnseen(b *testing.B) {
+	for name, text := range map[string]string{
+		"URI": "/w/index.php?title=Main_Page&action=history&oldid=1234567", "id": "1234567-dn8g2wujtdga", "words": strings.Repeat("default-src 'none'; script-src 'self' 'unsafe-inline'; ", 6),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				hide(text, "masked")
+			}
+		})
+	}
+}

@@ -130,13 +130,13 @@ func (s *scanner) rawBase64(text string) {
 	for i := 0; i < len(text); i++ {
 		from, parts := i, false
 		for i < len(text) && base64Digits[text[i]] != none {
-			parts = parts || !isAlnum(text[i])
+			parts = parts || base64Digits[text[i]] >= base64Signs
 			i++
 		}
 		s.rawRun(text, from, i)
 		for at := from; parts && at < i; at++ {
 			part := at
-			for at < i && isAlnum(text[at]) {
+			for at < i && base64Digits[text[at]] < base64Signs {
 				at++
 			}
 			s.rawRun(text, part, at)

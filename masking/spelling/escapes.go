@@ -8,38 +8,56 @@ import (
 
 // escapes scans a text without its escapes, if it has any.
 func (s *scanner) escapes(text string, depth int) {
-	i := firstEscape(text)
+	i := firstUndone(text)
 	if i < 0 {
 		return
 	}
 	base, spots, before := len(s.room), len(s.spots), len(s.hits)
-	changed := false
-	for at := 0; at < len(text); {
+	s.room = append(s.room, text[:i]...)
+	for at := range i {
+		s.spots = append(s.spots, int32(at))
+	}
+	for at := i; at < len(text); {
 		n, size := len(s.room), 1
-		if at >= i && isEscapeStart(text[at]) {
+		if isEscapeStart(text[at]) {
 			s.room, size = unescapeOne(s.room, text[at:])
 		} else {
 			s.room = append(s.room, text[at])
 		}
-		changed = changed || len(s.room)-n != size
 		for range len(s.room) - n {
 			s.spots = append(s.spots, int32(at))
 		}
 		at += size
 	}
 	s.peak = max(s.peak, len(s.room))
-	if changed {
-		s.spots = append(s.spots, int32(len(text)))
-		view := s.view
-		s.view.Escaped = text
-		s.scan(viewOf(s.room[base:]), depth+1)
-		s.view = view
-		for h := before; h < len(s.hits); h++ {
-			hit := &s.hits[h]
-			hit.from, hit.end = int(s.spots[spots+hit.from]), int(s.spots[spots+hit.end])
-		}
+	s.spots = append(s.spots, int32(len(text)))
+	view := s.view
+	s.view.Escaped = text
+	s.scan(viewOf(s.room[base:]), depth+1)
+	s.view = view
+	for h := before; h < len(s.hits); h++ {
+		hit := &s.hits[h]
+		hit.from, hit.end = int(s.spots[spots+hit.from]), int(s.spots[spots+hit.end])
 	}
 	s.room, s.spots = s.room[:base], s.spots[:spots]
+}
+
+// firstUndone returns where the first escape begins that stands for something else than it says: most ampersands
+// of URLs don't. Without any it's -1.
+func firstUndone(text string) int {
+	var room [utf8.UTFMax]byte
+	for i := 0; i < len(text); {
+		if !isEscapeStart(text[i]) {
+			i++
+			continue
+		}
+		out, size := unescapeOne(room[:0], text[i:])
+		if len(out) != size {
+			return i
+		}
+		i += size
+	}
+	return -1
 }
 
 func firstEscape(text string) int {

@@ -210,6 +210,9 @@ const none = 0xff
 var hexDigits, base64Digits = digitsOf("0123456789abcdef", "0123456789ABCDEF"),
 	digitsOf(alphabet+"+/", alphabet+"-_")
 
+// base64Signs is the first digit of base64 that is neither a letter nor a decimal digit.
+const base64Signs = byte(len(alphabet))
+
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 func digitsOf(alphabets ...string) (table [256]byte) {
