@@ -67,7 +67,9 @@ const (
 
 var maskedLog = strings.Replace(plainLog, "format json", "format masked json", 1)
 
-// proxy asks the wiki, over as many connections as Caddyfile.example keeps.
+func plainProxy(to string) string { return "\n\treverse_proxy " + to }
+
+// proxy keeps as many connections to the wiki as the edge does by itself.
 func proxy(wiki, more string) string {
 	return fmt.Sprintf(`
 	reverse_proxy %s {

@@ -30,7 +30,7 @@ func startEdits(ctx context.Context, b *bench, s *started) error {
 	}
 	recording := strings.Replace(edgeGlobal, "data_dir DIR", "data_dir DIR\n\t\tsightings", 1)
 	for _, c := range []struct{ name, global string }{{recorded, recording}, {unrecorded, edgeGlobal}} {
-		started, err := s.caddy(ctx, c.name, b.edge, config{global: c.global + trusted, site: maskedLog + edgeSite + proxy(wiki.Address, "")})
+		started, err := s.caddy(ctx, c.name, b.edge, config{global: c.global + trusted, site: maskedLog + edgeSite + plainProxy(wiki.Address)})
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func startClients(ctx context.Context, b *bench, s *started) error {
 		name    string
 		clients int
 	}{{"10^3 clients", 1000}, {"10^5 clients", 100_000}, {"10^6 clients", everyone}} {
-		started, err := s.caddy(ctx, c.name, b.edge, config{global: edgeGlobal + trusted, site: maskedLog + edgeSite + proxy(wiki.Address, "")})
+		started, err := s.caddy(ctx, c.name, b.edge, config{global: edgeGlobal + trusted, site: maskedLog + edgeSite + plainProxy(wiki.Address)})
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (c pages) startLogged(ctx context.Context, b *bench, s *started, wiki *proc
 	if c.tls {
 		scheme, certificates = "https", b.dir
 	}
-	ours, err := s.caddy(ctx, edge, b.edge, config{edgeGlobal, maskedLog + edgeSite + proxy(wiki.Address, ""), certificates})
+	ours, err := s.caddy(ctx, edge, b.edge, config{edgeGlobal, maskedLog + edgeSite + plainProxy(wiki.Address), certificates})
 	if err != nil {
 		return err
 	}
@@ -72,12 +72,12 @@ func (c pages) startLogged(ctx context.Context, b *bench, s *started, wiki *proc
 	if _, err := s.caddy(ctx, headers, b.caddy, config{"", plainLog + work, certificates}); err != nil || c.tls {
 		return err
 	}
-	_, err = s.caddy(ctx, bare, b.caddy, config{site: plainLog + "\n\treverse_proxy " + wiki.Address})
+	_, err = s.caddy(ctx, bare, b.caddy, config{site: plainLog + plainProxy(wiki.Address)})
 	return err
 }
 
 func (c pages) startUnlogged(ctx context.Context, b *bench, s *started, wiki *process.Process) error {
-	if _, err := s.caddy(ctx, edge, b.edge, config{global: edgeGlobal, site: edgeSite + proxy(wiki.Address, "")}); err != nil {
+	if _, err := s.caddy(ctx, edge, b.edge, config{global: edgeGlobal, site: edgeSite + plainProxy(wiki.Address)}); err != nil {
 		return err
 	}
 	_, err := s.caddy(ctx, keepalive, b.caddy, config{site: proxy(wiki.Address, "")})

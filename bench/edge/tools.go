@@ -83,7 +83,7 @@ func startProxyAndRespond(ctx context.Context, b *bench, s *started, tool *proce
 	// A Caddyfile holds no picture, but as many bytes. Without the length they would go in chunks.
 	fixed := fmt.Sprintf("\n\theader Content-Type image/png\n\theader Content-Length %d\n\trespond `%s`",
 		len(picture), strings.Repeat("x", len(picture)))
-	for _, c := range []struct{ name, site string }{{reverseProxy, "\n\treverse_proxy " + tool.Address}, {respond, fixed}} {
+	for _, c := range []struct{ name, site string }{{reverseProxy, plainProxy(tool.Address)}, {respond, fixed}} {
 		started, err := s.caddy(ctx, c.name, b.caddy, config{site: plainLog + c.site})
 		if err != nil {
 			return err
