@@ -107,15 +107,20 @@ func measure(ctx context.Context, o options, chosen []row, out io.Writer) (err e
 		return err
 	}
 	var found report
+	var failures error
 	for _, r := range chosen {
 		fmt.Fprintf(out, "%s: %s\n", r.name, r.title)
 		part, err := r.run(ctx, b)
 		if err != nil {
-			return fmt.Errorf("%s: %w", r.name, err)
+			failures = errors.Join(failures, fmt.Errorf("%s: %w", r.name, err))
+			continue
 		}
 		part.name = r.title
 		found = append(found, part)
 		part.print(out)
+	}
+	if failures != nil {
+		return errors.Join(failures, found.missed()) // and no document without them
 	}
 	if o.doc != "" {
 		if err := found.write(ctx, o); err != nil {
