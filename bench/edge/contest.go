@@ -77,7 +77,7 @@ func (c contest) sumUp(s *started, measured []rounds.Series) (p part, err error)
 		series[contender.Name] = m
 		p.contenders = append(p.contenders, contenderFigures{
 			name: contender.Name, rate: rounds.Of(m.Rate).Median, cpu: rounds.Of(m.CPU).Median, p99: rounds.Of(m.P99).Median,
-			client: rounds.Of(m.Clients).Median, resident: used.Resident, peak: used.Peak,
+			client: rounds.Of(m.Clients).Median, resident: used.Resident,
 		})
 	}
 	for _, claim := range c.claims {

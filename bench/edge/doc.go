@@ -65,13 +65,15 @@ func cpuModel() (string, error) {
 	return "", errors.New("/proc/cpuinfo names no model")
 }
 
-// bounds is the table of what is compared.
+// bounds is the table of the figures that have one.
 func (r report) bounds() string {
 	var t strings.Builder
-	t.WriteString("| work | what | against | measure | ratio (quartiles) | must be | |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	t.WriteString("row | what | against | measure | median (quartiles) | must be | verdict\n--- | --- | --- | --- | --- | --- | ---\n")
 	for _, p := range r {
 		for _, f := range p.figures {
-			fmt.Fprintf(&t, "| %s | %s | %s | %s | %s | %s | %s |\n", p.name, f.of, f.against, f.measure, f, f.bound, f.verdict())
+			if f.bound.kind != none {
+				fmt.Fprintf(&t, "%s | %s | %s | %s | %s | %s | %s\n", p.row, f.of, f.against, f.measure, f, f.bound, f.verdict())
+			}
 		}
 	}
 	return t.String()
@@ -80,15 +82,10 @@ func (r report) bounds() string {
 // contenders is the table of what each had by itself.
 func (r report) contenders() string {
 	var t strings.Builder
-	t.WriteString("| work | contender | a second | CPU for each | p99 | memory, and at most |\n| --- | --- | --- | --- | --- | --- |\n")
+	t.WriteString("row | contender | a second | CPU, µs | p99, ms | MiB\n--- | --- | --- | --- | --- | ---\n")
 	for _, p := range r {
 		for _, c := range p.contenders {
-			p99 := "–"
-			if c.p99 > 0 {
-				p99 = fmt.Sprintf("%.1f ms", c.p99*1e3)
-			}
-			fmt.Fprintf(&t, "| %s | %s | %.0f | %.1f µs | %s | %d MiB, %d MiB |\n",
-				p.name, c.name, c.rate, c.cpu*1e6, p99, c.resident>>20, c.peak>>20)
+			fmt.Fprintf(&t, "%s | %s | %.0f | %.1f | %.1f | %d\n", p.row, c.name, c.rate, c.cpu*1e6, c.p99*1e3, c.resident>>20)
 		}
 	}
 	return t.String()
@@ -97,10 +94,10 @@ func (r report) contenders() string {
 // sizes is the table of what edges of several sizes take to start.
 func (r report) sizes() string {
 	var t strings.Builder
-	t.WriteString("| an edge with | answers after | CPU until settled | memory |\n| --- | --- | --- | --- |\n")
+	t.WriteString("an edge with | answers after, ms | CPU until settled, ms | MiB\n--- | --- | --- | ---\n")
 	for _, p := range r {
 		for _, s := range p.sizes {
-			fmt.Fprintf(&t, "| %s | %d ms | %d ms | %d MiB |\n", s.name, s.startup.Milliseconds(), s.cpu.Milliseconds(), s.resident>>20)
+			fmt.Fprintf(&t, "%s | %d | %d | %d\n", s.name, s.startup.Milliseconds(), s.cpu.Milliseconds(), s.resident>>20)
 		}
 	}
 	return t.String()
@@ -110,7 +107,7 @@ func (r report) leftOut() string {
 	var t strings.Builder
 	for _, p := range r {
 		if p.left != "" {
-			fmt.Fprintf(&t, "\nLeft out (%s): %s.\n", p.name, p.left)
+			fmt.Fprintf(&t, "\nLeft out (%s): %s.\n", p.row, p.left)
 		}
 	}
 	return t.String()

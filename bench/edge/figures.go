@@ -11,7 +11,7 @@ import (
 
 // part is what one row found.
 type part struct {
-	name       string
+	row        string
 	contenders []contenderFigures
 	sizes      []sizeFigures
 	figures    []figure
@@ -25,7 +25,7 @@ type contenderFigures struct {
 	name             string
 	rate             float64 // answers a second
 	cpu, p99, client float64 // seconds: medians
-	resident, peak   int64   // bytes, after the last round
+	resident         int64   // bytes, after the last round
 }
 
 // sizeFigures are what an edge of some size takes by itself.
@@ -148,7 +148,7 @@ func (r report) missed() (err error) {
 	for _, p := range r {
 		for _, f := range p.figures {
 			if f.verdict() == missed {
-				err = errors.Join(err, fmt.Errorf("%s: %s, must be %s", p.name, f.words(), f.bound))
+				err = errors.Join(err, fmt.Errorf("%s: %s, must be %s", p.row, f.words(), f.bound))
 			}
 		}
 	}

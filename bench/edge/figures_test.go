@@ -32,10 +32,10 @@ func TestVerdict(t *testing.T) {
 func TestWhatMissesIsNamed(t *testing.T) {
 	close := figure{of: "edge", against: "bare", measure: "rate", found: rounds.Summary{Median: 0.9, Low: 0.8, High: 1.2}, bound: atLeast(1)}
 	far := figure{of: "edge", against: "bare", measure: "CPU", found: rounds.Summary{Median: 2, Low: 1.5, High: 3}, bound: atMost(1.25)}
-	if err := (report{{name: "pages", figures: []figure{close}}}).missed(); err != nil {
+	if err := (report{{row: "pages", figures: []figure{close}}}).missed(); err != nil {
 		t.Error(err)
 	}
-	err := report{{name: "pages", figures: []figure{close, far}}, {name: "tools"}}.missed()
+	err := report{{row: "pages", figures: []figure{close, far}}, {row: "tools"}}.missed()
 	if err == nil || err.Error() != "pages: edge against bare, CPU: 2.00 (1.50–3.00), must be ≤ 1.25" {
 		t.Error(err)
 	}

@@ -115,7 +115,7 @@ func measure(ctx context.Context, o options, chosen []row, out io.Writer) (err e
 			failures = errors.Join(failures, fmt.Errorf("%s: %w", r.name, err))
 			continue
 		}
-		part.name = r.title
+		part.row = r.name
 		found = append(found, part)
 		part.print(out)
 	}

@@ -66,7 +66,7 @@ func maskCommand(ctx context.Context, b *bench) (part, error) {
 	found := part{figures: claim{of: edge, against: loop, rate: must(bound{value: 10, kind: least, format: "%.1f"}), cpu: info}.figures(series)}
 	for _, j := range jobs {
 		found.contenders = append(found.contenders, contenderFigures{
-			name: j.name, rate: rounds.Of(j.measured.Rate).Median, cpu: rounds.Of(j.measured.CPU).Median, peak: j.peak, resident: j.peak,
+			name: j.name, rate: rounds.Of(j.measured.Rate).Median, cpu: rounds.Of(j.measured.CPU).Median, resident: j.peak,
 		})
 	}
 	return found, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/wikiveil/wikiveil/bench/internal/load"
 	"github.com/wikiveil/wikiveil/bench/internal/process"
@@ -26,8 +27,8 @@ const pagePath = "/wiki/Main_Page"
 type pages struct {
 	size   int
 	logged bool
-	others bool // HAProxy and nginx too
-	tls    bool // by HTTP/2, of edge and headers alone
+	others bool // bare Caddy, HAProxy and nginx too
+	tls    bool // by HTTP/2; not for others
 }
 
 func (c pages) start(ctx context.Context, b *bench, s *started) error {
@@ -39,9 +40,6 @@ func (c pages) start(ctx context.Context, b *bench, s *started) error {
 		err = c.startLogged(ctx, b, s, wiki)
 	} else {
 		err = c.startUnlogged(ctx, b, s, wiki)
-	}
-	if err == nil && c.others {
-		err = s.startOthers(ctx, wiki.Address)
 	}
 	for _, contender := range s.contenders {
 		contender.Load.Request = load.Page(contender.Address, pagePath)
@@ -69,11 +67,13 @@ func (c pages) startLogged(ctx context.Context, b *bench, s *started, wiki *proc
 	if err != nil {
 		return err
 	}
-	if _, err := s.caddy(ctx, headers, b.caddy, config{"", plainLog + work, certificates}); err != nil || c.tls {
+	if _, err := s.caddy(ctx, headers, b.caddy, config{"", plainLog + work, certificates}); err != nil || !c.others {
 		return err
 	}
-	_, err = s.caddy(ctx, bare, b.caddy, config{site: plainLog + plainProxy(wiki.Address)})
-	return err
+	if _, err := s.caddy(ctx, bare, b.caddy, config{site: plainLog + plainProxy(wiki.Address)}); err != nil {
+		return err
+	}
+	return s.startOthers(ctx, wiki.Address)
 }
 
 func (c pages) startUnlogged(ctx context.Context, b *bench, s *started, wiki *process.Process) error {
@@ -101,7 +101,7 @@ func (b *bench) addedFields(ctx context.Context, edge, wiki string) (map[string]
 			continue
 		}
 		if own[name] == nil {
-			added[name] = values[0]
+			added[name] = strings.Join(values, ", ")
 		}
 	}
 	if added["Content-Security-Policy"] == "" {

@@ -20,10 +20,9 @@ import (
 
 // Process is a running program.
 type Process struct {
-	Name    string        // for people
-	Address string        // host:port that it serves
-	Dir     string        // its own, removed when it is stopped; empty if it has none
-	Startup time.Duration // until it took connections
+	Name    string // for people
+	Address string // host:port that it serves
+	Dir     string // its own, removed when it is stopped; empty if it has none
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed when it has ended
 }
@@ -88,16 +87,14 @@ func Start(ctx context.Context, name, binary string, args func(address, dir stri
 	p.cmd = exec.CommandContext(ctx, binary, words...)
 	p.cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+p.Dir, "XDG_CONFIG_HOME="+p.Dir)
 	p.cmd.Stdout, p.cmd.Stderr = output, output
-	begin := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(p.Dir))
 	}
 	p.watch()
-	if err := p.awaitListening(begin.Add(time.Minute)); err != nil {
+	if err := p.awaitListening(time.Now().Add(time.Minute)); err != nil {
 		said, _ := os.ReadFile(output.Name()) // best effort: the error itself says the rest
 		return nil, errors.Join(fmt.Errorf("%s: %w; it said:\n%s", name, err, lastLines(said)), p.Stop())
 	}
-	p.Startup = time.Since(begin)
 	return p, nil
 }
 
