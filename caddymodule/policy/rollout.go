@@ -111,37 +111,3 @@ func dropConditions(r *http.Request) {
 	delete(r.Header, "If-None-Match")
 	delete(r.Header, "If-Modified-Since")
 }
-
-// makePrivate keeps shared caches from storing a response whose header is for one client,
-// and browsers from showing a page again without asking.
-func makePrivate(h http.Header, page bool) {
-	// RFC 9213, and what came before it: they outweigh Cache-Control.
-	for name := range h {
-		switch {
-		case strings.HasSuffix(name, "Cdn-Cache-Control"), name == "Surrogate-Control", name == "X-Accel-Expires", name == "Edge-Control":
-			delete(h, name)
-		}
-	}
-	kept := []string{"private"}
-	if page {
-		kept = append(kept, "no-cache")
-	}
-	for _, line := range h["Cache-Control"] {
-		for directive := range strings.SplitSeq(line, ",") {
-			directive = strings.TrimSpace(directive)
-			name, _, _ := strings.Cut(strings.ToLower(directive), "=")
-			switch strings.TrimSpace(name) {
-			case "", "private", "public", "s-maxage", "proxy-revalidate":
-			case "max-age", "no-cache", "immutable", "stale-while-revalidate", "stale-if-error":
-				if !page {
-					kept = append(kept, directive)
-				}
-			case "no-store":
-				return // forbids more
-			default:
-				kept = append(kept, directive)
-			}
-		}
-	}
-	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
-}

@@ -295,29 +295,6 @@ func TestRolloutOnErrorPages(t *testing.T) {
 	}
 }
 
-func TestMakePrivate(t *testing.T) {
-	page := http.Header{"Cache-Control": {"public, max-age=60, must-revalidate, stale-if-error=5"}}
-	makePrivate(page, true)
-	if got := page.Get("Cache-Control"); got != "private, no-cache, must-revalidate" {
-		t.Errorf("page: got %q", got)
-	}
-	for name, c := range map[string]struct{ before, want http.Header }{
-		"none":        {http.Header{}, http.Header{"Cache-Control": {"private"}}},
-		"public":      {http.Header{"Cache-Control": {"public, s-maxage=99, max-age=60"}}, http.Header{"Cache-Control": {"private, max-age=60"}}},
-		"two lines":   {http.Header{"Cache-Control": {"S-MaxAge=1", "must-revalidate, Public"}}, http.Header{"Cache-Control": {"private, must-revalidate"}}},
-		"private":     {http.Header{"Cache-Control": {"private, must-revalidate, max-age=0"}}, http.Header{"Cache-Control": {"private, must-revalidate, max-age=0"}}},
-		"one field":   {http.Header{"Cache-Control": {`private="Set-Cookie", max-age=5`}}, http.Header{"Cache-Control": {"private, max-age=5"}}},
-		"no-store":    {http.Header{"Cache-Control": {"no-store"}}, http.Header{"Cache-Control": {"no-store"}}},
-		"CDN's own":   {http.Header{"Cdn-Cache-Control": {"max-age=9"}, "Cloudflare-Cdn-Cache-Control": {"max-age=9"}}, http.Header{"Cache-Control": {"private"}}},
-		"other words": {http.Header{"Surrogate-Control": {"max-age=9"}, "X-Accel-Expires": {"9"}, "Expires": {"x"}}, http.Header{"Cache-Control": {"private"}, "Expires": {"x"}}},
-	} {
-		makePrivate(c.before, false)
-		if fmt.Sprint(c.before) != fmt.Sprint(c.want) {
-			t.Errorf("%s: got %v, want %v", name, c.before, c.want)
-		}
-	}
-}
-
 // A page that the browser has is asked for in full, since a 304 can't take a policy away;
 // what pages are made of is not.
 func TestRolloutAsksForPagesInFull(t *testing.T) {

@@ -39,7 +39,7 @@ type policyWriter struct {
 	shown func()
 	// dropOthers removes policies of others.
 	dropOthers bool
-	// private keeps shared caches from storing the response; see makePrivate.
+	// private keeps shared caches from storing the response; see [exempt.MarkPrivate].
 	private bool
 	// personal is set where the policies are for this reader alone.
 	personal bool
@@ -86,7 +86,7 @@ func (w *policyWriter) settle(status int) {
 	w.guardCookies()
 	h := w.Header()
 	if w.private {
-		makePrivate(h, status != http.StatusNotModified && isPage(status, h))
+		exempt.MarkPrivate(h, status != http.StatusNotModified && isPage(status, h))
 	}
 	if w.shown != nil && isPage(status, h) {
 		w.shown()

@@ -1,6 +1,7 @@
 package exempt
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -100,5 +101,30 @@ func TestMarkPersonalForOtherCaches(t *testing.T) {
 	MarkPersonal(h)
 	if len(h) != 3 || h.Get("Expires") == "" {
 		t.Errorf("left are %v", h)
+	}
+}
+
+// Where what is stored may be used again, as a picture, the browser may go on to do so.
+func TestMarkPrivate(t *testing.T) {
+	page := http.Header{"Cache-Control": {"public, max-age=60, must-revalidate, stale-if-error=5"}}
+	MarkPrivate(page, true)
+	if got := page.Get("Cache-Control"); got != "private, no-cache, max-age=60, must-revalidate" {
+		t.Errorf("page: got %q", got)
+	}
+	for name, c := range map[string]struct{ before, want http.Header }{
+		"none":        {http.Header{}, http.Header{"Cache-Control": {"private"}}},
+		"public":      {http.Header{"Cache-Control": {"public, s-maxage=99, max-age=60"}}, http.Header{"Cache-Control": {"private, max-age=60"}}},
+		"two lines":   {http.Header{"Cache-Control": {"S-MaxAge=1", "must-revalidate, Public"}}, http.Header{"Cache-Control": {"private, must-revalidate"}}},
+		"private":     {http.Header{"Cache-Control": {"private, must-revalidate, max-age=0"}}, http.Header{"Cache-Control": {"private, must-revalidate, max-age=0"}}},
+		"one field":   {http.Header{"Cache-Control": {`private="Set-Cookie", max-age=5`}}, http.Header{"Cache-Control": {"private, max-age=5"}}},
+		"no-store":    {http.Header{"Cache-Control": {"no-store"}}, http.Header{"Cache-Control": {"private, no-store"}}},
+		"used again":  {http.Header{"Cache-Control": {"public, max-age=9, immutable"}}, http.Header{"Cache-Control": {"private, max-age=9, immutable"}}},
+		"CDN's own":   {http.Header{"Cdn-Cache-Control": {"max-age=9"}, "Cloudflare-Cdn-Cache-Control": {"max-age=9"}}, http.Header{"Cache-Control": {"private"}}},
+		"other words": {http.Header{"Surrogate-Control": {"max-age=9"}, "X-Accel-Expires": {"9"}, "Edge-Control": {"x"}, "Expires": {"x"}}, http.Header{"Cache-Control": {"private"}, "Expires": {"x"}}},
+	} {
+		MarkPrivate(c.before, false)
+		if fmt.Sprint(c.before) != fmt.Sprint(c.want) {
+			t.Errorf("%s: got %v, want %v", name, c.before, c.want)
+		}
 	}
 }
