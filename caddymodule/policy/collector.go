@@ -12,35 +12,30 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/internal/kv"
-	"github.com/wikiveil/wikiveil/masking"
 )
 
 // reportCollectors are in use over config reloads, by the place where they keep reports.
 var reportCollectors = pool.New[*reports.Collector]("report collectors")
 
 // openCollector returns the collector of a site.
-func openCollector(a *edge.App, c *CSP, secret []byte) (*reports.Collector, error) {
+func openCollector(a *edge.App, c *CSP) (*reports.Collector, error) {
 	key, open, err := a.Store("csp-reports/"+placeName(c.Site), "reports of this site are counted in memory; forecasts and the rollout's plot get 503")
 	if err != nil {
 		return nil, err
 	}
 	return reportCollectors.Acquire(a.Held(), key, pool.Closing(func() (*reports.Collector, error) {
-		return newCollector(a, open, c.Reports.keepDays(), secret)
+		return newCollector(a, open, c.Reports.keepDays())
 	}))
 }
 
-func newCollector(a *edge.App, open func() (kv.Store, error), keep int, secret []byte) (*reports.Collector, error) {
-	key, err := masking.DeriveKey(secret, "csp-reports")
-	if err != nil {
-		return nil, err
-	}
+func newCollector(a *edge.App, open func() (kv.Store, error), keep int) (*reports.Collector, error) {
 	m := a.Metrics()
 	store, err := open()
 	if err != nil {
 		return nil, err
 	}
 	collector, err := reports.New(reports.Config{
-		Store: store, Keep: keep, Passed: a.Clock().Passed, Secret: key, Log: edge.Slog(),
+		Store: store, Keep: keep, Passed: a.Clock().Passed, Log: edge.Slog(),
 		Client: func(r *http.Request) string {
 			if client := reqstate.Known(r).Client; client != nil {
 				return client.Mask

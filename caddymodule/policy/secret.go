@@ -9,12 +9,11 @@ import (
 
 const cspSecretKey = "wikiveil/csp_secret.json"
 
-// openCSPSecret returns the secret of reports and rollouts. It is not an epoch's: what is counted, and who is in a rollout,
-// outlives those. With a new one all clients draw anew whether a rollout is for them.
+// openCSPSecret returns the secret of rollouts. It is not an epoch's: who is in a rollout outlives those. With a new one all clients draw anew whether a rollout is for them.
 func openCSPSecret(ctx context.Context, storage shareddoc.Storage) ([]byte, error) {
 	secret, err := shareddoc.Secret(ctx, storage, cspSecretKey)
 	if err != nil {
-		return nil, fmt.Errorf("the secret of reports and rollouts: %w", err)
+		return nil, fmt.Errorf("the secret of rollouts: %w", err)
 	}
 	return secret, nil
 }

@@ -24,7 +24,7 @@ type cspSites struct {
 	app    *edge.App
 	mu     sync.Mutex
 	sites  map[string]*cspSite
-	secret []byte
+	secret []byte        // of rollouts
 	book   *rollout.Book // nil: no site rolls out
 }
 
@@ -79,15 +79,8 @@ func (s *cspSites) add(ctx caddy.Context, c *CSP) (*cspSite, error) {
 func (s *cspSites) open(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.secret == nil {
-		opening, cancel := context.WithTimeout(ctx, edge.StorageTimeout)
-		defer cancel()
-		if s.secret, err = openCSPSecret(opening, edge.StorageOf(ctx)); err != nil {
-			return err
-		}
-	}
 	if c.Reports != nil {
-		if site.collector, err = openCollector(s.app, c, s.secret); err != nil {
+		if site.collector, err = openCollector(s.app, c); err != nil {
 			return fmt.Errorf("opening the reports of %s: %w", c.Site, err)
 		}
 		site.keepDays = c.Reports.keepDays()
@@ -96,6 +89,11 @@ func (s *cspSites) open(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
 		return nil
 	}
 	if s.book == nil {
+		opening, cancel := context.WithTimeout(ctx, edge.StorageTimeout)
+		defer cancel()
+		if s.secret, err = openCSPSecret(opening, edge.StorageOf(ctx)); err != nil {
+			return err
+		}
 		if s.book, err = openRolloutBook(ctx, s.app.Held()); err != nil {
 			return fmt.Errorf("opening the rollout: %w", err)
 		}

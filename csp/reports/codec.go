@@ -1,9 +1,7 @@
 package reports
 
 import (
-	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 
@@ -25,9 +23,6 @@ type dayJSON struct {
 type summaryJSON struct {
 	Entries []entryJSON `json:"entries"`
 	Lost    uint64      `json:"lost,omitempty"`
-	Tail    []uint32    `json:"tail,omitempty"`
-	TailKey string      `json:"tail_key,omitempty"` // which secret's
-	Blind   bool        `json:"blind,omitempty"`
 }
 
 type entryJSON struct {
@@ -45,19 +40,16 @@ func (d *day) encode() ([]byte, error) {
 }
 
 func (s *summary) encode() summaryJSON {
-	j := summaryJSON{Entries: make([]entryJSON, 0, len(s.entries)), Lost: s.lost, Blind: s.blind}
+	j := summaryJSON{Entries: make([]entryJSON, 0, len(s.entries)), Lost: s.lost}
 	for key, e := range s.entries {
 		j.Entries = append(j.Entries, entryJSON{key, e.seen, e.missed, e.weight, e.first, e.last, e.hours})
-	}
-	if s.tail != nil {
-		j.Tail, j.TailKey = s.tail.cells, sketchID(s.secret)
 	}
 	return j
 }
 
 // decode reads the stored value of a day.
 func (c *Collector) decode(name string, data []byte) (*day, error) {
-	d, err := decodeDay(data, c.config.Groups, c.config.Secret)
+	d, err := decodeDay(data, c.config.Groups)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -65,8 +57,8 @@ func (c *Collector) decode(name string, data []byte) (*day, error) {
 }
 
 // decodeDay reads a stored day; none is an empty one.
-func decodeDay(data []byte, limit int, secret []byte) (*day, error) {
-	d := newDay(limit, secret)
+func decodeDay(data []byte, limit int) (*day, error) {
+	d := newDay(limit)
 	if data == nil {
 		return d, nil
 	}
@@ -74,29 +66,18 @@ func decodeDay(data []byte, limit int, secret []byte) (*day, error) {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return nil, fmt.Errorf("%w: reading a day of reports: %w", kv.ErrDamaged, err)
 	}
-	if err := cmp.Or(d.groups.decode(j.Groups), d.origins.decode(j.Origins)); err != nil {
-		return nil, fmt.Errorf("%w: a day of reports: %w", kv.ErrDamaged, err)
-	}
+	d.groups.decode(j.Groups)
+	d.origins.decode(j.Origins)
 	d.views, d.reports, d.enforced = j.Views, j.Reports, j.Enforced
 	d.counts.merge(j.Counts)
 	maps.Copy(d.writers, j.Writers)
 	return d, nil
 }
 
-func (s *summary) decode(j summaryJSON) error {
-	s.lost, s.blind = j.Lost, j.Blind
-	switch {
-	case j.Tail == nil:
-	case len(j.Tail) != sketchRows*sketchWidth:
-		return errors.New("a sketch has another size")
-	case j.TailKey != sketchID(s.secret):
-		s.blind = true
-	default:
-		s.tail = &sketch{s.secret, j.Tail}
-	}
+func (s *summary) decode(j summaryJSON) {
+	s.lost = j.Lost
 	for _, e := range j.Entries {
 		s.entries[e.Report] = &entry{e.Seen, e.Missed, e.Weight, e.First, e.Last, e.Hours}
 	}
 	s.prune() // the limit may have been lowered
-	return nil
 }

@@ -47,10 +47,6 @@ type Config struct {
 	// Groups is how many groups a day keeps at least, with twice as many in memory;
 	// 0 means [DefaultGroups]. All nodes should have the same.
 	Groups int
-	// Secret keys the sketch of what has no group of its own. All nodes must have the
-	// same; it should be derived for this use, as by HKDF with info
-	// "wikiveil/v1/csp-reports".
-	Secret []byte
 	// Flush is how often counts are written; 0 means [DefaultFlush]. A crash loses
 	// what came after the last time.
 	Flush time.Duration
@@ -202,7 +198,7 @@ func (c *Collector) today(now time.Time) *day {
 			delete(c.current, oldest)
 			c.config.Log.Error("CSP reports of a day are lost: the store has been away for too long", "day", oldest)
 		}
-		d = newDay(c.config.Groups, c.config.Secret)
+		d = newDay(c.config.Groups)
 		c.current[name] = d
 	}
 	return d

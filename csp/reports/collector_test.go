@@ -360,7 +360,7 @@ func TestFlushGoesByItself(t *testing.T) {
 		c := collector(t, Config{Store: store, Flush: 10 * time.Second, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		stored := func() uint64 {
 			value, _ := store.state(dayName(time.Now()))
-			d, err := decodeDay(value, 10, secret)
+			d, err := decodeDay(value, 10)
 			if err != nil {
 				t.Fatal(err)
 			}

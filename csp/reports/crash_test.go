@@ -25,7 +25,7 @@ func countUntilKilled(path string) {
 	}
 	store, err := kv.OpenBolt(path, time.Now)
 	fail(err)
-	c, err := New(Config{Store: store, Secret: secret, Flush: time.Hour, Overall: unlimited})
+	c, err := New(Config{Store: store, Flush: time.Hour, Overall: unlimited})
 	fail(err)
 	for n := 1; ; n++ {
 		if w := post(c, violationOf("https://cdn.example")); w.Code != 204 {
@@ -78,7 +78,7 @@ func TestKilled(t *testing.T) {
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
-		c, err := New(Config{Store: store, Secret: secret, Flush: time.Hour})
+		c, err := New(Config{Store: store, Flush: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,9 +59,9 @@ type written struct {
 	Unix     int64  `json:"unix"`
 }
 
-func newDay(limit int, secret []byte) *day {
+func newDay(limit int) *day {
 	return &day{
-		groups: newSummary(limit, secret), origins: newSummary(limit, secret),
+		groups: newSummary(limit), origins: newSummary(limit),
 		counts: make(counts), writers: make(map[string]written),
 	}
 }

@@ -3,8 +3,7 @@
 //
 //	store, err := kv.OpenBolt("/var/lib/wikiveil/csp-reports.db", clock.Passed)
 //	collector, err := reports.New(reports.Config{
-//		Store: store, Secret: secret,
-//		Client: func(r *http.Request) string { return mask(r) },
+//		Store: store, Client: func(r *http.Request) string { return mask(r) },
 //	})
 //	defer collector.Close()
 //	mux.HandleFunc("/.privacy/csp-reports", func(w http.ResponseWriter, r *http.Request) {
@@ -38,11 +37,6 @@
 // more than N/(k+1) too low, with N reports in all. That bound also holds after
 // summaries of nodes and days were merged ([Mergeable], theorem 1).
 //
-// What was counted of the keys that went is in a Count-Min sketch ([Count-Min]) of 4 rows
-// by 2048: it never says too little, and too much by more than e/2048 of the T reports in
-// it with a probability of at most exp(-4), 1.8 %. So it bounds what is said to be
-// missed of a key that came back.
-//
 // Hours are kept for plots, in UTC.
 //
 // # Where it is kept
@@ -54,5 +48,4 @@
 //
 // [Misra-Gries]: https://doi.org/10.1016/0167-6423(82)90012-0
 // [Mergeable]: https://doi.org/10.1145/2213556.2213562
-// [Count-Min]: https://doi.org/10.1016/j.jalgor.2003.12.001
 package reports

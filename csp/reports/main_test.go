@@ -23,8 +23,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-var secret = []byte("a secret of the tests, 32 bytes.")
-
 const wiki = "https://wiki.example"
 
 func own(origin string) bool { return origin == wiki }
@@ -47,7 +45,6 @@ func collector(t testing.TB, config Config) *Collector {
 	if config.Flush == 0 {
 		config.Flush = time.Hour
 	}
-	config.Secret = secret
 	c, err := New(config)
 	if err != nil {
 		t.Fatal(err)

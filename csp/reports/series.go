@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,4 +92,9 @@ func (s *series) UnmarshalText(text []byte) error {
 		*s = append(*s, point{uint32(hour), uint32(count)})
 	}
 	return nil
+}
+
+// saturated is a+n, or the most there is.
+func saturated(a uint32, n uint64) uint32 {
+	return uint32(min(uint64(a)+min(n, math.MaxUint32), math.MaxUint32))
 }

@@ -71,7 +71,7 @@ func (c *Collector) Snapshot(ctx context.Context, first, last time.Time) (*Snaps
 	if err != nil {
 		return nil, err
 	}
-	all := newDay(c.config.Groups, c.config.Secret)
+	all := newDay(c.config.Groups)
 	for _, name := range slices.Sorted(maps.Keys(stored)) {
 		d, err := c.decode(name, stored[name])
 		if err != nil {
@@ -125,9 +125,8 @@ func (d *day) snapshot(first, last time.Time) *Snapshot {
 func (s *summary) list() []Group {
 	list := make([]Group, 0, len(s.entries))
 	for key, e := range s.entries {
-		low, high := s.bounds(key)
 		list = append(list, Group{
-			Report: key, Count: low, Missed: high - low,
+			Report: key, Count: e.seen, Missed: e.missed,
 			First: time.Unix(e.first, 0).UTC(), Last: time.Unix(e.last, 0).UTC(), hours: e.hours,
 		})
 	}

@@ -15,14 +15,8 @@ import (
 // times, and one that is at most seen+missed times.
 type summary struct {
 	limit   int
-	secret  []byte // of the sketch
 	entries map[Report]*entry
 	lost    uint64
-	// tail counts what was seen of keys that went; nil until one has.
-	tail *sketch
-	// blind is whether something went that tail does not have: it was counted with
-	// another secret.
-	blind bool
 }
 
 type entry struct {
@@ -34,8 +28,8 @@ type entry struct {
 	hours  series
 }
 
-func newSummary(limit int, secret []byte) *summary {
-	return &summary{limit: limit, secret: secret, entries: make(map[Report]*entry)}
+func newSummary(limit int) *summary {
+	return &summary{limit: limit, entries: make(map[Report]*entry)}
 }
 
 func (s *summary) add(key Report, unix int64) {
@@ -82,10 +76,6 @@ func (s *summary) merge(o *summary) {
 		e.hours.merge(add.hours)
 	}
 	s.lost += o.lost
-	s.blind = s.blind || o.blind
-	if o.tail != nil {
-		s.sketch().merge(o.tail)
-	}
 	s.prune()
 }
 
@@ -99,34 +89,12 @@ func (s *summary) prune() {
 	}
 	slices.Sort(weights)
 	off := weights[len(weights)-1-s.limit]
-	tail := s.sketch()
 	for key, e := range s.entries {
 		if e.weight > off {
 			e.weight -= off
 			continue
 		}
-		tail.add(key, e.seen)
 		delete(s.entries, key)
 	}
 	s.lost += off
-}
-
-func (s *summary) sketch() *sketch {
-	if s.tail == nil {
-		s.tail = newSketch(s.secret)
-	}
-	return s.tail
-}
-
-// bounds returns between what numbers the count of a key lies. Above its exact part
-// both the lost weight and the sketch are bounds, so the smaller one counts.
-func (s *summary) bounds(key Report) (low, high uint64) {
-	missed := s.lost
-	if e := s.entries[key]; e != nil {
-		low, missed = e.seen, e.missed
-	}
-	if s.tail != nil && !s.blind {
-		missed = min(missed, s.tail.estimate(key))
-	}
-	return low, low + missed
 }
