@@ -1,15 +1,12 @@
 package lookup
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -115,11 +112,11 @@ func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked
 		return h.serveProof(w, r, logs)
 	}
 	if !reqstate.WantsHTML(r) {
-		return h.writePublic(w, r, http.StatusOK, publicFor, "application/json", logs)
+		return h.writeJSON(w, r, http.StatusOK, publicFor, logs)
 	}
 	page := h.newPage("Audit of look-ups", access.User{})
 	page.Data = newPublishedView(logs)
-	return h.writePublic(w, r, http.StatusOK, publicFor, "text/html; charset=utf-8", page)
+	return h.writePage(w, r, http.StatusOK, publicFor, "checkpoints", page)
 }
 
 // proofResponse is a proof for Checkpoint.Follows, with the checkpoint that it leads to: each of its moment.
@@ -146,7 +143,7 @@ func (h *MaskInfo) serveProof(w http.ResponseWriter, r *http.Request, logs publi
 		h.logger.Error("proofs of the audit log", zap.Error(err))
 		return h.refusePublic(w, r, http.StatusServiceUnavailable, errors.New("the proof can't be made just now; try again in a minute"))
 	}
-	return h.writePublic(w, r, http.StatusOK, publishedFor, "application/json", proofResponse{to, append(tlog.TreeProof{}, proof...)})
+	return h.writeJSON(w, r, http.StatusOK, publishedFor, proofResponse{to, append(tlog.TreeProof{}, proof...)})
 }
 
 // hasLog reports why this node has no proofs of a log, if it hasn't, and the status for it.
@@ -170,33 +167,7 @@ func (l *auditLog) hasLog(logs publishedLogs, query url.Values) (int, error) {
 }
 
 func (h *MaskInfo) refusePublic(w http.ResponseWriter, r *http.Request, status int, err error) error {
-	return h.writePublic(w, r, status, 0, "application/json", failure{Error: capital(err.Error())})
-}
-
-// writePublic responds with a value in JSON, or with the page of checkpoints, which others may keep for a while.
-func (h *MaskInfo) writePublic(w http.ResponseWriter, r *http.Request, status int, maxAge time.Duration, contentType string, value any) error {
-	var body bytes.Buffer
-	var err error
-	if page, ok := value.(maskPage); ok {
-		err = maskPages.ExecuteTemplate(&body, "checkpoints", page)
-	} else {
-		err = json.NewEncoder(&body).Encode(value)
-	}
-	if err != nil {
-		return fmt.Errorf("mask_info: showing checkpoints: %w", err)
-	}
-	h.setHeaders(w, r)
-	if maxAge > 0 {
-		w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds())))
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(status)
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	_, err = w.Write(body.Bytes())
-	return err
+	return h.writeJSON(w, r, status, 0, failure{Error: capital(err.Error())})
 }
 
 // publishedView is what the page shows.

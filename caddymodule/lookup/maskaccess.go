@@ -12,12 +12,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/kv"
-	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
@@ -41,6 +41,7 @@ type MaskAccess struct {
 	Reveal *RevealOrigins `json:"reveal,omitempty"`
 
 	app     *edge.App
+	logger  *zap.Logger
 	lookups *lookups
 	gate    *access.Gate
 	wiki    *access.MediaWiki
@@ -150,6 +151,7 @@ func (c *MaskAccess) provision(ctx caddy.Context) error {
 	if c.app, err = edge.AppOf(ctx); err != nil {
 		return err
 	}
+	c.logger = ctx.Logger()
 	if c.app.Sightings == nil {
 		return errNoSightings
 	}
@@ -249,32 +251,3 @@ func fromOwnOrigin(r *http.Request) bool {
 	said := r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
 	return said && new(http.CrossOriginProtection).Check(r) == nil
 }
-
-// statusOf is the HTTP status that goes with an error of a look-up.
-func statusOf(err error) int {
-	if refused, ok := refusal.Of(err); ok {
-		return refused.Status
-	}
-	switch {
-	case errors.Is(err, sightings.ErrUnknown):
-		return http.StatusNotFound
-	case errors.Is(err, sightings.ErrEpochDestroyed):
-		return http.StatusGone
-	case errors.Is(err, sightings.ErrNotMask), errors.Is(err, errMistake):
-		return http.StatusBadRequest
-	}
-	return http.StatusServiceUnavailable
-}
-
-// errMistake is a mistake in what was asked, whose text tells it.
-var errMistake = errors.New("request")
-
-type mistake string
-
-func mistakef(format string, args ...any) error { return mistake(fmt.Sprintf(format, args...)) }
-
-// Error implements error.
-func (m mistake) Error() string { return string(m) }
-
-// Is implements errors.Is.
-func (m mistake) Is(target error) bool { return target == errMistake }

@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/defaultlog"
@@ -52,8 +51,6 @@ type MaskInfo struct {
 	// LoginLink is the address of the wiki's page to log in, shown to who isn't. Default: Special:UserLogin beside
 	// the api.php of Wiki.
 	LoginLink string `json:"login_link,omitempty"`
-
-	logger *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -111,7 +108,6 @@ func (h *MaskInfo) Provision(ctx caddy.Context) error {
 	if h.Wiki == nil && h.Users == nil {
 		return errors.New("mask_info: nobody may look masks up: set `wiki` or `user`")
 	}
-	h.logger = ctx.Logger()
 	if err := h.provision(ctx); err != nil {
 		return fmt.Errorf("mask_info: %w", err)
 	}

@@ -12,11 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/page"
-	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
@@ -84,26 +81,41 @@ func (p maskPage) BlockURL(mask netip.Addr) string {
 
 // write responds with one of the templates, or in JSON where the visitor is a program.
 func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, name string, page maskPage, value any) error {
-	var body bytes.Buffer
-	contentType := "application/json"
 	if wantsJSON(r) {
-		if err := json.NewEncoder(&body).Encode(value); err != nil {
-			return fmt.Errorf("mask_info: %w", err)
-		}
-	} else {
-		contentType = "text/html; charset=utf-8"
-		if err := maskPages.ExecuteTemplate(&body, name, page); err != nil {
-			return fmt.Errorf("mask_info: rendering the page: %w", err)
-		}
+		return h.writeJSON(w, r, status, 0, value)
 	}
+	return h.writePage(w, r, status, 0, name, page)
+}
+
+func (h *MaskInfo) writePage(w http.ResponseWriter, r *http.Request, status int, maxAge time.Duration, name string, page maskPage) error {
+	var body bytes.Buffer
+	if err := maskPages.ExecuteTemplate(&body, name, page); err != nil {
+		return fmt.Errorf("mask_info: rendering the page: %w", err)
+	}
+	return h.send(w, r, status, maxAge, "text/html; charset=utf-8", body.Bytes())
+}
+
+func (h *MaskInfo) writeJSON(w http.ResponseWriter, r *http.Request, status int, maxAge time.Duration, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("mask_info: %w", err)
+	}
+	return h.send(w, r, status, maxAge, "application/json", append(body, '\n'))
+}
+
+// send responds. With maxAge others may keep the response for a while.
+func (h *MaskInfo) send(w http.ResponseWriter, r *http.Request, status int, maxAge time.Duration, contentType string, body []byte) error {
 	h.setHeaders(w, r)
+	if maxAge > 0 {
+		w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds())))
+	}
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	_, err := w.Write(body.Bytes())
+	_, err := w.Write(body)
 	return err
 }
 
@@ -121,49 +133,18 @@ func (h *MaskInfo) setHeaders(w http.ResponseWriter, r *http.Request) {
 // failure is what programs get.
 type failure struct {
 	Error string `json:"error"`
-	// Reason is a fixed word for refusals of access, such as "quota".
+	// Reason is a fixed word, such as "quota".
 	Reason string `json:"reason,omitempty"`
 }
 
-// fail responds with what went wrong. What is the operator's to know goes to the log.
+// fail responds with what went wrong.
 func (h *MaskInfo) fail(w http.ResponseWriter, r *http.Request, action string, page maskPage, err error) error {
-	status, text, reason := statusOf(err), err.Error(), ""
-	refused, ok := refusal.Of(err)
-	switch {
-	case ok:
-		reason = refused.Reason
-		if reason == access.Anonymous {
-			page.Login = h.loginLink()
-		}
-		if refused.Cause != nil {
-			h.logger.Error("look-up refused", zap.String("reason", reason), zap.Error(refused.Cause))
-		}
-		if !refused.Reset.IsZero() {
-			w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(refused.Reset).Seconds())+1))
-		}
-	case status >= 500:
-		h.logger.Error("look-up failed", zap.Error(err))
-		text = "Masks can't be looked up just now. Try again in a moment."
+	why := h.refused(w, action, err)
+	if why.Reason == access.Anonymous {
+		page.Login = h.loginLink()
 	}
-	outcome := reason
-	if outcome == "" {
-		outcome = strconv.Itoa(status)
-	}
-	h.app.Metrics().Lookups.WithLabelValues(action, outcome).Inc()
-	page.Error = capital(text)
-	return h.write(w, r, status, "ask", page, failure{Error: page.Error, Reason: reason})
-}
-
-// capital makes a sentence of an error's text.
-func capital(text string) string {
-	if text == "" {
-		return text
-	}
-	text = strings.ToUpper(text[:1]) + text[1:]
-	if !strings.HasSuffix(text, ".") {
-		text += "."
-	}
-	return text
+	page.Error = capital(why.Text)
+	return h.write(w, r, why.Status, "ask", page, failure{Error: page.Error, Reason: why.Reason})
 }
 
 // wantsJSON tells programs from browsers, whose Accept always names HTML.

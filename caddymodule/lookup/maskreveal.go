@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/defaultlog"
@@ -42,8 +39,7 @@ type MaskReveal struct {
 	// Path is where the wiki's mask_info is, to go back to. Default: /.privacy/masks/
 	Path string `json:"path,omitempty"`
 
-	pages  *confirm.Pages
-	logger *zap.Logger
+	pages *confirm.Pages
 }
 
 const (
@@ -89,7 +85,6 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("mask_reveal: %w", err)
 	}
-	h.logger = ctx.Logger()
 	// Pages need the flow's origins alone.
 	flow, err := h.makeFlow(new(confirm.Keys), kv.NewMemory(1))
 	if err != nil {
@@ -143,14 +138,7 @@ func (h *MaskReveal) count(outcome string) {
 
 // refuse says why nothing is revealed. A form that can be sent again is shown again.
 func (h *MaskReveal) refuse(w http.ResponseWriter, err error, again *revealForm) error {
-	why := explainReveal(err)
-	h.count(why.Reason)
-	if why.Cause != nil {
-		h.logger.Error("reveal refused", zap.String("reason", why.Reason), zap.Error(why.Cause))
-	}
-	if !why.Reset.IsZero() {
-		w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(why.Reset).Seconds())+1))
-	}
+	why := h.refused(w, access.Reveal.String(), err)
 	view := revealView{Error: capital(why.Text)}
 	if again == nil {
 		return h.write(w, why.Status, "Nothing was revealed", confirm.Dialog{}, view)

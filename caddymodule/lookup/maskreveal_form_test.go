@@ -114,7 +114,7 @@ func TestRevealFormAttacks(t *testing.T) {
 		}
 		before := s.counted("failed")
 		a := unaudited.send(unaudited.form("why"), nil)
-		s.wantRefused(t, a, before, 503, "failed", "Nothing can be revealed just now")
+		s.wantRefused(t, a, before, 503, "failed", "be done just now")
 		edgetest.WantNone(t, "the answer", a.all(), netip.MustParseAddr("127.130.7.2"))
 	})
 	s.wantNoTrace()

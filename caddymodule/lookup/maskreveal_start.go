@@ -1,11 +1,8 @@
 package lookup
 
 import (
-	"errors"
 	"net/http"
 	"net/netip"
-
-	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
@@ -22,7 +19,7 @@ const maxStartForm = 4 << 10
 func (h *MaskInfo) startReveal(w http.ResponseWriter, r *http.Request) error {
 	user, location, err := h.beginReveal(w, r)
 	if err != nil {
-		return h.refuseReveal(w, r, user, err)
+		return h.fail(w, r, access.Reveal.String(), h.newPage("Masks", user), err)
 	}
 	h.app.Metrics().Lookups.WithLabelValues(access.Reveal.String(), "started").Inc()
 	h.setHeaders(w, r)
@@ -99,19 +96,4 @@ func revealedMask(w http.ResponseWriter, r *http.Request) (netip.Addr, error) {
 		return netip.Addr{}, mistakef("%v is a network's mask: no address is behind it", masks[0])
 	}
 	return masks[0], nil
-}
-
-func (h *MaskInfo) refuseReveal(w http.ResponseWriter, r *http.Request, user access.User, err error) error {
-	why := explainReveal(err)
-	h.app.Metrics().Lookups.WithLabelValues(access.Reveal.String(), why.Reason).Inc()
-	if why.Cause != nil {
-		h.logger.Error("reveal refused", zap.String("reason", why.Reason), zap.Error(why.Cause))
-	}
-	page := h.newPage("Masks", user)
-	page.Error = capital(why.Text)
-	told := failure{Error: page.Error}
-	if !errors.Is(err, errMistake) {
-		told.Reason = why.Reason
-	}
-	return h.write(w, r, why.Status, "ask", page, told)
 }

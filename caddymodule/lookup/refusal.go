@@ -2,7 +2,13 @@ package lookup
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
@@ -17,8 +23,13 @@ var (
 	errCrossSite = refusal.New(http.StatusForbidden, "cross_origin", "a reveal is started on the wiki's own page only")
 )
 
-// explainReveal makes a refusal, which has a reason to count, of any error of a reveal.
-func explainReveal(err error) *refusal.Refusal {
+// mistakef refuses for a mistake in the request, which the text tells.
+func mistakef(format string, args ...any) error {
+	return refusal.New(http.StatusBadRequest, "mistake", fmt.Sprintf(format, args...))
+}
+
+// explain makes a refusal, which has a reason to count, of any error of a look-up or reveal.
+func explain(err error) *refusal.Refusal {
 	if found, ok := refusal.Of(err); ok {
 		why := *found
 		if why.Status >= http.StatusInternalServerError && why.Cause == nil {
@@ -26,19 +37,41 @@ func explainReveal(err error) *refusal.Refusal {
 		}
 		return &why
 	}
-	why := refusal.New(statusOf(err), "", err.Error())
 	switch {
-	case errors.Is(err, errMistake):
-		why.Reason = "mistake"
 	case errors.Is(err, sightings.ErrUnknown):
-		why.Reason = "unknown"
+		return refusal.New(http.StatusNotFound, "unknown", err.Error())
 	case errors.Is(err, sightings.ErrEpochDestroyed):
-		why.Reason = "epoch_destroyed"
+		return refusal.New(http.StatusGone, "epoch_destroyed", err.Error())
 	case errors.Is(err, sightings.ErrNotMask):
-		why.Reason = "not_mask"
-	default:
-		why.Reason, why.Cause = "failed", err
-		why.Text = "Nothing can be revealed just now. Try again in a moment."
+		return refusal.New(http.StatusBadRequest, "not_mask", err.Error())
+	}
+	why := refusal.New(http.StatusServiceUnavailable, "failed", "This can't be done just now. Try again in a moment.")
+	why.Cause = err
+	return why
+}
+
+// refused tells metrics, the log and the response's headers why an action isn't done. What is the operator's to know
+// goes to the log alone.
+func (c *MaskAccess) refused(w http.ResponseWriter, action string, err error) *refusal.Refusal {
+	why := explain(err)
+	c.app.Metrics().Lookups.WithLabelValues(action, why.Reason).Inc()
+	if why.Cause != nil {
+		c.logger.Error("request about masks refused", zap.String("action", action), zap.String("reason", why.Reason), zap.Error(why.Cause))
+	}
+	if !why.Reset.IsZero() {
+		w.Header().Set("Retry-After", strconv.Itoa(int(time.Until(why.Reset).Seconds())+1))
 	}
 	return why
+}
+
+// capital makes a sentence of an error's text.
+func capital(text string) string {
+	if text == "" {
+		return text
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }
