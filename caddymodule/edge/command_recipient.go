@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/admin"
+	"github.com/wikiveil/wikiveil/internal/durable"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 )
 
@@ -30,19 +30,16 @@ recipient goes into the option ` + "`seal`" + ` of the edge's config.
 With --output - the identity itself is printed to standard output, to be encrypted before it
 is stored, and the recipient to standard error. Without --output nothing is made.`,
 		Args: cobra.NoArgs,
+		RunE: newRecipient,
 	}
 	create.Flags().StringP("output", "o", "", "The file to write the identity to, - for standard output")
-	create.RunE = func(cmd *cobra.Command, _ []string) error {
-		cmd.SilenceUsage = true
-		output, _ := cmd.Flags().GetString("output")
-		return newRecipient(cmd, output)
-	}
 	admin.RefuseUnknown(recipient)
 	recipient.AddCommand(create)
 	return recipient
 }
 
-func newRecipient(cmd *cobra.Command, output string) error {
+func newRecipient(cmd *cobra.Command, _ []string) error {
+	output, _ := cmd.Flags().GetString("output")
 	if output == "" {
 		return errors.New("where is the identity to go? give --output <file>, or --output - for standard output")
 	}
@@ -61,27 +58,14 @@ func newRecipient(cmd *cobra.Command, output string) error {
 		public = cmd.ErrOrStderr()
 		_, err = io.WriteString(cmd.OutOrStdout(), text)
 	} else {
-		err = writeSecret(output, text)
+		err = durable.Create(output, func(to io.Writer) error {
+			_, err := io.WriteString(to, text)
+			return err
+		})
 	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(public, identity.Recipient())
-	return err
-}
-
-// writeSecret makes a file that was not there, whole or not at all.
-func writeSecret(path, text string) (err error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("writing the identity: %w", err)
 	}
-	_, err = io.WriteString(file, text)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(fmt.Errorf("writing the identity: %w", err), os.Remove(path))
-	}
-	return nil
+	_, err = fmt.Fprintln(public, identity.Recipient())
+	return err
 }

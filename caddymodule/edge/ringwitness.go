@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/internal/durable"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -61,26 +62,9 @@ func (w *ringWitness) note(ring *masking.Ring) {
 		err = os.MkdirAll(filepath.Dir(w.file), 0o700)
 	}
 	if err == nil {
-		err = writeFile(w.file, data)
+		err = durable.Replace(w.file, data)
 	}
 	if err != nil {
 		Log().Warn("key ring: it can't be noted which epochs there are, so an empty storage would be taken for a new one at the next start", zap.Error(err))
 	}
-}
-
-// writeFile replaces a file as a whole.
-func writeFile(name string, data []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	if _, err := temp.Write(data); err != nil {
-		temp.Close()
-		return err
-	}
-	if err := temp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), name)
 }

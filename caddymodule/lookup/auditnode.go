@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/internal/durable"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -54,7 +55,7 @@ func nodeOf(file string, store audit.Store, config *edge.AuditConfig) (string, e
 	if kept == known {
 		return known, nil
 	}
-	if err := writeWhole(place, []byte(known+"\n")); err != nil {
+	if err := durable.Replace(place, []byte(known+"\n")); err != nil {
 		return "", fmt.Errorf("keeping the node's name: %w", err)
 	}
 	return known, nil
@@ -74,18 +75,4 @@ func readNode(place string) (string, error) {
 			" same directory has (wikiveil audit verify --file tells it)", place)
 	}
 	return name, nil
-}
-
-// writeWhole writes a file, whole and on disk or not at all.
-func writeWhole(place string, data []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(place), filepath.Base(place)+".new*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), place)
 }

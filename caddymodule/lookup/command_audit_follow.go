@@ -83,7 +83,7 @@ func runAuditFollow(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(place, append(data, '\n'))
+	return durable.Replace(place, append(data, '\n'))
 }
 
 // witnessFlag returns the witness of --witness and --key, nil if none is asked for.

@@ -178,8 +178,8 @@ func TestNewRecipientCommand(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"it exists", []string{"--output", path}, "file exists"},
-		{"a dangling link", []string{"--output", link}, "file exists"},
+		{"it exists", []string{"--output", path}, "already exists"},
+		{"a dangling link", []string{"--output", link}, "already exists"},
 		{"no such directory", []string{"--output", path + "/none/x"}, "writing the identity"},
 		{"no output", nil, "give --output"},
 		{"an argument", []string{path + "2"}, "unknown command"},

@@ -48,6 +48,24 @@ func Create(name string, write func(io.Writer) error) error {
 	return Place(partial, name)
 }
 
+// Replace writes a file for its owner alone, in the place of one that is there: after a crash it is the new one as a whole,
+// or the old one.
+func Replace(name string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // once it is renamed there is none
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(name))
+}
+
 // Place puts a file that is whole and on disk under its name, unless there is one: that is [fs.ErrExist]. The old name is for
 // the caller to remove.
 func Place(made, name string) error {
