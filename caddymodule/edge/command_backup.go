@@ -39,15 +39,12 @@ addresses: keep it apart from that, and from those who may not have them.`,
 			admin.AddFlags(cmd)
 			cmd.Flags().StringP("output", "o", "", "The file to write, which must not be there yet")
 			cmd.Args = cobra.NoArgs
-			cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-				cmd.SilenceUsage = true
-				return runBackup(cmd)
-			}
+			cmd.RunE = runBackup
 		},
 	})
 }
 
-func runBackup(cmd *cobra.Command) error {
+func runBackup(cmd *cobra.Command, _ []string) error {
 	config, _ := cmd.Flags().GetString("config")
 	adapter, _ := cmd.Flags().GetString("adapter")
 	output, _ := cmd.Flags().GetString("output")

@@ -1,13 +1,11 @@
 package edge
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -29,7 +27,7 @@ it is right and the edge was off for long, confirm it.`,
 				{"show", "Shows whether this machine's clock is believed", http.MethodGet, adminClock},
 				{"confirm", "Confirms that this machine's clock is right", http.MethodPost, adminConfirmClock},
 			} {
-				cmd.AddCommand(keysCommand(sub.name, sub.short, 0, func(fl caddycmd.Flags) (int, error) {
+				cmd.AddCommand(admin.Command(sub.name, sub.short, cobra.ExactArgs(0), func(fl caddycmd.Flags) error {
 					return callClock(fl, sub.method, sub.path)
 				}))
 			}
@@ -37,14 +35,14 @@ it is right and the edge was off for long, confirm it.`,
 	})
 }
 
-func callClock(fl caddycmd.Flags, method, path string) (int, error) {
+func callClock(fl caddycmd.Flags, method, path string) error {
 	var a clockResponse
-	if err := admin.Call(fl, method, path, nil, func(r *json.Decoder) error { return r.Decode(&a) }); err != nil {
-		return caddy.ExitCodeFailedStartup, err
+	if err := admin.Call(fl, method, path, nil, &a); err != nil {
+		return err
 	}
-	if a.Confirmed {
-		fmt.Printf("the clock is believed: it is %s\n", a.Now.Format(time.RFC3339))
-		return caddy.ExitCodeSuccess, nil
+	if !a.Confirmed {
+		return errors.New(a.Why)
 	}
-	return caddy.ExitCodeFailedStartup, errors.New(a.Why)
+	fmt.Printf("the clock is believed: it is %s\n", a.Now.Format(time.RFC3339))
+	return nil
 }

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -35,20 +33,20 @@ epoch out of use and has its secret destroyed after the grace that the config sa
 recipient new makes, without any server, the pair of keys of a person who may reveal addresses.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			admin.RefuseUnknown(cmd)
-			rotate := keysCommand("rotate", "Plans a new epoch a few seconds ahead", 0, func(fl caddycmd.Flags) (int, error) {
+			rotate := admin.Command("rotate", "Plans a new epoch a few seconds ahead", cobra.ExactArgs(0), func(fl caddycmd.Flags) error {
 				return callKeys(fl, http.MethodPost, adminRotate, rotateRequest{Force: fl.Bool("force")})
 			})
 			rotate.Flags().Bool("force", false, "Rotates even within a minute of the last rotation")
-			remove := keysCommand("remove <id>", "Takes an old epoch out of use, to be destroyed after a grace", 1, func(fl caddycmd.Flags) (int, error) {
+			remove := admin.Command("remove <id>", "Takes an old epoch out of use, to be destroyed after a grace", cobra.ExactArgs(1), func(fl caddycmd.Flags) error {
 				return callKeys(fl, http.MethodPost, adminRemoveKey, keyRequest{ID: fl.Arg(0), Now: fl.Bool("now")})
 			})
 			remove.Flags().Bool("now", false, "Destroys the secret at once and for good")
 			cmd.AddCommand(
-				keysCommand("list", "Prints the epochs' ids, times and states, never their secrets", 0, func(fl caddycmd.Flags) (int, error) {
+				admin.Command("list", "Prints the epochs' ids, times and states, never their secrets", cobra.ExactArgs(0), func(fl caddycmd.Flags) error {
 					return callKeys(fl, http.MethodGet, adminKeys, nil)
 				}),
 				rotate,
-				keysCommand("keep <id>", "Keeps an epoch that is old, or is to be destroyed", 1, func(fl caddycmd.Flags) (int, error) {
+				admin.Command("keep <id>", "Keeps an epoch that is old, or is to be destroyed", cobra.ExactArgs(1), func(fl caddycmd.Flags) error {
 					return callKeys(fl, http.MethodPost, adminKeepKey, keyRequest{ID: fl.Arg(0)})
 				}),
 				remove, recipientCommand(),
@@ -57,16 +55,10 @@ recipient new makes, without any server, the pair of keys of a person who may re
 	})
 }
 
-func keysCommand(use, short string, args int, run caddycmd.CommandFunc) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(args), RunE: caddycmd.WrapCommandFuncForCobra(run)}
-	admin.AddFlags(c)
-	return c
-}
-
-func callKeys(fl caddycmd.Flags, method, path string, body any) (int, error) {
+func callKeys(fl caddycmd.Flags, method, path string, body any) error {
 	var list keyList
-	if err := admin.Call(fl, method, path, body, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
-		return caddy.ExitCodeFailedStartup, err
+	if err := admin.Call(fl, method, path, body, &list); err != nil {
+		return err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "EPOCH\tSTART\tSTATE")
@@ -77,7 +69,7 @@ func callKeys(fl caddycmd.Flags, method, path string, body any) (int, error) {
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\n", e.ID, start, e.describe())
 	}
-	return caddy.ExitCodeSuccess, out.Flush()
+	return out.Flush()
 }
 
 func (e keyEpoch) describe() string {

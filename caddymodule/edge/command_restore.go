@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,15 +43,13 @@ A backup brings back secrets that were destroyed since it was made, and blocks t
 			cmd.Flags().Bool("force", false, "Moves aside what is there")
 			cmd.Flags().Bool("data-only", false, "Restores data_dir alone and leaves the storage as it is")
 			cmd.Args = cobra.ExactArgs(1)
-			cmd.RunE = func(cmd *cobra.Command, args []string) error {
-				cmd.SilenceUsage = true
-				return runRestore(cmd, args[0])
-			}
+			cmd.RunE = runRestore
 		},
 	})
 }
 
-func runRestore(cmd *cobra.Command, name string) error {
+func runRestore(cmd *cobra.Command, args []string) error {
+	name := args[0]
 	config, _ := cmd.Flags().GetString("config")
 	adapter, _ := cmd.Flags().GetString("adapter")
 	force, _ := cmd.Flags().GetBool("force")
@@ -126,7 +123,7 @@ wikiveil audit accept-loss --config FILE --reason TEXT
 // checkNotRunning refuses where an edge has the data_dir.
 func checkNotRunning(cmd *cobra.Command, place backupPlace) error {
 	var running backupPlace
-	err := admin.Call(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodGet, adminBackup, nil, func(r *json.Decoder) error { return r.Decode(&running) })
+	err := admin.Call(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodGet, adminBackup, nil, &running)
 	if err == nil && running == place {
 		return fmt.Errorf("an edge is running with the data_dir %s: stop it first", place.DataDir)
 	}

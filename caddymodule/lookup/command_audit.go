@@ -56,10 +56,7 @@ None of them shows what the entries say.`,
 }
 
 func auditCommand(use, short string, args cobra.PositionalArgs, run func(*cobra.Command, []string) error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
-		cmd.SilenceUsage = true
-		return run(cmd, args)
-	}}
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: run}
 }
 
 func addSavedFlag(cmd *cobra.Command) {
@@ -96,8 +93,7 @@ func runAuditVerify(cmd *cobra.Command, _ []string) error {
 	if file, _ := cmd.Flags().GetString("file"); file != "" {
 		report, err = verifyFileOf(cmd, file, saved)
 	} else {
-		err = admin.Call(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodPost, adminAuditVerify, saved,
-			func(r *json.Decoder) error { return r.Decode(&report) })
+		err = admin.Call(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodPost, adminAuditVerify, saved, &report)
 	}
 	if err != nil {
 		return err
@@ -149,8 +145,7 @@ func printAuditReport(to io.Writer, r auditReport) error {
 
 func runAuditCheckpoint(cmd *cobra.Command, _ []string) error {
 	var raw json.RawMessage
-	err := admin.Call(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodGet, adminAuditCheckpoint, nil,
-		func(r *json.Decoder) error { return r.Decode(&raw) })
+	err := admin.Call(caddycmd.Flags{FlagSet: cmd.Flags()}, http.MethodGet, adminAuditCheckpoint, nil, &raw)
 	if err != nil {
 		return err
 	}

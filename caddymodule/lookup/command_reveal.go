@@ -31,10 +31,7 @@ Run this on the machine that has the identity, never on the edge.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Flags().StringArrayP("identity", "i", nil, "A file with identities, - for standard input (may be repeated)")
 			cmd.Args = cobra.MaximumNArgs(1)
-			cmd.RunE = func(cmd *cobra.Command, args []string) error {
-				cmd.SilenceUsage = true
-				return runReveal(cmd, args)
-			}
+			cmd.RunE = runReveal
 		},
 	})
 }

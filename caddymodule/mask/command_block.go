@@ -1,7 +1,6 @@
 package mask
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,57 +31,51 @@ survives restarts, and goes on to hold after a rotation as long as its epoch is 
 Where masks are looked up (mask_info), it stands in the audit log before it holds.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			admin.RefuseUnknown(cmd)
-			add := blockCommand("add <mask>", "Blocks a mask or a network mask", 1, runBlockAdd)
+			add := admin.Command("add <mask>", "Blocks a mask or a network mask", cobra.ExactArgs(1), runBlockAdd)
 			add.Flags().String("expires", "", "When the block ends: a duration such as 31d or 12h, or a time such as 2027-01-31T00:00:00Z")
 			add.Flags().String("reason", "", "What who is blocked is told")
-			remove := blockCommand("remove <mask>", "Removes a block", 1, runBlockRemove)
+			remove := admin.Command("remove <mask>", "Removes a block", cobra.ExactArgs(1), runBlockRemove)
 			remove.Flags().String("reason", "", "Why, for the audit log")
-			cmd.AddCommand(add, blockCommand("list", "Prints the blocks", 0, runBlockList), remove)
+			cmd.AddCommand(add, admin.Command("list", "Prints the blocks", cobra.ExactArgs(0), runBlockList), remove)
 		},
 	})
 }
 
-func blockCommand(use, short string, args int, run caddycmd.CommandFunc) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(args), RunE: caddycmd.WrapCommandFuncForCobra(run)}
-	admin.AddFlags(c)
-	return c
-}
-
-func runBlockAdd(fl caddycmd.Flags) (int, error) {
+func runBlockAdd(fl caddycmd.Flags) error {
 	mask, err := blocks.ParseMask(fl.Arg(0))
 	if err != nil {
-		return caddy.ExitCodeFailedStartup, err
+		return err
 	}
 	body := blockRequest{Mask: mask.String(), Reason: fl.String("reason"), By: admin.WhoRuns()}
 	if text := fl.String("expires"); text != "" {
 		if body.Expires, err = parseExpiry(text, time.Now()); err != nil {
-			return caddy.ExitCodeFailedStartup, err
+			return err
 		}
 	}
 	if err := admin.Call(fl, http.MethodPost, adminBlocks, body, nil); err != nil {
-		return caddy.ExitCodeFailedStartup, err
+		return err
 	}
 	fmt.Printf("blocked %s\n", mask)
-	return caddy.ExitCodeSuccess, nil
+	return nil
 }
 
-func runBlockRemove(fl caddycmd.Flags) (int, error) {
+func runBlockRemove(fl caddycmd.Flags) error {
 	mask, err := blocks.ParseMask(fl.Arg(0))
 	if err != nil {
-		return caddy.ExitCodeFailedStartup, err
+		return err
 	}
 	body := unblockRequest{Mask: mask.String(), Reason: fl.String("reason"), By: admin.WhoRuns()}
 	if err := admin.Call(fl, http.MethodPost, adminRemoveBlocks, body, nil); err != nil {
-		return caddy.ExitCodeFailedStartup, err
+		return err
 	}
 	fmt.Printf("removed the block of %s\n", mask)
-	return caddy.ExitCodeSuccess, nil
+	return nil
 }
 
-func runBlockList(fl caddycmd.Flags) (int, error) {
+func runBlockList(fl caddycmd.Flags) error {
 	var list []blocks.Block
-	if err := admin.Call(fl, http.MethodGet, adminBlocks, nil, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
-		return caddy.ExitCodeFailedStartup, err
+	if err := admin.Call(fl, http.MethodGet, adminBlocks, nil, &list); err != nil {
+		return err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "MASK\tSINCE\tUNTIL\tBY\tREASON")
@@ -93,7 +86,7 @@ func runBlockList(fl caddycmd.Flags) (int, error) {
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", b.Mask, b.Created.UTC().Format(time.RFC3339), until, b.By, b.Reason)
 	}
-	return caddy.ExitCodeSuccess, out.Flush()
+	return out.Flush()
 }
 
 // parseExpiry reads a duration from now, or a time.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -31,63 +29,48 @@ func init() {
 }
 
 func rolloutCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "rollout [[<site>] report|<n>%|enforce]",
-		Short: "Shows or changes for how many clients the policy is enforced",
-		Long: `
+	cmd := admin.Command("rollout [[<site>] report|<n>%|enforce]", "Shows or changes for how many clients the policy is enforced", cobra.MaximumNArgs(2), runRollout)
+	cmd.Long = `
 Without arguments it prints how far the policy of each site is rolled out. With a share it
 changes that at once and without a reload, for clients of this node, and within seconds on
 others that share the storage: ` + "`report`" + ` is the way back. The site may be left out where there is
 only one.
 
-What is set so outweighs the config's rollout, over reloads and restarts, until --reset.`,
-		Args: cobra.MaximumNArgs(2),
-		RunE: caddycmd.WrapCommandFuncForCobra(runRollout),
-	}
+What is set so outweighs the config's rollout, over reloads and restarts, until --reset.`
 	cmd.Flags().Bool("reset", false, "Has the config's rollout hold again")
 	cmd.Flags().Bool("page", false, "Prints a page, in HTML, that plots what each step did: the admin API refuses browsers")
-	admin.AddFlags(cmd)
 	return cmd
 }
 
-func runRollout(fl caddycmd.Flags) (int, error) {
-	var err error
+func runRollout(fl caddycmd.Flags) error {
 	switch args := fl.Args(); {
 	case fl.Bool("page") && (len(args) > 0 || fl.Bool("reset")):
-		err = errors.New("--page takes nothing else")
+		return errors.New("--page takes nothing else")
 	case fl.Bool("page"):
-		err = printRolloutPage(fl)
+		return printRolloutPage(fl)
 	case fl.Bool("reset") && len(args) > 1:
-		err = errors.New("--reset takes a site and no share")
+		return errors.New("--reset takes a site and no share")
 	case fl.Bool("reset"):
-		err = changeRollout(fl, rolloutChange{Site: fl.Arg(0), Reset: true, By: admin.WhoRuns()})
+		return callRollout(fl, http.MethodPost, rolloutChange{Site: fl.Arg(0), Reset: true, By: admin.WhoRuns()})
 	case len(args) == 0:
-		err = admin.Call(fl, http.MethodGet, adminRollout, nil, printRollouts)
+		return callRollout(fl, http.MethodGet, nil)
 	default:
-		change := rolloutChange{By: admin.WhoRuns()}
+		share, err := rollout.ParseShare(args[len(args)-1])
+		if err != nil {
+			return err
+		}
+		change := rolloutChange{Rollout: &share, By: admin.WhoRuns()}
 		if len(args) == 2 {
 			change.Site = args[0]
 		}
-		var share rollout.Share
-		if share, err = rollout.ParseShare(args[len(args)-1]); err == nil {
-			change.Rollout = &share
-			err = changeRollout(fl, change)
-		}
+		return callRollout(fl, http.MethodPost, change)
 	}
-	if err != nil {
-		return caddy.ExitCodeFailedStartup, err
-	}
-	return caddy.ExitCodeSuccess, nil
 }
 
-func changeRollout(fl caddycmd.Flags, change rolloutChange) error {
-	return admin.Call(fl, http.MethodPost, adminRollout, change, printRollouts)
-}
-
-// printRollouts prints the admin API's list.
-func printRollouts(answer *json.Decoder) error {
+// callRollout asks the admin API, and prints its list.
+func callRollout(fl caddycmd.Flags, method string, change any) error {
 	var list []rolloutView
-	if err := answer.Decode(&list); err != nil {
+	if err := admin.Call(fl, method, adminRollout, change, &list); err != nil {
 		return err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)

@@ -21,10 +21,8 @@ import (
 )
 
 func forecastCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "forecast [<site>]",
-		Short: "Tells what enforcing the policy would break, and drafts declarations of tools",
-		Long: `
+	cmd := admin.Command("forecast [<site>]", "Tells what enforcing the policy would break, and drafts declarations of tools", cobra.MaximumNArgs(1), printForecast)
+	cmd.Long = `
 Tells from the reports that the running server has collected which gadgets the policy
 would break if it were enforced, with the smallest declarations of tools that would keep
 them working. The policy is the one of report_only, or the site's. The site may be left out
@@ -37,10 +35,7 @@ With --policy it tells what a proposed policy changes against the site's.
 
 --draft writes into a new directory: tools.json and tools.Caddyfile with the declarations, to
 be reviewed and filled in, and in incomplete.json and incomplete.Caddyfile those that are refused
-until an operator has completed them: of scripts, and of mirrors, whose hashes are missing.`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: caddycmd.WrapCommandFuncForCobra(runForecast),
-	}
+until an operator has completed them: of scripts, and of mirrors, whose hashes are missing.`
 	cmd.Flags().String("since", "7d", "How far back to look")
 	cmd.Flags().String("policy", "", "A file with a proposed policy")
 	cmd.Flags().String("wiki", "", "The URL of the wiki's api.php, to read the gadgets' code")
@@ -50,15 +45,7 @@ until an operator has completed them: of scripts, and of mirrors, whose hashes a
 	cmd.Flags().Bool("page", false, "Prints the page for browsers, in HTML")
 	cmd.Flags().String("draft", "", "A directory to write the drafts into; it must not exist or be empty")
 	cmd.Flags().Bool("allow-loopback", false, "For tests only: drafts declarations of tools on this machine, too")
-	admin.AddFlags(cmd)
 	return cmd
-}
-
-func runForecast(fl caddycmd.Flags) (int, error) {
-	if err := printForecast(fl); err != nil {
-		return caddy.ExitCodeFailedStartup, err
-	}
-	return caddy.ExitCodeSuccess, nil
 }
 
 func printForecast(fl caddycmd.Flags) error {
@@ -136,7 +123,7 @@ func fetchReports(fl caddycmd.Flags) (*siteReports, error) {
 		query.Set("site", site)
 	}
 	var collected siteReports
-	err = admin.Call(fl, http.MethodGet, adminReports+"?"+query.Encode(), nil, func(r *json.Decoder) error { return r.Decode(&collected) })
+	err = admin.Call(fl, http.MethodGet, adminReports+"?"+query.Encode(), nil, &collected)
 	if err == nil && collected.Reports == nil {
 		err = errors.New("reading the admin API's answer: it has no reports")
 	}

@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -34,7 +32,7 @@ verify needs no server: it checks a wiki's transcript of what a tool gets.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			admin.RefuseUnknown(cmd)
 			cmd.AddCommand(
-				toolsCommand("list", "Prints how the tools stand", 0, runToolsList),
+				admin.Command("list", "Prints how the tools stand", cobra.ExactArgs(0), runToolsList),
 				switchCommand("disable <name>", "Disables a tool, or what begins with an address", runToolsDisable),
 				pinCommand(),
 				switchCommand("enable <name>", "Takes back what disable did for the same tool and address", runToolsEnable),
@@ -44,32 +42,26 @@ verify needs no server: it checks a wiki's transcript of what a tool gets.`,
 	})
 }
 
-func toolsCommand(use, short string, args int, run caddycmd.CommandFunc) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(args), RunE: caddycmd.WrapCommandFuncForCobra(run)}
-	admin.AddFlags(c)
-	return c
-}
-
-func switchCommand(use, short string, run caddycmd.CommandFunc) *cobra.Command {
-	c := toolsCommand(use, short, 1, run)
+func switchCommand(use, short string, run func(caddycmd.Flags) error) *cobra.Command {
+	c := admin.Command(use, short, cobra.ExactArgs(1), run)
 	c.Flags().String("url", "", "An address at the tool, or a path: only what begins with it is meant")
 	c.Flags().String("reason", "", "Why, for readers")
 	return c
 }
 
-func runToolsDisable(fl caddycmd.Flags) (int, error) {
+func runToolsDisable(fl caddycmd.Flags) error {
 	return runSwitch(fl, adminDisableTools, "disabled")
 }
 
-func runToolsEnable(fl caddycmd.Flags) (int, error) {
+func runToolsEnable(fl caddycmd.Flags) error {
 	return runSwitch(fl, adminEnableTools, "enabled")
 }
 
-func runSwitch(fl caddycmd.Flags, path, done string) (int, error) {
+func runSwitch(fl caddycmd.Flags, path, done string) error {
 	body := switchRequest{Tool: fl.Arg(0), URL: fl.String("url"), By: admin.WhoRuns(), Why: fl.String("reason")}
 	var answer switchResponse
-	if err := admin.Call(fl, http.MethodPost, path, body, func(r *json.Decoder) error { return r.Decode(&answer) }); err != nil {
-		return caddy.ExitCodeFailedStartup, err
+	if err := admin.Call(fl, http.MethodPost, path, body, &answer); err != nil {
+		return err
 	}
 	fmt.Printf("%s %s", done, answer.Tool)
 	if answer.Prefix != "" {
@@ -79,20 +71,20 @@ func runSwitch(fl caddycmd.Flags, path, done string) (int, error) {
 	if answer.Warning != "" {
 		fmt.Fprintln(os.Stderr, "WARNING:", answer.Warning)
 	}
-	return caddy.ExitCodeSuccess, nil
+	return nil
 }
 
-func runToolsList(fl caddycmd.Flags) (int, error) {
+func runToolsList(fl caddycmd.Flags) error {
 	var list toolList
-	if err := admin.Call(fl, http.MethodGet, adminTools, nil, func(r *json.Decoder) error { return r.Decode(&list) }); err != nil {
-		return caddy.ExitCodeFailedStartup, err
+	if err := admin.Call(fl, http.MethodGet, adminTools, nil, &list); err != nil {
+		return err
 	}
 	for _, trouble := range append([]string{list.FileError, list.StateError}, list.LeftOut...) {
 		if trouble != "" {
 			fmt.Fprintln(os.Stderr, "WARNING:", trouble)
 		}
 	}
-	return caddy.ExitCodeSuccess, list.print(os.Stdout)
+	return list.print(os.Stdout)
 }
 
 func (list toolList) print(to io.Writer) error {

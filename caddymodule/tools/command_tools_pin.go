@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/wikiveil/wikiveil/anonproxy"
@@ -31,7 +29,7 @@ are now. Look at the files before you trust them. No server need run.
 The first address gives the tool's origin. Further hosts to which the addresses
 redirect are given with --host.`,
 		Args: cobra.MinimumNArgs(2),
-		RunE: caddycmd.WrapCommandFuncForCobra(runToolsPin),
+		RunE: runToolsPin,
 	}
 	c.Flags().StringSlice("host", nil, "A further host that redirects may lead to")
 	c.Flags().Bool("json", false, "Prints JSON, as for the config's tools and the member wikiveil of a file of tools")
@@ -39,25 +37,18 @@ redirect are given with --host.`,
 	return c
 }
 
-func runToolsPin(fl caddycmd.Flags) (int, error) {
-	args := fl.Args()
-	hosts, err := fl.GetStringSlice("host")
-	if err != nil {
-		return caddy.ExitCodeFailedStartup, err
+func runToolsPin(cmd *cobra.Command, args []string) error {
+	hosts, _ := cmd.Flags().GetStringSlice("host")
+	loopback, _ := cmd.Flags().GetBool("allow-loopback")
+	asJSON, _ := cmd.Flags().GetBool("json")
+	p := &pinner{tool: &noticeboard.Tool{Name: args[0], Hosts: hosts, AllowLoopback: loopback}, seen: make(map[string]bool)}
+	if err := p.pin(cmd.Context(), args[1:]); err != nil {
+		return err
 	}
-	p := &pinner{tool: &noticeboard.Tool{Name: args[0], Hosts: hosts, AllowLoopback: fl.Bool("allow-loopback")}, seen: make(map[string]bool)}
-	if err := p.pin(context.Background(), args[1:]); err != nil {
-		return caddy.ExitCodeFailedStartup, err
+	if asJSON {
+		return p.printJSON(os.Stdout)
 	}
-	if fl.Bool("json") {
-		err = p.printJSON(os.Stdout)
-	} else {
-		err = p.printCaddyfile(os.Stdout)
-	}
-	if err != nil {
-		return caddy.ExitCodeFailedStartup, err
-	}
-	return caddy.ExitCodeSuccess, nil
+	return p.printCaddyfile(os.Stdout)
 }
 
 // pinner makes the declaration of a mirror.

@@ -43,10 +43,7 @@ it from then on, for else a site could change it and all that it ever signed.
 A transcript is the edge's own word. The tool's owner can compare the request that is
 printed with what arrives; nobody else can know that an edge doesn't lie.`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cmd.SilenceUsage = true
-			return runToolsVerify(cmd, args)
-		},
+		RunE: runToolsVerify,
 	}
 	c.Flags().String("key", "", "The public key, or a file with it or with a saved answer of "+transcriptsPath)
 	c.Flags().Duration("max-age", 0, "How old the latest transcript may be (default: three of its intervals)")

@@ -10,9 +10,22 @@ import (
 	"os/user"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
+
+// Command is a command that asks the running server. What run returns is printed as Caddy prints errors of its own.
+func Command(use, short string, args cobra.PositionalArgs, run func(caddycmd.Flags) error) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: args, RunE: caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
+		if err := run(fl); err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		return caddy.ExitCodeSuccess, nil
+	})}
+	AddFlags(c)
+	return c
+}
 
 // AddFlags adds the flags by which a command finds the running server's admin API.
 func AddFlags(cmd *cobra.Command) {
@@ -35,17 +48,18 @@ func RefuseUnknown(cmd *cobra.Command) {
 // ErrNoAPI: the admin API can't be reached.
 var ErrNoAPI = errors.New("asking the admin API (is the server running?)")
 
-// Call sends body, if any, as JSON to the running server's admin API, and passes the response's decoder to read.
-func Call(fl caddycmd.Flags, method, path string, body any, read func(*json.Decoder) error) error {
-	answer, err := Open(fl, method, path, body)
+// Call sends body, if any, as JSON to the running server's admin API, and reads the JSON of its response into the place of
+// answer, if there is one.
+func Call(fl caddycmd.Flags, method, path string, body, answer any) error {
+	response, err := Open(fl, method, path, body)
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
-	if read == nil {
+	defer response.Close()
+	if answer == nil {
 		return nil
 	}
-	if err := read(json.NewDecoder(answer)); err != nil {
+	if err := json.NewDecoder(response).Decode(answer); err != nil {
 		return fmt.Errorf("reading the admin API's answer: %w", err)
 	}
 	return nil

@@ -39,7 +39,7 @@ func Stdout(t testing.TB, f func()) string {
 // Run runs a command as `wikiveil` does.
 func Run(t testing.TB, stdin string, args ...string) (string, error) {
 	t.Helper()
-	root := &cobra.Command{Use: "wikiveil", SilenceErrors: true}
+	root := &cobra.Command{Use: "wikiveil", SilenceErrors: true, SilenceUsage: true}
 	name := args[0]
 	command := caddycmd.Commands()[name]
 	sub := &cobra.Command{Use: name}
