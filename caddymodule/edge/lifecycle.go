@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/metrics"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
 )
@@ -105,4 +106,18 @@ func (a *App) Cleanup() error {
 	a.board.stop()
 	// The last opened is closed first: the records before the keys, which they are read with, and these before the clock, which they go by.
 	return errors.Join(a.heldByLookups.Release(), a.held.Release())
+}
+
+// CheckServers refuses a config that leads requests past client_mask to an app, or error pages out past csp. It looks at
+// the JSON of all servers, whatever they came from, and once for a config.
+func (a *App) CheckServers(ctx caddy.Context) error {
+	app := configcheck.HTTPApp(ctx)
+	if app == nil {
+		return nil
+	}
+	a.serversOnce.Do(func() {
+		a.serversErr = configcheck.Servers(app, a.logger, configcheck.Cover{Handler: "client_mask"},
+			configcheck.Cover{Handler: "csp", ErrorsOnly: true, Answers: true})
+	})
+	return a.serversErr
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 // starting is the time between a config's provisioning and its coming into use. A config may only be validated, or come to
@@ -107,3 +109,6 @@ func (s *starting) close() {
 
 // Settled reports whether the config is the one that runs, and has done what it waits for until then.
 func (a *App) Settled() bool { return a.starting.settled.Load() }
+
+var RefusedStarting = refusal.New(http.StatusServiceUnavailable, "starting",
+	"The server is just starting. Try again in a moment.")

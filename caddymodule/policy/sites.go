@@ -16,6 +16,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/csp/rollout"
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -146,4 +147,15 @@ func (s *cspSites) InUse() {
 			s.app.Logger().Error("the configured rollout holds, but its step can't be kept", zap.String("site", site.name), zap.Error(err))
 		}
 	}
+}
+
+const cspSecretKey = "wikiveil/csp_secret.json"
+
+// openCSPSecret returns the secret of rollouts. It is not an epoch's: who is in a rollout outlives those. With a new one all clients draw anew whether a rollout is for them.
+func openCSPSecret(ctx context.Context, storage shareddoc.Storage) ([]byte, error) {
+	secret, err := shareddoc.Secret(ctx, storage, cspSecretKey)
+	if err != nil {
+		return nil, fmt.Errorf("the secret of rollouts: %w", err)
+	}
+	return secret, nil
 }

@@ -1,6 +1,7 @@
 package confirm
 
 import (
+	"crypto/rand"
 	_ "embed"
 	"html/template"
 	"net/http"
@@ -58,4 +59,17 @@ func (p *Pages) Write(w http.ResponseWriter, status int, shown Page) error {
 		Form Dialog
 		Data any
 	}{page.Frame{Title: shown.Title, ID: "question", Nonce: nonce}, shown.Form, shown.Data})
+}
+
+// SetHeaders sets what every page of the flow's origin needs: nothing runs, loads,
+// frames, keeps or opens it. It returns the nonce for the page's style element,
+// new each time. [Pages] calls it by itself.
+//
+// The policy lets a form go to the flow's own origin and on to the wiki's: browsers
+// follow the redirect after a form only where form-action names its goal.
+// Redirect within the wiki's origin after the commit, too.
+func (f *Flow) SetHeaders(h http.Header) (nonce string) {
+	nonce = rand.Text() // at least 128 bits, in characters that CSP takes
+	page.Protect(h, page.Policy(page.Nonce(nonce), "'self' "+f.wiki))
+	return nonce
 }

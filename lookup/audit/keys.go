@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -110,4 +112,17 @@ type identity struct {
 func (id identity) additional(r record) []byte {
 	b := append([]byte(tagEntry), id.log[:]...)
 	return r.appendHead(appendString(b, id.node))
+}
+
+// KeysKey is the storage key the secret of the keys is kept under. Without it the log can't be read.
+const KeysKey = "wikiveil/audit_keys.json"
+
+// OpenKeys returns the keys of the secret in storage, which is made if there is none. Nodes that
+// share the storage share the keys. A damaged secret is refused and never overwritten.
+func OpenKeys(ctx context.Context, storage shareddoc.Storage) (*Keys, error) {
+	secret, err := shareddoc.Secret(ctx, storage, KeysKey)
+	if err != nil {
+		return nil, fmt.Errorf("the audit keys: %w", err)
+	}
+	return NewKeys(secret)
 }

@@ -1,13 +1,17 @@
 package edge
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
+	"github.com/wikiveil/wikiveil/lookup/access"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
 // AuditConfig is about the log of who looked masks up, compared or revealed them. It is a
@@ -56,4 +60,42 @@ func (c *AuditConfig) options() options.Block {
 		{Name: "node", Args: "<name>", Set: options.Text(&c.Node), Doc: "This node's name in it."},
 		{Name: "retention", Args: "<duration>", Set: options.Duration(&c.Retention), Doc: "How long entries are kept. Default: a year."},
 	}}
+}
+
+// QuotaConfig bounds what each user may do a day (UTC), since comparing masks is an oracle.
+type QuotaConfig struct {
+	// Info is the number of masks looked up or compared. Default: 100.
+	Info int `json:"info,omitempty"`
+	// Reveal is the number of reveals. Default: 20.
+	Reveal int `json:"reveal,omitempty"`
+}
+
+func (c *QuotaConfig) Limits() access.Limits {
+	if c == nil {
+		return access.Limits{}
+	}
+	return access.Limits{Info: c.Info, Reveal: c.Reveal}
+}
+
+func (c *QuotaConfig) validate() error {
+	for _, n := range []int{c.Limits().Info, c.Limits().Reveal} {
+		if n < 0 || n > access.MaxLimit {
+			return fmt.Errorf("quota %d is not from 1 to %d", n, access.MaxLimit)
+		}
+	}
+	return nil
+}
+
+// AuditTo has changes by operators written into an audit log. Before requests are let in only.
+func (a *App) AuditTo(record func(context.Context, audit.Entry) error) { a.recordChange = record }
+
+// AuditChange writes a change into the audit before it is made, where there is an audit log.
+func (a *App) AuditChange(r *http.Request, entry audit.Entry) error {
+	if a.recordChange == nil {
+		return nil
+	}
+	if err := a.recordChange(r.Context(), entry); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("nothing was changed: %w", err)}
+	}
+	return nil
 }
