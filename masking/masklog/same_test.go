@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -290,4 +292,36 @@ func TestFieldsAreThoseOfTheirTime(t *testing.T) {
 	header["X-Note"][0] = "after"
 	header["X-More"] = []string{"after"}
 	all.Wait()
+}
+
+// Lines such as an edge writes come out the same, be they finished or a text, whatever address is in them.
+func TestSameOnLines(t *testing.T) {
+	lines, err := os.ReadFile("testdata/lines.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := testRules()
+	rules.Paths = Paths("/srv/2131432993")
+	for line := range strings.Lines(string(lines)) {
+		for _, piece := range pieces {
+			text := strings.ReplaceAll(line, "{}", piece)
+			e, reference := &entry{rules: rules}, &refEntry{rules: rules}
+			for _, key := range []string{"msg", "User-Agent"} {
+				if got, want := e.field(key, text, false), reference.field(key, text, false); got != want {
+					t.Errorf("under %s\n%s\nbecomes\n%s\nwant\n%s", key, text, got, want)
+				}
+			}
+			finished := func(mask func(*buffer.Buffer) (*buffer.Buffer, error)) string {
+				b := buffer.NewPool().Get()
+				b.AppendString(text)
+				if b, err = mask(b); err != nil {
+					t.Fatal(err)
+				}
+				return b.String()
+			}
+			if got, want := finished(e.maskLine), finished(reference.maskLine); got != want {
+				t.Errorf("finished,\n%s\nbecomes\n%s\nwant\n%s", text, got, want)
+			}
+		}
+	}
 }
