@@ -15,9 +15,9 @@ func isAgent(key string) bool {
 	return false
 }
 
-// learnVersions notes the versions of a user agent that read as addresses, such as
+// versionsIn returns the versions in a user agent that read as addresses, such as
 // YaBrowser/24.1.0.0 and "Chromium";v="156.0.0.0".
-func (e *entry) learnVersions(agent string) {
+func versionsIn(agent string) (versions []netip.Addr) {
 	for i := 1; i < len(agent)-len("1.2.3.4")+1; i++ {
 		if !startsVersion(agent, i) {
 			continue
@@ -26,10 +26,11 @@ func (e *entry) learnVersions(agent string) {
 		if end == 0 || strings.Count(agent[i:end], ".") != 3 {
 			continue
 		}
-		if addr, err := netip.ParseAddr(agent[i:end]); err == nil && !slices.Contains(e.versions, addr) {
-			e.versions = append(e.versions, addr)
+		if addr, err := netip.ParseAddr(agent[i:end]); err == nil && !slices.Contains(versions, addr) {
+			versions = append(versions, addr)
 		}
 	}
+	return versions
 }
 
 // versionEnd returns where the version that starts at i ends, 0 if it is none.

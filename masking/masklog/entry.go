@@ -91,6 +91,14 @@ func (e *entry) value(key, text string) string {
 	return e.maskText(text, isAgent(key))
 }
 
+// key masks a field's key: it can be a header's name, and so a client's words.
+func (e *entry) key(key string) string {
+	if e.rules.name(key).ordinary {
+		return key
+	}
+	return e.text(key)
+}
+
 func (e *entry) text(text string) string { return e.maskText(text, false) }
 
 // maskOf returns the mask of a peer or client.
@@ -125,8 +133,9 @@ func (e *entry) maskText(text string, agent bool) string {
 		return e.maskText(before, agent) + path + e.maskText(after, agent)
 	}
 	if agent {
-		e.learnVersions(text)
-		text, _ = e.scan(text, userAgent)
+		if !e.staysWhole(e.rules.agent(text)) {
+			text, _ = e.scan(text, userAgent)
+		}
 		return text
 	}
 	hidden, _, ok := spelling.HideUnlessNext(text, Masked)

@@ -14,12 +14,12 @@ func (e *entry) mask(fields record, ofRequest bool) {
 		case zapcore.BinaryType:
 			f.Interface = []byte(e.text(f.String))
 		case zapcore.ReflectType:
-			f.Interface, f.Key = e.tree(key, f.Interface), e.text(key)
+			f.Interface, f.Key = e.tree(key, f.Interface), e.key(key)
 		case zapcore.ObjectMarshalerType:
-			f.Key = e.text(key)
+			f.Key = e.key(key)
 			e.maskParts(f, parts)
-		case zapcore.ArrayMarshalerType: // the key can be a header's name, and so a client's words
-			f.Key = e.text(key)
+		case zapcore.ArrayMarshalerType:
+			f.Key = e.key(key)
 			e.maskElements(key, f, parts)
 		}
 		fields = rest
@@ -65,7 +65,7 @@ func (e *entry) maskElements(key string, array *zapcore.Field, elements record) 
 	}
 }
 
-func (e *entry) forwards(key string) bool { return e.rules.Forwards != nil && e.rules.Forwards(key) }
+func (e *entry) forwards(key string) bool { return e.rules.name(key).forwards }
 
 // cut returns the first field, the parts it has, and what follows.
 func (r record) cut() (first *zapcore.Field, parts, rest record) {

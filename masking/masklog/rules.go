@@ -45,6 +45,9 @@ type Rules struct {
 
 	// Page returns what is shown of a URL; false is a URL that is shown as it is. Default: all are.
 	Page func(url string) (shown string, ours bool)
+
+	names  seen[name]
+	agents seen[agent]
 }
 
 // Request is whose a request is.

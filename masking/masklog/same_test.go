@@ -225,11 +225,17 @@ func (a adder) AddObject(key string, m zapcore.ObjectMarshaler) error {
 	return err
 }
 
+// sameRules remember what they have seen from one check to the next.
+var sameRules = sync.OnceValue(func() *Rules {
+	rules := testRules()
+	rules.Paths = Paths("/srv/2131432993")
+	return rules
+})
+
 // checkSame checks that entries are masked to the same bytes as by the reference.
 func checkSame(t *testing.T, seed uint64, given ...string) {
 	t.Helper()
-	rules := testRules()
-	rules.Paths = Paths("/srv/2131432993")
+	rules := sameRules()
 	config := zapcore.EncoderConfig{MessageKey: "msg", StacktraceKey: "stack", SkipLineEnding: true, EncodeTime: zapcore.ISO8601TimeEncoder, EncodeDuration: zapcore.SecondsDurationEncoder}
 	var wrapped zapcore.Encoder = zapcore.NewJSONEncoder(config)
 	plain := true
@@ -300,8 +306,7 @@ func TestSameOnLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := testRules()
-	rules.Paths = Paths("/srv/2131432993")
+	rules := sameRules()
 	for line := range strings.Lines(string(lines)) {
 		for _, piece := range pieces {
 			text := strings.ReplaceAll(line, "{}", piece)
