@@ -1,6 +1,6 @@
 export GOFLAGS += -buildvcs=false
 
-.PHONY: help build quick test bench microbench fuzz demo
+.PHONY: help build quick test bench microbench soak fuzz demo
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ bench: ## measure the whole edge beside Caddy and others (some 6 minutes; Debian
 
 microbench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+soak: ## keep a whole edge busy for MINUTES (default 10) and look for growth, faults and clients' addresses
+	go run ./bench/soak -minutes $(or $(MINUTES),10)
 
 fuzz: ## run each fuzz target for FUZZ_TIME (default 1m)
 	@scripts/fuzz

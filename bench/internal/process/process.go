@@ -69,7 +69,7 @@ func Self(ctx context.Context, args ...string) (*exec.Cmd, error) {
 // gets the address and a directory of its own, where it writes what is configured.
 func Start(ctx context.Context, name, binary string, args func(address, dir string) ([]string, error)) (_ *Process, err error) {
 	p := &Process{Name: name}
-	if p.Address, err = freeAddress(); err != nil {
+	if p.Address, err = FreeAddress(); err != nil {
 		return nil, err
 	}
 	if p.Dir, err = os.MkdirTemp("", "wikiveil-bench"); err != nil {
@@ -79,7 +79,7 @@ func Start(ctx context.Context, name, binary string, args func(address, dir stri
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(p.Dir))
 	}
-	output, err := os.Create(filepath.Join(p.Dir, "output"))
+	output, err := os.OpenFile(filepath.Join(p.Dir, "output"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(p.Dir))
 	}
@@ -98,7 +98,8 @@ func Start(ctx context.Context, name, binary string, args func(address, dir stri
 	return p, nil
 }
 
-func freeAddress() (string, error) {
+// FreeAddress returns a loopback address with a port that nobody listens on.
+func FreeAddress() (string, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err

@@ -36,6 +36,12 @@ func (p *Process) Usage() (Usage, error) {
 	return sum, nil
 }
 
+// Descriptors is how many the process has open.
+func (p *Process) Descriptors() (int, error) {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	return len(open), err
+}
+
 // children of a process that starts them once, such as nginx. Without any the kernel's list is empty.
 func children(pid int) (found []int) {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is sound

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+func finderOf(clients []*client) *finder {
+	var addrs []netip.Addr
+	for _, c := range clients {
+		addrs = append(addrs, c.addr)
+	}
+	return newFinder(addrs)
+}
+
+// answers are what the admin API tells at any time.
+var answers = []string{
+	"/metrics", "/config/", "/reverse_proxy/upstreams", "/wikiveil/keys", "/wikiveil/tools", "/wikiveil/blocks", "/wikiveil/clock",
+	"/wikiveil/csp/reports", "/wikiveil/csp/rollout", "/debug/pprof/goroutine?debug=2", "/debug/vars",
+}
+
+// logs are files in the edge's directory; the last is what it prints.
+var logs = []string{"access.log", "edge.log", "output"}
+
+// lookThrough looks for clients' addresses in all that the edge wrote since it last did, and in what its admin API tells.
+func (s *soak) lookThrough(ctx context.Context) error {
+	for _, path := range answers {
+		header, text, err := s.edge.get(ctx, path)
+		if err != nil {
+			return err
+		}
+		s.want("the admin API's "+path, fmt.Sprint(header)+text)
+	}
+	for _, name := range logs {
+		file := filepath.Join(s.edge.Dir, name)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.Truncate(file, 0); err != nil { // logs are appended to
+			return err
+		}
+		for line := range strings.Lines(string(data)) {
+			s.want(name, line)
+			if strings.Contains(line, "panic") || strings.Contains(line, "DATA RACE") {
+				s.fail("%s: %.2000s", name, data[strings.Index(string(data), line):])
+			}
+		}
+	}
+	return nil
+}
+
+func (s *soak) want(where, text string) {
+	if found := s.finder.find(text); found != "" {
+		s.fail("%s holds a client's address, %s: …%.600s", where, found, text)
+	}
+}
