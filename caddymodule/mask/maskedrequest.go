@@ -84,7 +84,8 @@ func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, state *req
 	if m.own != nil {
 		state.AddRare().Own = m.own
 	}
-	vars[varMask], vars[caddyhttp.ClientIPVarKey] = m.client.Boxed, m.client.Boxed
+	vars.Set(varMask, m.client.Boxed)
+	vars.Set(caddyhttp.ClientIPVarKey, m.client.Boxed)
 	m.forward(r.Header, vars, networks)
 }
 
@@ -124,7 +125,7 @@ func (m *maskedRequest) forward(h http.Header, vars reqstate.Vars, networks netw
 			// They were the client's own words, and reverse_proxy would now believe them.
 			delete(h, "X-Forwarded-Proto")
 			delete(h, "X-Forwarded-Host")
-			vars[caddyhttp.TrustedProxyVarKey] = true
+			vars.Set(caddyhttp.TrustedProxyVarKey, true)
 		}
 		m.set(h, 3, "X-Forwarded-For", m.client.Networks)
 	case !trusted:

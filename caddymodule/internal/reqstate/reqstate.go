@@ -102,6 +102,14 @@ func (v Vars) Keep(room *State) *State {
 	return room
 }
 
+// Set gives a variable a value, and writes nothing where it has that already, as in error routes: a reverse_proxy whose client
+// left may still be dialing then, and reads the variables meanwhile. Go ends a process that writes to a map which is being read.
+func (v Vars) Set(name string, value any) {
+	if v[name] != value {
+		v[name] = value
+	}
+}
+
 // Begin forgets what was told of an earlier run's response.
 func (s *State) Begin(headers Headers) {
 	s.Headers, s.KeepPolicies, s.SetsCookies = headers, false, false
