@@ -128,6 +128,21 @@ func TestOutputsAreLookedThrough(t *testing.T) {
 	}
 }
 
+func TestRacesOfOurs(t *testing.T) {
+	const caddy, ours = "  github.com/caddyserver/caddy/v2.Run()\n      caddy.go:1\n", "  github.com/wikiveil/wikiveil/caddymodule/mask.apply()\n      mask.go:1\n"
+	report := func(write, read string) string {
+		return "WARNING: DATA RACE\nWrite at 0x1 by goroutine 1:\n  runtime.mapassign()\n      map.go:1\n" + write +
+			"\nPrevious read at 0x1 by goroutine 2:\n" + read + "\nGoroutine 1 (running) created at:\n" + ours
+	}
+	for text, want := range map[string]bool{
+		report(caddy, caddy): false, report(ours, caddy): true, report(caddy, ours): true, report(caddy+ours, caddy+ours): false, "": false,
+	} {
+		if got := isOurs(text); got != want {
+			t.Errorf("%v, want %v:\n%s", got, want, text)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for _, args := range [][]string{{"-minutes", "0"}, {"-workers", "0"}, {"10"}, {"-minutes", "x"}} {
 		if err := run(t.Context(), args, new(bytes.Buffer)); err == nil {
