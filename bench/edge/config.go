@@ -25,6 +25,7 @@ const caddyfile = `{
 	GLOBAL
 }
 SCHEME://ADDRESS {
+	bind 127.0.0.1
 	SITE
 }
 `

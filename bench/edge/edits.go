@@ -17,6 +17,7 @@ const (
 const trusted = `
 	servers {
 		trusted_proxies static 127.0.0.0/8
+		trusted_proxies_strict
 	}`
 
 // everyone is as many clients as load can tell apart.

@@ -72,6 +72,7 @@ const caddyfile = `{
 	}
 }
 http://ADDRESS {
+	bind 127.0.0.1
 	client_mask
 	anonproxy
 }

@@ -67,7 +67,20 @@ func Self(ctx context.Context, args ...string) (*exec.Cmd, error) {
 
 // Start runs a program on a free port and waits until it takes connections. args
 // gets the address and a directory of its own, where it writes what is configured.
-func Start(ctx context.Context, name, binary string, args func(address, dir string) ([]string, error)) (_ *Process, err error) {
+func Start(ctx context.Context, name, binary string, args func(address, dir string) ([]string, error)) (p *Process, err error) {
+	for range 5 {
+		p, err = startOnce(ctx, name, binary, args)
+		if !errors.Is(err, errTaken) {
+			break
+		}
+	}
+	return p, err
+}
+
+// errTaken is the error where somebody else got the port that was free.
+var errTaken = errors.New("its port was taken")
+
+func startOnce(ctx context.Context, name, binary string, args func(address, dir string) ([]string, error)) (_ *Process, err error) {
 	p := &Process{Name: name}
 	if p.Address, err = FreeAddress(); err != nil {
 		return nil, err
@@ -93,6 +106,9 @@ func Start(ctx context.Context, name, binary string, args func(address, dir stri
 	p.watch()
 	if err := p.awaitListening(time.Now().Add(time.Minute)); err != nil {
 		said, _ := os.ReadFile(output.Name()) // best effort: the error itself says the rest
+		if bytes.Contains(bytes.ToLower(said), []byte("address already in use")) {
+			err = fmt.Errorf("%w: %w", errTaken, err)
+		}
 		return nil, errors.Join(fmt.Errorf("%s: %w; it said:\n%s", name, err, lastLines(said)), p.Stop())
 	}
 	return p, nil

@@ -40,3 +40,18 @@ func TestAProgramThatEndsSaysWhy(t *testing.T) {
 		t.Errorf("its directory: %v", err)
 	}
 }
+
+// Between the look for a free port and the program's start somebody else may get it.
+func TestAPortThatIsTakenIsTriedAnew(t *testing.T) {
+	testutil.Slow(t)
+	tries := 0
+	_, err := Start(t.Context(), "a shell", "/bin/sh", func(string, string) ([]string, error) {
+		if tries++; tries == 1 {
+			return []string{"-c", "echo bind: address already in use; exit 1"}, nil
+		}
+		return []string{"-c", "echo another reason; exit 1"}, nil
+	})
+	if tries != 2 || err == nil || !strings.Contains(err.Error(), "another reason") {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+}
