@@ -29,7 +29,11 @@ var releases = slices.DeleteFunc([]release{
 
 // limitEdits returns the setting that lets as many edits an hour pass by what throttles count by, such as "ip".
 func (r release) limitEdits(by string, edits int) string {
-	return fmt.Sprintf("\n$wgRateLimits = [ 'edit' => [ '%s' => [ %d, 3600 ] ] ];\n", by, edits*r.pings)
+	return "\n$wgRateLimits = [ 'edit' => [ " + r.limit(by, edits) + " ] ];\n"
+}
+
+func (r release) limit(by string, edits int) string {
+	return fmt.Sprintf("'%s' => [ %d, 3600 ]", by, edits*r.pings)
 }
 
 // withoutMediaWiki143 leaves out 1.43. Only scripts/test sets it, where it can't be had, and says so.

@@ -193,19 +193,42 @@ func (v *visitor) failLogin(t *testing.T) {
 // createAccount makes an account. It does not log in.
 func (v *visitor) createAccount(t *testing.T, name string) {
 	t.Helper()
+	if code := v.tryCreateAccount(t, name); code != "" {
+		t.Fatalf("making an account: %s", code)
+	}
+}
+
+// tryCreateAccount is createAccount, and returns the code of what refused it, "" for success.
+func (v *visitor) tryCreateAccount(t *testing.T, name string) string {
+	t.Helper()
 	var answer struct {
-		CreateAccount struct{ Status, Message string }
+		CreateAccount struct{ Status, MessageCode string }
+		Error         apiError
 	}
 	v.api(t, &answer, "action", "createaccount", "username", name, "password", adminPassword, "retype", adminPassword,
 		"createreturnurl", v.url, "createtoken", v.token(t, "createaccount"))
-	if answer.CreateAccount.Status != "PASS" {
-		t.Fatalf("making an account: %+v", answer)
+	switch {
+	case answer.CreateAccount.Status == "PASS":
+		return ""
+	case answer.Error.Code != "":
+		return answer.Error.Code
+	case answer.CreateAccount.MessageCode == "":
+		t.Fatalf("making an account: neither done nor refused: %+v", answer)
 	}
+	return answer.CreateAccount.MessageCode
 }
 
 // block has the wiki block an address, masks being addresses, for visitors
 // without an account.
 func (v *visitor) block(t *testing.T, address string) {
+	t.Helper()
+	if code := v.tryBlock(t, address); code != "" {
+		t.Fatalf("blocking %s: %s", address, code)
+	}
+}
+
+// tryBlock is block, and returns the API's error code, "" for success.
+func (v *visitor) tryBlock(t *testing.T, address string) string {
 	t.Helper()
 	var answer struct {
 		Block struct{ User string }
@@ -213,9 +236,10 @@ func (v *visitor) block(t *testing.T, address string) {
 	}
 	v.api(t, &answer, "action", "block", "user", address, "anononly", "1", "nocreate", "1",
 		"expiry", "never", "reason", "vandalism", "token", v.csrf(t))
-	if answer.Error.Code != "" || answer.Block.User == "" {
-		t.Fatalf("blocking %s: %+v", address, answer)
+	if answer.Error.Code == "" && answer.Block.User == "" {
+		t.Fatalf("blocking %s: neither done nor refused: %+v", address, answer)
 	}
+	return answer.Error.Code
 }
 
 func (v *visitor) unblock(t *testing.T, address string) {

@@ -1,0 +1,17 @@
+<?php
+
+namespace MediaWiki\Extension\Wikiveil;
+
+/** Settings without which one block hits every client. */
+class Settings {
+	/** Sets them when MediaWiki has read LocalSettings.php. A stricter value of the operator's stays. */
+	public static function onRegistration(): void {
+		foreach ( [ 'wgBlockCIDRLimit', 'wgAbuseFilterRangeBlockSize' ] as $name ) {
+			$GLOBALS[$name]['IPv6'] = max( Masks::NARROWEST_RANGE, $GLOBALS[$name]['IPv6'] ?? 0 );
+		}
+		// AbuseFilter of 1.43 keeps the values of these from those who may not see addresses.
+		if ( isset( $GLOBALS['wgAbuseFilterProtectedVariables'] ) ) {
+			$GLOBALS['wgAbuseFilterProtectedVariables'][] = AbuseFilterHooks::NETWORK_MASKS;
+		}
+	}
+}
