@@ -68,11 +68,11 @@ func cpuModel() (string, error) {
 // bounds is the table of the figures that have one.
 func (r report) bounds() string {
 	var t strings.Builder
-	t.WriteString("row | what | against | measure | median (quartiles) | must be | verdict\n--- | --- | --- | --- | --- | --- | ---\n")
+	t.WriteString("row|what|against|measure|median (quartiles)|must be|verdict\n---|---|---|---|---|---|---\n")
 	for _, p := range r {
 		for _, f := range p.figures {
 			if f.bound.kind != none {
-				fmt.Fprintf(&t, "%s | %s | %s | %s | %s | %s | %s\n", p.row, f.of, f.against, f.measure, f, f.bound, f.verdict())
+				fmt.Fprintf(&t, "%s|%s|%s|%s|%s|%s|%s\n", p.row, f.of, f.against, f.measure, f, f.bound, f.verdict())
 			}
 		}
 	}
@@ -82,10 +82,10 @@ func (r report) bounds() string {
 // contenders is the table of what each had by itself.
 func (r report) contenders() string {
 	var t strings.Builder
-	t.WriteString("row | contender | a second | CPU, µs | p99, ms | MiB\n--- | --- | --- | --- | --- | ---\n")
+	t.WriteString("row|contender|a second|CPU, µs|p99, ms|MiB\n---|---|---|---|---|---\n")
 	for _, p := range r {
 		for _, c := range p.contenders {
-			fmt.Fprintf(&t, "%s | %s | %.0f | %.1f | %.1f | %d\n", p.row, c.name, c.rate, c.cpu*1e6, c.p99*1e3, c.resident>>20)
+			fmt.Fprintf(&t, "%s|%s|%.0f|%.1f|%.1f|%d\n", p.row, c.name, c.rate, c.cpu*1e6, c.p99*1e3, c.resident>>20)
 		}
 	}
 	return t.String()
@@ -94,10 +94,10 @@ func (r report) contenders() string {
 // sizes is the table of what edges of several sizes take to start.
 func (r report) sizes() string {
 	var t strings.Builder
-	t.WriteString("an edge with | answers after, ms | CPU until settled, ms | MiB\n--- | --- | --- | ---\n")
+	t.WriteString("an edge with|answers after, ms|CPU until settled, ms|MiB\n---|---|---|---\n")
 	for _, p := range r {
 		for _, s := range p.sizes {
-			fmt.Fprintf(&t, "%s | %d | %d | %d\n", s.name, s.startup.Milliseconds(), s.cpu.Milliseconds(), s.resident>>20)
+			fmt.Fprintf(&t, "%s|%d|%d|%d\n", s.name, s.startup.Milliseconds(), s.cpu.Milliseconds(), s.resident>>20)
 		}
 	}
 	return t.String()
