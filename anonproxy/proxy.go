@@ -190,7 +190,7 @@ func (p *Proxy) serveTool(w http.ResponseWriter, r *http.Request, up *upstream, 
 	}
 	req := request{target: t, method: r.Method, kind: kind}
 	reader := p.reader(r)
-	if refused := reader.leaksURL(&req.target, up.names); refused != nil { // also for answers that are kept
+	if refused := reader.CheckURL(t.escaped, t.rawQuery, up.names); refused != nil { // also for answers that are kept
 		return "", refused
 	}
 	if r.Method == http.MethodPost {

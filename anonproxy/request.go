@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/wikiveil/wikiveil/anonproxy/leakguard"
-	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -34,16 +33,6 @@ type Reader struct {
 
 	// What a request must not say.
 	leakguard.Reader
-}
-
-// leaksURL is why the path and the query must not be sent to a tool.
-func (r *Reader) leaksURL(t *target, to *leakguard.Tool) *refusal.Refusal {
-	if len(r.Secrets) == 0 {
-		return nil
-	}
-	var room [512]byte // what is longer is allocated
-	url := append(room[:0], t.escaped...)
-	return r.Check(append(append(url, '?'), t.rawQuery...), to)
 }
 
 // reader tells who asks, if the proxy can know.

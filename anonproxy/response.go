@@ -103,7 +103,8 @@ var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 func (f *fetch) stream(w http.ResponseWriter, res *http.Response) error {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
-	var flusher *http.ResponseController
+	out := promptWriter{w: w}
+	defer out.stop()
 	defer func() { f.watchdog.Stop() }()
 	for size := int64(0); ; {
 		f.watch(f.p.cfg.IdleTimeout)
@@ -113,7 +114,7 @@ func (f *fetch) stream(w http.ResponseWriter, res *http.Response) error {
 			return errTooLarge
 		}
 		if n > 0 {
-			if _, err := w.Write(buf[:n]); err != nil {
+			if err := out.write(buf[:n], err == nil && size != res.ContentLength); err != nil {
 				return errReader
 			}
 		}
@@ -122,13 +123,6 @@ func (f *fetch) stream(w http.ResponseWriter, res *http.Response) error {
 			return nil
 		case err != nil:
 			return err
-		}
-		// A short read means that more is slow to come: hand on what is there.
-		if n < len(buf) && size != res.ContentLength {
-			if flusher == nil {
-				flusher = http.NewResponseController(w)
-			}
-			_ = flusher.Flush() // a writer that can't flush still delivers in the end
 		}
 	}
 }

@@ -68,6 +68,27 @@ func segments(path string) []string {
 // segment's parameters (`..;a`), blanks and control bytes at its end, or what follows a
 // zero byte.
 func HasDotSegment(path string) bool {
+	return !isPlain(path) && hasDotSegment(path)
+}
+
+// isPlain reports whether a path is one that all servers read in the same way, without a segment that begins with a dot, as
+// nearly all are.
+func isPlain(path string) bool {
+	inSegment := false
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9', c == '-', c == '_':
+			inSegment = true
+		case c == '/':
+			inSegment = false
+		case c != '.' || !inSegment:
+			return false
+		}
+	}
+	return true
+}
+
+func hasDotSegment(path string) bool {
 	for _, decoded := range decodings(path) {
 		if slices.ContainsFunc(segments(decoded), isDots) {
 			return true

@@ -61,6 +61,21 @@ func (r *Reader) Check(text []byte, to *Tool) *refusal.Refusal {
 	}
 	g := guards.Get().(*guard)
 	defer g.release()
+	return r.check(g, text, to)
+}
+
+// CheckURL is Check for a path and a query, as they are sent.
+func (r *Reader) CheckURL(path, query string, to *Tool) *refusal.Refusal {
+	if len(r.Secrets) == 0 {
+		return nil
+	}
+	g := guards.Get().(*guard)
+	defer g.release()
+	g.url = append(append(append(g.url, path...), '?'), query...)
+	return r.check(g, g.url, to)
+}
+
+func (r *Reader) check(g *guard, text []byte, to *Tool) *refusal.Refusal {
 	g.names = to
 	g.named = to != nil && to.declared && slices.Contains(r.Named, to.tool)
 	if g.prepare(r.Secrets); len(g.needles) > maxNeedles {
@@ -105,6 +120,7 @@ type guard struct {
 	guesses   int   // of addresses
 	names     *Tool // of the tool, nil if nothing is known of it
 	named     bool  // it may have the name
+	url       []byte
 }
 
 var guards = sync.Pool{New: func() any { return new(guard) }}
@@ -113,7 +129,8 @@ var guards = sync.Pool{New: func() any { return new(guard) }}
 func (g *guard) release() {
 	clear(g.needles)
 	clear(g.addresses)
-	*g = guard{needles: g.needles[:0], addresses: g.addresses[:0]}
+	clear(g.url)
+	*g = guard{needles: g.needles[:0], addresses: g.addresses[:0], url: g.url[:0]}
 	guards.Put(g)
 }
 

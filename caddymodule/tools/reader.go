@@ -25,20 +25,17 @@ type toolReader struct {
 	ignore []string // cookies that aren't looked for, as patterns of path.Match
 }
 
-// usualSecrets is room for what a request usually has.
-const usualSecrets = 16
-
 // reader collects what a request says of its sender. The mask, the cookies of the edge and the user
 // of an authentication are known if their handlers come before.
 func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 	var reader anonproxy.Reader
-	reader.Secrets = make([]leakguard.Secret, 0, usualSecrets)
 	state := reqstate.Known(r)
-	addClient(r, state, &reader)
 	cookies := state.Rare().Cookies
 	if cookies == nil {
 		cookies = r.Header["Cookie"]
 	}
+	reader.Secrets = make([]leakguard.Secret, 0, secretsOf(state, cookies))
+	addClient(r, state, &reader)
 	for _, line := range cookies {
 		for pair := range strings.SplitSeq(line, ";") {
 			name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
@@ -61,6 +58,18 @@ func (t toolReader) reader(r *http.Request) anonproxy.Reader {
 	return reader
 }
 
+// secretsOf is room for what a request says, for nearly all.
+func secretsOf(state *reqstate.State, cookies []string) int {
+	room := 2 // an address, and its mask or a user
+	if state.Client != nil {
+		room += strings.Count(state.Client.Networks, ",") + 1
+	}
+	for _, line := range cookies {
+		room += strings.Count(line, ";") + 1
+	}
+	return room
+}
+
 func add(reader *anonproxy.Reader, field, value string) {
 	reader.Secrets = append(reader.Secrets, leakguard.Secret{Field: field, Value: value})
 }
@@ -69,8 +78,9 @@ func add(reader *anonproxy.Reader, field, value string) {
 func addClient(r *http.Request, state *reqstate.State, reader *anonproxy.Reader) {
 	if client := state.Client; client != nil {
 		reader.Client = client.Mask
-		for _, mask := range client.AllMasks() {
-			add(reader, leakguard.FieldMask, mask.String())
+		add(reader, leakguard.FieldMask, client.Mask)
+		for network := range client.NetworkMasks() {
+			add(reader, leakguard.FieldMask, network)
 		}
 		add(reader, leakguard.FieldAddress, client.Addr.String())
 	} else if addr, _, refused := clientaddr.Of(r); refused == nil {

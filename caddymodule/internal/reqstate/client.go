@@ -1,6 +1,7 @@
 package reqstate
 
 import (
+	"iter"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -70,16 +71,22 @@ func Prefix(addr netip.Addr, v6Prefix int) netip.Prefix {
 	return netip.PrefixFrom(addr, v6Prefix).Masked()
 }
 
+// NetworkMasks are the texts of the masks of the client's networks.
+func (c *Client) NetworkMasks() iter.Seq[string] {
+	if c.Networks == "" {
+		return func(func(string) bool) {}
+	}
+	return strings.SplitSeq(c.Networks, listSeparator)
+}
+
 // AllMasks returns the client's mask, then those of its networks.
 func (c *Client) AllMasks() []netip.Addr {
 	if known := c.parsed.Load(); known != nil {
 		return *known
 	}
 	masks := []netip.Addr{netip.MustParseAddr(c.Mask)} // it's a text of ours
-	if c.Networks != "" {
-		for network := range strings.SplitSeq(c.Networks, listSeparator) {
-			masks = append(masks, netip.MustParseAddr(network))
-		}
+	for network := range c.NetworkMasks() {
+		masks = append(masks, netip.MustParseAddr(network))
 	}
 	c.parsed.Store(&masks)
 	return masks
