@@ -68,7 +68,7 @@ func verifyAudit(app *edge.App, w http.ResponseWriter, r *http.Request) error {
 		return admin.BadRequest(errors.New("the body is not one JSON object with the fields public_key and checkpoints"))
 	}
 	report, err := log.verifyRunning(saved)
-	if errors.Is(err, errNoneFollowed) {
+	if errors.Is(err, audit.ErrNoneFollowed) {
 		return admin.BadRequest(err)
 	}
 	if err != nil {

@@ -494,7 +494,7 @@ func TestAuditNodeAndRetentionByReload(t *testing.T) {
 	if err != nil || !report.Intact || report.TooOld != 1 || report.Followed != 2 || report.Pruned != 5 || report.From != report.To {
 		t.Errorf("%+v, %v", report, err)
 	}
-	if report, err = log.verifyRunning(publishedLogs{key, []audit.Checkpoint{tooOld}, ""}); !errors.Is(err, errNoneFollowed) || !strings.Contains(err.Error(), "1 from before what is kept") {
+	if report, err = log.verifyRunning(publishedLogs{key, []audit.Checkpoint{tooOld}, ""}); !errors.Is(err, audit.ErrNoneFollowed) || !strings.Contains(err.Error(), "1 from before what is kept") {
 		t.Errorf("%+v, %v", report, err)
 	}
 	// Proofs that are gone are said to be; those of what is kept go on.

@@ -53,7 +53,7 @@ func BenchmarkVerify(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if r, err := Verify(store, options); err != nil || r.Log.Entries != 100_000 {
+				if r, err := Verify(store, options); err != nil || r.Entries != 100_000 {
 					b.Fatal(r, err)
 				}
 				mustClose(b, store)

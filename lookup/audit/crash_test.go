@@ -105,8 +105,8 @@ func TestKilledTwentyTimesUnderLoad(t *testing.T) {
 				t.Fatalf("run %d: entry %d of %s was acknowledged, it is %q", run, sequence, performer, found[sequence])
 			}
 		}
-		if r, err := l.Verify(earlier...); err != nil || r.Checkpoints != len(earlier)+1 {
-			t.Fatalf("run %d: %d checkpoints, %v", run, r.Checkpoints, err)
+		if r, err := l.Verify(earlier...); err != nil || r.Followed != len(earlier)+1 {
+			t.Fatalf("run %d: %d checkpoints, %v", run, r.Followed, err)
 		}
 		earlier = append(earlier, l.Checkpoint())
 		mustClose(t, l)

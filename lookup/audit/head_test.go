@@ -83,7 +83,7 @@ func TestCase29CopyPutBackIsRefused(t *testing.T) {
 	right()
 	l = mustOpen(t, path)
 	mustAppend(t, l, reveal("7", 3))
-	if r, err := l.Verify(receipt.Head); err != nil || r.Checkpoints != 2 {
+	if r, err := l.Verify(receipt.Head); err != nil || r.Followed != 2 {
 		t.Errorf("the right file: %+v, %v", r, err)
 	}
 	mustClose(t, l)
@@ -350,7 +350,7 @@ func TestHeadTakenAwayUnderARunningLog(t *testing.T) {
 	if err := <-said; !strings.Contains(err.Error(), "stored anew") {
 		t.Error(err)
 	}
-	if r, err := l.Verify(); err != nil || r.Checkpoints != 1 {
+	if r, err := l.Verify(); err != nil || r.Followed != 1 {
 		t.Errorf("verify: %+v, %v", r, err)
 	}
 }

@@ -39,8 +39,8 @@ func TestRetentionKeepsTheChainVerifiable(t *testing.T) {
 		}
 		for day, c := range published {
 			_, err := l.Verify(c)
-			if c.Entries < 42 && !errors.Is(err, ErrPruned) {
-				t.Errorf("against the checkpoint of day %d: %v, want %v", day, err, ErrPruned)
+			if c.Entries < 42 && !errors.Is(err, ErrNoneFollowed) {
+				t.Errorf("against the checkpoint of day %d: %v, want %v", day, err, ErrNoneFollowed)
 			}
 			if c.Entries >= 42 && err != nil {
 				t.Errorf("against the checkpoint of day %d: %v", day, err)
@@ -70,11 +70,15 @@ func TestRetentionKeepsTheChainVerifiable(t *testing.T) {
 		if n := len(entries(t, l)); n != 0 {
 			t.Errorf("%d entries after two years, want none", n)
 		}
-		if c := l.Checkpoint(); c.Pruned != 61 || c.Entries != 61 || c.Reveals != 30 {
+		c := l.Checkpoint()
+		if c.Pruned != 61 || c.Entries != 61 || c.Reveals != 30 {
 			t.Errorf("after two years: %+v", c)
 		}
-		if _, err := l.Verify(now); !errors.Is(err, ErrPruned) {
-			t.Errorf("got %v, want %v", err, ErrPruned)
+		if _, err := l.Verify(now); !errors.Is(err, ErrNoneFollowed) {
+			t.Errorf("got %v, want %v", err, ErrNoneFollowed)
+		}
+		if r, err := l.Verify(now, c); err != nil || r.TooOld != 1 || r.Followed != 2 {
+			t.Errorf("with a newer one beside it: %+v, %v", r, err)
 		}
 		mustClose(t, l)
 		mustClose(t, mustOpen(t, path))
@@ -130,7 +134,7 @@ func TestClockGoingBackwards(t *testing.T) {
 		if err != nil || time.Since(c.Time) > day {
 			t.Errorf("a checkpoint from the future stays: %v, %v", c.Time, err)
 		}
-		if r, err := l.Verify(); err != nil || r.Log.Entries < 2 {
+		if r, err := l.Verify(); err != nil || r.Entries < 2 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})

@@ -45,53 +45,62 @@ type VerifyOptions struct {
 	Checkpoints []Checkpoint
 }
 
-// A Report tells what was verified.
+// A Report tells what was verified. Nothing of the entries is in it.
 type Report struct {
-	// Log is the chain at its end, unsigned.
-	Log Checkpoint `json:"-"`
+	// Node and Log are whose the log is.
+	Node string `json:"node,omitempty"`
+	Log  LogID  `json:"log,omitzero"`
+	// Entries is the number of entries ever written, Reveals that of reveals among them, Pruned that of the oldest ones,
+	// which are no longer kept.
+	Entries uint64 `json:"entries"`
+	Reveals uint64 `json:"reveals"`
+	Pruned  uint64 `json:"pruned"`
 	// From and To are the times of the first and last entry kept; zero if there is none.
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
-	// Checkpoints is the number of checkpoints that the log continues, its head among them.
-	Checkpoints int `json:"checkpoints"`
+	// Followed is the number of checkpoints that the log continues, its head among them.
+	Followed int `json:"followed"`
+	// TooOld is how many are from before what is kept, OtherNodes how many are of other nodes' logs.
+	TooOld     int `json:"too_old,omitempty"`
+	OtherNodes int `json:"other_nodes,omitempty"`
 	// Decrypted is whether the content of all entries was proved as well.
 	Decrypted bool `json:"decrypted"`
 }
 
-// Verify reads the whole log and reports whether it is what was written.
+// ErrNoneFollowed: to say that a log is intact would promise what was not proved.
+var ErrNoneFollowed = errors.New("none of the given checkpoints can be followed")
+
+// Verify reads the whole log and reports whether it is what was written. Whose it is the report says with an error too, where
+// that is known.
 //
 // Errors: a [*TamperError], [ErrDamaged], [ErrWrongKeys], [ErrSignature] for a checkpoint
-// that is not genuine, [ErrPruned] for one that is older than what is kept.
+// that is not genuine, [ErrPruned] for a head that is older than what is kept, [ErrNoneFollowed].
 func Verify(store Store, o VerifyOptions) (Report, error) {
+	v := &verifier{options: o}
 	if o.Heads != nil { // before the log is read, which may go on meanwhile
 		head, err := o.headOf()
 		if err != nil {
 			return Report{}, fmt.Errorf("verifying the audit log: %w", err)
 		}
-		o.Checkpoints = append(slices.Clone(o.Checkpoints), head)
+		v.todo = append(v.todo, head)
 	}
-	var report Report
-	err := store.View(0, func(data []byte, records iter.Seq2[uint64, []byte]) error {
-		s, err := decodeState(data)
-		if err != nil {
+	err := store.View(0, func(data []byte, records iter.Seq2[uint64, []byte]) (err error) {
+		if v.state, err = decodeState(data); err != nil {
 			return err
 		}
-		v := &verifier{state: s, options: o}
+		v.report.Node, v.report.Log = v.state.id.node, v.state.id.log
 		if err := v.start(); err != nil {
 			return err
 		}
-		if err := walk(s, records, v.visit); err != nil {
+		if err := walk(v.state, records, v.visit); err != nil {
 			return err
 		}
-		report = v.report
-		report.Log = s.checkpoint(s.chain)
-		report.Decrypted = o.Keys != nil
 		return v.end()
 	})
 	if err != nil {
-		return Report{}, fmt.Errorf("verifying the audit log: %w", err)
+		return Report{Node: v.report.Node, Log: v.report.Log}, fmt.Errorf("verifying the audit log: %w", err)
 	}
-	return report, nil
+	return v.report, nil
 }
 
 // headOf loads the head.
@@ -146,9 +155,9 @@ func walk(s state, records iter.Seq2[uint64, []byte], visit func(record, chain) 
 }
 
 type verifier struct {
-	state   state
 	options VerifyOptions
-	todo    []Checkpoint // by entries
+	state   state
+	todo    []Checkpoint // that the log has to continue, by entries
 	report  Report
 }
 
@@ -169,18 +178,48 @@ func (v *verifier) start() error {
 	if err := checkOwn(v.state); err != nil {
 		return err
 	}
-	v.todo = slices.Clone(v.options.Checkpoints)
-	slices.SortFunc(v.todo, func(a, b Checkpoint) int { return cmp.Compare(a.Entries, b.Entries) })
-	for _, c := range v.todo {
-		if err := c.Verify(key); err != nil {
-			return fmt.Errorf("checkpoint of %d entries: %w", c.Entries, err)
-		}
-		if c.Log != v.state.id.log || c.Node != v.state.id.node {
-			return &TamperError{What: fmt.Sprintf("the checkpoint is of log %v of node %s, this is %v of %s",
-				c.Log, c.Node, v.state.id.log, v.state.id.node)}
-		}
+	if err := v.choose(key); err != nil {
+		return err
 	}
 	return v.pass(v.state.start())
+}
+
+// choose adds the given checkpoints that the log has to continue to its head.
+func (v *verifier) choose(key ed25519.PublicKey) error {
+	given := v.options.Checkpoints
+	for _, c := range slices.Concat(v.todo, given) {
+		if err := c.Verify(key); err != nil {
+			return fmt.Errorf("checkpoint of %d entries of node %s: %w", c.Entries, c.Node, err)
+		}
+		if id := v.state.id; (c.Node == id.node) != (c.Log == id.log) {
+			return &TamperError{What: fmt.Sprintf("the checkpoint is of log %v of node %s, this is %v of %s", c.Log, c.Node, id.log, id.node)}
+		}
+	}
+	kept := v.state.start().entries
+	for _, head := range v.todo {
+		switch {
+		case head.Node != v.state.id.node:
+			return &TamperError{What: fmt.Sprintf("its head in the storage is that of node %s, it is of %s", head.Node, v.state.id.node)}
+		case head.Entries < kept:
+			return fmt.Errorf("head of %d entries: %w (%d are pruned)", head.Entries, ErrPruned, kept)
+		}
+	}
+	for _, c := range given {
+		switch {
+		case c.Node != v.state.id.node:
+			v.report.OtherNodes++
+		case c.Entries < kept:
+			v.report.TooOld++
+		default:
+			v.todo = append(v.todo, c)
+		}
+	}
+	if n := v.report.OtherNodes + v.report.TooOld; n > 0 && n == len(given) {
+		return fmt.Errorf("%w: of %d, %d are of other nodes than %s and %d from before what is kept",
+			ErrNoneFollowed, n, v.report.OtherNodes, v.state.id.node, v.report.TooOld)
+	}
+	slices.SortFunc(v.todo, func(a, b Checkpoint) int { return cmp.Compare(a.Entries, b.Entries) })
+	return nil
 }
 
 // checkOwn checks the signatures in the log itself.
@@ -207,14 +246,10 @@ func (v *verifier) visit(r record, at chain) error {
 // pass compares the checkpoints of as many entries as the chain has come to.
 func (v *verifier) pass(at chain) error {
 	for ; len(v.todo) > 0 && v.todo[0].Entries <= at.entries; v.todo = v.todo[1:] {
-		c := v.todo[0]
-		if c.Entries < at.entries {
-			return fmt.Errorf("checkpoint of %d entries: %w (%d are pruned)", c.Entries, ErrPruned, at.entries)
-		}
-		if !c.isOf(at) {
+		if !v.todo[0].isOf(at) {
 			return errOtherHistory(at)
 		}
-		v.report.Checkpoints++
+		v.report.Followed++
 	}
 	return nil
 }
@@ -223,11 +258,14 @@ func errOtherHistory(at chain) error {
 	return &TamperError{Sequence: at.entries, What: "up to here the log is not that of the checkpoint of as many entries"}
 }
 
+// end checks that nothing is left to be seen, and reports how far the log has come.
 func (v *verifier) end() error {
 	if len(v.todo) > 0 {
 		last := v.todo[len(v.todo)-1]
 		return &TamperError{Sequence: v.state.entries + 1,
 			What: fmt.Sprintf("it and all to %d are missing, which the checkpoint counts", last.Entries)}
 	}
+	v.report.Entries, v.report.Reveals, v.report.Pruned = v.state.entries, v.state.reveals, v.state.start().entries
+	v.report.Decrypted = v.options.Keys != nil
 	return nil
 }

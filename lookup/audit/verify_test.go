@@ -320,8 +320,8 @@ func verify(t *testing.T, path, how string, o VerifyOptions, want string) {
 		t.Errorf("%s: %v", how, err)
 	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
 		t.Errorf("%s: %v, want %q", how, err, want)
-	case want == "" && report.Checkpoints != len(o.Checkpoints):
-		t.Errorf("%s: %d checkpoints compared of %d", how, report.Checkpoints, len(o.Checkpoints))
+	case want == "" && report.Followed != len(o.Checkpoints):
+		t.Errorf("%s: %d checkpoints compared of %d", how, report.Followed, len(o.Checkpoints))
 	}
 }
 
@@ -388,7 +388,7 @@ func TestVerifyNamesCheckpointsOfOthers(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
-			if err == nil && (report.Log.Entries != 8 || report.Log.Reveals != 2 || report.From.IsZero() || report.To.Before(report.From)) {
+			if err == nil && (report.Entries != 8 || report.Reveals != 2 || report.From.IsZero() || report.To.Before(report.From)) {
 				t.Errorf("report %+v", report)
 			}
 		})
