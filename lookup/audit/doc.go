@@ -64,8 +64,8 @@
 //
 // # Format, version 1
 //
-// Numbers are big-endian; u8, u32, u64 unsigned, time i64 milliseconds since 1970;
-// bytes are a u32 length and as many bytes.
+// Numbers are big-endian; u8, u16, u32, u64 unsigned, time i64 milliseconds since 1970;
+// bytes are a u16 length and as many bytes.
 //
 //	record = u8 version (1) | u64 sequence (from 1) | time | u8 action | 32 hash of the record before | bytes sealed
 //	sealed = 12 nonce | AES-256-GCM(content), additional data "wikiveil/v1/audit/entry" 0x00 | 16 log id | bytes node | record up to sealed

@@ -7,14 +7,14 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
 )
 
 const (
 	version = 1
 	// padding hides the length of names, reasons and lists of masks.
 	padding = 128
-	// maxSealed is more than any valid entry needs.
-	maxSealed = 8 << 10
 )
 
 // errForm is what the decoders give for bytes that no encoder made.
@@ -40,15 +40,14 @@ func (r record) appendHead(b []byte) []byte {
 
 func (r record) encode() []byte { return appendBytes(r.appendHead(nil), r.sealed) }
 
-func decodeRecord(data []byte) (record, error) {
-	d := &decoder{rest: data}
-	d.version()
-	r := record{sequence: d.uint64(), time: d.time(), action: Action(d.byte()), previous: d.hash()}
-	r.sealed = d.bytes(maxSealed)
-	if err := d.end(); err != nil {
-		return record{}, err
-	}
-	if r.sequence == 0 || !r.action.Valid() {
+func decodeRecord(data []byte) (r record, err error) {
+	s := cryptobyte.String(data)
+	var of, action uint8
+	var at uint64
+	ok := s.ReadUint8(&of) && s.ReadUint64(&r.sequence) && s.ReadUint64(&at) && s.ReadUint8(&action) && s.CopyBytes(r.previous[:]) &&
+		s.ReadUint16LengthPrefixed((*cryptobyte.String)(&r.sealed)) && s.Empty()
+	r.time, r.action = time.UnixMilli(int64(at)).UTC(), Action(action)
+	if !ok || of != version || r.sequence == 0 || !r.action.Valid() {
 		return record{}, errForm
 	}
 	return r, nil
@@ -69,20 +68,20 @@ func encodeContent(e Entry) []byte {
 // decodeContent reads the decrypted part of an entry into e. What it accepts
 // encodes to the same bytes again, so an entry has one form only.
 func decodeContent(data []byte, e *Entry) error {
-	d := &decoder{rest: data}
-	e.Performer, e.Name = string(d.bytes(MaxPerformer)), string(d.bytes(MaxPerformer))
-	n := d.uint32()
-	if n > MaxMasks {
+	s := cryptobyte.String(data)
+	var performer, name, reason cryptobyte.String
+	var n uint32
+	ok := s.ReadUint16LengthPrefixed(&performer) && s.ReadUint16LengthPrefixed(&name) && s.ReadUint32(&n) && n <= MaxMasks
+	e.Masks = make([]netip.Addr, 0, min(n, MaxMasks))
+	for ; ok && n > 0; n-- {
+		var mask [16]byte
+		ok = s.CopyBytes(mask[:])
+		e.Masks = append(e.Masks, netip.AddrFrom16(mask))
+	}
+	if !ok || !s.ReadUint16LengthPrefixed(&reason) || len(data)%padding != 0 || len(s) >= padding || slices.ContainsFunc(s, func(b byte) bool { return b != 0 }) {
 		return errForm
 	}
-	e.Masks = make([]netip.Addr, 0, n)
-	for range n {
-		e.Masks = append(e.Masks, netip.AddrFrom16([16]byte(d.take(16))))
-	}
-	e.Reason = string(d.bytes(MaxReason))
-	if d.failed || len(data)%padding != 0 || len(d.rest) >= padding || slices.ContainsFunc(d.rest, func(b byte) bool { return b != 0 }) {
-		return errForm
-	}
+	e.Performer, e.Name, e.Reason = string(performer), string(name), string(reason)
 	if err := e.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", errForm, err)
 	}
@@ -97,54 +96,7 @@ func appendTime(b []byte, t time.Time) []byte {
 }
 
 func appendBytes(b, data []byte) []byte {
-	return append(binary.BigEndian.AppendUint32(b, uint32(len(data))), data...)
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(data))), data...)
 }
 
 func appendString(b []byte, s string) []byte { return appendBytes(b, []byte(s)) }
-
-// decoder reads a canonical form. After a failure it gives zeroes.
-type decoder struct {
-	rest   []byte
-	failed bool
-}
-
-func (d *decoder) take(n int) []byte {
-	if d.failed || n > len(d.rest) {
-		d.failed = true
-		return make([]byte, min(n, maxSealed))
-	}
-	data := d.rest[:n]
-	d.rest = d.rest[n:]
-	return data
-}
-
-func (d *decoder) byte() byte     { return d.take(1)[0] }
-func (d *decoder) uint32() uint32 { return binary.BigEndian.Uint32(d.take(4)) }
-func (d *decoder) uint64() uint64 { return binary.BigEndian.Uint64(d.take(8)) }
-func (d *decoder) hash() Hash     { return Hash(d.take(len(Hash{}))) }
-
-func (d *decoder) time() time.Time { return time.UnixMilli(int64(d.uint64())).UTC() }
-
-func (d *decoder) version() {
-	if d.byte() != version {
-		d.failed = true
-	}
-}
-
-// bytes reads a length of at most so many bytes, and the bytes.
-func (d *decoder) bytes(most int) []byte {
-	n := d.uint32()
-	if n > uint32(most) {
-		d.failed = true
-		return nil
-	}
-	return d.take(int(n))
-}
-
-// end reports whether all went well and nothing is left.
-func (d *decoder) end() error {
-	if d.failed || len(d.rest) > 0 {
-		return errForm
-	}
-	return nil
-}

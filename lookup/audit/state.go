@@ -1,11 +1,12 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
 	"math/bits"
+
+	"golang.org/x/crypto/cryptobyte"
 )
 
 // state is what a log knows of itself beside its records. It is replaced with
@@ -66,22 +67,24 @@ func (s state) encode(keys *Keys) []byte {
 func decodeState(data []byte) (state, error) {
 	n := max(0, len(data)-ed25519.SignatureSize)
 	body, signature := data[:n], data[n:]
-	d := &decoder{rest: body}
-	d.version()
-	s := state{id: identity{log: LogID(d.take(len(LogID{}))), node: string(d.bytes(64))}}
-	s.public = bytes.Clone(d.take(ed25519.PublicKeySize))
-	if !ed25519.Verify(s.public, append([]byte(tagState), body...), signature) {
+	d := cryptobyte.String(body)
+	var s state
+	var of uint8
+	var node, whole, base, published cryptobyte.String
+	s.public = make(ed25519.PublicKey, ed25519.PublicKeySize)
+	ok := d.ReadUint8(&of) && d.CopyBytes(s.id.log[:]) && d.ReadUint16LengthPrefixed(&node) && d.CopyBytes(s.public)
+	if !ok || !ed25519.Verify(s.public, append([]byte(tagState), body...), signature) {
 		return state{}, fmt.Errorf("%w: wrong signature of its state", ErrDamaged)
 	}
-	whole, base, published := d.bytes(maxSealed), d.bytes(maxSealed), d.bytes(maxNote)
-	err := d.end()
-	if err == nil {
-		s.chain, err = decodeChain(whole)
+	s.id.node = string(node)
+	ok = d.ReadUint16LengthPrefixed(&whole) && d.ReadUint16LengthPrefixed(&base) && d.ReadUint16LengthPrefixed(&published) && d.Empty() &&
+		of == version && nodeName.MatchString(s.id.node) && s.chain.decode(whole)
+	if ok && len(base) > 0 {
+		s.base = new(chain)
+		ok = s.base.decode(base)
 	}
-	if err == nil && len(base) > 0 {
-		var c chain
-		c, err = decodeChain(base)
-		s.base = &c
+	if !ok {
+		return state{}, fmt.Errorf("%w: its state is not of version %d's form", ErrDamaged, version)
 	}
 	if len(published) > 0 {
 		c, err := ParseCheckpoint(published)
@@ -90,17 +93,19 @@ func decodeState(data []byte) (state, error) {
 		}
 		s.published = &c
 	}
-	if err != nil || !nodeName.MatchString(s.id.node) {
-		return state{}, fmt.Errorf("%w: its state is not of version %d's form", ErrDamaged, version)
-	}
 	return s, nil
 }
 
-func decodeChain(data []byte) (chain, error) {
-	d := &decoder{rest: data}
-	c := chain{entries: d.uint64(), reveals: d.uint64(), last: d.hash()}
-	for range bits.OnesCount64(c.entries) {
-		c.edge = append(c.edge, d.hash())
+// decode reads what appendTo wrote, and reports whether it could.
+func (c *chain) decode(s cryptobyte.String) bool {
+	if !s.ReadUint64(&c.entries) || !s.ReadUint64(&c.reveals) || !s.CopyBytes(c.last[:]) {
+		return false
 	}
-	return c, d.end()
+	c.edge = make([]Hash, bits.OnesCount64(c.entries))
+	for i := range c.edge {
+		if !s.CopyBytes(c.edge[i][:]) {
+			return false
+		}
+	}
+	return s.Empty()
 }

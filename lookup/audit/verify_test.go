@@ -101,9 +101,9 @@ const (
 	atTime     = 16
 	atAction   = 17
 	atPrevious = 18
-	atLength   = 53
-	atNonce    = 54
-	atContent  = 54 + 12
+	atLength   = 51
+	atNonce    = 52
+	atContent  = 52 + 12
 )
 
 // Each row is one attack on a log of eight entries, and what is said of it by the chain
@@ -307,14 +307,68 @@ func cutFront(f *forger) {
 	})
 }
 
-func verify(t *testing.T, path, how string, o VerifyOptions, want string) {
+// Of the checkpoints that somebody has saved those count that the log can continue; one without any is no proof.
+func TestWhichCheckpointsAreFollowed(t *testing.T) {
+	path := logPath(t)
+	five, eight := publishedLog(t, path)
+	keys := testKeys(t, 1)
+	signed := func(change func(*Checkpoint)) Checkpoint {
+		c := eight
+		change(&c)
+		return c.signed(keys)
+	}
+	other := signed(func(c *Checkpoint) { c.Node = "edge-2"; c.Log[0] ^= 1 })
+	for name, tt := range map[string]struct {
+		given  []Checkpoint
+		others int
+		want   error
+	}{
+		"one of another node":       {[]Checkpoint{other, five, eight}, 1, nil},
+		"those of another node":     {[]Checkpoint{other, other}, 0, ErrNoneFollowed},
+		"another log of the node":   {[]Checkpoint{five, signed(func(c *Checkpoint) { c.Log[0] ^= 1 })}, 0, ErrTampered},
+		"this log by another name":  {[]Checkpoint{five, signed(func(c *Checkpoint) { c.Node = "edge-2" })}, 0, ErrTampered},
+		"one that nobody's key has": {[]Checkpoint{five, other.signed(testKeys(t, 2))}, 0, ErrSignature},
+	} {
+		report, err := verifyAt(t, path, VerifyOptions{Keys: keys, Checkpoints: tt.given})
+		if !errors.Is(err, tt.want) || err == nil && (report.OtherNodes != tt.others || report.Followed != len(tt.given)-tt.others) {
+			t.Errorf("%s: %+v, %v", name, report, err)
+		}
+		if report.Node != "edge-1" || report.Log != eight.Log {
+			t.Errorf("%s: whose it is, %+v", name, report)
+		}
+	}
+
+	// The head in the storage isn't one of them: the log must continue it.
+	for want, head := range map[string]Checkpoint{
+		"that of node edge-2": other, "no longer kept": signed(func(c *Checkpoint) { c.Entries, c.Reveals = 3, 1 }),
+	} {
+		forge(t, path, func(f *forger) {
+			if want == "no longer kept" {
+				cutFront(f)
+			}
+		})
+		if err := headsOf(path).Store(t.Context(), head); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := verifyAt(t, path, VerifyOptions{Keys: keys, Heads: headsOf(path)}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a head %s: %v", want, err)
+		}
+	}
+}
+
+func verifyAt(t *testing.T, path string, o VerifyOptions) (Report, error) {
 	t.Helper()
 	store, err := OpenBoltReadOnly(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer mustClose(t, store)
-	report, err := Verify(store, o)
+	return Verify(store, o)
+}
+
+func verify(t *testing.T, path, how string, o VerifyOptions, want string) {
+	t.Helper()
+	report, err := verifyAt(t, path, o)
 	switch {
 	case want == "" && err != nil:
 		t.Errorf("%s: %v", how, err)
