@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -85,7 +84,7 @@ func ClientsOf(r *http.Request) []string {
 	var addr netip.Addr
 	if known := reqstate.Known(r).Client; known != nil {
 		addr = known.Addr
-	} else if told, _, refused := clientaddr.Of(r); refused == nil {
+	} else if told, _, refused := clientaddr.Of(r, reqstate.VarsOf(r)); refused == nil {
 		addr = told
 	}
 	lengths := [...]int{32, 24, 16}
@@ -133,8 +132,7 @@ func (a *App) openNonces() (kv.Store, error) {
 // HideEdgeCookies takes the edge's cookies out of a request before others see it.
 func HideEdgeCookies(r *http.Request) {
 	before := r.Header["Cookie"]
-	exempt.StripCookies(r.Header)
-	if !slices.Equal(before, r.Header["Cookie"]) {
+	if exempt.StripCookies(r.Header) {
 		reqstate.Of(r).AddRare().Cookies = before
 	}
 }

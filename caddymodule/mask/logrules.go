@@ -71,7 +71,7 @@ func describeRequest(logged caddyhttp.LoggableHTTPRequest, pages privatePages) (
 	}
 	if known := reqstate.Known(logged.Request).Client; known != nil {
 		about.Client, about.Mask = reqstate.Prefix(known.Addr, v6Prefix), known.Mask
-	} else if addr, _, refused := clientaddr.Of(logged.Request); refused == nil {
+	} else if addr, _, refused := clientaddr.Of(logged.Request, reqstate.VarsOf(logged.Request)); refused == nil {
 		about.Client = reqstate.Prefix(addr, v6Prefix)
 	}
 	_, about.Private = pages.shown(logged.RequestURI)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
@@ -27,6 +28,7 @@ const varMask = "client_mask"
 type maskedRequest struct {
 	client  *reqstate.Client
 	own     *netip.Addr // see reqstate.Rare
+	trusted bool        // it comes from a trusted proxy
 	values  [4]string   // of the headers set
 	state   reqstate.State
 	context maskedContext
@@ -44,18 +46,24 @@ type freshRequest struct {
 type maskedContext struct {
 	context.Context
 	client *reqstate.Client
+	vars   reqstate.Vars
 }
 
-// Value implements context.Context.
+// Value implements context.Context. Handlers ask for the variables again and again: they are given here, as the way down to
+// those in the context below costs more than all else that a request's context does.
 func (c *maskedContext) Value(key any) any {
-	value := c.Context.Value(key)
-	if key == caddyhttp.OriginalRequestCtxKey {
-		if original, ok := value.(http.Request); ok {
-			original.RemoteAddr = c.client.Peer
-			return original
+	if name, ok := key.(caddy.CtxKey); ok {
+		switch name {
+		case caddyhttp.VarsCtxKey:
+			return map[string]any(c.vars)
+		case caddyhttp.OriginalRequestCtxKey:
+			if original, ok := c.Context.Value(key).(http.Request); ok {
+				original.RemoteAddr = c.client.Peer
+				return original
+			}
 		}
 	}
-	return value
+	return c.Context.Value(key)
 }
 
 // originalIsKnown reports whether the request as it was is kept in the form that maskedContext masks. In another Caddy, error routes
@@ -69,7 +77,7 @@ func originalIsKnown(r *http.Request) bool {
 // apply makes r a request of the mask. It changes r itself, not a copy: the server and its
 // placeholders hold the same pointer and are to see the mask too.
 func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, state *reqstate.State, vars reqstate.Vars, networks networksMode) {
-	m.context = maskedContext{r.Context(), m.client}
+	m.context = maskedContext{r.Context(), m.client, vars}
 	m.writer = maskedWriter{needle: newNeedle(m.client, m.own), state: state}
 	m.writer.ResponseWriter = w
 	*r = *r.WithContext(&m.context)
@@ -118,17 +126,16 @@ func (m *maskedRequest) describe(h http.Header, networks networksMode) {
 // forward sets X-Forwarded-For so that it ends with the mask behind reverse_proxy, which
 // appends the peer address where the peer is trusted and else replaces all.
 func (m *maskedRequest) forward(h http.Header, vars reqstate.Vars, networks networksMode) {
-	trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool)
 	switch {
 	case networks == networksXFF && m.client.Networks != "":
-		if !trusted {
+		if !m.trusted {
 			// They were the client's own words, and reverse_proxy would now believe them.
 			delete(h, "X-Forwarded-Proto")
 			delete(h, "X-Forwarded-Host")
 			vars.Set(caddyhttp.TrustedProxyVarKey, true)
 		}
 		m.set(h, 3, "X-Forwarded-For", m.client.Networks)
-	case !trusted:
+	case !m.trusted:
 		m.set(h, 3, "X-Forwarded-For", m.client.Mask)
 	}
 }

@@ -100,7 +100,7 @@ func (m *MatchOriginalClientIP) MatchWithError(r *http.Request) (bool, error) {
 		addr = client.Addr
 	} else {
 		var refused *refusal.Refusal
-		if addr, _, refused = clientaddr.Of(r); refused != nil {
+		if addr, _, refused = clientaddr.Of(r, reqstate.VarsOf(r)); refused != nil {
 			// Silence would let in whom the operator blocks.
 			return false, caddyhttp.Error(refused.Status, errors.New("original_client_ip: "+refused.Text))
 		}

@@ -30,16 +30,19 @@ func (h *ClientMask) clientIPHeaders(r *http.Request) []string {
 func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqstate.Vars) (*maskedRequest, *refusal.Refusal) {
 	if client := state.Masked(); client != nil {
 		// An error route: Caddy has put the peer's address back, we still know the client.
-		return &maskedRequest{client: client, own: state.Rare().Own}, nil
+		return &maskedRequest{client: client, own: state.Rare().Own, trusted: vars.Trusted()}, nil
 	}
-	addr, named, refused := clientaddr.Of(r)
+	addr, named, refused := clientaddr.Of(r, vars)
 	if refused != nil {
 		return nil, refused
 	}
 	if !originalIsKnown(r) {
 		return nil, refusedNoMask
 	}
-	h.warnOfTrust(r, vars)
+	trusted := vars.Trusted()
+	if trusted {
+		h.looseTrust.Do(func() { h.warnOfTrust(r) })
+	}
 	if !named && !onlyReads(r) { // nobody is to publish under the mask of the proxy
 		return nil, refusedUnnamed
 	}
@@ -52,6 +55,7 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqsta
 	if request == nil {
 		return nil, refusedNoMask
 	}
+	request.trusted = trusted
 	if request.client.Finder.FindsHost(r.Host) {
 		if request.own = ownAddr(r, request.client); request.own == nil {
 			return nil, refusedHost
@@ -63,17 +67,12 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqsta
 	return request, nil
 }
 
-// warnOfTrust warns, once, of a config in JSON whose proxies are trusted loosely (a Caddyfile's is when it is adapted). Caddy
-// doesn't show whom a server trusts, so the first request tells.
-func (h *ClientMask) warnOfTrust(r *http.Request, vars reqstate.Vars) {
-	if trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool); !trusted {
-		return
+// warnOfTrust warns of a config in JSON whose proxies are trusted loosely (a Caddyfile's is when it is adapted). Caddy
+// doesn't show whom a server trusts, so the first request from a proxy tells.
+func (h *ClientMask) warnOfTrust(r *http.Request) {
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.TrustedProxiesStrict <= 0 {
+		configcheck.WarnOf(h.logger, configcheck.TrustedLoosely)
 	}
-	h.looseTrust.Do(func() {
-		if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.TrustedProxiesStrict <= 0 {
-			configcheck.WarnOf(h.logger, configcheck.TrustedLoosely)
-		}
-	})
 }
 
 // requestFrom returns a request of a client, or nil where no mask can be made.

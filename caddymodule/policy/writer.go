@@ -149,11 +149,11 @@ func (w *policyWriter) wanted() [2]string {
 // Wrote reports whether a header is one of the edge's own, as it was written.
 func (w *policyWriter) Wrote(name string, values []string) bool {
 	own := ""
-	switch policies := w.wanted(); name {
+	switch name {
 	case cspHeaderNames[cspEnforced]:
-		own = policies[cspEnforced]
+		own = w.wanted()[cspEnforced]
 	case cspHeaderNames[cspReportOnly]:
-		own = policies[cspReportOnly]
+		own = w.wanted()[cspReportOnly]
 	case endpointsHeader:
 		own = w.endpoints
 	}
@@ -170,7 +170,11 @@ func (w *policyWriter) guardCookies() {
 // isScript reports whether browsers would take the response for JavaScript:
 // each of the MIME types that they do has one of these words in it.
 func isScript(h http.Header) bool {
-	mediaType := strings.ToLower(h.Get("Content-Type"))
+	lines := h["Content-Type"]
+	if len(lines) == 0 || strings.IndexByte(lines[0], 'p') < 0 && strings.IndexByte(lines[0], 'P') < 0 {
+		return false // most pages' type, of which no copy in small letters is made
+	}
+	mediaType := strings.ToLower(lines[0])
 	return slices.ContainsFunc([]string{"javascript", "ecmascript", "jscript", "livescript"}, func(word string) bool {
 		return strings.Contains(mediaType, word)
 	})

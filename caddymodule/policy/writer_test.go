@@ -138,6 +138,23 @@ func TestPolicyWriterKeepsVary(t *testing.T) {
 	}
 }
 
+// FuzzIsScript shows that the quick look at a type misses no script.
+func FuzzIsScript(f *testing.F) {
+	for _, mediaType := range []string{
+		"", "text/html; charset=UTF-8", "text/JavaScript", "application/x-ecmascript; a=b", "TEXT/LIVESCRIPT", "text/jscriPt", "text/html, text/javascript",
+		"application/json", "Pp",
+	} {
+		f.Add(mediaType)
+	}
+	f.Fuzz(func(t *testing.T, mediaType string) {
+		lower := strings.ToLower(mediaType)
+		want := strings.Contains(lower, "javascript") || strings.Contains(lower, "ecmascript") || strings.Contains(lower, "jscript") || strings.Contains(lower, "livescript")
+		if got := isScript(http.Header{"Content-Type": {mediaType, "text/javascript"}}); got != want {
+			t.Errorf("%q: %v", mediaType, got)
+		}
+	})
+}
+
 func serveCSP(t testing.TB, c *CSP, w http.ResponseWriter, answer func(http.ResponseWriter)) {
 	t.Helper()
 	err := c.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil), caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {

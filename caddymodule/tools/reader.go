@@ -83,7 +83,7 @@ func addClient(r *http.Request, state *reqstate.State, reader *anonproxy.Reader)
 			add(reader, leakguard.FieldMask, network)
 		}
 		add(reader, leakguard.FieldAddress, client.Addr.String())
-	} else if addr, _, refused := clientaddr.Of(r); refused == nil {
+	} else if addr, _, refused := clientaddr.Of(r, reqstate.VarsOf(r)); refused == nil {
 		reader.Client = passingName(addr)
 		add(reader, leakguard.FieldAddress, addr.String())
 	}

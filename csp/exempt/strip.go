@@ -18,14 +18,14 @@ func isReserved(name string) bool {
 }
 
 // StripCookies removes the edge's cookies from a request's headers before it goes
-// to the app, each of several too, and leaves the others as they came.
+// to the app, each of several too, and leaves the others as they came. It reports whether there were any.
 //
 // Pairs end at each semicolon, as they did for the browser that wrote them: a pair
 // within what an app takes for a quoted string is one too.
-func StripCookies(h http.Header) {
+func StripCookies(h http.Header) bool {
 	lines := h["Cookie"]
 	if !slices.ContainsFunc(lines, hasReserved) {
-		return
+		return false
 	}
 	var kept []string
 	for _, line := range lines {
@@ -35,9 +35,10 @@ func StripCookies(h http.Header) {
 	}
 	if kept == nil {
 		h.Del("Cookie")
-		return
+		return true
 	}
 	h["Cookie"] = kept
+	return true
 }
 
 func hasReserved(line string) bool {

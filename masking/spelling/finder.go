@@ -61,6 +61,10 @@ func (f *Finder) Replace(text, with string) (string, bool) {
 	if !f.MayHold(text) {
 		return text, false
 	}
+	return f.replace(text, with)
+}
+
+func (f *Finder) replace(text, with string) (string, bool) {
 	s := scanners.Get().(*scanner)
 	defer s.release()
 	s.to = f

@@ -14,16 +14,15 @@ import (
 	"github.com/wikiveil/wikiveil/masking/forwarded"
 )
 
-// Of returns the address of a request's sender, unmapped and without zone. Caddy takes the
+// Of returns the address of the sender of a request with these variables, unmapped and without zone. Caddy takes the
 // peer for the client where a trusted proxy's header can't be read; all readers behind that proxy would
 // be one client then, so such a request is refused here. Named is false where a trusted proxy names
 // no client at all, as in health checks: the address is the proxy's own.
-func Of(r *http.Request) (addr netip.Addr, named bool, refused *refusal.Refusal) {
-	vars := reqstate.VarsOf(r)
+func Of(r *http.Request, vars reqstate.Vars) (addr netip.Addr, named bool, refused *refusal.Refusal) {
 	text, _ := vars[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(text)
 	addr, named = addr.Unmap().WithZone(""), true
-	if trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool); trusted {
+	if vars.Trusted() {
 		server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 		if !ok || server == nil { // another Caddy: the header can't be checked
 			return netip.Addr{}, false, refusedUnknown

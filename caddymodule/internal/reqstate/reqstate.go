@@ -94,6 +94,12 @@ func (v Vars) State() *State {
 	return state
 }
 
+// Trusted reports whether the request comes from a proxy that the server trusts.
+func (v Vars) Trusted() bool {
+	trusted, _ := v[caddyhttp.TrustedProxyVarKey].(bool)
+	return trusted
+}
+
 // Keep makes a State the request's, which has none yet. Whoever makes something for the request anyway has room for it.
 func (v Vars) Keep(room *State) *State {
 	if v != nil {

@@ -23,8 +23,7 @@ func IsHTTPS(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
-	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return trusted && r.Header.Get("X-Forwarded-Proto") == "https"
+	return VarsOf(r).Trusted() && r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
 // OriginalPath is the path that was asked for, before a site's rewrites.
