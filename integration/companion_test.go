@@ -235,15 +235,33 @@ func TestSubnetThrottle(t *testing.T) {
 	}
 }
 
+// aJob runs filters for another user in each request for a page, as a job does that edits for its owner, and says there what came of it.
+const aJob = `
+$wgHooks['BeforePageDisplay'][] = static function ( $out ) {
+	$vars = MediaWiki\Extension\AbuseFilter\Variables\VariableHolder::newFromArray( [ 'action' => 'edit' ] );
+	$status = MediaWiki\Extension\AbuseFilter\AbuseFilterServices::getFilterRunnerFactory()
+		->newRunner( User::newSystemUser( 'Messenger', [ 'steal' => true ] ), $out->getTitle(), $vars, 'default' )->run();
+	$out->addHTML( $status->isOK() ? 'the job passed' : 'the job was refused' );
+};
+`
+
 // TestFiltersKnowNetworks: AbuseFilter's rules can ask for the client's networks.
 func TestFiltersKnowNetworks(t *testing.T) {
 	forEachRelease(t, func(t *testing.T, f front) {
-		s := setScene(t, f, edgeConfig{site: clientMask, app: "network office " + net24}, abuseFilter+companion(t))
+		s := setScene(t, f, edgeConfig{site: clientMask, app: "network office " + net24}, abuseFilter+companion(t)+aJob)
 		a, c, d, admin := s.visit(alice), s.visit(carol), s.visit(dave), s.visitAdmin(t, sysop)
 		wantSaved(t, "before", a, c, d)
 		admin.addFilter(t, `"office" in client_networks`, "Disallow")
 		wantRefused(t, "in the named network", "abusefilter-disallowed", a)
+		// AbuseFilter has no variables of a user where somebody without an account makes one.
+		if code := s.visit(alice).tryCreateAccount(t, "Puppet"); code != "abusefilter-disallowed" {
+			t.Errorf("an account made in the named network is %s", outcome(code))
+		}
+		if !strings.Contains(a.page(t, "/index.php/Special:Version"), "the job passed") {
+			t.Error("a job is filtered by the networks of the client whose request it ends")
+		}
 		wantSaved(t, "outside of it", c, d)
+		d.createAccount(t, "Newcomer")
 		ofMask := `"` + s.maskOfRange(t, net16).String() + `" in client_network_masks`
 		if f.wiki.version == "1.43" {
 			if _, ok := admin.tryAddFilter(t, ofMask, "Disallow", false); ok {

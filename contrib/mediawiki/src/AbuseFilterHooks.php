@@ -2,15 +2,15 @@
 
 namespace MediaWiki\Extension\Wikiveil;
 
+use MediaWiki\Extension\AbuseFilter\Hooks\AbuseFilterAlterVariablesHook;
 use MediaWiki\Extension\AbuseFilter\Hooks\AbuseFilterBuilderHook;
 use MediaWiki\Extension\AbuseFilter\Hooks\AbuseFilterComputeVariableHook;
-use MediaWiki\Extension\AbuseFilter\Hooks\AbuseFilterGenerateUserVarsHook;
 
 /**
  * Gives filters the client's networks. They are computed when a filter asks for them: AbuseFilter's log keeps
  * the value of each variable that was computed, and networks are not to stand there without need.
  */
-class AbuseFilterHooks implements AbuseFilterBuilderHook, AbuseFilterGenerateUserVarsHook, AbuseFilterComputeVariableHook {
+class AbuseFilterHooks implements AbuseFilterAlterVariablesHook, AbuseFilterBuilderHook, AbuseFilterComputeVariableHook {
 	public const NETWORKS = 'client_networks';
 	public const NETWORK_MASKS = 'client_network_masks';
 
@@ -20,9 +20,15 @@ class AbuseFilterHooks implements AbuseFilterBuilderHook, AbuseFilterGenerateUse
 		$realValues['vars'][self::NETWORK_MASKS] = 'client-network-masks';
 	}
 
-	/** @inheritDoc */
-	public function onAbuseFilter_generateUserVars( $vars, $user, $rc ) {
-		if ( $rc ) { // what was done before, from networks that nobody keeps
+	/**
+	 * Is asked about what is done now, not about past edits, whose networks nobody keeps, and for all actions: variables of a
+	 * user are missing where somebody without an account makes one.
+	 *
+	 * @inheritDoc
+	 */
+	public function onAbuseFilterAlterVariables( &$vars, $title, $user ) {
+		// A job that ends somebody's request acts for another user, from none of the client's networks.
+		if ( $user->isNamed() && !$user->equals( \RequestContext::getMain()->getUser() ) ) {
 			return;
 		}
 		$vars->setLazyLoadVar( self::NETWORKS, 'wikiveil-networks', [ 'user' => $user ] );
