@@ -4,6 +4,7 @@ namespace MediaWiki\Extension\Wikiveil;
 
 use MediaWiki\Auth\AbstractPreAuthenticationProvider;
 use MediaWiki\Block\Block;
+use MediaWiki\Block\BlockErrorFormatter;
 use MediaWiki\Block\DatabaseBlock;
 use MediaWiki\MediaWikiServices;
 use StatusValue;
@@ -22,10 +23,19 @@ class NetworkBlockPreAuthenticationProvider extends AbstractPreAuthenticationPro
 		$masks = ( new Client( $request ) )->networkMasks();
 		foreach ( DatabaseBlock::getBlocksForIPList( $masks, true, true ) as $block ) {
 			if ( $block->isCreateAccountBlocked() && $block->getType() !== Block::TYPE_AUTO ) {
-				return StatusValue::newFatal( MediaWikiServices::getInstance()->getBlockErrorFormatter()
-					->getMessage( $block, $creator, \RequestContext::getMain()->getLanguage(), $request->getIP() ) );
+				$context = \RequestContext::getMain();
+				return StatusValue::newFatal( $this->formatter( $context )
+					->getMessage( $block, $creator, $context->getLanguage(), $request->getIP() ) );
 			}
 		}
 		return StatusValue::newGood();
+	}
+
+	/** @param \IContextSource $context */
+	private function formatter( $context ): BlockErrorFormatter {
+		$services = MediaWikiServices::getInstance();
+		return method_exists( $services, 'getFormatterFactory' ) // since 1.42, which deprecates the other
+			? $services->getFormatterFactory()->getBlockErrorFormatter( $context )
+			: $services->getBlockErrorFormatter();
 	}
 }
