@@ -37,9 +37,13 @@ class Client {
 		return array_values( array_filter( $this->words( 'Client-Network-Masks' ), [ Masks::class, 'isMask' ] ) );
 	}
 
-	/** The mask of one of the client's ranges, counted from 1 as the edge's option `ranges` names them; null where there is none. */
+	/**
+	 * The mask of one of the client's ranges, counted from 1 as the edge's option `ranges` names them; null where there is none.
+	 * Behind the last range comes the network that the address was allocated from.
+	 */
 	public function rangeMask( int $number ): ?string {
-		return $this->networkMasks()[ count( $this->networks() ) + $number - 1 ] ?? null;
+		$mask = $this->networkMasks()[ count( $this->networks() ) + $number - 1 ] ?? null;
+		return $number < 1 || $mask === null || Masks::isClientMask( $mask ) ? null : $mask;
 	}
 
 	/** @return string[] what a header of the edge lists */

@@ -9,8 +9,8 @@ class Masks {
 	private const ALL = '2001:20::/28';
 	private const CLIENTS = '2001:2f::/32';
 
-	/** A mask's first bits that a block may leave out the rest of. Masks are random, so it still hits one client. */
-	public const NARROWEST_RANGE = 64;
+	/** The prefix length of the widest range that may be blocked. Masks are random, so it still hits one client. */
+	public const WIDEST_RANGE = 64;
 
 	/** Reports whether a text is the mask of a client or of a network. */
 	public static function isMask( string $text ): bool {
@@ -27,6 +27,6 @@ class Masks {
 		[ $start, $end ] = IPUtils::parseRange( $range );
 		[ $first, $last ] = IPUtils::parseRange( self::ALL );
 		$bits = (int)( explode( '/', $range )[1] ?? 128 );
-		return $bits < self::NARROWEST_RANGE && $start <= $last && $first <= $end;
+		return $bits < self::WIDEST_RANGE && $start <= $last && $first <= $end;
 	}
 }

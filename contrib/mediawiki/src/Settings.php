@@ -6,8 +6,8 @@ namespace MediaWiki\Extension\Wikiveil;
 class Settings {
 	/** Sets them when MediaWiki has read LocalSettings.php. A stricter value of the operator's stays. */
 	public static function onRegistration(): void {
-		foreach ( [ 'wgBlockCIDRLimit', 'wgAbuseFilterRangeBlockSize' ] as $name ) {
-			$GLOBALS[$name]['IPv6'] = max( Masks::NARROWEST_RANGE, $GLOBALS[$name]['IPv6'] ?? 0 );
+		foreach ( [ 'wgBlockCIDRLimit', 'wgAbuseFilterRangeBlockSize', 'wgGlobalBlockingCIDRLimit' ] as $name ) {
+			$GLOBALS[$name]['IPv6'] = max( Masks::WIDEST_RANGE, $GLOBALS[$name]['IPv6'] ?? 0 );
 		}
 		// AbuseFilter of 1.43 keeps the values of these from those who may not see addresses.
 		if ( isset( $GLOBALS['wgAbuseFilterProtectedVariables'] ) ) {
