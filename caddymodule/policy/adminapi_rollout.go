@@ -2,11 +2,9 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
@@ -89,7 +87,7 @@ func postRollout(app *edge.App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	site, err := rolloutSite(app, body.Site)
+	site, err := named(body.Site, siteParts.Of(app).rollouts(), "has a rollout", "rollout")
 	if err != nil {
 		return err
 	}
@@ -106,26 +104,4 @@ func postRollout(app *edge.App, w http.ResponseWriter, r *http.Request) error {
 	}
 	app.Logger().Info("rollout changed", zap.String("site", site.name), zap.Stringer("rollout", site.share()), zap.String("by", by))
 	return nil
-}
-
-// rolloutSite finds a site by its name, which may be left out where there is only one.
-func rolloutSite(app *edge.App, name string) (*cspSite, error) {
-	sites := siteParts.Of(app).rollouts()
-	var names []string
-	for _, site := range sites {
-		if site.name == name || name == "" && len(sites) == 1 {
-			return site, nil
-		}
-		names = append(names, site.name)
-	}
-	var err error
-	switch {
-	case len(sites) == 0:
-		err = errors.New("no site has a rollout: add `rollout` to its csp directive")
-	case name == "":
-		err = fmt.Errorf("say which site: %s", strings.Join(names, ", "))
-	default:
-		err = fmt.Errorf("no site %q has a rollout, there is: %s", name, strings.Join(names, ", "))
-	}
-	return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
 }

@@ -4,49 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"maps"
-	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/csp/forecast"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
-
-// sitePolicies are what a forecast has to know of a site's directive.
-type sitePolicies struct {
-	// origin is the wiki's, "" where the config does not tell.
-	origin string
-	mode   string
-	// policy is the site's, trial the one of report_only or "".
-	policy, trial string
-}
-
-// sitePolicies returns the policies of a directive that was compiled.
-func (c *CSP) sitePolicies() sitePolicies {
-	p := sitePolicies{mode: cmp.Or(c.Rollout, c.Mode, cspEnforce)}
-	if policy, err := c.CSPPolicy.build(); err == nil {
-		p.policy = policy.String()
-	}
-	if c.ReportOnly != nil {
-		if trial, err := c.ReportOnly.build(); err == nil {
-			p.trial = trial.String()
-		}
-	}
-	if c.Reports != nil && len(c.Reports.Origins) > 0 {
-		p.origin = c.Reports.Origins[0]
-	} else if u, err := url.Parse("https://" + c.Site); err == nil && u.Hostname() != "" && u.Path == "" && strings.Contains(u.Hostname(), ".") {
-		p.origin = "https://" + u.Host
-	}
-	return p
-}
 
 // siteReports is the admin API's response about what a site collected.
 type siteReports struct {
@@ -63,37 +29,35 @@ type siteReports struct {
 	Reports *reports.Snapshot `json:"reports"`
 }
 
-// siteReports returns what a site collected. The name may be left out where there is only
-// one site that collects.
-func (s *cspSites) siteReports(ctx context.Context, name string, first, last time.Time) (*siteReports, error) {
-	collectors := s.collectors()
-	names := slices.Sorted(maps.Keys(collectors))
-	if name == "" && len(names) == 1 {
-		name = names[0]
+// about is what the admin API says of the site of a directive that was compiled, but for what changes.
+func (c *CSP) about() siteReports {
+	about := siteReports{Site: c.Site, Mode: cmp.Or(c.Rollout, c.Mode, cspEnforce)}
+	if policy, err := c.CSPPolicy.build(); err == nil {
+		about.Policy = policy.String()
 	}
-	collector := collectors[name]
-	if collector == nil {
-		var err error
-		switch {
-		case len(names) == 0:
-			err = errors.New("no site collects reports: add `reports` to its csp directive")
-		case name == "":
-			err = fmt.Errorf("say which site: %s", strings.Join(names, ", "))
-		default:
-			err = fmt.Errorf("no site %q collects reports, there is: %s", name, strings.Join(names, ", "))
+	if c.ReportOnly != nil {
+		if trial, err := c.ReportOnly.build(); err == nil {
+			about.Trial = trial.String()
 		}
-		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
 	}
-	snapshot, err := collector.Snapshot(ctx, first, last)
+	if c.Reports != nil && len(c.Reports.Origins) > 0 {
+		about.Origin = c.Reports.Origins[0]
+	} else if u, err := url.Parse("https://" + c.Site); err == nil && u.Hostname() != "" && u.Path == "" && strings.Contains(u.Hostname(), ".") {
+		about.Origin = "https://" + u.Host
+	}
+	return about
+}
+
+// siteReports returns what a site collected.
+func (s *cspSites) siteReports(ctx context.Context, name string, first, last time.Time) (*siteReports, error) {
+	site, err := named(name, s.collecting(), "collects reports", "reports")
 	if err != nil {
 		return nil, err
 	}
-	policies := s.policies(name)
-	answer := &siteReports{
-		Site: name, Origin: policies.origin, Mode: policies.mode, Policy: policies.policy, Trial: policies.trial,
-		Tools: declaredTools(s.app.Noticeboard()), Reports: snapshot,
-	}
-	return answer, nil
+	answer := site.about
+	answer.Tools = declaredTools(s.app.Noticeboard())
+	answer.Reports, err = site.collector.Snapshot(ctx, first, last)
+	return &answer, err
 }
 
 // declaredTools are those of the noticeboard. One that readers can't reach now counts as disabled, whatever it is
@@ -111,15 +75,6 @@ func declaredTools(board *edge.Noticeboard) []*noticeboard.Tool {
 		tools = append(tools, tool)
 	}
 	return tools
-}
-
-func (s *cspSites) policies(name string) sitePolicies {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if site := s.sites[name]; site != nil {
-		return site.policies
-	}
-	return sitePolicies{}
 }
 
 // errNoSiteOrigin is why a forecast can't be made of a site whose name is no host.

@@ -291,7 +291,7 @@ func TestForecastOrigin(t *testing.T) {
 		":8080": "", "wiki": "", "wiki.example/w/*": "", "a b.example": "",
 	} {
 		c := &CSP{Site: site, Reports: new(CSPReports)}
-		if got := c.sitePolicies().origin; got != want {
+		if got := c.about().Origin; got != want {
 			t.Errorf("site %q: %q, want %q", site, got, want)
 		}
 	}

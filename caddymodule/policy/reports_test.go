@@ -51,18 +51,15 @@ func snapshot(t *testing.T) *reports.Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	collectors := siteParts.Of(app).collectors()
-	if len(collectors) != 1 {
-		t.Fatalf("%d collectors, want 1", len(collectors))
+	sites := siteParts.Of(app).collecting()
+	if len(sites) != 1 {
+		t.Fatalf("%d sites collect, want 1", len(sites))
 	}
-	for _, c := range collectors {
-		s, err := c.Snapshot(context.Background(), time.Now().Add(-time.Hour), time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+	s, err := sites[0].collector.Snapshot(context.Background(), time.Now().Add(-time.Hour), time.Now())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return nil
+	return s
 }
 
 // sendReport posts a body to the collector.
@@ -442,7 +439,7 @@ func TestReportsInRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 		for host, want := range map[string]uint64{"a.test": 2, "b.test": 1} {
-			s, err := siteParts.Of(app).collectors()[host].Snapshot(t.Context(), time.Now().Add(-time.Hour), time.Now())
+			s, err := siteParts.Of(app).sites[host].collector.Snapshot(t.Context(), time.Now().Add(-time.Hour), time.Now())
 			if err != nil || s.Accepted != want {
 				t.Errorf("%s, %s: %+v, %v, want %d reports", when, host, s, err, want)
 			}
@@ -478,7 +475,7 @@ func TestFailedReloadKeepsReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	edgetest.Settled(t)
-	kept := siteParts.Of(app).collectors()["wiki"].Keep // the collector goes on over reloads
+	kept := siteParts.Of(app).sites["wiki"].collector.Keep // the collector goes on over reloads
 
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -46,7 +47,7 @@ type cspSite struct {
 	groups     *rollout.Groups
 	configured rollout.Share
 	book       *rollout.Book
-	policies   sitePolicies // for forecasts
+	about      siteReports // for forecasts
 }
 
 // add returns the site of a directive with reports or a rollout, which the first one of its name has
@@ -64,7 +65,7 @@ func (s *cspSites) add(ctx caddy.Context, c *CSP) (*cspSite, error) {
 		}
 		return site, nil
 	}
-	site := &cspSite{name: c.Site, options: options, policies: c.sitePolicies()}
+	site := &cspSite{name: c.Site, options: options, about: c.about()}
 	if c.Rollout != "" {
 		site.configured = c.share
 	}
@@ -111,26 +112,45 @@ func (s *cspSites) open(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
 // share is the one that holds now.
 func (s *cspSite) share() rollout.Share { return s.book.Share(s.name, s.configured) }
 
-// collectors returns those of the sites that collect reports, by the sites' names.
-func (s *cspSites) collectors() map[string]*reports.Collector {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	collectors := make(map[string]*reports.Collector)
-	for name, site := range s.sites {
-		if site.collector != nil {
-			collectors[name] = site.collector
-		}
-	}
-	return collectors
+// collecting returns the sites that collect reports, by name.
+func (s *cspSites) collecting() []*cspSite {
+	return s.with(func(site *cspSite) bool { return site.collector != nil })
 }
 
 // rollouts returns the sites that roll a policy out, by name.
 func (s *cspSites) rollouts() []*cspSite {
+	return s.with(func(site *cspSite) bool { return site.book != nil })
+}
+
+func (s *cspSites) with(has func(*cspSite) bool) []*cspSite {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sites := slices.DeleteFunc(slices.Collect(maps.Values(s.sites)), func(site *cspSite) bool { return site.book == nil })
-	slices.SortFunc(sites, func(a, b *cspSite) int { return strings.Compare(a.name, b.name) })
+	var sites []*cspSite
+	for _, name := range slices.Sorted(maps.Keys(s.sites)) {
+		if site := s.sites[name]; has(site) {
+			sites = append(sites, site)
+		}
+	}
 	return sites
+}
+
+// named finds one of the sites that do something by an option. Its name may be left out where there is only one.
+func named(name string, sites []*cspSite, does, option string) (*cspSite, error) {
+	var names []string
+	for _, site := range sites {
+		if site.name == name || name == "" && len(sites) == 1 {
+			return site, nil
+		}
+		names = append(names, site.name)
+	}
+	err := fmt.Errorf("no site %q %s, there is: %s", name, does, strings.Join(names, ", "))
+	switch {
+	case len(sites) == 0:
+		err = fmt.Errorf("no site %s: add `%s` to its csp directive", does, option)
+	case name == "":
+		err = fmt.Errorf("say which site: %s", strings.Join(names, ", "))
+	}
+	return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
 }
 
 // InUse has reports kept as the config says that is in use now, and keeps the steps that it is.
