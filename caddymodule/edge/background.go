@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/internal/boundstorage"
 	"github.com/wikiveil/wikiveil/internal/health"
+	"github.com/wikiveil/wikiveil/internal/shareddoc"
 )
 
 // InBackground runs something until the function that it returns is called, which waits for its end.
@@ -52,6 +55,28 @@ func StorageOf(ctx caddy.Context) *boundstorage.Storage {
 		part.Close()
 	}
 	return made.(*boundstorage.Storage)
+}
+
+// FromStorage returns what all configs with one storage share of it, which is opened once. What has a Follow keeps up with other
+// nodes while a config uses it; name is what the log calls it.
+func FromStorage[T any](ctx caddy.Context, held *pool.Held, shared pool.Pool[T], name string,
+	open func(context.Context, shareddoc.Storage) (T, error),
+) (T, error) {
+	storage := StorageOf(ctx)
+	return shared.Acquire(held, StorageKey(storage), func(own *pool.Held) (T, error) {
+		opening, cancel := context.WithTimeout(context.Background(), StorageTimeout)
+		defer cancel()
+		opened, err := open(opening, storage)
+		follower, ok := any(opened).(interface {
+			Follow(ctx context.Context, every time.Duration, report func(error))
+		})
+		if err == nil && ok {
+			WhileHeld(own, func(ctx context.Context) {
+				follower.Follow(ctx, 0, func(err error) { Log().Error(name+" can't be read; the last one holds", zap.Error(err)) })
+			})
+		}
+		return opened, err
+	})
 }
 
 // StorageKey tells storages apart: what is followed in one is pooled under it.

@@ -22,16 +22,6 @@ const publishTimeout = 10 * time.Second
 // stops of tools that the storage hasn't taken yet.
 var boardStates = pool.New[*noticeboard.State]("noticeboards")
 
-// openBoardState returns the storage's state.
-func openBoardState(ctx caddy.Context, held *pool.Held) (*noticeboard.State, error) {
-	storage := StorageOf(ctx)
-	return boardStates.Acquire(held, StorageKey(storage), func(*pool.Held) (*noticeboard.State, error) {
-		opening, cancel := context.WithTimeout(context.Background(), StorageTimeout)
-		defer cancel()
-		return noticeboard.OpenState(opening, storage)
-	})
-}
-
 // Noticeboard is that of a config.
 type Noticeboard struct {
 	*noticeboard.Live
@@ -48,7 +38,7 @@ func openBoard(ctx caddy.Context, a *App) (*Noticeboard, error) {
 	if a.ToolsFile != "" && file == "" {
 		return nil, fmt.Errorf("tools_file %s is empty", a.ToolsFile)
 	}
-	state, err := openBoardState(ctx, &a.held)
+	state, err := FromStorage(ctx, &a.held, boardStates, "noticeboard", noticeboard.OpenState)
 	if err != nil {
 		return nil, fmt.Errorf("opening the noticeboard: %w", err)
 	}

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,9 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 
-	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
@@ -20,25 +17,6 @@ import (
 
 // rolloutBooks holds the rollouts in use, over config reloads.
 var rolloutBooks = pool.New[*rollout.Book]("rollouts")
-
-// openRolloutBook returns the storage's rollout, which follows other nodes' changes while it is in use.
-func openRolloutBook(ctx caddy.Context, held *pool.Held) (*rollout.Book, error) {
-	storage := edge.StorageOf(ctx)
-	return rolloutBooks.Acquire(held, edge.StorageKey(storage), func(own *pool.Held) (*rollout.Book, error) {
-		opening, cancel := context.WithTimeout(context.Background(), edge.StorageTimeout)
-		defer cancel()
-		opened, err := rollout.Open(opening, storage)
-		if err != nil {
-			return nil, err
-		}
-		edge.WhileHeld(own, func(ctx context.Context) {
-			opened.Follow(ctx, 0, func(err error) {
-				edge.Log().Error("rollout can't be read; the last one holds", zap.Error(err))
-			})
-		})
-		return opened, nil
-	})
-}
 
 // validateRollout checks what can be checked of the option alone.
 func (c *CSP) validateRollout() (err error) {

@@ -96,7 +96,7 @@ func (s *cspSites) open(ctx caddy.Context, c *CSP, site *cspSite) (err error) {
 		if s.secret, err = openCSPSecret(opening, edge.StorageOf(ctx)); err != nil {
 			return err
 		}
-		if s.book, err = openRolloutBook(ctx, s.app.Held()); err != nil {
+		if s.book, err = edge.FromStorage(ctx, s.app.Held(), rolloutBooks, "rollout", rollout.Open); err != nil {
 			return fmt.Errorf("opening the rollout: %w", err)
 		}
 	}
