@@ -248,10 +248,11 @@ $wgHooks['BeforePageDisplay'][] = static function ( $out ) {
 // TestFiltersKnowNetworks: AbuseFilter's rules can ask for the client's networks.
 func TestFiltersKnowNetworks(t *testing.T) {
 	forEachRelease(t, func(t *testing.T, f front) {
-		s := setScene(t, f, edgeConfig{site: clientMask, app: "network office " + net24}, abuseFilter+companion(t)+aJob)
+		networks := "network office " + net24 + "\nnetwork home-office 127.20.0.0/16" // dave's
+		s := setScene(t, f, edgeConfig{site: clientMask, app: networks}, abuseFilter+companion(t)+aJob)
 		a, c, d, admin := s.visit(alice), s.visit(carol), s.visit(dave), s.visitAdmin(t, sysop)
 		wantSaved(t, "before", a, c, d)
-		admin.addFilter(t, `"office" in client_networks`, "Disallow")
+		admin.addFilter(t, `client_networks rlike "(?m)^office$"`, "Disallow")
 		wantRefused(t, "in the named network", "abusefilter-disallowed", a)
 		// AbuseFilter has no variables of a user where somebody without an account makes one.
 		if code := s.visit(alice).tryCreateAccount(t, "Puppet"); code != "abusefilter-disallowed" {
