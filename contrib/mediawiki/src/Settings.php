@@ -9,9 +9,10 @@ class Settings {
 		foreach ( [ 'wgBlockCIDRLimit', 'wgAbuseFilterRangeBlockSize', 'wgGlobalBlockingCIDRLimit' ] as $name ) {
 			$GLOBALS[$name]['IPv6'] = max( Masks::WIDEST_RANGE, $GLOBALS[$name]['IPv6'] ?? 0 );
 		}
-		// AbuseFilter of 1.43 keeps the values of these from those who may not see addresses.
+		// AbuseFilter of 1.43 keeps these, and filters that ask for them, from those who may not see addresses: who reads a filter
+		// for Tor and its log learns which accounts use it.
 		if ( isset( $GLOBALS['wgAbuseFilterProtectedVariables'] ) ) {
-			$GLOBALS['wgAbuseFilterProtectedVariables'][] = AbuseFilterHooks::NETWORK_MASKS;
+			array_push( $GLOBALS['wgAbuseFilterProtectedVariables'], AbuseFilterHooks::NETWORKS, AbuseFilterHooks::NETWORK_MASKS );
 		}
 	}
 }
