@@ -17,6 +17,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/internal/testutil"
+	"github.com/wikiveil/wikiveil/masking/masklog"
 )
 
 func init() {
@@ -297,6 +298,40 @@ func TestCase11WrapsEncodersWithArgumentsAndBlocks(t *testing.T) {
 	for _, bad := range []string{"masked template", "masked template {\nnames {\nx y\n}\n}", "masked template a {\nx\n}", "masked masked", "raw masked"} {
 		if err := edgetest.Validate(t, "{\n{GLOBAL}\n}\nhttp://{SITE} {\nlog {\nformat "+bad+"\n}\nclient_mask\n}\n"); err == nil {
 			t.Errorf("format %s is valid", bad)
+		}
+	}
+}
+
+// Filters of headers, which are arrays, do what they do without masks; what they're given is masked.
+func TestFiltersRewriteMaskedHeaders(t *testing.T) {
+	const client = "127.61.2.3"
+	e := edgetest.New(t, `{
+		{GLOBAL}
+	}
+	http://{SITE} {
+		log {
+			output file {DIR}/access.log
+			format masked filter {
+				wrap json
+				fields {
+					request>headers>X-One regexp secret-[a-z]+ hidden
+					request>headers>X-Two regexp secret-[a-z]+ hidden
+					request>headers>X-Hash hash
+				}
+			}
+		}
+		client_mask
+		respond ok
+	}`)
+	edgetest.Send(t, edgetest.From(t, client), "GET", "http://"+e.Site+"/", http.Header{
+		"X-One": {"secret-a from " + client}, "X-Two": {"secret-a", "secret-b"}, "X-Hash": {client}, "X-Kept": {"secret-a"},
+	})
+	hash := logging.HashFilter{}
+	hashed := hash.Filter(zapcore.Field{String: masklog.Masked}).String
+	got := edgetest.LogLines(t, filepath.Join(e.Dir, "access.log"), 1)[0]
+	for _, want := range []string{`"X-One":["hidden from masked"]`, `"X-Two":["hidden","hidden"]`, `"X-Hash":["` + hashed + `"]`, `"X-Kept":["secret-a"]`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in %s", want, got)
 		}
 	}
 }

@@ -44,6 +44,7 @@ func logRules(ctx caddy.Context, label *string) *masklog.Rules {
 		Paths:    masklog.Paths(paths...),
 		Forwards: forwards,
 		Page:     pages.shown,
+		Texts:    func(texts []string) zapcore.ArrayMarshaler { return caddyhttp.LoggableStringArray(texts) },
 		Request: func(m zapcore.ObjectMarshaler) (masklog.Request, bool) {
 			logged, ok := m.(caddyhttp.LoggableHTTPRequest)
 			if !ok {

@@ -31,7 +31,11 @@ type masked struct {
 // New wraps an encoder. One that is plain writes nothing but what it's handed, so its lines
 // needn't be looked through again.
 func New(wrapped zapcore.Encoder, plain bool, rules *Rules) *Encoder {
-	return &Encoder{recorder: recorder{rules: rules}, wrapped: wrapped, plain: plain, own: entry{rules: rules}}
+	e := &Encoder{recorder: recorder{rules: rules}, wrapped: wrapped, plain: plain, own: entry{rules: rules}}
+	if !plain {
+		e.own.texts = rules.Texts
+	}
+	return e
 }
 
 // Clone implements zapcore.Encoder.

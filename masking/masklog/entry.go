@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap/zapcore"
+
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
@@ -12,8 +14,9 @@ import (
 // entry is what is known of an entry while it's masked.
 type entry struct {
 	rules    *Rules
-	clients  [2]netip.Prefix // the request's client and peer
-	known    int             // of these
+	texts    func([]string) zapcore.ArrayMarshaler // see Rules; nil for a plain encoder
+	clients  [2]netip.Prefix                       // the request's client and peer
+	known    int                                   // of these
 	private  bool
 	appsMask string       // of the client, as the app sees it
 	finished bool         // its line is written, with the masks that belong there

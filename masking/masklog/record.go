@@ -47,8 +47,8 @@ func (e *entry) maskElements(key string, array *zapcore.Field, elements record) 
 	if array.Integer == alone {
 		array.String = value(array.String)
 	}
-	for len(elements) > 0 {
-		f, parts, rest := elements.cut()
+	for left := elements; len(left) > 0; {
+		f, parts, rest := left.cut()
 		switch f.Type {
 		case zapcore.StringType:
 			f.String = value(f.String)
@@ -61,8 +61,28 @@ func (e *entry) maskElements(key string, array *zapcore.Field, elements record) 
 		case zapcore.ArrayMarshalerType:
 			e.maskElements(key, f, parts)
 		}
-		elements = rest
+		left = rest
 	}
+	e.makeTexts(array, elements)
+}
+
+// makeTexts makes an array of nothing but masked texts as the wrapped encoder wants it.
+func (e *entry) makeTexts(array *zapcore.Field, elements record) {
+	if e.texts == nil {
+		return
+	}
+	if array.Integer == alone {
+		array.Interface = e.texts([]string{array.String})
+		return
+	}
+	texts := make([]string, 0, len(elements))
+	for _, f := range elements {
+		if f.Type != zapcore.StringType {
+			return
+		}
+		texts = append(texts, f.String)
+	}
+	array.Interface = e.texts(texts)
 }
 
 func (e *entry) forwards(key string) bool { return e.rules.name(key).forwards }
@@ -90,6 +110,7 @@ func (r record) appendTo(dst []zapcore.Field) []zapcore.Field {
 func whole(first *zapcore.Field, parts record) zapcore.Field {
 	f := *first
 	switch {
+	case f.Type == zapcore.ArrayMarshalerType && f.Interface != nil: // see makeTexts
 	case f.Integer == alone && f.Type == zapcore.ArrayMarshalerType:
 		f.Interface = (*loneText)(first)
 	case f.Type == zapcore.ObjectMarshalerType || f.Type == zapcore.ArrayMarshalerType:

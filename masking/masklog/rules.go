@@ -43,6 +43,10 @@ type Rules struct {
 	// Forwards reports whether a header hands on addresses, by its name. Nothing of it is shown.
 	Forwards func(name string) bool
 
+	// Texts makes an array of texts for a wrapped encoder that isn't plain: Caddy's filters rewrite only those of a type of its own,
+	// and leave others as they are. Default: an array of no such type.
+	Texts func([]string) zapcore.ArrayMarshaler
+
 	// Page returns what is shown of a URL; false is a URL that is shown as it is. Default: all are.
 	Page func(url string) (shown string, ours bool)
 

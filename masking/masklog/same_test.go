@@ -229,6 +229,9 @@ func (a adder) AddObject(key string, m zapcore.ObjectMarshaler) error {
 var sameRules = sync.OnceValue(func() *Rules {
 	rules := testRules()
 	rules.Paths = Paths("/srv/2131432993")
+	rules.Texts = func(texts []string) zapcore.ArrayMarshaler {
+		return zap.Strings("", texts).Interface.(zapcore.ArrayMarshaler)
+	}
 	return rules
 })
 
