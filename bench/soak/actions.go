@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,7 +12,7 @@ import (
 	"time"
 )
 
-// action is something that readers do, and how often beside the others. Its error is a fault of the edge.
+// action is something that readers do, and how often beside the others. Its error is a fault of the edge, or errCut.
 type action struct {
 	name   string
 	weight int
@@ -50,6 +51,9 @@ var actions = []action{
 	{"socket", 2, talk},
 }
 
+// errCut is the error of what didn't come to its end, as where a reload cut it off.
+var errCut = errors.New("cut off")
+
 // pending stands for the one 503 that was planned.
 const pending = -503
 
@@ -79,7 +83,7 @@ func (s *soak) send(ctx context.Context, c *client, method, path, kind, body str
 		if resp, err = c.http.Do(r); err == nil || ctx.Err() != nil {
 			return resp, err
 		}
-		s.cut.Add(1)
+		s.retries.Add(1)
 		if !sleep(ctx, 20*time.Millisecond) {
 			return nil, err
 		}
@@ -95,8 +99,7 @@ func (s *soak) exchange(ctx context.Context, c *client, method, path, kind, body
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		s.cut.Add(1) // by a reload, after its grace
-		return nil
+		return errCut
 	}
 	if slices.Contains(want, pending) && resp.StatusCode == 503 && strings.Contains(string(text), "not recorded yet") {
 		return nil

@@ -104,10 +104,13 @@ func (s *soak) profile(ctx context.Context, name string, number *regexp.Regexp) 
 	return strconv.ParseFloat(found[1], 64)
 }
 
+// fewestSamples are those that leave three for each half.
+const fewestSamples = 8
+
 // judge compares the second half of what was sampled with the first, without the quarter in which the edge warmed up.
 func (s *soak) judge() {
 	warm := s.samples[len(s.samples)/4:]
-	if len(warm) < 6 {
+	if len(s.samples) < fewestSamples {
 		s.fail("%d samples are too few to tell growth from noise", len(s.samples))
 		return
 	}

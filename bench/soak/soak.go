@@ -23,8 +23,9 @@ type soak struct {
 
 	idle    sync.RWMutex // held for reading by all that keeps the edge busy
 	admin   sync.Mutex
-	done    [16]atomic.Int64
-	cut     atomic.Int64 // connections that reloads cut off
+	done    [16]atomic.Int64 // by action
+	cut     [16]atomic.Int64 // of these, what came to no end
+	retries atomic.Int64     // of requests whose connections were cut off
 	samples []sample
 
 	mu       sync.Mutex
@@ -92,7 +93,7 @@ func (s *soak) fail(format string, args ...any) {
 // run keeps the edge busy for so long, and judges.
 func (s *soak) run(ctx context.Context, length time.Duration) error {
 	begin := time.Now()
-	busy, stop := context.WithTimeout(ctx, length)
+	busy, stop := context.WithCancel(ctx)
 	defer stop()
 	var all sync.WaitGroup
 	for range s.workers {
@@ -101,8 +102,8 @@ func (s *soak) run(ctx context.Context, length time.Duration) error {
 	for _, u := range upsets {
 		all.Go(func() { s.upset(busy, ctx, u) })
 	}
-	// Enough samples for two halves, however short the run is.
-	for every := min(length/16, 20*time.Second); sleep(busy, every); {
+	// Enough samples for two halves, however short the run or slow the machine is.
+	for every := min(length/16, 20*time.Second); (time.Since(begin) < length || len(s.samples) < fewestSamples) && sleep(busy, every); {
 		if err := s.sample(ctx, time.Since(begin)); err != nil {
 			s.fail("%v", err)
 			break
@@ -114,6 +115,7 @@ func (s *soak) run(ctx context.Context, length time.Duration) error {
 		s.fail("%v", err)
 	}
 	s.judge()
+	s.judgeCut()
 	s.summary()
 	if s.failed > 0 {
 		return fmt.Errorf("%d faults", s.failed)
@@ -135,11 +137,23 @@ func (s *soak) work(busy, ctx context.Context) {
 		s.idle.RLock()
 		err := actions[n].do(ctx, s, s.clients[rand.N(len(s.clients))])
 		s.idle.RUnlock()
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case errors.Is(err, errCut):
+			s.cut[n].Add(1)
+		case err != nil && ctx.Err() == nil:
 			s.fail("%s: %v", actions[n].name, err)
 		}
 		s.done[n].Add(1)
 		sleep(busy, rand.N(60*time.Millisecond))
+	}
+}
+
+// judgeCut tells reloads, which cut some things off, from an edge that lets nothing come to its end.
+func (s *soak) judgeCut() {
+	for n, a := range actions {
+		if done, cut := s.done[n].Load(), s.cut[n].Load(); done >= 20 && cut > done*3/4 {
+			s.fail("%s: %d of %d were cut off, more than reloads explain", a.name, cut, done)
+		}
 	}
 }
 
@@ -170,10 +184,11 @@ func (s *soak) upset(busy, ctx context.Context, u upset) {
 }
 
 func (s *soak) summary() {
-	var all int64
+	var all, cut int64
 	for n, a := range actions {
 		fmt.Fprintf(s.out, "%8d  %s\n", s.done[n].Load(), a.name)
 		all += s.done[n].Load()
+		cut += s.cut[n].Load()
 	}
-	fmt.Fprintf(s.out, "%8d  in all, over %d configs; %d connections were cut off by reloads; %d faults\n", all, s.edge.loads+1, s.cut.Load(), s.failed)
+	fmt.Fprintf(s.out, "%8d  in all, over %d configs; %d were cut off by reloads, %d tried again; %d faults\n", all, s.edge.loads+1, cut, s.retries.Load(), s.failed)
 }

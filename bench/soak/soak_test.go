@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -148,5 +149,32 @@ func TestRefusals(t *testing.T) {
 		if err := run(t.Context(), args, new(bytes.Buffer)); err == nil {
 			t.Errorf("%q is taken", args)
 		}
+	}
+}
+
+// What reloads cut off is no fault, but an edge is one that lets nothing come to its end.
+func TestWhatNeverEndsIsTold(t *testing.T) {
+	s, out := standIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	for n, a := range actions {
+		if a.name == "aborted request" {
+			continue // wants no answer
+		}
+		if a.name == "socket" || a.name == "bad request" { // these see the status first
+			s.done[n].Store(20)
+			s.cut[n].Store(15)
+			continue
+		}
+		if err := a.do(t.Context(), s, s.clients[0]); !errors.Is(err, errCut) {
+			t.Errorf("%s: %v", a.name, err)
+		}
+		s.done[n].Store(20)
+		s.cut[n].Store(16)
+	}
+	s.judgeCut()
+	if want := len(actions) - 3; s.failed != want || !strings.Contains(out.String(), "event stream: 16 of 20 were cut off") {
+		t.Errorf("%d faults, want %d: %s", s.failed, want, out)
 	}
 }
