@@ -38,7 +38,7 @@ func reportOf(r audit.Report, err error) (auditReport, error) {
 func (l *auditLog) verifyRunning(saved publishedLogs) (auditReport, error) {
 	own := l.Checkpoint()
 	err := l.inPlace()
-	if saved.PublicKey != "" && saved.PublicKey != hex.EncodeToString(l.PublicKey()) {
+	if err == nil && saved.PublicKey != "" && saved.PublicKey != hex.EncodeToString(l.PublicKey()) {
 		err = fmt.Errorf("%w: the checkpoints were saved with another public key", audit.ErrWrongKeys)
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // SyncDir makes new and removed names in a directory durable, where the system can.
@@ -17,10 +18,14 @@ func SyncDir(dir string) error {
 		return err
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) {
-		return err // Windows permits no sync of a directory
+	switch err := d.Sync(); {
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.EINVAL): // what file systems say that can't
+		return nil
+	case errors.Is(err, fs.ErrPermission): // Windows permits no sync of a directory
+		return nil
+	default:
+		return err
 	}
-	return nil
 }
 
 // Create makes a file, for its owner alone, that is whole and on disk or not there. While it is written it is called

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -67,5 +68,18 @@ func TestCreateReplacesNothing(t *testing.T) {
 	}
 	if got := names(t, dir); len(got) != 1 {
 		t.Errorf("there are %q", got)
+	}
+}
+
+// Network and special file systems may be unable to sync a directory: what is written there is as durable as it gets.
+func TestSyncDirWhereItCantBeSynced(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("/proc is Linux's")
+	}
+	if err := SyncDir("/proc"); err != nil {
+		t.Error(err)
+	}
+	if err := SyncDir(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory that isn't there: %v", err)
 	}
 }

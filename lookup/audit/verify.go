@@ -214,10 +214,6 @@ func (v *verifier) choose(key ed25519.PublicKey) error {
 			v.todo = append(v.todo, c)
 		}
 	}
-	if n := v.report.OtherNodes + v.report.TooOld; n > 0 && n == len(given) {
-		return fmt.Errorf("%w: of %d, %d are of other nodes than %s and %d from before what is kept",
-			ErrNoneFollowed, n, v.report.OtherNodes, v.state.id.node, v.report.TooOld)
-	}
 	slices.SortFunc(v.todo, func(a, b Checkpoint) int { return cmp.Compare(a.Entries, b.Entries) })
 	return nil
 }
@@ -264,6 +260,11 @@ func (v *verifier) end() error {
 		last := v.todo[len(v.todo)-1]
 		return &TamperError{Sequence: v.state.entries + 1,
 			What: fmt.Sprintf("it and all to %d are missing, which the checkpoint counts", last.Entries)}
+	}
+	// Last, since what is wrong with the log itself is worth more.
+	if n := v.report.OtherNodes + v.report.TooOld; n > 0 && n == len(v.options.Checkpoints) {
+		return fmt.Errorf("%w: of %d, %d are of other nodes than %s and %d from before what is kept",
+			ErrNoneFollowed, n, v.report.OtherNodes, v.state.id.node, v.report.TooOld)
 	}
 	v.report.Entries, v.report.Reveals, v.report.Pruned = v.state.entries, v.state.reveals, v.state.start().entries
 	v.report.Decrypted = v.options.Keys != nil

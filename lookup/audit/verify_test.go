@@ -338,6 +338,14 @@ func TestWhichCheckpointsAreFollowed(t *testing.T) {
 		}
 	}
 
+	// None that can be followed keeps no damage from being told.
+	damaged := logPath(t)
+	_, _ = publishedLog(t, damaged)
+	forge(t, damaged, func(f *forger) { f.drop(3) })
+	if _, err := verifyAt(t, damaged, VerifyOptions{Keys: keys, Checkpoints: []Checkpoint{other}}); !errors.Is(err, ErrTampered) {
+		t.Errorf("an entry is missing, and no checkpoint can be followed: %v", err)
+	}
+
 	// The head in the storage isn't one of them: the log must continue it.
 	for want, head := range map[string]Checkpoint{
 		"that of node edge-2": other, "no longer kept": signed(func(c *Checkpoint) { c.Entries, c.Reveals = 3, 1 }),
