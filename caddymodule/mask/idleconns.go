@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -22,25 +23,24 @@ func keepIdleConns(ctx caddy.Context) {
 		switch around := around.(type) {
 		case *caddyhttp.Subroute:
 			inSite = true
-			keepIdleConnsIn(around.Routes)
+			keepIdleConnsIn(around.Routes, around.Errors)
 		case *caddyhttp.App:
 			for _, server := range around.Servers {
 				for _, named := range server.NamedRoutes {
-					keepIdleConnsIn(caddyhttp.RouteList{*named})
+					keepIdleConnsIn(caddyhttp.RouteList{*named}, nil)
 				}
-				if inSite {
-					continue // the server's routes are other sites
-				}
-				keepIdleConnsIn(server.Routes)
-				if server.Errors != nil {
-					keepIdleConnsIn(server.Errors.Routes)
+				if !inSite { // else the server's routes are other sites
+					keepIdleConnsIn(server.Routes, server.Errors)
 				}
 			}
 		}
 	}
 }
 
-func keepIdleConnsIn(routes caddyhttp.RouteList) {
+func keepIdleConnsIn(routes caddyhttp.RouteList, errors *caddyhttp.HTTPErrorConfig) {
+	if errors != nil {
+		keepIdleConnsIn(errors.Routes, nil)
+	}
 	for _, route := range routes {
 		for i, raw := range route.HandlersRaw {
 			route.HandlersRaw[i] = withIdleConns(raw)
@@ -82,20 +82,33 @@ func addIdleConns(config any) (changed bool) {
 }
 
 func addToProxy(proxy map[string]any) (changed bool) {
+	if hasVariant(proxy, "transport") {
+		return false
+	}
 	if proxy["transport"] == nil {
 		proxy["transport"] = map[string]any{"protocol": "http"} // as by default
 	}
 	transport, ok := proxy["transport"].(map[string]any)
-	if !ok || transport["protocol"] != "http" {
+	if !ok || transport["protocol"] != "http" || hasVariant(transport, "keep_alive") {
 		return false
 	}
 	if transport["keep_alive"] == nil {
 		transport["keep_alive"] = make(map[string]any)
 	}
 	keepAlive, ok := transport["keep_alive"].(map[string]any)
-	if !ok || keepAlive["max_idle_conns_per_host"] != nil {
+	if !ok || keepAlive["max_idle_conns_per_host"] != nil || hasVariant(keepAlive, "max_idle_conns_per_host") {
 		return false
 	}
 	keepAlive["max_idle_conns_per_host"] = idleConns
 	return true
+}
+
+// hasVariant reports whether a key is there in other letter case. Caddy reads that as the same, so ours would replace the operator's.
+func hasVariant(config map[string]any, key string) bool {
+	for other := range config {
+		if other != key && strings.EqualFold(other, key) {
+			return true
+		}
+	}
+	return false
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 )
 
@@ -102,6 +104,9 @@ func TestIdleConnsLeaveOthers(t *testing.T) {
 		`{"handler": "reverse_proxy", "transport": {"protocol": "fastcgi", "root": "/srv"}}`,
 		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "keep_alive": {"max_idle_conns_per_host": 8}}}`,
 		`{"handler": "reverse_proxy", "transport": "of another form"}`,
+		`{"handler": "reverse_proxy", "Transport": {"protocol": "http", "tls": {}}}`,
+		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "Keep_Alive": {"enabled": false}}}`,
+		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "keep_alive": {"Max_Idle_Conns_Per_Host": 8}}}`,
 		`{"handler": "static_response", "body": "\u003cb>", "status_code": 1e2}`,
 		`{"handler": `,
 	} {
@@ -113,5 +118,20 @@ func TestIdleConnsLeaveOthers(t *testing.T) {
 	if want := `{"handler":"subroute","routes":[{"handle":[{"flush_interval":9007199254740993,"handler":"reverse_proxy",` +
 		`"transport":{"keep_alive":{"max_idle_conns_per_host":256},"protocol":"http"}}]}]}`; string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A subroute's own error routes are in JSON only.
+func TestIdleConnsInErrorsOfASubroute(t *testing.T) {
+	proxy := json.RawMessage(`{"handler": "reverse_proxy"}`)
+	routes := func() caddyhttp.RouteList {
+		return caddyhttp.RouteList{{HandlersRaw: []json.RawMessage{proxy}}}
+	}
+	site := caddyhttp.Subroute{Routes: routes(), Errors: &caddyhttp.HTTPErrorConfig{Routes: routes()}}
+	keepIdleConnsIn(site.Routes, site.Errors)
+	for _, routes := range []caddyhttp.RouteList{site.Routes, site.Errors.Routes} {
+		if got := string(routes[0].HandlersRaw[0]); !strings.Contains(got, `"max_idle_conns_per_host":256`) {
+			t.Errorf("got %s", got)
+		}
 	}
 }

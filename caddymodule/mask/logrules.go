@@ -42,7 +42,7 @@ func logRules(ctx caddy.Context, label *string) *masklog.Rules {
 		Mask:     func(addr netip.Addr) string { return logMasks.Load().mask(addr, label) },
 		Readable: servers,
 		Paths:    masklog.Paths(paths...),
-		Forwards: forwards,
+		Forwards: carriesAddress,
 		Page:     pages.shown,
 		Texts:    func(texts []string) zapcore.ArrayMarshaler { return caddyhttp.LoggableStringArray(texts) },
 		Request: func(m zapcore.ObjectMarshaler) (masklog.Request, bool) {
@@ -53,15 +53,6 @@ func logRules(ctx caddy.Context, label *string) *masklog.Rules {
 			return describeRequest(logged, pages), true
 		},
 	}
-}
-
-// forwards is carriesAddress, which tells at a glance of the headers that answers mostly have.
-func forwards(name string) bool {
-	switch name {
-	case "Content-Security-Policy", "Date", "Etag", "Expires", "Last-Modified", "Location", "Server", "Set-Cookie", "Vary":
-		return false
-	}
-	return carriesAddress(name)
 }
 
 // describeRequest tells whose a request is, also after client_mask put the mask there.
