@@ -36,6 +36,10 @@ func (s *soak) lookThrough(ctx context.Context) error {
 		}
 		s.want("the admin API's "+path, fmt.Sprint(header)+text)
 	}
+	return s.lookThroughLogs()
+}
+
+func (s *soak) lookThroughLogs() error {
 	for _, name := range logs {
 		file := filepath.Join(s.edge.Dir, name)
 		data, err := os.ReadFile(file)

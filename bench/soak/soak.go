@@ -116,6 +116,9 @@ func (s *soak) run(ctx context.Context, length time.Duration) error {
 	}
 	s.judge()
 	s.judgeCut()
+	if err := errors.Join(s.edge.End(), s.lookThroughLogs()); err != nil { // what it wrote while it ended, too
+		s.fail("%v", err)
+	}
 	s.summary()
 	if s.failed > 0 {
 		return fmt.Errorf("%d faults", s.failed)

@@ -155,11 +155,20 @@ func lastLines(text []byte) []byte {
 	return text
 }
 
-// Stop ends the process and removes its directory. It fails where the process had to be killed.
+// Stop is End, and removes the directory.
 func (p *Process) Stop() error {
 	if p == nil {
 		return nil
 	}
+	err := p.End()
+	if p.Dir != "" {
+		err = errors.Join(err, os.RemoveAll(p.Dir))
+	}
+	return err
+}
+
+// End ends the process, unless it has ended. It fails where the process had to be killed.
+func (p *Process) End() error {
 	err := p.cmd.Process.Signal(syscall.SIGTERM)
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
@@ -170,9 +179,6 @@ func (p *Process) Stop() error {
 		err = cmp.Or(err, fmt.Errorf("%s doesn't end when it is told to", p.Name))
 		err = errors.Join(err, p.cmd.Process.Kill())
 		<-p.exited
-	}
-	if p.Dir != "" {
-		err = errors.Join(err, os.RemoveAll(p.Dir))
 	}
 	return err
 }

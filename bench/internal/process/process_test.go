@@ -2,6 +2,8 @@ package process
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,5 +55,34 @@ func TestAPortThatIsTakenIsTriedAnew(t *testing.T) {
 	})
 	if tries != 2 || err == nil || !strings.Contains(err.Error(), "another reason") {
 		t.Errorf("%d tries, %v", tries, err)
+	}
+}
+
+func TestEndLeavesWhatWasWritten(t *testing.T) {
+	testutil.Slow(t)
+	p := &Process{Name: "a shell", Dir: t.TempDir(), cmd: exec.Command("/bin/sh", "-c", `trap 'echo bye >"$0"; exit' TERM; echo ready; while :; do sleep 0.01; done`, "said")}
+	p.cmd.Dir = p.Dir
+	output, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := output.Read(make([]byte, 10)); err != nil {
+		t.Error(err)
+	}
+	p.watch()
+	if err := p.End(); err != nil {
+		t.Error(err)
+	}
+	if said, err := os.ReadFile(filepath.Join(p.Dir, "said")); err != nil || string(said) != "bye\n" {
+		t.Errorf("%q, %v", said, err)
+	}
+	if err := p.Stop(); err != nil {
+		t.Errorf("ended before: %v", err)
+	}
+	if _, err := os.Stat(p.Dir); !os.IsNotExist(err) {
+		t.Errorf("its directory: %v", err)
 	}
 }
