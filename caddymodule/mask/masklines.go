@@ -1,7 +1,6 @@
 package mask
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -33,6 +32,8 @@ func (m lineMasker) parse(text string) (netip.Addr, error) {
 
 // maxChunk is how many bytes are masked in one piece, and so the most that a line may have.
 const maxChunk = 64 << 10
+
+var errLongLine = fmt.Errorf("it has %d bytes or more, which no address has", maxChunk)
 
 // A chunk is some whole lines. Reader, worker and writer hand it on: only who has it uses it.
 type chunk struct {
@@ -93,7 +94,7 @@ func (c *chunk) read(in io.Reader, begun []byte) (rest []byte) {
 	c.lines = append(c.lines[:0], begun...)
 	for {
 		if len(c.lines) == cap(c.lines) {
-			c.lines, c.ended = c.lines[:0], bufio.ErrTooLong
+			c.lines, c.ended = c.lines[:0], errLongLine
 			return nil
 		}
 		n, err := in.Read(c.lines[len(c.lines):cap(c.lines)])
@@ -134,6 +135,8 @@ func writeChunks(out io.Writer, inOrder <-chan *chunk, free chan<- *chunk) error
 		switch {
 		case c.err != nil:
 			return fmt.Errorf("line %d: %w", line, c.err)
+		case c.ended == errLongLine:
+			return fmt.Errorf("line %d: %w", line+1, c.ended)
 		case c.ended != nil && c.ended != io.EOF:
 			return fmt.Errorf("reading standard input: %w", c.ended)
 		}

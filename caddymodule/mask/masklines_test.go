@@ -98,7 +98,7 @@ func TestMaskLinesUpToABadOne(t *testing.T) {
 	}{
 		"no address":         {strings.NewReader(lines + "192.0.2\n" + lines), fmt.Sprintf(`line %d: "192.0.2": neither an IP address nor a CIDR range`, n+1)},
 		"an escape":          {strings.NewReader(lines + "\nfe80::1%\x1b\n" + lines), fmt.Sprintf(`line %d: "fe80::1%%\x1b" has characters that can't be printed`, n+2)},
-		"longer than a line": {strings.NewReader(lines + strings.Repeat(" ", maxChunk) + "\n" + lines), "reading standard input: " + bufio.ErrTooLong.Error()},
+		"longer than a line": {strings.NewReader(lines + strings.Repeat(" ", maxChunk) + "\n" + lines), fmt.Sprintf("line %d: it has 65536 bytes or more, which no address has", n+1)},
 		"cut off":            {io.MultiReader(strings.NewReader(lines+"192.0.2.1"), iotest.ErrReader(broken)), "reading standard input: " + broken.Error()},
 	} {
 		var out bytes.Buffer
