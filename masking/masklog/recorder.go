@@ -36,23 +36,25 @@ func (r *recorder) object(key string, m zapcore.ObjectMarshaler) error {
 	}
 	at := len(r.fields)
 	r.add(f)
-	err := m.MarshalLogObject(r)
-	r.fields[at].Integer = int64(len(r.fields) - at - 1)
-	return err
+	defer func() { r.fields[at].Integer = int64(len(r.fields) - at - 1) }() // be it by a panic, which others may catch
+	return m.MarshalLogObject(r)
 }
 
 // array takes down an array with its elements.
 func (r *recorder) array(key string, m zapcore.ArrayMarshaler) error {
 	at := len(r.fields)
 	r.add(zapcore.Field{Key: key, Type: zapcore.ArrayMarshalerType})
-	err := m.MarshalLogArray((*arrayRecorder)(r))
+	defer r.endArray(at)
+	return m.MarshalLogArray((*arrayRecorder)(r))
+}
+
+func (r *recorder) endArray(at int) {
 	array, elements := &r.fields[at], r.fields[at+1:]
 	array.Integer = int64(len(elements))
 	if len(elements) == 1 && elements[0].Type == zapcore.StringType {
 		array.Integer, array.String = alone, elements[0].String
 		r.fields = r.fields[:at+1]
 	}
-	return err
 }
 
 func (r *recorder) reflected(key string, value any) error {

@@ -282,25 +282,57 @@ func FuzzSameAsReference(f *testing.F) {
 
 // What a logger is given is logged as it was then, by many at the same time, whatever becomes of it.
 func TestFieldsAreThoseOfTheirTime(t *testing.T) {
-	header := map[string][]string{"X-Note": {"before", "from " + other}}
-	e := newTestEncoder(true).Clone()
-	request(header).AddTo(e)
-	want := `{"msg":"m","request":{"remote_ip":"` + testMask + `","remote_port":"0","client_ip":"` + testMask + `","uri":"/","headers":{"X-Note":["before","from masked"]}},"n":1}`
-	var all sync.WaitGroup
-	for i := range 8 {
-		all.Go(func() {
-			own := e
-			if i%2 == 0 {
-				own = e.Clone()
-			}
-			if got := encode(t, own, "m", zap.Int("n", 1)); got != want {
-				t.Errorf("got %s, want %s", got, want)
-			}
-		})
+	for _, plain := range []bool{true, false} {
+		header := map[string][]string{"X-Note": {"before", "from " + other}}
+		e := newTestEncoder(plain).Clone()
+		request(header).AddTo(e)
+		want := `{"msg":"m","request":{"remote_ip":"` + testMask + `","remote_port":"0","client_ip":"` + testMask + `","uri":"/","headers":{"X-Note":["before","from masked"]}},"n":1}`
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				own := e
+				if i%2 == 0 {
+					own = e.Clone()
+				}
+				if got := encode(t, own, "m", zap.Int("n", 1)); got != want {
+					t.Errorf("plain %v: got %s, want %s", plain, got, want)
+				}
+			})
+		}
+		header["X-Note"][0] = "after"
+		header["X-More"] = []string{"after"}
+		all.Wait()
 	}
-	header["X-Note"][0] = "after"
-	header["X-More"] = []string{"after"}
-	all.Wait()
+}
+
+// What an array was given before a panic, which whoever logs it catches, is masked, and stays in it.
+func TestPanicsLeaveFieldsInTheirPlace(t *testing.T) {
+	for _, plain := range []bool{true, false} {
+		e := newTestEncoder(plain).Clone()
+		given := zap.Object("given", caught{other})
+		given.AddTo(e)
+		got := encode(t, e, "m", zap.Object("now", caught{other}))
+		if want := `{"msg":"m","given":{"list":["masked","masked",1],"after":"masked"},"now":{"list":["masked","masked",1],"after":"masked"}}`; got != want {
+			t.Errorf("plain %v: got %s, want %s", plain, got, want)
+		}
+	}
+}
+
+// caught is an object with an array that panics half-way.
+type caught struct{ text string }
+
+func (c caught) MarshalLogObject(to zapcore.ObjectEncoder) error {
+	func() {
+		defer func() { _ = recover() }()
+		_ = to.AddArray("list", zapcore.ArrayMarshalerFunc(func(to zapcore.ArrayEncoder) error {
+			to.AppendString(c.text)
+			to.AppendByteString([]byte(c.text))
+			to.AppendInt(1)
+			panic(c.text)
+		}))
+	}()
+	to.AddString("after", c.text)
+	return nil
 }
 
 // Lines such as an edge writes come out the same, be they finished or a text, whatever address is in them.
