@@ -57,7 +57,12 @@ func StorageOf(ctx caddy.Context) *boundstorage.Storage {
 	return made.(*boundstorage.Storage)
 }
 
-// FromStorage returns what all configs with one storage share of it, which is opened once. What has a Follow keeps up with other
+// Follower keeps up with what other nodes write, until ctx ends. It is what [FromStorage] looks for.
+type Follower interface {
+	Follow(ctx context.Context, every time.Duration, report func(error))
+}
+
+// FromStorage returns what all configs with one storage share of it, which is opened once. A [Follower] keeps up with other
 // nodes while a config uses it; name is what the log calls it.
 func FromStorage[T any](ctx caddy.Context, held *pool.Held, shared pool.Pool[T], name string,
 	open func(context.Context, shareddoc.Storage) (T, error),
@@ -67,9 +72,7 @@ func FromStorage[T any](ctx caddy.Context, held *pool.Held, shared pool.Pool[T],
 		opening, cancel := context.WithTimeout(context.Background(), StorageTimeout)
 		defer cancel()
 		opened, err := open(opening, storage)
-		follower, ok := any(opened).(interface {
-			Follow(ctx context.Context, every time.Duration, report func(error))
-		})
+		follower, ok := any(opened).(Follower)
 		if err == nil && ok {
 			WhileHeld(own, func(ctx context.Context) {
 				follower.Follow(ctx, 0, func(err error) { Log().Error(name+" can't be read; the last one holds", zap.Error(err)) })

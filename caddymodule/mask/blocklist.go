@@ -30,3 +30,8 @@ func (b *configBlocks) Provision(ctx caddy.Context, a *edge.App) (err error) {
 
 // blockLists holds the block lists in use, over config reloads.
 var blockLists = pool.New[*blocks.List]("block lists")
+
+// Interface guards
+var (
+	_ edge.Follower = (*blocks.List)(nil)
+)

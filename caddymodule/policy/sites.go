@@ -179,3 +179,8 @@ func openCSPSecret(ctx context.Context, storage shareddoc.Storage) ([]byte, erro
 	}
 	return secret, nil
 }
+
+// Interface guards
+var (
+	_ edge.Follower = (*rollout.Book)(nil)
+)
