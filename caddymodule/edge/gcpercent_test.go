@@ -35,8 +35,17 @@ func TestGCPercent(t *testing.T) {
 	want("running", 400)
 	e.Load(t, config+"\n# again")
 	want("after a reload", 400)
+	broken := e.Expand(config + "\nhttp://:1 {\nbind 192.0.2.1\nrespond ok\n}") // where no listener can be had
+	if edgetest.LoadErr(t, broken) == nil {
+		t.Fatal("loaded")
+	}
+	want("after a reload that failed", 400)
 	e.Load(t, "{\n{GLOBAL}\n}")
 	want("in a config without the app", before)
+	if edgetest.LoadErr(t, broken) == nil {
+		t.Fatal("loaded")
+	}
+	want("after a first start that failed", before)
 
 	t.Setenv("GOGC", "150")
 	e.Load(t, config)
