@@ -24,13 +24,14 @@ func OverReload[T any](do func() (T, error)) (value T, err error) {
 	return value, err
 }
 
-// From returns an HTTP client whose connections come from a loopback address.
+// From returns an HTTP client whose connections come from a loopback address, and survive a reload's end of the listening socket
+// in whose queue they were.
 func From(t testing.TB, source string) *http.Client {
 	t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, addr)
+			return OverReload(func() (net.Conn, error) { return dialer.DialContext(ctx, network, addr) })
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
