@@ -13,3 +13,6 @@ func (b *Recorder) WriteAgain() { b.writeAllAgain() }
 
 // ForgetKeys does what a minute's tick does after a change of the epochs.
 func (b *Recorder) ForgetKeys() { b.forgetKeys(epochIDs(b.config.Epochs())) }
+
+// Waiting returns how many records that somebody waits for are queued.
+func (b *Recorder) Waiting() int { return len(b.commits.urgent) }
