@@ -28,8 +28,8 @@ func (r *recorder) reset() {
 	r.fields = r.fields[:0]
 }
 
-// object takes down an object with its parts.
-func (r *recorder) object(key string, m zapcore.ObjectMarshaler) error {
+// AddObject takes down an object with its parts.
+func (r *recorder) AddObject(key string, m zapcore.ObjectMarshaler) error {
 	f := zapcore.Field{Key: key, Type: zapcore.ObjectMarshalerType}
 	if about, ok := r.rules.describe(m); ok {
 		f.Interface = &about
@@ -40,8 +40,8 @@ func (r *recorder) object(key string, m zapcore.ObjectMarshaler) error {
 	return m.MarshalLogObject(r)
 }
 
-// array takes down an array with its elements.
-func (r *recorder) array(key string, m zapcore.ArrayMarshaler) error {
+// AddArray takes down an array with its elements.
+func (r *recorder) AddArray(key string, m zapcore.ArrayMarshaler) error {
 	at := len(r.fields)
 	r.add(zapcore.Field{Key: key, Type: zapcore.ArrayMarshalerType})
 	defer r.endArray(at)
@@ -57,19 +57,14 @@ func (r *recorder) endArray(at int) {
 	}
 }
 
-func (r *recorder) reflected(key string, value any) error {
+// AddReflected takes down what a value's JSON decodes to.
+func (r *recorder) AddReflected(key string, value any) error {
 	decoded, err := decode(value)
 	if err == nil {
 		r.add(zapcore.Field{Key: key, Type: zapcore.ReflectType, Interface: decoded})
 	}
 	return err
 }
-
-func (r *recorder) AddArray(key string, m zapcore.ArrayMarshaler) error { return r.array(key, m) }
-
-func (r *recorder) AddObject(key string, m zapcore.ObjectMarshaler) error { return r.object(key, m) }
-
-func (r *recorder) AddReflected(key string, value any) error { return r.reflected(key, value) }
 
 func (r *recorder) AddBinary(key string, value []byte) {
 	r.add(zapcore.Field{Key: key, Type: zapcore.BinaryType, String: string(value)})
@@ -104,14 +99,16 @@ func (r *recorder) AddUintptr(key string, value uintptr)        { r.add(zap.Uint
 type arrayRecorder recorder
 
 func (r *arrayRecorder) AppendArray(m zapcore.ArrayMarshaler) error {
-	return (*recorder)(r).array("", m)
+	return (*recorder)(r).AddArray("", m)
 }
 
 func (r *arrayRecorder) AppendObject(m zapcore.ObjectMarshaler) error {
-	return (*recorder)(r).object("", m)
+	return (*recorder)(r).AddObject("", m)
 }
 
-func (r *arrayRecorder) AppendReflected(value any) error { return (*recorder)(r).reflected("", value) }
+func (r *arrayRecorder) AppendReflected(value any) error {
+	return (*recorder)(r).AddReflected("", value)
+}
 
 func (r *arrayRecorder) AppendByteString(value []byte) { (*recorder)(r).AddByteString("", value) }
 
