@@ -16,23 +16,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
+	"github.com/wikiveil/wikiveil/bench/internal/process"
 	"github.com/wikiveil/wikiveil/csp/reports"
 	"github.com/wikiveil/wikiveil/internal/kv"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "peerbench:", err)
-		os.Exit(1)
-	}
-}
+func main() { process.Main("peerbench", run) }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
