@@ -53,9 +53,10 @@ func (m *hides) hide(text, with string, unlessNext bool) (out string, changed, o
 		}
 		return text, known.changed, !(unlessNext && known.next)
 	}
-	_, next := Next(text, 0)
-	if unlessNext && next {
-		return text, false, false
+	if unlessNext {
+		if _, next := Next(text, 0); next {
+			return text, false, false
+		}
 	}
 	out, changed = hide(text, with)
 	seen := &m.seen[hash>>32%uint64(len(m.seen))]
@@ -63,7 +64,10 @@ func (m *hides) hide(text, with string, unlessNext bool) (out string, changed, o
 		seen.Store(mark)
 		return out, changed, true
 	}
-	entry := &hidden{hash: hash, with: with, changed: changed, next: next}
+	entry := &hidden{hash: hash, with: with, changed: changed}
+	if !unlessNext { // else it found nothing
+		_, entry.next = Next(text, 0)
+	}
 	if changed {
 		entry.text = out
 	}
