@@ -206,7 +206,7 @@ func BenchmarkMaskedEncoder(b *testing.B) {
 		"Content-Type": {"text/html; charset=UTF-8"}, "Content-Length": {"10240"}, "Vary": {"Accept-Encoding, Cookie"}, "Cache-Control": {"private, must-revalidate, max-age=0"},
 		"Etag": {`"5f3a1b2c-43"`}, "Date": {"Mon, 30 Nov 2026 09:40:39 GMT"}, "Last-Modified": {"Sat, 29 Nov 2025 10:11:12 GMT"}, "X-Request-Id": {""},
 		"Content-Security-Policy": {"default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; script-src-attr 'none'; style-src 'self' 'unsafe-inline'; " +
-			"img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; media-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"},
+			"img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; media-src 'self'; object-src 'none'; base-uri 'self'; frame-ancestors 'self'"},
 	}
 	given := []zapcore.Field{zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: request})}
 	fields := []zapcore.Field{

@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
+	"github.com/wikiveil/wikiveil/csp"
 )
 
 const (
@@ -269,6 +270,25 @@ func TestCSPBesideHeaderDirective(t *testing.T) {
 	}
 }
 
+// No preset says where forms may lead. A directive that an operator adds keeps the site's own forms.
+func TestCSPFormAction(t *testing.T) {
+	for _, preset := range csp.PresetNames() {
+		if strings.Contains(edgetest.Preset(t, preset), "form-action") {
+			t.Errorf("%s has a form-action", preset)
+		}
+	}
+	for allowed, want := range map[string]string{
+		"'self'": "; form-action 'self'", "https://login.example": "; form-action 'self' https://login.example",
+		"https://login.example 'self'": "; form-action 'self' https://login.example",
+	} {
+		e, _ := policyEdge(t, "csp {\n allow Form-Action "+allowed+"\n }", "")
+		resp, _ := edgetest.Send(t, edgetest.From(t, "127.0.0.1"), http.MethodGet, "http://"+e.Site+"/page", nil)
+		if got := resp.Header[policyHeader]; !slices.Equal(got, []string{edgetest.Preset(t, "mediawiki") + want}) {
+			t.Errorf("allow form-action %s: %q", allowed, got)
+		}
+	}
+}
+
 func TestCSPBothModes(t *testing.T) {
 	e, _ := policyEdge(t, `csp static {
 		first_party https://upload.wiki.example wss://live.wiki.example
@@ -283,7 +303,7 @@ func TestCSPBothModes(t *testing.T) {
 		"style-src 'self' https://upload.wiki.example wss://live.wiki.example; " +
 		"img-src 'self' data: https://upload.wiki.example wss://live.wiki.example; " +
 		"font-src 'self' https://upload.wiki.example wss://live.wiki.example; object-src 'none'; base-uri 'none'; " +
-		"form-action 'none'; frame-ancestors 'none'; worker-src 'none'; " +
+		"frame-ancestors 'none'; worker-src 'none'; " +
 		"media-src 'self' https://upload.wiki.example wss://live.wiki.example"
 	if got := resp.Header[policyHeader]; !slices.Equal(got, []string{want}) {
 		t.Errorf("enforced: %q", got)

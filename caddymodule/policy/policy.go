@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/wikiveil/wikiveil/csp"
 )
@@ -28,7 +29,7 @@ type CSPPolicy struct {
 	FirstParty []string `json:"first_party,omitempty"`
 
 	// Sources to add, by directive; the first one replaces `'none'`. A directive that
-	// the preset lacks starts from the one that stands in for it. Default: none.
+	// the preset lacks starts from the one that stands in for it, `form-action` from `'self'`. Default: none.
 	Allow map[string][]string `json:"allow,omitempty"`
 }
 
@@ -54,6 +55,10 @@ func allowSources(policy csp.Policy, directive string, texts []string) (csp.Poli
 	}
 	if len(sources) == 0 {
 		return policy, fmt.Errorf("allow %s: a source is missing", directive)
+	}
+	// No preset has one, and one that names other sites alone would stop the wiki's own forms.
+	if strings.EqualFold(directive, "form-action") {
+		sources = slices.Insert(sources, 0, csp.Self)
 	}
 	if policy, err = policy.With(directive, sources...); err != nil {
 		return policy, fmt.Errorf("allow: %w", err)
