@@ -1,6 +1,7 @@
 package noticeboard
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -56,6 +57,7 @@ func (b *stateBody) log(c Change) {
 // record is what is known of a declaration that was last published.
 type record struct {
 	Revision uint64            `json:"revision"`
+	Agreed   uint64            `json:"agreed,omitzero"`   // the revision that last changed what readers agree to; 0 is Revision
 	Content  string            `json:"content"`           // sum of the whole
 	Fields   map[string]string `json:"fields"`            // sums of its fields
 	Disabled bool              `json:"disabled,omitzero"` // by the declaration
@@ -88,14 +90,17 @@ func (b *stateBody) declare(tool *Tool, content string, now time.Time) {
 	if !had {
 		last = b.Floor
 	}
+	fields := tool.fieldSums()
 	next := record{
 		Revision: max(last+1, datedRevision(now), tool.Revision), Content: content,
-		Fields: tool.fieldSums(), Disabled: tool.Disabled,
+		Fields: fields, Disabled: tool.Disabled,
 	}
-	b.Tools[tool.Name] = next
 	change := Change{At: now, Tool: tool.Name, Act: Added, Revision: next.Revision}
 	if had {
 		change.Act, change.Fields = Changed, changedFields(old.Fields, next.Fields)
+		if !endsConsents(change.Fields) {
+			next.Agreed = old.agreed()
+		}
 		switch {
 		case tool.Disabled && !old.Disabled:
 			change.Act = Disabled
@@ -103,8 +108,12 @@ func (b *stateBody) declare(tool *Tool, content string, now time.Time) {
 			change.Act = Enabled
 		}
 	}
+	b.Tools[tool.Name] = next
 	b.log(change)
 }
+
+// agreed is the revision that last changed what readers agree to.
+func (r record) agreed() uint64 { return cmp.Or(r.Agreed, r.Revision) }
 
 // expire logs the declarations that have expired, once each.
 func (b *stateBody) expire(board *Board, contents map[string]string, now time.Time) {

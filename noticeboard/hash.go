@@ -11,11 +11,10 @@ import (
 // maxRevision keeps revisions whole in any JSON reader, with room to count on.
 const maxRevision = 1e15
 
-// Hash is the declaration hash, to which a reader's consent is bound: SHA-256 in
-// hex of "wikiveil/v1/declaration", a zero byte, and the declaration's canonical
-// public form. Call it on a board's tool. On one of a [Live] board it covers the
-// revision that was counted, so a change that is taken back gives a new hash; on
-// others only the one that the operator gave.
+// Hash is the declaration hash: SHA-256 in hex of "wikiveil/v1/declaration", a zero
+// byte, and the declaration's canonical public form. Call it on a board's tool. On one
+// of a [Live] board it covers the revision that was counted, so a change that is taken
+// back gives a new hash; on others only the one that the operator gave.
 //
 // The canonical form is the JSON of the tool in normal form, with sorted names,
 // no white space, and no field that is empty. So a new field in a later version
@@ -24,6 +23,36 @@ func (t *Tool) Hash() string {
 	public := t.Public()
 	sum := sha256.Sum256(append([]byte("wikiveil/v1/declaration\x00"), public.canonical()...))
 	return hex.EncodeToString(sum[:])
+}
+
+// notConsented are the fields that no reader agrees to: the others say who gets what of them, what for and for how long, and what may
+// load. A field that doesn't stand here ends consents when it changes.
+var notConsented = []string{
+	// Who made, checked and answers for the declaration, and where to read on.
+	"title", "url", "source", "privacy", "contact", "reviewer", "reviewed",
+	// When the tool can be used: it comes back as it was.
+	"expires", "disabled",
+	// What the proxy does, for all readers alike.
+	"methods", "streams", "max_size", "max_request_size", "timeout", "client_limit", "limit", "refresh", "refresh_file", "refresh_every",
+	// The origin says it.
+	"allow_loopback",
+}
+
+// ConsentHash is what readers' consents are bound to: SHA-256 in hex of "wikiveil/v1/consent", a zero byte, and the
+// canonical form of what they agreed to, with the revision that last changed any of it.
+func (t *Tool) ConsentHash(revision uint64) string {
+	fields := t.withRevision(revision).fields()
+	for _, name := range notConsented {
+		delete(fields, name)
+	}
+	form, _ := json.Marshal(fields)
+	sum := sha256.Sum256(append([]byte("wikiveil/v1/consent\x00"), form...))
+	return hex.EncodeToString(sum[:])
+}
+
+// endsConsents reports whether a change of these fields does.
+func endsConsents(changed []string) bool {
+	return slices.ContainsFunc(changed, func(name string) bool { return !slices.Contains(notConsented, name) })
 }
 
 // Public returns the declaration without what is nobody's business: where the operator keeps the refresh file, if any.

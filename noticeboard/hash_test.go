@@ -36,73 +36,107 @@ func TestHashVector(t *testing.T) {
 	}
 }
 
-// Each field is part of what a reader consents to.
-func TestHashCoversEachField(t *testing.T) {
-	base := Tool{
-		Name: "maps", Origin: "https://maps.example.org", Access: ByConsent, Kinds: []Kind{Script}, Executable: true,
-		Integrity: []string{testIntegrity},
-	}
-	other := "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-	changes := map[string]func(*Tool){
-		"name":             func(t *Tool) { t.Name = "b" },
-		"origin":           func(t *Tool) { t.Origin = "https://b.example.org" },
-		"hosts":            func(t *Tool) { t.Hosts = []string{"b.example.org"} },
-		"kinds":            func(t *Tool) { t.Kinds = []Kind{Script, Img} },
-		"methods":          func(t *Tool) { t.Methods = []string{"GET"} },
-		"access":           func(t *Tool) { t.Access, t.Kinds, t.Executable, t.Integrity = ByBoth, []Kind{Img}, false, nil },
-		"executable":       func(t *Tool) { t.Kinds, t.Executable, t.Integrity = []Kind{Img}, false, nil },
-		"integrity":        func(t *Tool) { t.Integrity = []string{other} },
-		"title":            func(t *Tool) { t.Title = "b" },
-		"url":              func(t *Tool) { t.URL = "https://b.example.org" },
-		"author":           func(t *Tool) { t.Author = "b" },
-		"purpose":          func(t *Tool) { t.Purpose = "b" },
-		"sends":            func(t *Tool) { t.Sends = "b" },
-		"personal":         func(t *Tool) { t.Personal = NothingPersonal },
-		"retention":        func(t *Tool) { t.Retention = "b" },
-		"source":           func(t *Tool) { t.Source = "https://b.example.org" },
-		"privacy":          func(t *Tool) { t.Privacy = "https://b.example.org" },
-		"contact":          func(t *Tool) { t.Contact = "b" },
-		"reviewer":         func(t *Tool) { t.Reviewer = "b" },
-		"reviewed":         func(t *Tool) { t.Reviewed, _ = ParseDate("2026-07-01") },
-		"expires":          func(t *Tool) { t.Expires, _ = ParseDate("2026-07-01") },
-		"disabled":         func(t *Tool) { t.Disabled = true },
-		"revision":         func(t *Tool) { t.Revision = 7 },
-		"max_size":         func(t *Tool) { t.MaxSize = 7 },
-		"timeout":          func(t *Tool) { t.Timeout = Duration(time.Second) },
-		"max_request_size": func(t *Tool) { t.Methods, t.MaxRequestSize = []string{"POST"}, 7 },
-		"streams":          func(t *Tool) { t.Kinds, t.Streams = []Kind{Script, Data}, []Stream{Events} },
-		"client_limit":     func(t *Tool) { t.ClientLimit = Rate{7, time.Second} },
-		"limit":            func(t *Tool) { t.Limit = Rate{7, time.Second} },
-		"names":            func(t *Tool) { t.Access, t.Names = ByConsent, NamesReader },
-		"pseudonym":        func(t *Tool) { t.Pseudonym = true },
-		"refresh":          func(t *Tool) { t.Refresh = []string{"/b"} },
-		"refresh_file":     func(t *Tool) { t.RefreshFile = "b" },
-		"refresh_every":    func(t *Tool) { t.Refresh, t.RefreshEvery = []string{"/b"}, Duration(time.Minute) },
-		"mirror": func(t *Tool) {
-			t.Access, t.Integrity, t.Mirror = ByProxy, nil, []MirrorFile{{"/b", testIntegrity}}
-		},
-		"allow_loopback": func(t *Tool) { t.AllowLoopback, t.Origin = true, "http://127.0.0.1" },
-	}
-	before, err := base.normalised()
+// Whether a change of a field ends the consents given before it.
+const ends, holds = true, false
+
+// fieldChanges change each field of baseTool, and say what becomes of consents: they end where what a reader agreed to changes.
+var fieldChanges = map[string]struct {
+	ends   bool
+	change func(*Tool)
+}{
+	"name":             {ends, func(t *Tool) { t.Name = "b" }},
+	"origin":           {ends, func(t *Tool) { t.Origin = "https://b.example.org" }},
+	"hosts":            {ends, func(t *Tool) { t.Hosts = []string{"b.example.org"} }},
+	"kinds":            {ends, func(t *Tool) { t.Kinds = []Kind{Script, Img} }},
+	"methods":          {holds, func(t *Tool) { t.Methods = []string{"GET"} }},
+	"access":           {ends, func(t *Tool) { t.Access, t.Kinds, t.Executable, t.Integrity = ByBoth, []Kind{Img}, false, nil }},
+	"executable":       {ends, func(t *Tool) { t.Kinds, t.Executable, t.Integrity = []Kind{Img}, false, nil }},
+	"integrity":        {ends, func(t *Tool) { t.Integrity = []string{"sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="} }},
+	"title":            {holds, func(t *Tool) { t.Title = "b" }},
+	"url":              {holds, func(t *Tool) { t.URL = "https://b.example.org" }},
+	"author":           {ends, func(t *Tool) { t.Author = "b" }},
+	"purpose":          {ends, func(t *Tool) { t.Purpose = "b" }},
+	"sends":            {ends, func(t *Tool) { t.Sends = "b" }},
+	"personal":         {ends, func(t *Tool) { t.Personal = NothingPersonal }},
+	"retention":        {ends, func(t *Tool) { t.Retention = "b" }},
+	"source":           {holds, func(t *Tool) { t.Source = "https://b.example.org" }},
+	"privacy":          {holds, func(t *Tool) { t.Privacy = "https://b.example.org" }},
+	"contact":          {holds, func(t *Tool) { t.Contact = "b" }},
+	"reviewer":         {holds, func(t *Tool) { t.Reviewer = "b" }},
+	"reviewed":         {holds, func(t *Tool) { t.Reviewed, _ = ParseDate("2026-07-01") }},
+	"expires":          {holds, func(t *Tool) { t.Expires, _ = ParseDate("2026-07-01") }},
+	"disabled":         {holds, func(t *Tool) { t.Disabled = true }},
+	"revision":         {ends, func(t *Tool) { t.Revision = 7 }},
+	"max_size":         {holds, func(t *Tool) { t.MaxSize = 7 }},
+	"timeout":          {holds, func(t *Tool) { t.Timeout = Duration(time.Second) }},
+	"max_request_size": {holds, func(t *Tool) { t.Methods, t.MaxRequestSize = []string{"POST"}, 7 }},
+	"streams":          {holds, func(t *Tool) { t.Kinds, t.Streams = []Kind{Script, Data}, []Stream{Events} }},
+	"client_limit":     {holds, func(t *Tool) { t.ClientLimit = Rate{7, time.Second} }},
+	"limit":            {holds, func(t *Tool) { t.Limit = Rate{7, time.Second} }},
+	"names":            {ends, func(t *Tool) { t.Access, t.Names = ByConsent, NamesReader }},
+	"pseudonym":        {ends, func(t *Tool) { t.Pseudonym = true }},
+	"refresh":          {holds, func(t *Tool) { t.Refresh = []string{"/b"} }},
+	"refresh_file":     {holds, func(t *Tool) { t.RefreshFile = "b" }},
+	"refresh_every":    {holds, func(t *Tool) { t.Refresh, t.RefreshEvery = []string{"/b"}, Duration(time.Minute) }},
+	"mirror": {ends, func(t *Tool) {
+		t.Access, t.Integrity, t.Mirror = ByProxy, nil, []MirrorFile{{"/b", testIntegrity}}
+	}},
+	"allow_loopback": {holds, func(t *Tool) { t.AllowLoopback, t.Origin = true, "http://127.0.0.1" }},
+}
+
+var baseTool = Tool{
+	Name: "maps", Origin: "https://maps.example.org", Access: ByConsent, Kinds: []Kind{Script}, Executable: true,
+	Integrity: []string{testIntegrity},
+}
+
+// Each field is part of the declaration, and is classified: a new one must say whether its change ends consents.
+func TestEachFieldIsHashedAndClassified(t *testing.T) {
+	before, err := baseTool.normalised()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var names []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Tool]()) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		change, ok := changes[name]
+		names = append(names, name)
+		c, ok := fieldChanges[name]
 		if !ok {
-			t.Errorf("no change of %q is tried", name)
+			t.Errorf("no change of %q is tried: say whether it ends consents", name)
 			continue
 		}
-		tool := base
-		change(&tool)
-		if hashOf(t, &tool) == before.Hash() {
+		tool := baseTool
+		c.change(&tool)
+		after, err := tool.normalised()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after.Hash() == before.Hash() {
 			t.Errorf("a change of %s keeps the hash", name)
 		}
-		after, _ := tool.normalised()
-		if fields := changedFields(before.fieldSums(), after.fieldSums()); !slices.Contains(fields, name) {
+		fields := changedFields(before.fieldSums(), after.fieldSums())
+		if !slices.Contains(fields, name) {
 			t.Errorf("a change of %s is told as one of %q", name, fields)
 		}
+		if name == "revision" {
+			if !endsConsents(fields) {
+				t.Error("a revision that an operator gives doesn't end consents")
+			}
+			continue
+		}
+		if got := after.ConsentHash(1) != before.ConsentHash(1); got != c.ends && len(fields) == 1 {
+			t.Errorf("a change of %s ends consents: %t", name, got)
+		}
+		if got := endsConsents([]string{name}); got != c.ends {
+			t.Errorf("a change of %s alone ends consents: %t", name, got)
+		}
+	}
+	for _, name := range notConsented {
+		if !slices.Contains(names, name) {
+			t.Errorf("there is no field %q", name)
+		}
+	}
+	if before.ConsentHash(1) == before.ConsentHash(2) {
+		t.Error("the revision isn't in the hash")
 	}
 }
 

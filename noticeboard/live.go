@@ -59,7 +59,8 @@ type liveView struct {
 
 type liveEntry struct {
 	Entry
-	counted bool // the revision is known
+	agreed  uint64 // the revision in Consent
+	counted bool   // the revision is known
 	stops   []Stop
 }
 
@@ -67,6 +68,8 @@ type liveEntry struct {
 type Entry struct {
 	Tool *Tool  // with its counted revision; shared, so don't change it
 	Hash string // of the declaration, see [Tool.Hash]
+	// Consent is what readers' consents are bound to, see [Tool.ConsentHash].
+	Consent string
 }
 
 // NewLive reads the file and checks all declarations. Nothing is written yet:
@@ -137,15 +140,16 @@ func (l *Live) build(board *Board, contents map[string]string, state *stateView)
 			e.counted = true
 		case unchanged && old.counted:
 			// Another node has another declaration; ours holds here as it was.
-			e.counted, known.Revision = true, old.Tool.Revision
+			e.counted, known = true, record{Revision: old.Tool.Revision, Agreed: old.agreed}
 		default:
-			known.Revision = tool.Revision
+			known = record{Revision: tool.Revision}
 		}
-		if unchanged && old.Tool.Revision == known.Revision {
+		e.agreed = known.agreed()
+		if unchanged && old.Tool.Revision == known.Revision && old.agreed == e.agreed {
 			e.Entry = old.Entry
 		} else {
 			own := tool.withRevision(known.Revision)
-			e.Entry, same = Entry{own, own.Hash()}, false
+			e.Entry, same = Entry{own, own.Hash(), own.ConsentHash(e.agreed)}, false
 		}
 		v.entries[name] = e
 		v.board.tools = append(v.board.tools, e.Tool)

@@ -102,12 +102,50 @@ func TestChangeAndChangeBack(t *testing.T) {
 	}
 }
 
+// Consents outlast a change of what nobody agreed to, over restarts and on nodes that have the older declaration still.
+func TestConsentsOutlast(t *testing.T) {
+	storage := files(t)
+	live := func(change func(*Tool)) *Live {
+		tool := mapsTool()
+		change(tool)
+		return mustLive(t, storage, "", tool)
+	}
+	old := live(func(*Tool) {})
+	first := lookUp(t, old, "maps")
+	for _, change := range []func(*Tool){
+		func(t *Tool) { t.Contact = "b" }, func(t *Tool) { t.Reviewed, _ = ParseDate("2026-07-01"); t.Timeout = Duration(time.Second) }, func(*Tool) {},
+	} {
+		if e := lookUp(t, live(change), "maps"); e.Consent != first.Consent || e.Tool.Revision <= first.Tool.Revision {
+			t.Errorf("consents ended: %+v", e)
+		}
+		mustRefresh(t, old)
+		if e := lookUp(t, old, "maps"); e.Consent != first.Consent {
+			t.Errorf("on a node with the older declaration consents ended: %+v", e)
+		}
+	}
+	seen := []string{first.Consent}
+	for _, change := range []func(*Tool){
+		func(t *Tool) { t.Sends = "Everything" }, func(*Tool) {}, func(t *Tool) { t.Contact, t.Hosts = "b", []string{"b.example.org"} },
+		func(t *Tool) { t.Contact = "b" }, func(t *Tool) { t.Contact, t.Revision = "b", 7 },
+	} {
+		e := lookUp(t, live(change), "maps")
+		if slices.Contains(seen, e.Consent) {
+			t.Errorf("consents given to another declaration hold for %+v", e.Tool)
+		}
+		seen = append(seen, e.Consent)
+	}
+	mustRefresh(t, old)
+	if e := lookUp(t, old, "maps"); e.Consent != first.Consent { // its declaration is its own
+		t.Errorf("the old node has %+v", e)
+	}
+}
+
 func TestRemovedAndBack(t *testing.T) {
 	storage := files(t)
 	first := lookUp(t, mustLive(t, storage, "", mapsTool()), "maps")
 	mustLive(t, storage, "")
 	second := lookUp(t, mustLive(t, storage, "", mapsTool()), "maps")
-	if second.Tool.Revision <= first.Tool.Revision || second.Hash == first.Hash {
+	if second.Tool.Revision <= first.Tool.Revision || second.Hash == first.Hash || second.Consent == first.Consent {
 		t.Errorf("revisions %d and %d", first.Tool.Revision, second.Tool.Revision)
 	}
 	if got := acts(mustState(t, storage)); !slices.Equal(got, []string{"maps added", "maps removed", "maps added"}) {
@@ -147,7 +185,7 @@ func TestNodesThatDiffer(t *testing.T) {
 	}
 	back := lookUp(t, mustLive(t, storage, "", mapsTool()), "maps")
 	mustRefresh(t, old)
-	if got := lookUp(t, old, "maps"); got.Hash != back.Hash || got.Hash == first.Hash {
+	if got := lookUp(t, old, "maps"); got.Hash != back.Hash || got.Hash == first.Hash || got.Consent != back.Consent || got.Consent == first.Consent {
 		t.Error("the old node holds on to consents that have lapsed elsewhere")
 	}
 }

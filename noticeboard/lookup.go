@@ -26,8 +26,8 @@ func (l *Live) ForProxy(name, path string) (Entry, error) {
 	return e.Entry, nil
 }
 
-// ForConsent returns the tool if readers who have consented to its Hash may load
-// from it now. A browser's policy can't leave out one path of an origin, so a
+// ForConsent returns the tool if readers whose consent is bound to the entry's Consent
+// may load from it now. A browser's policy can't leave out one path of an origin, so a
 // tool of which a path is disabled can't be used this way at all. The error is a
 // [*refusal.Refusal].
 func (l *Live) ForConsent(name string) (Entry, error) {

@@ -45,7 +45,7 @@ func (t *Tool) Options() []Option {
 		{"reviewed", "<date>", &t.Reviewed, "When."},
 		{"expires", "<date or time>", &t.Expires, "When it's out of reach unless it's reviewed anew."},
 		{"disabled", "", &t.Disabled, "It is out of reach."},
-		{"revision", "<number>", &t.Revision, "Readers who have consented are asked again after a change."},
+		{"revision", "<number>", &t.Revision, "Counted by itself. Readers who have consented are asked again if you change one given here."},
 		{"max_size", "<size>", &t.MaxSize, "The largest answer."},
 		{"max_request_size", "<size>", &t.MaxRequestSize, "The largest body of a POST."},
 		{"timeout", "<duration>", &t.Timeout, "How long a whole request may take."},

@@ -364,6 +364,8 @@ func TestConsentLastsAndLapses(t *testing.T) {
 	}
 	reload("{TOOL}", "revision 1")
 	check("after a reload", true)
+	reload("{TOOL}", "revision 1\ncontact rain@weather.example\nreviewed 2026-07-01\ntimeout 5s")
+	check("after changes of what nobody agreed to", true)
 	reload("{TOOL}", "revision 2")
 	check("after a new revision", false)
 	if _, list := b.get(consentWiki + exempt.ListPath); !strings.Contains(list, "its declaration has changed") {
@@ -375,6 +377,10 @@ func TestConsentLastsAndLapses(t *testing.T) {
 	check("granted anew", true)
 	reload("{TOOL}", "revision 1\ndisabled")
 	check("disabled", false)
+	reload("{TOOL}", "revision 1")
+	check("enabled again", true)
+	reload("{TOOL}", "revision 1\nretention \"A year\"")
+	check("kept for longer", false)
 }
 
 // A cache between reader and edge asks in the reader's name whether a page has changed. With a 304 it would keep

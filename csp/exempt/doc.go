@@ -1,6 +1,6 @@
 // Package exempt lets one reader let one declared tool through the wiki's
 // Content-Security-Policy: exactly its kinds from exactly its origins, for 30 days,
-// until the reader withdraws it or the tool's declaration changes.
+// until the reader withdraws it or what they agreed to changes in the tool's declaration.
 //
 // A [Site] has the pages. The reader starts at [GoPath] on the wiki, is asked on
 // the consent origin by typing a code (package confirm says why there), and comes
@@ -29,7 +29,7 @@
 //
 //	length of the name (1 byte) | name | iat, Unix time in seconds (4, big-endian) | state (32)
 //
-// The state is a hash of the declaration, which has all that the grant lets through. Checked
+// The state is a hash of what the reader agreed to ([noticeboard.Tool.ConsentHash]), which has all that the grant lets through. Checked
 // at every use are the signature, B (the browser), the age and the state. A name that
 // comes twice counts as none.
 //

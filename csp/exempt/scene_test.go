@@ -91,7 +91,7 @@ func (s *scene) entry(name string) (noticeboard.Entry, error) {
 }
 
 func entryOf(tool noticeboard.Tool) noticeboard.Entry {
-	return noticeboard.Entry{Tool: &tool, Hash: tool.Hash()}
+	return noticeboard.Entry{Tool: &tool, Hash: tool.Hash(), Consent: tool.ConsentHash(tool.Revision)}
 }
 
 // images is a tool that has images at https://NAME.example.

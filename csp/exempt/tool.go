@@ -28,10 +28,10 @@ type Tool struct {
 	state confirm.Binding
 }
 
-// newTool binds grants to the hash of the declaration, which has all that is let through: nothing
+// newTool binds grants to what the reader agrees to, which has all that is let through: nothing
 // widens that a reader did not see.
 func newTool(e noticeboard.Entry) *Tool {
-	return &Tool{e.Tool, confirm.Bind("wikiveil/v1/exempt/tool", e.Hash)}
+	return &Tool{e.Tool, confirm.Bind("wikiveil/v1/exempt/consent", e.Consent)}
 }
 
 // localTool returns the tool behind "localhost:PORT", or nil if there is none. Scripts are among
@@ -46,7 +46,7 @@ func localTool(name string) *Tool {
 		Name: name, Title: name, Origin: "http://" + name, Hosts: []string{"127.0.0.1:" + port},
 		Kinds: append(noticeboard.Kinds(), noticeboard.Script),
 	}
-	return newTool(noticeboard.Entry{Tool: tool, Hash: tool.Hash()})
+	return newTool(noticeboard.Entry{Tool: tool, Consent: tool.ConsentHash(0)})
 }
 
 // Local reports whether it is a port of the reader's own machine.
