@@ -191,6 +191,7 @@ const consentCaddyfile = `
 	tls %[6]s %[7]s
 	` + clientMask + `
 	%[8]s
+	anonproxy
 	%[9]s
 }
 

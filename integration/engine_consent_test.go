@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // TestEnginesConsent is about third parties and consent in the browsers that TestConsent is not about: Firefox, whose
@@ -91,6 +92,14 @@ func (s *consentScene) attackByTransplant(t *testing.T, e engine) {
 
 // consentAndWithdraw is the reader's way.
 func (s *consentScene) consentAndWithdraw(t *testing.T, e engine) {
+	told := func(page string) string {
+		e.open(t, page)
+		return value[string](t, e, fmt.Sprintf(`fetch(%q, {credentials: 'include'}).then(r => r.json()).then(d => d.tools.weather.state + ' ' + d.tools.weather.ask, () => 'nothing')`,
+			s.url+noticeboard.ReaderToolsPath))
+	}
+	if got := told(s.url + "/index.php/Main_Page"); got != "off /.privacy/go?tool=weather" {
+		t.Errorf("before consent a gadget is told %q", got)
+	}
 	e.open(t, s.url+exempt.GoPath+"?tool=weather")
 	until(t, e, `document.querySelector('.code')`)
 	if origin := value[string](t, e, `location.origin`); origin != s.consent {
@@ -102,6 +111,14 @@ func (s *consentScene) consentAndWithdraw(t *testing.T, e engine) {
 	until(t, e, fmt.Sprintf("location.href === %q", s.url+exempt.ListPath))
 	if got := s.loadsIn(t, e); !maps.Equal(got, granted) {
 		t.Errorf("with consent the gadget loaded %v, want %v", got, granted)
+	}
+	if got := told(s.url + "/index.php/Main_Page"); got != "consented undefined" {
+		t.Errorf("with consent a gadget is told %q", got)
+	}
+	for _, page := range []string{s.hostile.put("nothing"), s.consent + "/"} { // another site, and another port of the wiki's
+		if got := told(page); got != "nothing" {
+			t.Errorf("%s is told %q", page, got)
+		}
 	}
 	e.open(t, s.url+exempt.ListPath)
 	e.click(t, "article button")

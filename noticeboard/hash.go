@@ -33,7 +33,7 @@ var notConsented = []string{
 	// When the tool can be used: it comes back as it was.
 	"expires", "disabled",
 	// What the proxy does, for all readers alike.
-	"methods", "streams", "max_size", "max_request_size", "timeout", "client_limit", "limit", "refresh", "refresh_file", "refresh_every",
+	"methods", "streams", "max_size", "max_request_size", "timeout", "client_limit", "limit", "refresh", "refresh_file", "refresh_every", "rewrite",
 	// The origin says it.
 	"allow_loopback",
 }

@@ -81,6 +81,9 @@ var fieldChanges = map[string]struct {
 	"mirror": {ends, func(t *Tool) {
 		t.Access, t.Integrity, t.Mirror = ByProxy, nil, []MirrorFile{{"/b", testIntegrity}}
 	}},
+	"rewrite": {holds, func(t *Tool) {
+		t.Access, t.Kinds, t.Executable, t.Integrity, t.Rewrite = ByBoth, []Kind{Img}, false, nil, true
+	}},
 	"allow_loopback": {holds, func(t *Tool) { t.AllowLoopback, t.Origin = true, "http://127.0.0.1" }},
 }
 

@@ -57,6 +57,7 @@ func (t *Tool) Options() []Option {
 		{"refresh_file", "<path of a file>", &t.RefreshFile, "A list of such paths."},
 		{"refresh_every", "<duration>", &t.RefreshEvery, "How often."},
 		{"mirror", "<path or URL> <hash>", &t.Mirror, "A file that the edge keeps and serves itself."},
+		{"rewrite", "", &t.Rewrite, "Gadgets that name its own address are led to the proxy."},
 		{"allow_loopback", "", &t.AllowLoopback, "It may be on this machine, for tests."},
 	}
 }

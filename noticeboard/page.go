@@ -43,9 +43,9 @@ type Page struct {
 // rendered is a page at a version of what it shows, good until a moment at which
 // a tool expires or a label changes.
 type rendered struct {
-	of         *liveView
-	until      time.Time // zero: for ever
-	html, json document
+	of                 *liveView
+	until              time.Time // zero: for ever
+	html, json, script document
 }
 
 type document struct {
@@ -57,6 +57,9 @@ func newDocument(body []byte) document {
 	sum := sha256.Sum256(body)
 	return document{body, `"` + hex.EncodeToString(sum[:12]) + `"`}
 }
+
+// ReaderToolsPath is where the edge tells gadgets how a reader reaches the tools.
+const ReaderToolsPath = "/.privacy/tools.json"
 
 // DefaultPrefix is the path of the proxy unless another is configured.
 const DefaultPrefix = "/.tools/"
@@ -121,10 +124,10 @@ func (r *rendered) holds(v *liveView, now time.Time) bool {
 	return r != nil && r.of == v && (r.until.IsZero() || now.Before(r.until))
 }
 
-// Handles reports whether the path is the page's or its style sheet's.
+// Handles reports whether the path is the page's, its style sheet's or the script's that rewrites addresses.
 func (p *Page) Handles(path string) bool {
 	below, ok := strings.CutPrefix(path, p.opt.Prefix)
-	return ok && (below == "" || below == stylePath)
+	return ok && (below == "" || below == stylePath || below == rewritePath)
 }
 
 // StyleSheet is the address of the style sheet, which other pages of the prefix may use.
@@ -155,18 +158,20 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil: // no board makes it so, see renderPage
 		http.Error(w, "the noticeboard can't be shown", http.StatusInternalServerError)
+	case strings.HasSuffix(r.URL.Path, rewritePath):
+		serveRewrite(w, r, shown.script)
 	case format == "json", format == "" && wantsJSON(r.Header.Get("Accept")):
-		serve(w, r, shown.json, "application/json")
+		serve(w, r, shown.json, "application/json", "no-cache")
 	default:
-		serve(w, r, shown.html, "text/html; charset=utf-8")
+		serve(w, r, shown.html, "text/html; charset=utf-8", "no-cache")
 	}
 }
 
 // serve answers with a document, or that the client has it already.
-func serve(w http.ResponseWriter, r *http.Request, d document, contentType string) {
+func serve(w http.ResponseWriter, r *http.Request, d document, contentType, lifetime string) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", "no-cache")
+	h.Set("Cache-Control", lifetime)
 	h.Set("ETag", d.etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
 }

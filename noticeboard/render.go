@@ -97,7 +97,7 @@ func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.
 	if err := pageTemplate.Execute(&html, view); err != nil {
 		return nil, fmt.Errorf("rendering the noticeboard: %w", err)
 	}
-	return &rendered{until: nextTurn(listings, now), html: newDocument(html.Bytes()), json: newDocument(list.Bytes())}, nil
+	return &rendered{until: nextTurn(listings, now), html: newDocument(html.Bytes()), json: newDocument(list.Bytes()), script: rewriteScript(prefix, listings)}, nil
 }
 
 func newToolView(l Listing, now time.Time) toolView {

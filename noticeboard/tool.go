@@ -158,6 +158,11 @@ type Tool struct {
 	// serves by itself: nothing else of the tool is reached. Default: none.
 	Mirror []MirrorFile `json:"mirror,omitempty"`
 
+	// Rewrite leads what gadgets load from the tool's own addresses to the proxy, where
+	// a page has the script at `/.tools/rewrite.js`: so gadgets needn't be edited. It
+	// covers the origin, not Hosts, and each file of a mirror. Default: false.
+	Rewrite bool `json:"rewrite,omitempty"`
+
 	// AllowLoopback is for tests and demonstrations only: the tool must then
 	// live on a loopback address (127.0.0.0/8, [::1] or localhost), by http or
 	// https, and can be nowhere else. Default: false.

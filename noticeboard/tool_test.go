@@ -310,3 +310,23 @@ func FuzzTool(f *testing.F) {
 		}
 	})
 }
+
+// Rewriting leads to the proxy, and from one address to one tool.
+func TestRewriteDeclared(t *testing.T) {
+	tool := func(name string, access Access) *Tool {
+		return &Tool{Name: name, Origin: "https://maps.example.org", Access: access, Rewrite: true}
+	}
+	mirror := &Tool{Name: "files", Origin: "https://maps.example.org", Kinds: []Kind{Img}, Mirror: []MirrorFile{{"/a.png", testIntegrity}}, Rewrite: true}
+	for name, tt := range map[string]struct {
+		tools  []*Tool
+		reason string
+	}{
+		"one":        {[]*Tool{tool("a", ByBoth), mirror}, ""},
+		"by consent": {[]*Tool{tool("a", ByConsent)}, `rewrite leads gadgets to the proxy: make access "proxy" or "both"`},
+		"two":        {[]*Tool{tool("a", ByProxy), tool("b", ByBoth)}, `tools "a" and "b" both lead gadgets from https://maps.example.org to the proxy`},
+	} {
+		if _, err := New(tt.tools); (err == nil) != (tt.reason == "") || err != nil && !strings.Contains(err.Error(), tt.reason) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -39,7 +39,7 @@ func (t *Tool) Validate() error {
 // normalised returns a checked copy in normal form.
 func (t *Tool) normalised() (*Tool, error) {
 	own := t.withDefaults()
-	for _, check := range []func() *Error{own.checkName, own.checkHosts, own.checkUse, own.checkAccess, own.checkServing, own.checkTexts, own.checkLinks, own.checkLimits} {
+	for _, check := range []func() *Error{own.checkName, own.checkHosts, own.checkUse, own.checkAccess, own.checkServing, own.checkRewrite, own.checkTexts, own.checkLinks, own.checkLimits} {
 		if err := check(); err != nil {
 			err.Tool = t.Name
 			return nil, err

@@ -254,6 +254,7 @@ func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	for i := range policies {
 		pw.policies[i] = policies[i].Header(nonce)
 	}
+	c.consents.tellGranted(r, pw.state)
 	edge.HideEdgeCookies(r)
 	// Now already: where a handler fails and no error route runs, the server responds
 	// with this header map, past every wrapper.

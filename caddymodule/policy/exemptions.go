@@ -9,6 +9,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // CSPConsent lets readers let single tools of the noticeboard through: those with the access
@@ -107,6 +108,20 @@ func (c *cspConsents) tools(r *http.Request, state *reqstate.State) []*exempt.To
 		state.AddRare().Exempt = tools
 	}
 	return tools
+}
+
+// tellGranted keeps what the reader let through for the response that tells a gadget so, as far as it has an effect.
+func (c *cspConsents) tellGranted(r *http.Request, state *reqstate.State) {
+	if c == nil || r.URL.Path != noticeboard.ReaderToolsPath {
+		return
+	}
+	site, err := c.site.site()
+	if err != nil {
+		return // as for pages, which count it
+	}
+	if tools, err := site.Granted(r); err == nil && c.secure.Fits(tools) == nil {
+		state.AddRare().Granted = tools
+	}
 }
 
 // options are those of a directive or option of this name.

@@ -94,6 +94,7 @@ type AnonProxy struct {
 	page     *noticeboard.Page
 	told     anonproxy.Config // what a proxy is told
 	proxy    *toolProxy       // nil until it is made
+	consents bool             // the site's csp lets readers consent
 	renewing sync.Mutex
 	refresh  siteRefresh
 }
@@ -141,7 +142,7 @@ func (h *AnonProxy) Provision(ctx caddy.Context) error {
 // findConsent links to where readers withdraw what the site's csp lets them consent to, and warns of tools that nobody can
 // consent to.
 func (h *AnonProxy) findConsent(ctx caddy.Context) {
-	if h.Withdraw == "" && slices.ContainsFunc(configcheck.Around(ctx, "csp"), hasConsent) {
+	if h.consents = slices.ContainsFunc(configcheck.Around(ctx, "csp"), hasConsent); h.consents && h.Withdraw == "" {
 		h.Withdraw = exempt.ListPath
 	}
 	app := configcheck.HTTPApp(ctx)
@@ -217,6 +218,9 @@ func (h *AnonProxy) endStreams() {
 func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.serveCanary(w, r) {
 		return nil
+	}
+	if r.URL.Path == noticeboard.ReaderToolsPath {
+		return h.serveReaderTools(w, r)
 	}
 	if !h.proxy.Handles(r) {
 		return next.ServeHTTP(w, r)

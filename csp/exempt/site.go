@@ -73,7 +73,16 @@ func New(c Config) (*Site, error) {
 //
 // An error says why grants count as none; it is no reason to refuse the request.
 func (s *Site) Tools(r *http.Request) ([]*Tool, error) {
-	if !isNavigation(r.Header) || !s.c.HTTPS(r) {
+	if !isNavigation(r.Header) {
+		return nil, nil
+	}
+	return s.Granted(r)
+}
+
+// Granted returns the tools that the reader who sent r let through, by name, whatever r is for.
+// Of a script's request it is what that script says: to tell it, and for nothing else.
+func (s *Site) Granted(r *http.Request) ([]*Tool, error) {
+	if !s.c.HTTPS(r) {
 		return nil, nil
 	}
 	if _, n := confirm.Cookie(r, confirm.BrowserCookie); n == 0 {

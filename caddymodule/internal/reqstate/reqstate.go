@@ -38,6 +38,8 @@ type Rare struct {
 
 	Nonce  csp.Nonce // zero: there is none yet
 	Exempt []*exempt.Tool
+	// Granted is what the reader let through, for the response that tells so; Exempt widens policies.
+	Granted []*exempt.Tool
 
 	Policy string // of this run's response, in place of the site's, for a page of the edge; empty: the site's
 }

@@ -1,0 +1,63 @@
+package noticeboard
+
+import (
+	_ "embed"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// rewriteCode is a function of where addresses lead.
+//
+//go:embed rewrite.js
+var rewriteCode string
+
+// rewritePath is the script's place below the prefix. A tool can't take it, as no tool's name has a dot.
+const rewritePath = "rewrite.js"
+
+// rewriteScript is the script that leads gadgets' requests for tools that declare Rewrite to the proxy, as they can be used now. It is one for all readers.
+func rewriteScript(prefix string, listings []Listing) document {
+	origins, files := make(map[string]string), make(map[string]string) // to paths on the wiki
+	for _, l := range listings {
+		switch {
+		case l.Hash == "" || l.Refusal != nil || !l.Tool.Rewrite:
+		case l.Tool.IsMirror():
+			for _, a := range l.Tool.MirrorAddresses(prefix) {
+				files[a.URL] = a.Versioned
+			}
+		default:
+			origins[l.Tool.Origin] = prefix + l.Tool.Name + "/"
+		}
+	}
+	form, _ := json.Marshal(map[string]any{"origins": origins, "files": files}) // texts
+	return newDocument([]byte(rewriteCode + "(" + string(form) + ");\n"))
+}
+
+// checkRewrite refuses what nothing could be led to.
+func (t *Tool) checkRewrite() *Error {
+	if t.Rewrite && !t.Proxied() {
+		return wrong("rewrite", "rewrite leads gadgets to the proxy: make access %q or %q, or leave rewrite out", ByProxy, ByBoth)
+	}
+	return nil
+}
+
+// version is the part of a document's tag that stands in addresses.
+func (d document) version() string { return d.etag[1 : len(d.etag)-1] }
+
+// RewriteScript is the address of the script as it is now, "" where none can be made.
+func (p *Page) RewriteScript() string {
+	shown, err := p.render(time.Now())
+	if err != nil {
+		return ""
+	}
+	return p.opt.Prefix + rewritePath + "?" + shown.script.version()
+}
+
+// serveRewrite answers with the script. What is asked for by its version may be kept for good.
+func serveRewrite(w http.ResponseWriter, r *http.Request, script document) {
+	lifetime := "public, max-age=300"
+	if r.URL.RawQuery == script.version() {
+		lifetime = "public, max-age=31536000, immutable"
+	}
+	serve(w, r, script, "text/javascript; charset=utf-8", lifetime)
+}
