@@ -42,6 +42,7 @@ func logRules(ctx caddy.Context, label *string) *masklog.Rules {
 		Mask:     func(addr netip.Addr) string { return logMasks.Load().mask(addr, label) },
 		Readable: servers,
 		Paths:    masklog.Paths(paths...),
+		Keep:     keepRequest,
 		Forwards: carriesAddress,
 		Page:     pages.shown,
 		Texts:    func(texts []string) zapcore.ArrayMarshaler { return caddyhttp.LoggableStringArray(texts) },

@@ -6,27 +6,34 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
 )
 
 // Encoder masks what another encoder writes.
 //
-// What a logger is given before its entries is taken down at once, as it may change later, but not masked before the
-// first entry: Caddy gives loggers the whole request which then have nothing to say.
+// What a logger is given before its entries is taken down or kept at once, as it may change later, but not masked before
+// the first entry: Caddy gives loggers the whole request which then have nothing to say.
 type Encoder struct {
 	recorder        // what the logger was given
-	masked   masked // how much of that
+	masked   masked // what came of that
 	wrapped  zapcore.Encoder
 	own      entry // what is known by these
 	plain    bool
 }
 
-// masked counts the fields that are masked in their place; entries can be written at the same time.
+// masked are the fields as entries have them, which can be written at the same time.
 type masked struct {
 	sync.Mutex
-	fields atomic.Int64
+	given  atomic.Int64 // how many of those that were given are among them
+	fields record
 }
+
+// kept is the type of a field that is not taken down yet: its Interface makes the object. See Rules.Keep.
+const kept = zapcore.UnknownType
+
+func isKept(f zapcore.Field) bool { return f.Type == kept }
 
 // New wraps an encoder. One that is plain writes nothing but what it's handed, so its lines
 // needn't be looked through again.
@@ -41,8 +48,9 @@ func New(wrapped zapcore.Encoder, plain bool, rules *Rules) *Encoder {
 // Clone implements zapcore.Encoder.
 func (e *Encoder) Clone() zapcore.Encoder {
 	e.maskOwn()
-	clone := &Encoder{recorder: recorder{e.rules, slices.Clip(e.fields)}, wrapped: e.wrapped, own: e.own.clone(), plain: e.plain}
-	clone.masked.fields.Store(int64(len(e.fields)))
+	fields := slices.Clip(e.masked.fields)
+	clone := &Encoder{recorder: recorder{e.rules, fields}, wrapped: e.wrapped, own: e.own.clone(), plain: e.plain, masked: masked{fields: fields}}
+	clone.masked.given.Store(int64(len(fields)))
 	if !e.plain {
 		clone.wrapped = e.wrapped.Clone()
 	}
@@ -51,6 +59,12 @@ func (e *Encoder) Clone() zapcore.Encoder {
 
 // AddObject implements zapcore.Encoder. What the logger keeps takes no more room than it needs.
 func (e *Encoder) AddObject(key string, m zapcore.ObjectMarshaler) error {
+	if e.rules.Keep != nil {
+		if object := e.rules.Keep(m); object != nil {
+			e.add(zapcore.Field{Key: key, Type: kept, Interface: object})
+			return nil
+		}
+	}
 	s := scratches.Get().(*scratch)
 	defer s.free()
 	s.recorder.rules = e.rules
@@ -61,17 +75,30 @@ func (e *Encoder) AddObject(key string, m zapcore.ObjectMarshaler) error {
 
 // maskOwn masks the fields that were added. A plain encoder gets them with each entry, which comes to the same.
 func (e *Encoder) maskOwn() {
-	if int(e.masked.fields.Load()) == len(e.fields) {
+	if int(e.masked.given.Load()) == len(e.fields) {
 		return
 	}
 	e.masked.Lock()
 	defer e.masked.Unlock()
-	added := e.fields[e.masked.fields.Load():]
-	e.own.mask(added, false)
-	if !e.plain {
-		added.MarshalLogObject(e.wrapped)
+	if e.masked.fields == nil && !slices.ContainsFunc(e.fields, isKept) {
+		e.masked.fields = e.fields // which nobody else has: they can be masked where they stand
+		e.maskAdded(e.fields)
+	} else {
+		s := scratches.Get().(*scratch)
+		defer s.free()
+		s.recorder.rules = e.rules
+		s.takeDown(e.fields[e.masked.given.Load():])
+		e.maskAdded(s.recorder.fields)
+		e.masked.fields = append(slices.Clip(e.masked.fields), s.recorder.fields...)
 	}
-	e.masked.fields.Store(int64(len(e.fields)))
+	e.masked.given.Store(int64(len(e.fields)))
+}
+
+func (e *Encoder) maskAdded(fields record) {
+	e.own.mask(fields, false)
+	if !e.plain {
+		fields.MarshalLogObject(e.wrapped)
+	}
 }
 
 // EncodeEntry implements zapcore.Encoder. The fields aren't changed: other logs get them too.
@@ -87,7 +114,7 @@ func (e *Encoder) EncodeEntry(ent zapcore.Entry, fields []zapcore.Field) (*buffe
 	}
 	ent.Message, ent.Stack = s.entry.text(ent.Message), s.entry.text(ent.Stack)
 	if e.plain {
-		s.fields = e.fields.appendTo(s.fields)
+		s.fields = e.masked.fields.appendTo(s.fields)
 	}
 	for _, f := range fields {
 		s.fields = append(s.fields, s.field(f))
@@ -126,6 +153,19 @@ func (s *scratch) free() {
 	s.recorder.reset()
 	s.entry, s.fields = entry{}, s.fields[:0]
 	scratches.Put(s)
+}
+
+// takeDown takes down the fields that a logger was given, in their order. Those that weren't kept have been before.
+func (s *scratch) takeDown(given record) {
+	for len(given) > 0 {
+		first, parts, rest := given.cut()
+		if isKept(*first) {
+			zap.Object(first.Key, first.Interface.(func() zapcore.ObjectMarshaler)()).AddTo(&s.recorder)
+		} else {
+			s.recorder.fields = append(append(s.recorder.fields, *first), parts...)
+		}
+		given = rest
+	}
 }
 
 // field masks a field. One that has parts is taken down and masked as it's added.

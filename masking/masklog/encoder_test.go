@@ -1,7 +1,9 @@
 package masklog
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"go.uber.org/zap"
@@ -63,6 +65,17 @@ func testRules() *Rules {
 				return netip.PrefixFrom(addr, bits).Masked()
 			}
 			return Request{Peer: prefix(l.peer), Client: prefix(l.client), Private: l.private}, true
+		},
+		Keep: func(m zapcore.ObjectMarshaler) func() zapcore.ObjectMarshaler {
+			l, ok := m.(logged)
+			if !ok {
+				return nil
+			}
+			l.header = maps.Clone(l.header)
+			for name, values := range l.header {
+				l.header[name] = slices.Clone(values)
+			}
+			return func() zapcore.ObjectMarshaler { return l }
 		},
 		Forwards: func(name string) bool { return name == "X-Forwarded-For" },
 		Page: func(url string) (string, bool) {

@@ -40,6 +40,10 @@ type Rules struct {
 	// Request describes an object that is a request as the server logs it; false is any other.
 	Request func(zapcore.ObjectMarshaler) (Request, bool)
 
+	// Keep returns what makes an object as it is now, whatever becomes of it, when an entry wants it; nil is one that must be
+	// taken down at once. It's for objects that are kept in less time than they are taken down. Default: none are kept.
+	Keep func(zapcore.ObjectMarshaler) func() zapcore.ObjectMarshaler
+
 	// Forwards reports whether a header hands on addresses, by its name. Nothing of it is shown.
 	Forwards func(name string) bool
 
