@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// config is a Caddyfile. DIR and ADDRESS stand for what the process gets.
+// config is a Caddyfile. DIR and PORT stand for what the process gets.
 type config struct {
 	global       string // lines of the global options
 	site         string // lines of the one site
@@ -24,7 +25,7 @@ const caddyfile = `{
 	storage file_system DIR
 	GLOBAL
 }
-SCHEME://ADDRESS {
+SCHEME://:PORT {
 	bind 127.0.0.1
 	SITE
 }
@@ -36,8 +37,12 @@ func (c config) write(address, dir string) ([]string, error) {
 	if c.certificates != "" {
 		scheme, site = "https", fmt.Sprintf("tls %[1]s/cert.pem %[1]s/key.pem%s", c.certificates, c.site)
 	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
 	text := strings.NewReplacer("GLOBAL", c.global, "SCHEME", scheme, "SITE", site).Replace(caddyfile)
-	text = strings.NewReplacer("DIR", dir, "ADDRESS", address).Replace(text)
+	text = strings.NewReplacer("DIR", dir, "PORT", port).Replace(text)
 	file := filepath.Join(dir, "Caddyfile")
 	return []string{"run", "--config", file}, os.WriteFile(file, []byte(text), 0o600)
 }

@@ -35,7 +35,7 @@ func startEdits(ctx context.Context, b *bench, s *started) error {
 		if err != nil {
 			return err
 		}
-		started.Load.Request, started.Load.Clients = load.Edit(started.Address, "/w/index.php?title=Page&action=submit"), everyone
+		started.Load.Request, started.Load.Clients = load.Edit("/w/index.php?title=Page&action=submit"), everyone
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func startClients(ctx context.Context, b *bench, s *started) error {
 		if err != nil {
 			return err
 		}
-		started.Load.Request, started.Load.Clients = load.Page(started.Address, pagePath), c.clients
+		started.Load.Request, started.Load.Clients = load.Page(pagePath), c.clients
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (c pages) start(ctx context.Context, b *bench, s *started) error {
 		err = c.startUnlogged(ctx, b, s, wiki)
 	}
 	for _, contender := range s.contenders {
-		contender.Load.Request = load.Page(contender.Address, pagePath)
+		contender.Load.Request = load.Page(pagePath)
 		if c.tls {
 			contender.Load.CA = b.authority
 		}

@@ -59,7 +59,7 @@ func startStandIn(ctx context.Context, _ *bench, s *started, tool *process.Proce
 		return err
 	}
 	p.Name = standIn
-	s.add(p).Load.Request = load.Image(p.Address, peers.Signed("http://"+tool.Address+"/image.png"))
+	s.add(p).Load.Request = load.Image(peers.Signed("http://" + tool.Address + "/image.png"))
 	return nil
 }
 
@@ -70,7 +70,7 @@ func startEdgeWithTool(ctx context.Context, b *bench, s *started, tool *process.
 		if err != nil {
 			return err
 		}
-		started.Load.Request = load.Image(started.Address, "/.tools/images/image.png")
+		started.Load.Request = load.Image("/.tools/images/image.png")
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func startProxyAndRespond(ctx context.Context, b *bench, s *started, tool *proce
 		if err != nil {
 			return err
 		}
-		started.Load.Request = load.Image(started.Address, "/image.png")
+		started.Load.Request = load.Image("/image.png")
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func startOurs(ctx context.Context, o options, tool *process.Process, cached boo
 }
 
 func contender(p *process.Process, path string) *rounds.Contender {
-	return &rounds.Contender{Process: p, Load: load.Spec{Address: p.Address, Request: load.Image(p.Address, path)}}
+	return &rounds.Contender{Process: p, Load: load.Spec{Address: p.Address, Request: load.Image(path)}}
 }
 
 const caddyfile = `{

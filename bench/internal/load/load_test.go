@@ -26,7 +26,7 @@ func TestWholeAnswersOnly(t *testing.T) {
 			fmt.Fprint(w, "image")
 		}))
 		host := s.Listener.Addr().String()
-		result, err := Run(t.Context(), Spec{Address: host, Request: Image(host, "/"), Connections: 1, Length: 20 * time.Millisecond})
+		result, err := Run(t.Context(), Spec{Address: host, Request: Image("/"), Connections: 1, Length: 20 * time.Millisecond})
 		s.Close()
 		if want == "" && (err != nil || result.PerSecond() <= 0 || result.P99 <= 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %+v, %v", answer, result, err)
@@ -49,7 +49,7 @@ func TestEachRequestIsAnotherClients(t *testing.T) {
 	}))
 	defer s.Close()
 	host := s.Listener.Addr().String()
-	spec := Spec{Address: host, Request: Edit(host, "/"), Clients: 1_000_000, First: 999_999, Connections: 3, Length: 50 * time.Millisecond}
+	spec := Spec{Address: host, Request: Edit("/"), Clients: 1_000_000, First: 999_999, Connections: 3, Length: 50 * time.Millisecond}
 	result, err := Run(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
@@ -73,11 +73,11 @@ func TestHTTP2(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	spec := Spec{Address: s.Listener.Addr().String(), Request: Page("wiki.example", "/"), CA: string(authority), Connections: 2, Length: 50 * time.Millisecond}
+	spec := Spec{Address: s.Listener.Addr().String(), Request: Page("/"), CA: string(authority), Connections: 2, Length: 50 * time.Millisecond}
 	if result, err := Run(t.Context(), spec); err != nil || result.Answers < 2 {
 		t.Errorf("%+v, %v", result, err)
 	}
-	spec.Request = Page("wiki.example", "/none")
+	spec.Request = Page("/none")
 	if _, err := Run(t.Context(), spec); err == nil || !strings.Contains(err.Error(), `it answers "404"`) {
 		t.Error(err)
 	}

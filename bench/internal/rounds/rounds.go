@@ -5,6 +5,7 @@ package rounds
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/wikiveil/wikiveil/bench/internal/load"
 	"github.com/wikiveil/wikiveil/bench/internal/process"
@@ -24,12 +25,11 @@ type Series struct {
 	Clients []float64 // seconds of CPU for an answer that the clients took themselves
 }
 
-// Run drives the contenders by turns, so many rounds each.
+// Run drives the contenders in turn, so many rounds each.
 func Run(ctx context.Context, contenders []*Contender, rounds int) ([]Series, error) {
 	measured := make([]Series, len(contenders))
-	for round := range rounds {
-		for turn := range contenders {
-			i := (turn + round) % len(contenders) // none always comes after the same
+	for range rounds {
+		for _, i := range rand.Perm(len(contenders)) { // none always comes after the same
 			if err := measured[i].measure(ctx, contenders[i]); err != nil {
 				return nil, fmt.Errorf("%s: %w", contenders[i].Name, err)
 			}
