@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -71,7 +72,7 @@ const caddyfile = `{
 		}
 	}
 }
-http://ADDRESS {
+http://:PORT {
 	bind 127.0.0.1
 	client_mask
 	anonproxy
@@ -84,7 +85,11 @@ func edgeConfig(address, dir, origin string, cached bool) ([]string, error) {
 	if cached {
 		cache = ""
 	}
-	text := strings.NewReplacer("DIR", dir, "CACHE", cache, "ORIGIN", origin, "ADDRESS", address).Replace(caddyfile)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	text := strings.NewReplacer("DIR", dir, "CACHE", cache, "ORIGIN", origin, "PORT", port).Replace(caddyfile)
 	file := filepath.Join(dir, "Caddyfile")
 	return []string{"run", "--config", file}, os.WriteFile(file, []byte(text), 0o600)
 }
