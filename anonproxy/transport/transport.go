@@ -27,6 +27,7 @@ const (
 	idleConnections  = 256              // kept open per host, whoever asked
 	idleConnTimeout  = 90 * time.Second // then closed
 	maxHeaderBytes   = 64 << 10         // of a response
+	readBuffer       = 16 << 10         // of an HTTP/1 connection: most pictures come in few reads
 	http2PingTimeout = 15 * time.Second
 )
 
@@ -73,6 +74,7 @@ func New(tool *noticeboard.Tool) *Transport {
 		TLSHandshakeTimeout: dialTimeout,
 		MaxIdleConnsPerHost: idleConnections,
 		IdleConnTimeout:     idleConnTimeout,
+		ReadBufferSize:      readBuffer,
 		// We say which encoding we take; the transport must not add to it.
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeaderBytes,

@@ -143,7 +143,7 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 	if err := app.CheckServers(ctx); err != nil {
 		return err
 	}
-	keepIdleConns(ctx)
+	tuneUpstreams(ctx)
 	h.app, h.blocks, h.logger, h.config = app, blockParts.Of(app), ctx.Logger(), app.SiteConfig()
 	if h.Site != nil {
 		h.config.Label = *h.Site

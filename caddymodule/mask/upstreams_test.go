@@ -99,36 +99,36 @@ func TestIdleConns(t *testing.T) {
 }
 
 // What says a number, or isn't a reverse proxy over HTTP, stays byte for byte.
-func TestIdleConnsLeaveOthers(t *testing.T) {
+func TestTuningLeavesOthers(t *testing.T) {
 	for _, config := range []string{
 		`{"handler": "reverse_proxy", "transport": {"protocol": "fastcgi", "root": "/srv"}}`,
-		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "keep_alive": {"max_idle_conns_per_host": 8}}}`,
+		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "read_buffer_size": 4096, "keep_alive": {"max_idle_conns_per_host": 8}}}`,
 		`{"handler": "reverse_proxy", "transport": "of another form"}`,
 		`{"handler": "reverse_proxy", "Transport": {"protocol": "http", "tls": {}}}`,
-		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "Keep_Alive": {"enabled": false}}}`,
-		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "keep_alive": {"Max_Idle_Conns_Per_Host": 8}}}`,
+		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "Read_Buffer_Size": 4096, "Keep_Alive": {"enabled": false}}}`,
+		`{"handler": "reverse_proxy", "transport": {"protocol": "http", "read_buffer_size": 1, "keep_alive": {"Max_Idle_Conns_Per_Host": 8}}}`,
 		`{"handler": "static_response", "body": "\u003cb>", "status_code": 1e2}`,
 		`{"handler": `,
 	} {
-		if got := withIdleConns(json.RawMessage(config)); string(got) != config {
+		if got := tuned(json.RawMessage(config)); string(got) != config {
 			t.Errorf("got  %s\nfrom %s", got, config)
 		}
 	}
-	got := withIdleConns(json.RawMessage(`{"handler": "subroute", "routes": [{"handle": [{"handler": "reverse_proxy", "flush_interval": 9007199254740993}]}]}`))
+	got := tuned(json.RawMessage(`{"handler": "subroute", "routes": [{"handle": [{"handler": "reverse_proxy", "flush_interval": 9007199254740993}]}]}`))
 	if want := `{"handler":"subroute","routes":[{"handle":[{"flush_interval":9007199254740993,"handler":"reverse_proxy",` +
-		`"transport":{"keep_alive":{"max_idle_conns_per_host":256},"protocol":"http"}}]}]}`; string(got) != want {
+		`"transport":{"keep_alive":{"max_idle_conns_per_host":256},"protocol":"http","read_buffer_size":16384}}]}]}`; string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
 // A subroute's own error routes are in JSON only.
-func TestIdleConnsInErrorsOfASubroute(t *testing.T) {
+func TestTuningInErrorsOfASubroute(t *testing.T) {
 	proxy := json.RawMessage(`{"handler": "reverse_proxy"}`)
 	routes := func() caddyhttp.RouteList {
 		return caddyhttp.RouteList{{HandlersRaw: []json.RawMessage{proxy}}}
 	}
 	site := caddyhttp.Subroute{Routes: routes(), Errors: &caddyhttp.HTTPErrorConfig{Routes: routes()}}
-	keepIdleConnsIn(site.Routes, site.Errors)
+	tuneRoutes(site.Routes, site.Errors)
 	for _, routes := range []caddyhttp.RouteList{site.Routes, site.Errors.Routes} {
 		if got := string(routes[0].HandlersRaw[0]); !strings.Contains(got, `"max_idle_conns_per_host":256`) {
 			t.Errorf("got %s", got)

@@ -10,50 +10,52 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// idleConns is how many idle connections to an upstream are kept open where the config doesn't say. Caddy keeps 32: with more clients
-// at once than that, each further request opens a connection of its own.
-const idleConns = 256
+// What connections to an upstream are like where the config doesn't say.
+const (
+	idleConns  = 256      // that are kept open. Caddy keeps 32: with more clients at once, each further request opens one of its own.
+	readBuffer = 16 << 10 // bytes; Go's own are 4 KiB: a page of common size then comes in one read, and leaves in fewer writes
+)
 
-// keepIdleConns has the reverse proxies behind the client_mask that is being provisioned keep idleConns connections. Caddy loads what
+// tuneUpstreams has the reverse proxies behind the client_mask that is being provisioned connect like that. Caddy loads what
 // follows in a site afterwards, from JSON that is changed here: once a transport is made, nothing tells whether
 // the config said something, and health checks use it already.
-func keepIdleConns(ctx caddy.Context) {
+func tuneUpstreams(ctx caddy.Context) {
 	inSite := false
 	for _, around := range slices.Backward(ctx.Modules()) {
 		switch around := around.(type) {
 		case *caddyhttp.Subroute:
 			inSite = true
-			keepIdleConnsIn(around.Routes, around.Errors)
+			tuneRoutes(around.Routes, around.Errors)
 		case *caddyhttp.App:
 			for _, server := range around.Servers {
 				for _, named := range server.NamedRoutes {
-					keepIdleConnsIn(caddyhttp.RouteList{*named}, nil)
+					tuneRoutes(caddyhttp.RouteList{*named}, nil)
 				}
 				if !inSite { // else the server's routes are other sites
-					keepIdleConnsIn(server.Routes, server.Errors)
+					tuneRoutes(server.Routes, server.Errors)
 				}
 			}
 		}
 	}
 }
 
-func keepIdleConnsIn(routes caddyhttp.RouteList, errors *caddyhttp.HTTPErrorConfig) {
+func tuneRoutes(routes caddyhttp.RouteList, errors *caddyhttp.HTTPErrorConfig) {
 	if errors != nil {
-		keepIdleConnsIn(errors.Routes, nil)
+		tuneRoutes(errors.Routes, nil)
 	}
 	for _, route := range routes {
 		for i, raw := range route.HandlersRaw {
-			route.HandlersRaw[i] = withIdleConns(raw)
+			route.HandlersRaw[i] = tuned(raw)
 		}
 	}
 }
 
-// withIdleConns returns a handler's JSON with idleConns in all reverse proxies that are in it and don't say a number themselves.
-func withIdleConns(raw json.RawMessage) json.RawMessage {
+// tuned returns a handler's JSON with these in all reverse proxies that are in it and don't say a number themselves.
+func tuned(raw json.RawMessage) json.RawMessage {
 	var config any
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
-	if decoder.Decode(&config) != nil || !addIdleConns(config) {
+	if decoder.Decode(&config) != nil || !tuneProxies(config) {
 		return raw // Caddy itself says what is wrong
 	}
 	changed, err := json.Marshal(config)
@@ -63,25 +65,25 @@ func withIdleConns(raw json.RawMessage) json.RawMessage {
 	return changed
 }
 
-// addIdleConns reports whether it changed anything.
-func addIdleConns(config any) (changed bool) {
+// tuneProxies reports whether it changed anything.
+func tuneProxies(config any) (changed bool) {
 	switch config := config.(type) {
 	case []any:
 		for _, inner := range config {
-			changed = addIdleConns(inner) || changed
+			changed = tuneProxies(inner) || changed
 		}
 	case map[string]any:
 		for _, inner := range config {
-			changed = addIdleConns(inner) || changed
+			changed = tuneProxies(inner) || changed
 		}
 		if config["handler"] == "reverse_proxy" {
-			changed = addToProxy(config) || changed
+			changed = tuneProxy(config) || changed
 		}
 	}
 	return changed
 }
 
-func addToProxy(proxy map[string]any) (changed bool) {
+func tuneProxy(proxy map[string]any) (changed bool) {
 	if hasVariant(proxy, "transport") {
 		return false
 	}
@@ -89,17 +91,26 @@ func addToProxy(proxy map[string]any) (changed bool) {
 		proxy["transport"] = map[string]any{"protocol": "http"} // as by default
 	}
 	transport, ok := proxy["transport"].(map[string]any)
-	if !ok || transport["protocol"] != "http" || hasVariant(transport, "keep_alive") {
+	if !ok || transport["protocol"] != "http" {
 		return false
+	}
+	changed = setDefault(transport, "read_buffer_size", readBuffer)
+	if hasVariant(transport, "keep_alive") {
+		return changed
 	}
 	if transport["keep_alive"] == nil {
 		transport["keep_alive"] = make(map[string]any)
 	}
 	keepAlive, ok := transport["keep_alive"].(map[string]any)
-	if !ok || keepAlive["max_idle_conns_per_host"] != nil || hasVariant(keepAlive, "max_idle_conns_per_host") {
+	return ok && setDefault(keepAlive, "max_idle_conns_per_host", idleConns) || changed
+}
+
+// setDefault reports whether the key wasn't there, in any letter case.
+func setDefault(config map[string]any, key string, value int) bool {
+	if config[key] != nil || hasVariant(config, key) {
 		return false
 	}
-	keepAlive["max_idle_conns_per_host"] = idleConns
+	config[key] = value
 	return true
 }
 
