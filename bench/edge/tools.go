@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/wikiveil/wikiveil/bench/internal/load"
 	"github.com/wikiveil/wikiveil/bench/internal/peers"
@@ -34,6 +38,7 @@ const (
 			allow_loopback
 		}
 	}`
+	toolPath  = "/.tools/images/image.png"
 	imageSize = 10 << 10
 )
 
@@ -70,7 +75,7 @@ func startEdgeWithTool(ctx context.Context, b *bench, s *started, tool *process.
 		if err != nil {
 			return err
 		}
-		started.Load.Request = load.Image("/.tools/images/image.png")
+		started.Load.Request = load.Image(toolPath)
 	}
 	return nil
 }
@@ -80,9 +85,12 @@ func startProxyAndRespond(ctx context.Context, b *bench, s *started, tool *proce
 	if err != nil {
 		return err
 	}
-	// A Caddyfile holds no picture, but as many bytes. Without the length they would go in chunks.
-	fixed := fmt.Sprintf("\n\theader Content-Type image/png\n\theader Content-Length %d\n\trespond `%s`",
-		len(picture), strings.Repeat("x", len(picture)))
+	fields, err := b.toolFields(ctx, s.contenders[len(s.contenders)-1].Address) // of the edge with a cache
+	if err != nil {
+		return err
+	}
+	// A Caddyfile holds no picture, but as many bytes.
+	fixed := sameFields(fields) + fmt.Sprintf("\n\trespond `%s`", strings.Repeat("x", len(picture)))
 	for _, c := range []struct{ name, site string }{{reverseProxy, plainProxy(tool.Address)}, {respond, fixed}} {
 		started, err := s.caddy(ctx, c.name, b.caddy, config{site: plainLog + c.site})
 		if err != nil {
@@ -91,4 +99,31 @@ func startProxyAndRespond(ctx context.Context, b *bench, s *started, tool *proce
 		started.Load.Request = load.Image("/image.png")
 	}
 	return nil
+}
+
+// toolFields are the fields of an edge's response, once it has tried what the tool would see.
+func (b *bench) toolFields(ctx context.Context, edge string) (fields http.Header, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		if fields, err = b.head(ctx, "http://"+edge+toolPath); err == nil {
+			return fields, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil, err
+}
+
+// sameFields sets the fields of the edge's own response. With its length it doesn't go in chunks.
+func sameFields(fields http.Header) string {
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name == "Date" || name == "Server" {
+			continue // Caddy's own
+		}
+		for _, value := range fields[name] {
+			fmt.Fprintf(&lines, "\n\theader +%s `%s`", name, value)
+		}
+	}
+	return lines.String()
 }
