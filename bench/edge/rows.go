@@ -55,11 +55,12 @@ var rows = []row{
 		claims: []claim{{of: recorded, against: unrecorded, rate: must(atLeast(0.85)), cpu: info, p99: must(atMost(1.5))}},
 	}.run},
 	{"log-line", "a masked line of an access log", goBenchmarks{"./masking/masklog", []goFigure{
+		{"BenchmarkLine/masked", "", 2.5},
 		{"BenchmarkEncoder/access/masked", "BenchmarkEncoder/access/raw", 4},
 	}}.run},
 	{"client-mask", "`client_mask` alone, ten fields of a browser", goBenchmarks{"./caddymodule/mask", []goFigure{
-		{"BenchmarkClientMask/cached/single", "", 0.45},
-		{"BenchmarkClientMask/3_HMACs/single", "", 1.2},
+		{"BenchmarkClientMask/cached/single", "BenchmarkClientMask/request_alone/single", 0.45},
+		{"BenchmarkClientMask/3_HMACs/single", "BenchmarkClientMask/request_alone/single", 1.2},
 	}}.run},
 	{"clients", "pages of 200 B for so many clients, 64 connections", contest{connections: 64, start: startClients}.run},
 	{"sizes", "what an edge takes to start", measureSizes},
