@@ -156,13 +156,8 @@ $wgExtensionFunctions[] = static function () {
 		wantRefused(t, "its /64 and its network blocked", "blocked", a, d)
 
 		form := url.Values{"wpTarget": {s.maskOf(t, bob).String() + "/32"}, "wpExpiry": {"infinity"}, "wpEditToken": {admin.csrf(t)}}
-		resp, err := admin.http.Post(admin.url+"/index.php?title=Special:Block", "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if page, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(page), "a range of masks can be no wider than /64") {
-			t.Errorf("Special:Block doesn't say why a /32 is refused: %v\n%s", err, page)
+		if page := admin.submit(t, "/index.php?title=Special:Block", form); !strings.Contains(page, "a range of masks can be no wider than /64") {
+			t.Errorf("Special:Block doesn't say why a /32 is refused:\n%s", page)
 		}
 
 		b := s.visit(bob)

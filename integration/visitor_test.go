@@ -108,6 +108,21 @@ func (v *visitor) page(t *testing.T, path string) string {
 	return string(body)
 }
 
+// submit posts a form of a page, and returns the page that answers.
+func (v *visitor) submit(t *testing.T, path string, form url.Values) string {
+	t.Helper()
+	resp, err := v.http.PostForm(v.url+path, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
 // api posts to the action API and decodes the answer, an API error included.
 func (v *visitor) api(t *testing.T, answer any, params ...string) {
 	t.Helper()

@@ -27,8 +27,7 @@ class AbuseFilterHooks implements AbuseFilterAlterVariablesHook, AbuseFilterBuil
 	 * @inheritDoc
 	 */
 	public function onAbuseFilterAlterVariables( &$vars, $title, $user ) {
-		// A job that ends somebody's request acts for another user, from none of the client's networks.
-		if ( $user->isNamed() && !$user->equals( \RequestContext::getMain()->getUser() ) ) {
+		if ( Client::of( $user ) === null ) {
 			return;
 		}
 		$vars->setLazyLoadVar( self::NETWORKS, 'wikiveil-networks', [ 'user' => $user ] );

@@ -22,6 +22,18 @@ class Client {
 		$this->request = $request;
 	}
 
+	/**
+	 * The client of the request that is being answered, if a user acts by it; null for another user: a job that ends
+	 * somebody's request acts for its owner, from none of the client's networks.
+	 *
+	 * @param \MediaWiki\User\UserIdentity $user
+	 */
+	public static function of( $user ): ?self {
+		$context = \RequestContext::getMain();
+		$isNamed = $user->isRegistered() && !\MediaWiki\MediaWikiServices::getInstance()->getUserNameUtils()->isTemp( $user->getName() );
+		return $isNamed && !$user->equals( $context->getUser() ) ? null : new self( $context->getRequest() );
+	}
+
 	/** @return string[] names of the named networks that the client is in */
 	public function networks(): array {
 		return $this->words( 'Client-Network' );

@@ -4,43 +4,62 @@ namespace MediaWiki\Extension\Wikiveil;
 
 use MediaWiki\Hook\ContributionsToolLinksHook;
 use MediaWiki\Hook\SpecialBlockModifyFormFieldsHook;
+use MediaWiki\Hook\UserToolLinksEditHook;
 
-/** Links to the edge's mask page, for those who may block. The page itself says who may look masks up. */
-class LinkHooks implements ContributionsToolLinksHook, SpecialBlockModifyFormFieldsHook {
-	private string $page;
+/**
+ * Links from masks to the edge's mask page, for those who may block, and from temporary accounts to their masks, for those
+ * who may read them: in histories, recent changes, logs and diffs, on contributions and in the form of a block.
+ */
+class LinkHooks implements ContributionsToolLinksHook, SpecialBlockModifyFormFieldsHook, UserToolLinksEditHook {
+	private MaskPage $page;
+	private TemporaryAccounts $accounts;
 
-	/** @param \Config $config */
-	public function __construct( $config ) {
-		$this->page = $config->get( 'WikiveilMaskPage' );
+	public function __construct( MaskPage $page, TemporaryAccounts $accounts ) {
+		$this->page = $page;
+		$this->accounts = $accounts;
+	}
+
+	/** @inheritDoc */
+	public function onUserToolLinksEdit( $userId, $userText, &$items ) {
+		$link = $this->linkFor( $userText, \RequestContext::getMain(), 'wikiveil-tool-mask', 'wikiveil-tool-temporary-account' );
+		if ( $link !== '' ) {
+			$items[] = $link;
+		}
 	}
 
 	/** @inheritDoc */
 	public function onContributionsToolLinks( $id, $title, &$tools, $specialPage ) {
-		$mask = $title->getText();
-		if ( $this->page !== '' && Masks::isMask( $mask ) && $specialPage->getAuthority()->isAllowed( 'block' ) ) {
-			$tools['wikiveil'] = $this->link( $mask, $specialPage->msg( 'wikiveil-mask-page' ) );
+		$link = $this->linkFor( $title->getText(), $specialPage->getContext(), 'wikiveil-mask-page', 'wikiveil-temporary-account-page' );
+		if ( $link !== '' ) {
+			$tools['wikiveil'] = $link;
 		}
 	}
 
 	/** @inheritDoc */
 	public function onSpecialBlockModifyFormFields( $sp, &$fields ) {
-		if ( $this->page === '' ) {
-			return;
+		$link = $this->linkFor( (string)( $fields['Target']['default'] ?? '' ), $sp->getContext(),
+			'wikiveil-block-form-mask', 'wikiveil-temporary-account-page' );
+		$link = $link !== '' ? $link : $this->page->link( '', $sp->msg( 'wikiveil-block-form-page' ) );
+		if ( $link !== '' ) {
+			$fields['WikiveilMaskPage'] = [
+				'type' => 'info', 'label-message' => 'wikiveil-block-form-label', 'raw' => true, 'default' => $link,
+			];
 		}
-		$target = (string)( $fields['Target']['default'] ?? '' );
-		$isMask = Masks::isMask( $target );
-		$fields['WikiveilMaskPage'] = [
-			'type' => 'info',
-			'label-message' => 'wikiveil-block-form-label',
-			'raw' => true,
-			'default' => $this->link( $isMask ? $target : '',
-				$sp->msg( $isMask ? 'wikiveil-block-form-mask' : 'wikiveil-block-form-page' ) ),
-		];
 	}
 
-	/** @param string $mask, or '' @param \Message $text */
-	private function link( string $mask, $text ): string {
-		$href = $mask === '' ? $this->page : wfAppendQuery( $this->page, [ 'masks' => $mask ] );
-		return '<a class="wikiveil-mask-page" href="' . htmlspecialchars( $href ) . '">' . $text->escaped() . '</a>';
+	/**
+	 * Returns the link in HTML for a user's name, '' where there is none to give.
+	 *
+	 * @param \IContextSource $context
+	 */
+	private function linkFor( string $name, $context, string $maskText, string $accountText ): string {
+		if ( Masks::isMask( $name ) && $context->getAuthority()->isAllowed( 'block' ) ) {
+			return $this->page->link( $name, $context->msg( $maskText ) );
+		}
+		if ( $this->accounts->isName( $name ) && $this->accounts->mayRead( $context->getAuthority() ) ) {
+			$href = \SpecialPage::getTitleFor( SpecialTemporaryAccountMasks::NAME, $name )->getLocalURL();
+			return '<a class="wikiveil-temporary-account" href="' . htmlspecialchars( $href ) . '">' . $context->msg( $accountText )->escaped() . '</a>';
+		}
+		return '';
 	}
 }
