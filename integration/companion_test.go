@@ -92,13 +92,14 @@ func TestWideBlocks(t *testing.T) {
 	for _, defence := range []struct {
 		name, settings string
 		hitsAll        bool
+		forEach        func(*testing.T, func(*testing.T, front))
 	}{
-		{"nothing", "", true}, // the baseline
-		{"snippet", snippet(t), false},
-		{"companion", companion(t), false},
+		{"nothing", "", true, forEachRelease}, // the baseline
+		{"snippet", snippet(t), false, forEachWiki},
+		{"companion", companion(t), false, forEachWiki},
 	} {
 		t.Run(defence.name, func(t *testing.T) {
-			forEachRelease(t, func(t *testing.T, f front) {
+			defence.forEach(t, func(t *testing.T, f front) {
 				s := setScene(t, f, edgeConfig{site: clientMask}, abuseFilter+defence.settings)
 				a, b, d, admin := s.visit(alice), s.visit(bob), s.visit(dave), s.visitAdmin(t, sysop)
 				admin.addFilter(t, `added_lines contains "buy masks"`, "Rangeblock")
@@ -308,13 +309,24 @@ func TestLinksToMaskPage(t *testing.T) {
 		wantSaved(t, "before", a)
 		mask := strings.ToUpper(s.maskOf(t, alice).String())
 		link := `href="/.privacy/masks/?masks=` + url.QueryEscape(mask)
-		for _, path := range []string{"/index.php/Special:Contributions/" + mask, "/index.php/Special:Block/" + mask} {
+		paths := []string{"/index.php/Special:Contributions/" + mask, "/index.php/Special:Block/" + mask}
+		if !f.wiki.tempAccounts {
+			a.recentEditors(t, "Sandbox", 1)
+			paths = append(paths, "/index.php?title=Sandbox&action=history", "/index.php/Special:RecentChanges")
+		}
+		for _, path := range paths {
 			if page := admin.page(t, path); !strings.Contains(strings.ToUpper(page), strings.ToUpper(link)) {
 				t.Errorf("%s has no link to the mask page", path)
 			}
 		}
-		if page := a.page(t, "/index.php/Special:Contributions/"+mask); strings.Contains(page, "/.privacy/masks/") {
-			t.Error("who may not block is shown a link to the mask page")
+		const contributions, popups = "/index.php/Special:Contributions/", "ext.wikiveil.masks"
+		if page := a.page(t, contributions+mask); strings.Contains(page, "/.privacy/masks/") || strings.Contains(page, popups) {
+			t.Error("who may not block is shown a link to the mask page, or its popups")
+		}
+		before := admin.page(t, contributions+mask)
+		admin.setOption(t, "wikiveil-popups", "0")
+		if after := admin.page(t, contributions+mask); !strings.Contains(before, popups) || strings.Contains(after, popups) {
+			t.Error("popups are not for those who may block, or can't be turned off")
 		}
 	})
 }

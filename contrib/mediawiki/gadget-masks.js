@@ -47,17 +47,11 @@
 		return make( 'a', { href: mw.util.getUrl( title, query ) }, [ text ] );
 	}
 
-	function blockLink( mask ) {
-		return link( 'Block', 'Special:Block/' + mask );
-	}
-
 	/** A list of names and values; values are texts, elements or lists of such. */
 	function table( rows ) {
-		var list = make( 'dl' );
-		rows.forEach( function ( row ) {
-			list.append( make( 'dt', {}, [ row[ 0 ] ] ), make( 'dd', {}, [].concat( row[ 1 ] ) ) );
-		} );
-		return list;
+		return make( 'dl', {}, [].concat.apply( [], rows.map( function ( row ) {
+			return [ make( 'dt', {}, [ row[ 0 ] ] ), make( 'dd', {}, [].concat( row[ 1 ] ) ) ];
+		} ) ) );
 	}
 
 	function items( elements ) {
@@ -116,12 +110,9 @@
 		} );
 	}
 
-	function lookUp( mask ) {
-		show( ask( '', { masks: mask } ), isNetwork.test( mask ) ? viewOfNetwork : viewOfMask );
-	}
-
-	function compare( masks ) {
-		show( ask( '', { masks: masks.join( ' ' ) } ), viewOfComparison );
+	/** Looks one mask up, or compares several with spaces between. */
+	function lookUp( masks ) {
+		show( ask( '', { masks: masks } ), / /.test( masks ) ? viewOfComparison : isNetwork.test( masks ) ? viewOfNetwork : viewOfMask );
 	}
 
 	function showMembers( mask ) {
@@ -142,7 +133,7 @@
 
 	/** A network with what can be done about it. The width stands in words: behind the mask it would be another, wider range. */
 	function network( of ) {
-		return of ? [ ( of.text || of.name ) + ' ', button( 'Members', showMembers, of.mask ), ' ', blockLink( of.mask ) ] : 'none that is known';
+		return of ? [ ( of.text || of.name ) + ' ', button( 'Members', showMembers, of.mask ), ' ', link( 'Block', 'Special:Block/' + of.mask ) ] : 'none that is known';
 	}
 
 	function viewOfMask( answer ) {
@@ -160,18 +151,18 @@
 
 	function viewOfComparison( answer ) {
 		return [ table( [
-			[ 'City', answer.city ], [ 'Region', answer.region ], [ 'Country', answer.country ], [ 'Organization', answer.organization ],
-			[ 'Narrowest network of all', network( answer.network ) ]
+			[ 'City', answer.city ], [ 'Region', answer.region ], [ 'Country', answer.country ],
+			[ 'Organization', answer.organization ], [ 'Narrowest network of all', network( answer.network ) ]
 		] ) ];
 	}
 
 	function viewOfMembers( answer ) {
 		var members = items( answer.members.map( function ( member ) {
-			return [ button( member.mask, goOn, member.mask ), ' ' + member.first_seen + ' to ' + member.last_seen + ', ' + member.sightings + ' times ',
+			return [ goOn( member.mask ), ' ' + member.first_seen + ' to ' + member.last_seen + ', ' + member.sightings + ' times ',
 				link( 'contributions', 'Special:Contributions/' + member.mask ) ];
 		} ) );
 		return [
-			make( 'p', { class: 'wikiveil-collateral' }, [ answer.collateral.text + ' ', blockLink( answer.mask ) ] ),
+			make( 'p', { class: 'wikiveil-collateral' }, [ answer.collateral.text + ' ', link( 'Block', 'Special:Block/' + answer.mask ) ] ),
 			make( 'p', {}, [ 'Members' ] ), answer.not_named || members, answer.more ? 'There are more.' : ''
 		];
 	}
@@ -179,14 +170,13 @@
 	function viewOfAccount( answer ) {
 		var masks = answer.temporaryaccountmasks.masks;
 		return masks.length ? [ items( masks.map( function ( seen ) {
-			return [ button( seen.mask, goOn, seen.mask ), ' ' + day( seen.first ) + ' to ' + day( seen.last ) ];
+			return [ goOn( seen.mask ), ' ' + day( seen.first ) + ' to ' + day( seen.last ) ];
 		} ) ) ] : [ 'Recent changes hold no mask of this account any more.' ];
 	}
 
-	/** Goes on to another mask in the same popup. */
+	/** A button that goes on to another mask in the same popup. */
 	function goOn( mask ) {
-		fill( mask );
-		popup.element.focus();
+		return button( mask, fill, mask );
 	}
 
 	/** Takes a mask among those to compare with, or out of them. */
@@ -210,19 +200,22 @@
 			return [ button( 'Show its masks', showMasksOf, name ) ];
 		}
 		if ( isNetwork.test( name ) ) {
-			return [ button( 'Look up', lookUp, name ), button( 'Members', showMembers, name ), blockLink( name ) ];
+			return [ button( 'Look up', lookUp, name ), button( 'Members', showMembers, name ), link( 'Block', 'Special:Block/' + name ) ];
 		}
 		var others = othersThan( name );
 		return [
 			button( 'Look up', lookUp, name ),
 			button( others.length < selected.length ? 'Don’t compare' : 'Select to compare', toggle, name ),
-			others.length ? button( 'Compare with ' + others.length + ' selected', compare, others.concat( name ) ) : '',
-			blockLink( name )
+			others.length ? button( 'Compare with ' + others.length + ' selected', lookUp, others.concat( name ).join( ' ' ) ) : '',
+			link( 'Block', 'Special:Block/' + name )
 		];
 	}
 
 	/** Makes the open popup one of a name. */
 	function fill( name ) {
+		if ( popup.element.contains( document.activeElement ) ) {
+			popup.element.focus( { preventScroll: true } ); // the button that was pressed goes
+		}
 		popup.heading.textContent = name;
 		popup.request = null;
 		popup.result.replaceChildren();
@@ -250,7 +243,6 @@
 		}
 	}
 
-	/** Opens the popup of a name, pinned or not. */
 	function openAt( of, name, pinned ) {
 		if ( popup && popup.button === of ) {
 			popup.pinned = popup.pinned || pinned;
@@ -300,7 +292,7 @@
 	function opener( name, element ) {
 		var of = make( 'button', {
 			type: 'button', class: 'wikiveil-opener', 'aria-haspopup': 'dialog', 'aria-expanded': 'false', 'aria-label': 'About ' + name
-		}, [ 'ⓘ' ] );
+		}, [ 'i' ] );
 		function arrive() {
 			clearTimeout( waiting );
 			waiting = setTimeout( function () {
@@ -330,18 +322,19 @@
 		return popup && !popup.element.contains( event.target ) && event.target !== popup.button && close();
 	} );
 
-	mw.util.addCSS( '.wikiveil-opener, .wikiveil-heading button { border: 0; padding: 0 0.2em; background: none; color: inherit; cursor: pointer; }' +
-		'.wikiveil-popup { position: absolute; z-index: 450; box-sizing: border-box; width: 32em; max-width: calc( 100vw - 16px ); padding: 0.8em;' +
+	mw.util.addCSS( '.wikiveil-opener, .wikiveil-heading button { padding: 0; border: 1px solid; border-radius: 50%; width: 1.4em; height: 1.4em;' +
+		' line-height: 1; font-size: 0.75em; background: none; color: inherit; cursor: pointer; }' +
+		'.wikiveil-popup { position: absolute; z-index: 450; box-sizing: border-box; width: 34em; max-width: calc( 100vw - 16px ); padding: 0.8em;' +
 		' border: 1px solid #a2a9b1; border-radius: 2px; box-shadow: 0 2px 6px rgba( 0, 0, 0, 0.2 ); font-size: 0.875rem;' +
 		' background: var( --background-color-base, #fff ); color: var( --color-base, #202122 ); }' +
 		'.wikiveil-heading { display: flex; justify-content: space-between; overflow-wrap: anywhere; }' +
-		'.wikiveil-actions { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 0.5em 0; }' +
-		'.wikiveil-popup dl, .wikiveil-popup ul { margin: 0.3em 0; } .wikiveil-popup ul { list-style: none; }' +
-		'.wikiveil-popup dt { font-weight: bold; } .wikiveil-popup dd { margin: 0 0 0.3em 0; overflow-wrap: anywhere; }' );
+		'.wikiveil-actions { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5em; margin: 0.5em 0; }' +
+		'.wikiveil-popup dl { display: grid; grid-template-columns: 8em 1fr; gap: 0.2em 0.5em; margin: 0.5em 0 0; }' +
+		'.wikiveil-popup dt { margin: 0; } .wikiveil-popup dd, .wikiveil-popup ul { margin: 0; list-style: none; overflow-wrap: anywhere; }' );
 
 	mw.hook( 'wikipage.content' ).add( function ( $content ) {
 		$content.find( 'a.mw-userlink:not( .wikiveil-marked )' ).each( function () {
-			var name = this.textContent.trim();
+			var name = this.textContent.trim().toLowerCase();
 			if ( isOfUse( name ) ) {
 				this.classList.add( 'wikiveil-marked' );
 				this.after( ' ', opener( name, this ) );
@@ -349,10 +342,9 @@
 		} );
 	} );
 	$( function () {
-		var name = mw.config.get( 'wgRelevantUserName' ),
-			heading = document.getElementById( 'firstHeading' );
-		if ( heading && name && isOfUse( name ) ) {
-			heading.append( ' ', opener( name, heading ) );
-		}
+		var name = String( mw.config.get( 'wgRelevantUserName' ) ).toLowerCase();
+		$( isOfUse( name ) ? '#firstHeading' : [] ).each( function () {
+			this.append( ' ', opener( name, this ) );
+		} );
 	} );
 }() );

@@ -10,6 +10,7 @@ use MediaWiki\User\UserIdentityLookup;
 use MediaWiki\User\UserNameUtils;
 use MediaWiki\User\UserOptionsLookup;
 use StatusValue;
+use Wikimedia\IPUtils;
 use Wikimedia\Rdbms\ILoadBalancer;
 
 /**
@@ -94,7 +95,7 @@ class TemporaryAccounts {
 			// Never an address, as there may be from before the edge masked them.
 			if ( Masks::isClientMask( $row->rc_ip ) ) {
 				$masks[] = [
-					'mask' => \Wikimedia\IPUtils::sanitizeIP( $row->rc_ip ),
+					'mask' => IPUtils::prettifyIP( $row->rc_ip ),
 					'first' => wfTimestamp( TS_ISO_8601, $row->first ),
 					'last' => wfTimestamp( TS_ISO_8601, $row->last ),
 					'changes' => (int)$row->changes,
