@@ -1,9 +1,10 @@
 // Package caddymodule is all of Wikiveil that knows Caddy. Import it for its modules, as xcaddy does: client_mask and what logs
 // and blocks by masks (mask), csp and consent (policy), mask_info and mask_reveal (lookup), anonproxy (tools), on top of the
-// wikiveil app (edge). None of the four imports another.
+// wikiveil app (edge); the command that looks after it (doctor). None of the four imports another.
 package caddymodule
 
 import (
+	_ "github.com/wikiveil/wikiveil/caddymodule/doctor"
 	_ "github.com/wikiveil/wikiveil/caddymodule/lookup"
 	_ "github.com/wikiveil/wikiveil/caddymodule/mask"
 	_ "github.com/wikiveil/wikiveil/caddymodule/policy"

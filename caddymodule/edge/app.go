@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/checkup"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/metrics"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/lookup/audit"
@@ -97,6 +98,7 @@ type App struct {
 	parts         map[*partKind]any
 	metrics       *metrics.Counters
 	servers       *caddyhttp.App // nil: not started, or without any
+	probes        checkup.Probes
 
 	clock        *Clock
 	keys         *KeyRing

@@ -191,6 +191,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	state := vars.State()          // nil: no handler before this one made it
 	again := state.Masked() != nil // an error route, after the request itself
 	request, refused := h.request(r, state, vars)
+	h.meetProbe(r, vars, request, refused)
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
 			h.app.Metrics().Refused.WithLabelValues("blocked").Inc()

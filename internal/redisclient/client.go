@@ -33,6 +33,7 @@ type Client struct {
 // shared is what all clients of one config use.
 type shared struct {
 	redis.UniversalClient
+	config  Config
 	key     string
 	users   int // guarded by clientsMu
 	timeout time.Duration
@@ -62,7 +63,7 @@ func Open(config Config) (*Client, error) {
 			return nil, err
 		}
 		s = &shared{
-			UniversalClient: client, key: key, timeout: cmp.Or(config.Timeout, DefaultTimeout), asked: make(chan struct{}),
+			UniversalClient: client, config: config, key: key, timeout: cmp.Or(config.Timeout, DefaultTimeout), asked: make(chan struct{}),
 			part: health.Watch("redis", "until Redis is there, requests that can publish, look-ups and confirmations get 503; reading goes on", config.Log),
 		}
 		client.AddHook(breaker{s})

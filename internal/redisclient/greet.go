@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -40,33 +41,50 @@ func (c Config) inspect(ctx context.Context, conn *redis.Conn) error {
 	if c.Trust || c.Replicas > 0 {
 		return nil
 	}
-	settings := make(map[string]string)
-	for _, pattern := range []string{"append*", "maxmemory*"} {
-		got, err := conn.ConfigGet(ctx, pattern).Result()
-		if err != nil && !refused(err) {
-			return err
-		} else if err != nil {
-			return fmt.Errorf("%w: it does not tell how it is configured (%w); tell how many replicas must have a write, or trust it", ErrUnfit, err)
-		}
-		for k, v := range got {
-			settings[k] = v
-		}
+	settings, err := durability(ctx, conn)
+	if err != nil && !refused(err) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("%w: it does not tell how it is configured (%w); tell how many replicas must have a write, or trust it", ErrUnfit, err)
 	}
 	return fit(settings)
 }
 
+// durability returns the settings of a server that fit looks at.
+func durability(ctx context.Context, server interface {
+	ConfigGet(ctx context.Context, pattern string) *redis.MapStringStringCmd
+}) (map[string]string, error) {
+	settings := make(map[string]string)
+	for _, pattern := range []string{"append*", "maxmemory*"} {
+		got, err := server.ConfigGet(ctx, pattern).Result()
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(settings, got)
+	}
+	return settings, nil
+}
+
 // fit says what is wrong with a server's configuration, if anything.
 func fit(settings map[string]string) error {
-	if settings["appendonly"] != "yes" || settings["appendfsync"] != "always" {
+	if forgets(settings) {
 		return fmt.Errorf("%w: it could lose what it acknowledged: its appendonly is %q and its appendfsync %q; set"+
 			" `appendonly yes` and `appendfsync always` there, or tell how many replicas must have a write, or trust it",
 			ErrUnfit, settings["appendonly"], settings["appendfsync"])
 	}
-	if policy := settings["maxmemory-policy"]; settings["maxmemory"] != "0" && policy != "noeviction" {
+	if evicts(settings) {
 		return fmt.Errorf("%w: it would delete records when its memory is full: its maxmemory-policy is %q; set `maxmemory-policy noeviction` there",
-			ErrUnfit, policy)
+			ErrUnfit, settings["maxmemory-policy"])
 	}
 	return nil
+}
+
+func forgets(settings map[string]string) bool {
+	return settings["appendonly"] != "yes" || settings["appendfsync"] != "always"
+}
+
+func evicts(settings map[string]string) bool {
+	return settings["maxmemory"] != "0" && settings["maxmemory-policy"] != "noeviction"
 }
 
 // Field returns a field of an answer to INFO.

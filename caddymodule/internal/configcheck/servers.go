@@ -32,15 +32,28 @@ func Servers(app *caddyhttp.App, logger *zap.Logger, covers ...Cover) error {
 			for _, g := range w.gaps {
 				errs = append(errs, c.refusal(g))
 			}
-			if c.Handler == "client_mask" {
-				warnings = append(append(warnings, w.undone...), w.unmasked()...)
-			}
+			warnings = append(warnings, w.warnings()...)
 		}
 	}
 	if len(errs) == 0 {
 		logPlaced(logger, warnings)
 	}
 	return errors.Join(errs...)
+}
+
+// Warnings returns what Servers warns of, of a config that runs.
+func Warnings(app *caddyhttp.App) (warnings []Warning) {
+	for _, s := range readServers(app) {
+		warnings = append(warnings, s.follow(Cover{Handler: "client_mask"}).warnings()...)
+	}
+	return warnings
+}
+
+func (w *walker) warnings() []Warning {
+	if w.cover.Handler != "client_mask" {
+		return nil
+	}
+	return append(w.undone, w.unmasked()...)
 }
 
 func (c Cover) refusal(g gap) error {
