@@ -4,6 +4,7 @@ package integration
 
 import (
 	"encoding/json"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -15,9 +16,15 @@ type finding struct{ Check, Level, What, File, Mend string }
 // doctor runs it against a scene, and returns its findings. The wiki's name resolves nowhere, so it is asked at its edge's address.
 func (s *scene) doctor(t *testing.T, args ...string) (found []finding, fine bool) {
 	t.Helper()
+	return s.doctorBy(t, s.addr, args...)
+}
+
+// doctorBy is doctor, where readers reach the edge by another address.
+func (s *scene) doctorBy(t *testing.T, addr string, args ...string) (found []finding, fine bool) {
+	t.Helper()
 	wikiName := strings.TrimPrefix(s.url, "http://")
 	out, err := runCommand(t, "doctor", append([]string{
-		"--json", "--address", strings.TrimPrefix(s.admin, "http://"), "--wiki", "http://" + s.addr + "/api.php", "--wiki-host", wikiName,
+		"--json", "--address", strings.TrimPrefix(s.admin, "http://"), "--wiki", "http://" + addr + "/api.php", "--wiki-host", wikiName,
 	}, args...)...)
 	var report struct {
 		Fine     bool
@@ -131,6 +138,54 @@ func (s *scene) upstream(t *testing.T) string {
 		t.Fatalf("no upstream in %s", config)
 	}
 	return "127.0.0.3:" + port
+}
+
+// TestDoctorFindsWrongTrust: a balancer before the edge that isn't trusted, or is believed whatever it hands on.
+func TestDoctorFindsWrongTrust(t *testing.T) {
+	w := newWiki(t, releases[0], companion(t))
+	for name, c := range map[string]struct{ trusted, level, what string }{
+		"not trusted": {"", "error", "isn't trusted: all who come through it have one mask"},
+		"believed":    {"trusted_proxies static 127.0.0.4/32", "error", "a client chooses its own mask"},
+		"strict":      {"trusted_proxies static 127.0.0.4/32\ntrusted_proxies_strict", "ok", "forged headers change nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			balancer := freeAddr(t, "127.0.0.4")
+			_, port, _ := net.SplitHostPort(balancer)
+			s := &scene{edge: startEdge(t, fronts[0].config(t, w, edgeConfig{
+				global: "servers {\n" + c.trusted + "\n}\n", site: clientMask,
+				// It hands on what a client says, and adds its address.
+				others: "http://:" + port + " {\nbind 127.0.0.4\nreverse_proxy EDGE {\ntrusted_proxies 127.0.0.1/32\ntransport http {\nlocal_address 127.0.0.4\n}\n}\n}\n",
+			})), wiki: w}
+			found, _ := s.doctorBy(t, balancer)
+			wantFinding(t, found, "trusted proxies", c.level, c.what)
+			wantFinding(t, found, "masks", "ok", "")
+		})
+	}
+	s := &scene{edge: startEdge(t, fronts[0].config(t, w, edgeConfig{
+		global: "servers {\ntrusted_proxies static 127.0.0.0/24\ntrusted_proxies_strict\n}\n", site: clientMask,
+	})), wiki: w}
+	found, _ := s.doctor(t)
+	wantFinding(t, found, "trusted proxies", "untold", "this machine is one of trusted_proxies")
+}
+
+// TestDoctorFindsUnmaskedWikis: a site that has no client_mask, one that only observes, and a wiki that strangers may not read.
+func TestDoctorFindsUnmaskedWikis(t *testing.T) {
+	for name, c := range map[string]struct {
+		config             edgeConfig
+		settings           string
+		check, level, what string
+	}{
+		"unmasked":  {edgeConfig{unmasked: true, site: "csp\n"}, "", "masks", "error", "didn't come by a client_mask"},
+		"observed":  {edgeConfig{site: "client_mask {\nmode observe\n}\n"}, "", "masks", "warning", "client_mask only observes"},
+		"private":   {edgeConfig{site: clientMask}, "\n$wgGroupPermissions['*']['read'] = false;\n", "wiki", "untold", "only who is logged in"},
+		"by header": {edgeConfig{site: "client_mask\n"}, "", "network blocks", "warning", "networks xff"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := setScene(t, fronts[0], c.config, c.settings)
+			found, _ := s.doctor(t)
+			wantFinding(t, found, c.check, c.level, c.what)
+		})
+	}
 }
 
 // TestDoctorFindsStoppedLogins: a policy that keeps forms on the wiki, where people log in elsewhere.

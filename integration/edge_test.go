@@ -29,9 +29,10 @@ const wikiHost = "wiki.localhost"
 
 // edgeConfig is what tests choose of an edge's Caddyfile.
 type edgeConfig struct {
+	global string // global options
 	app    string // inside the wikiveil block
 	site   string // inside the site block
-	others string // site blocks beside it
+	others string // site blocks beside it; EDGE stands for the edge's address
 	// unmasked leaves out the log format, for the baselines of leak tests.
 	unmasked bool
 	// https serves the wiki over TLS, with a certificate that nobody vouches for.
@@ -96,7 +97,8 @@ func startEdge(t *testing.T, config edgeConfig) *edge {
 	if config.app != "" {
 		app = "wikiveil {\n" + config.app + "\n}"
 	}
-	loadCaddyfile(t, fmt.Sprintf(edgeCaddyfile, adminAddr, e.dir, format, app, e.url, config.site, config.others))
+	config.others = strings.ReplaceAll(config.others, "EDGE", e.addr)
+	loadCaddyfile(t, fmt.Sprintf(edgeCaddyfile, adminAddr, e.dir, format, config.global+app, e.url, config.site, config.others))
 	return e
 }
 

@@ -95,21 +95,30 @@ func run(fl caddycmd.Flags) (int, error) {
 
 // looseTrust finds servers that believe what clients write of themselves, in the config's JSON: a server that runs doesn't
 // show whom it trusts.
-func looseTrust(fl caddycmd.Flags) ([]checkup.Finding, error) {
+func looseTrust(fl caddycmd.Flags) (findings []checkup.Finding, err error) {
 	var servers map[string]struct {
-		Trusted json.RawMessage `json:"trusted_proxies"`
-		Strict  int             `json:"trusted_proxies_strict"`
+		Trusted *struct{ Ranges []string } `json:"trusted_proxies"`
+		Strict  int                        `json:"trusted_proxies_strict"`
 	}
 	if err := admin.Call(fl, http.MethodGet, "/config/apps/http/servers", nil, &servers); err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		if s := servers[name]; s.Trusted != nil && s.Strict <= 0 {
-			return []checkup.Finding{{Check: "trusted proxies", Level: checkup.Warning, What: configcheck.TrustedLoosely, File: checkup.Caddyfile,
-				Mend: "servers { trusted_proxies_strict }"}}, nil
+	found := func(level checkup.Level, what, mend string) {
+		f := checkup.Finding{Check: "trusted proxies", Level: level, What: what, File: checkup.Caddyfile, Mend: mend}
+		if !slices.Contains(findings, f) {
+			findings = append(findings, f)
 		}
 	}
-	return nil, nil
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		s := servers[name]
+		if s.Trusted != nil && slices.ContainsFunc(s.Trusted.Ranges, configcheck.HoldsAll) {
+			found(checkup.Error, configcheck.TrustedByAll, "servers { trusted_proxies static ADDRESSES_OF_THE_PROXY }")
+		}
+		if s.Trusted != nil && s.Strict <= 0 {
+			found(checkup.Warning, configcheck.TrustedLoosely, "servers { trusted_proxies_strict }")
+		}
+	}
+	return findings, nil
 }
 
 // askWiki tells what a stranger sees. An error is why that can't be told.

@@ -84,20 +84,22 @@ func checkRedis(ctx context.Context, a *App, _ caddy.Context, _ *caddyhttp.App) 
 }
 
 // oldGeoIP is how old a database may be: providers give new ones each week, or month.
-const oldGeoIP = 90 * 24 * time.Hour
+const (
+	oldGeoIP   = 90 * 24 * time.Hour
+	renewGeoIP = "have it renewed each week, as by geoipupdate"
+)
 
 func checkGeoIP(_ context.Context, a *App, _ caddy.Context, _ *caddyhttp.App) (findings []checkup.Finding) {
 	if a.recorder == nil {
 		return nil
 	}
 	for _, db := range a.recorder.geo.Status() {
-		const mend = "have it renewed each week, as by geoipupdate"
 		age := a.clock.Now().Sub(db.Built)
 		switch {
 		case db.Err != nil:
-			findings = append(findings, checkup.Finding{Check: "geoip", Level: checkup.Error, What: fmt.Sprintf("the %s database's file is broken, and an older one in use: %v", db.Kind, db.Err), Mend: mend})
+			findings = append(findings, checkup.Finding{Check: "geoip", Level: checkup.Error, What: fmt.Sprintf("the %s database's file is broken, and an older one in use: %v", db.Kind, db.Err), Mend: renewGeoIP})
 		case age > oldGeoIP:
-			findings = append(findings, checkup.Finding{Check: "geoip", Level: checkup.Warning, What: oldDatabase(db.Kind, db.Built, age), Mend: mend})
+			findings = append(findings, checkup.Finding{Check: "geoip", Level: checkup.Warning, What: oldDatabase(db.Kind, db.Built, age), Mend: renewGeoIP})
 		default:
 			findings = append(findings, checkup.Finding{Check: "geoip", Level: checkup.OK, What: fmt.Sprintf("the %s database is of %s", db.Kind, db.Built.Format(time.DateOnly))})
 		}

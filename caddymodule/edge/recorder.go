@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/metrics"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/lookup/geo"
@@ -116,6 +117,11 @@ func (a *App) checkSightings() error {
 		return fmt.Errorf("opening the records of sightings: %w", err)
 	}
 	db.Close()
+	for _, status := range db.Status() {
+		if age := a.clock.Now().Sub(status.Built); age > oldGeoIP {
+			configcheck.WarnOf(a.logger, oldDatabase(status.Kind, status.Built, age)+"; "+renewGeoIP)
+		}
+	}
 	if a.Sightings.Seal != nil {
 		_, err = a.Sightings.Seal.sealer()
 	}

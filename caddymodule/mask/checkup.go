@@ -72,6 +72,9 @@ func checkUpstreams(ctx context.Context, _ *edge.App, _ caddy.Context, servers *
 	}
 	for _, dial := range configcheck.Upstreams(servers) {
 		address, err := caddy.ParseNetworkAddress(caddy.NewReplacer().ReplaceAll(dial, ""))
+		if configcheck.UpstreamFault(dial) != "" {
+			continue // checkSites tells
+		}
 		if err == nil && !address.IsUnixNetwork() && address.Host != "" {
 			_, port, _ := net.SplitHostPort(address.JoinHostPort(0))
 			findings = append(findings, checkup.Upstream(ctx, address.Host, port))

@@ -19,7 +19,7 @@ func (w *Wiki) login(ctx context.Context, v *visit) Finding {
 	if extension == "" {
 		return Finding{Check: checkLogin, Level: OK, What: "the wiki has no extension by which people log in elsewhere"}
 	}
-	resp, err := w.get(ctx, v.General.Script+"?title="+url.QueryEscape("Special:UserLogin"), nil)
+	resp, err := w.get(ctx, "index.php", url.Values{"title": {"Special:UserLogin"}}, nil)
 	if err != nil {
 		return Finding{checkLogin, Untold, fmt.Sprintf("the login page can't be had: %v", err), "", "log in by " + extension + " in a browser"}
 	}
@@ -27,7 +27,7 @@ func (w *Wiki) login(ctx context.Context, v *visit) Finding {
 	io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
 	if formsStayHere(resp.Header) {
 		return Finding{checkLogin, Error, "the policy's form-action stops logins by " + extension + ": a browser follows a form to no other origin", Caddyfile,
-			"csp { allow form-action https: }, or take form-action out of the policy that the wiki sets itself"}
+			"csp { allow form-action https://LOGIN.EXAMPLE }, or no `allow form-action` at all; or take form-action out of the policy that the wiki itself sets"}
 	}
 	return Finding{Check: checkLogin, Level: OK, What: "the policy lets logins by " + extension + " leave the wiki"}
 }

@@ -46,7 +46,7 @@ type visit struct {
 	seen    Seen
 	asked   time.Duration // how long it took
 	General struct {
-		Generator, Script, Time string
+		Time string
 		// Wikiveil is what the companion tells of its wiki.
 		Wikiveil *companionTells `json:"wikiveil"`
 	} `json:"general"`
@@ -141,7 +141,7 @@ func (v *visit) masks() Finding {
 		return Finding{checkMasks, Untold, "the wiki sees a mask, but the edge that was asked didn't see the request: another one gave it", "", "ask the admin API of each node (--address), with --wiki and --wiki-host leading to the same"}
 	case !v.seen.Arrived:
 		return Finding{checkMasks, Error, "the wiki sees an address: the request didn't come by a client_mask of this edge", Caddyfile, "client_mask, at the top of the wiki's site"}
-	case name.IsLoopback() || name.IsPrivate():
+	case name.Zone() == "" && (name.IsLoopback() || name.IsPrivate()):
 		return Finding{checkMasks, Error, "the wiki takes all readers for one, the server before it: it doesn't take the mask out of X-Forwarded-For", LocalSettings,
 			"$wgCdnServersNoPurge = [ '" + name.String() + "' ];"}
 	}

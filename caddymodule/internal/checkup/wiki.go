@@ -61,7 +61,7 @@ func (w *Wiki) query(ctx context.Context, header http.Header, answer any, params
 	for i := 0; i+1 < len(params); i += 2 {
 		values.Set(params[i], params[i+1])
 	}
-	resp, err := w.get(ctx, w.api.Path+"?"+values.Encode(), header)
+	resp, err := w.get(ctx, "api.php", values, header)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (w *Wiki) query(ctx context.Context, header http.Header, answer any, params
 	case err != nil && resp.StatusCode/100 == 3:
 		return fmt.Errorf("%s redirects elsewhere: give the address that it leads to", w.api.Redacted())
 	case err != nil:
-		return fmt.Errorf("%s is no MediaWiki's API: it answers with %s and no JSON", w.api.Redacted(), resp.Status)
+		return fmt.Errorf("%s is no MediaWiki's API: it answers with %d and no JSON", w.api.Redacted(), resp.StatusCode)
 	case body.Error != nil:
 		return body.Error
 	case body.Query == nil:
@@ -87,9 +87,11 @@ func (w *Wiki) query(ctx context.Context, header http.Header, answer any, params
 	return json.Unmarshal(body.Query, answer)
 }
 
-// get asks the wiki's server for a path with its query.
-func (w *Wiki) get(ctx context.Context, path string, header http.Header) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.api.Scheme+"://"+w.api.Host+path, nil)
+// get asks the wiki's server for one of MediaWiki's entry points.
+func (w *Wiki) get(ctx context.Context, script string, values url.Values, header http.Header) (*http.Response, error) {
+	u := *w.api
+	u.Path, u.RawPath, u.RawQuery = strings.TrimSuffix(u.Path, "api.php")+script, "", values.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}

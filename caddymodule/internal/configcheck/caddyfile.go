@@ -102,11 +102,26 @@ func (l looker) directive(s Statement) {
 			l.at(s.Words[0], mapFault(args[0]))
 		}
 		return
+	case name == "reverse_proxy" || name == "php_fastcgi":
+		l.upstreams(s)
 	default:
 		l.at(s.Words[0], handlerFault(name))
 	}
 	for _, inner := range s.Inner {
 		l.directive(inner)
+	}
+}
+
+// upstreams looks at where a handler hands requests to.
+func (l looker) upstreams(s Statement) {
+	words := s.withoutMatcher().Words[1:]
+	for _, inner := range s.Inner {
+		if inner.Name() == "to" {
+			words = append(words, inner.Words[1:]...)
+		}
+	}
+	for _, word := range words {
+		l.at(word, UpstreamFault(word.Text))
 	}
 }
 

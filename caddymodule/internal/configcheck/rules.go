@@ -1,6 +1,7 @@
 package configcheck
 
 import (
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -207,3 +208,23 @@ func mapFault(source string) string {
 	}
 	return ""
 }
+
+// UpstreamFault says why an upstream, by its address in the config, can perhaps be reached around the edge, or "". Of names and private
+// addresses nothing is known.
+func UpstreamFault(address string) string {
+	host := address
+	if _, rest, found := strings.Cut(host, "://"); found {
+		host = rest
+	}
+	if bare, _, err := net.SplitHostPort(host); err == nil {
+		host = bare
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if addr = addr.Unmap(); err != nil || !addr.IsGlobalUnicast() || addr.IsPrivate() || carriers.Contains(addr) {
+		return ""
+	}
+	return "the upstream " + addr.String() + " has a public address: unless a firewall lets the edge alone to it, strangers reach the app around the edge, unmasked, and can claim any mask"
+}
+
+// carriers is what some private networks use (RFC 6598).
+var carriers = netip.MustParsePrefix("100.64.0.0/10")

@@ -66,12 +66,18 @@ func (w *walker) lookAtHandler(h handler) {
 	case "reverse_proxy":
 		var c struct {
 			Headers   headers.Handler `json:"headers"`
+			Upstreams []struct {
+				Dial string `json:"dial"`
+			} `json:"upstreams"`
 			Transport struct {
 				Env map[string]string `json:"env"`
 			} `json:"transport"`
 		}
 		_ = json.Unmarshal(h.config, &c)
 		w.lookAtHeaders("header_up", h.place, c.Headers.Request)
+		for _, upstream := range c.Upstreams {
+			w.warn(h.place, UpstreamFault(upstream.Dial))
+		}
 		for _, name := range slices.Sorted(maps.Keys(c.Transport.Env)) {
 			w.warn(h.place, envFault(name, c.Transport.Env[name], w.xff))
 		}
