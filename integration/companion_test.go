@@ -180,6 +180,30 @@ func TestStricterLimitStays(t *testing.T) {
 	})
 }
 
+// TestAutoblockHoldsAfterRotation: who is autoblocked stays so when a rotation gives them another mask; core alone lets them in.
+func TestAutoblockHoldsAfterRotation(t *testing.T) {
+	test := func(t *testing.T, f front, settings, afterRotation string) {
+		s := setScene(t, f, edgeConfig{site: clientMask, app: "keep 1"}, settings)
+		a, b, admin := s.visit(alice), s.visit(bob), s.visitAdmin(t, alice) // exempt, at the vandal's own address
+		vandal := s.visit(alice)
+		vandal.createAccount(t, "Vandal")
+		vandal.loginAs(t, "Vandal")
+		wantSaved(t, "before", vandal, a, b)
+		vandal.recentEditors(t, "Sandbox", 3) // by which the wiki knows where the account was
+		var answer struct{ Error apiError }
+		admin.api(t, &answer, "action", "block", "user", "Vandal", "autoblock", "1", "expiry", "never", "token", admin.csrf(t))
+		if answer.Error.Code != "" {
+			t.Fatalf("blocking an account: %+v", answer.Error)
+		}
+		wantRefused(t, "autoblocked", "autoblocked", a)
+		s.rotateKeys(t)
+		wantRefused(t, "autoblocked before a rotation", afterRotation, a)
+		wantSaved(t, "another autoblocked before a rotation", b, admin)
+	}
+	forEachRelease(t, func(t *testing.T, f front) { test(t, f, companion(t), "autoblocked") })
+	t.Run("without the companion", func(t *testing.T) { test(t, fronts[0], "", "") })
+}
+
 // TestNetworkBlockStopsAccounts: who is logged in can't make accounts from a network whose mask is blocked from it.
 func TestNetworkBlockStopsAccounts(t *testing.T) {
 	for name, settings := range map[string]string{"without the companion": "", "companion": companion(t)} {
