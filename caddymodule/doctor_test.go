@@ -289,3 +289,41 @@ func TestDoctorsExitCodes(t *testing.T) {
 		t.Errorf("something is wrong: %d %s", code, out)
 	}
 }
+
+// A hostile wiki leads the doctor nowhere else, and writes nothing of its own on the operator's terminal.
+func TestDoctorOfHostileWiki(t *testing.T) {
+	elsewhere := edgetest.NewBackend(t, nil)
+	var answer http.HandlerFunc
+	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) { answer(w, r) })
+	e := edgetest.New(t, edgetest.PlainSite+wiki.Address()+"\n}")
+	const escape = "\x1b[2J"
+	text := func(format string, args ...any) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, format, args...) }
+	}
+	for name, c := range map[string]http.HandlerFunc{
+		"redirects":          func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/api.php", 302) },
+		"escapes in a code":  text(`{"error": {"code": "\u001b[2J"}}`),
+		"a script elsewhere": text(`{"query": {"general": {"script": "@%s/", "time": "\u001b[2J"}, "extensions": [{"name": "OAuth"}, {"name": "\u001b[2J"}], "userinfo": {"name": "fd00::1%%%s", "anon": true}}}`, elsewhere.Address(), `\u001b[2J`),
+		"other kinds":        text(`{"query": {"general": {"wikiveil": "\u001b[2J"}}}`),
+		"no JSON":            text(escape),
+		"without end": func(w http.ResponseWriter, r *http.Request) {
+			for filler := make([]byte, 1<<20); ; {
+				if _, err := w.Write(filler); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		answer = c
+		var err error
+		out := edgetest.Stdout(t, func() {
+			_, err = edgetest.Run(t, "", "doctor", "--address", e.Admin, "--wiki", "http://"+e.Site+"/api.php")
+		})
+		if all := out + fmt.Sprint(err); strings.Contains(all, "\x1b") || name != "a script elsewhere" && err == nil {
+			t.Errorf("%s: %q", name, all)
+		}
+		if got := elsewhere.Take(); len(got) != 0 {
+			t.Errorf("%s: it is led to another server", name)
+		}
+	}
+}
