@@ -9,11 +9,17 @@ import (
 	"testing"
 )
 
+// app is what stands behind the edge, in PHP.
+type app interface {
+	// site is the directives of a web server for it.
+	site(t *testing.T, fastCGIOptions string) string
+}
+
 // front is a way to put the edge before PHP, and the MediaWiki there.
 type front struct {
 	name string
 	// config completes a config whose site begins with the given directives.
-	config func(t *testing.T, w *wiki, config edgeConfig) edgeConfig
+	config func(t *testing.T, a app, config edgeConfig) edgeConfig
 	wiki   release
 }
 
@@ -31,19 +37,19 @@ func forEachFront(t *testing.T, test func(t *testing.T, f front)) {
 	}
 }
 
-func behindFastCGI(t *testing.T, w *wiki, config edgeConfig) edgeConfig {
-	config.site += w.site(t, "")
+func behindFastCGI(t *testing.T, a app, config edgeConfig) edgeConfig {
+	config.site += a.site(t, "")
 	return config
 }
 
 // behindReverseProxy puts a second, unmasked web server between the edge and PHP.
 // It passes on X-Forwarded-For as it came from the edge, as web servers do that
 // know of a proxy before them.
-func behindReverseProxy(t *testing.T, w *wiki, config edgeConfig) edgeConfig {
+func behindReverseProxy(t *testing.T, a app, config edgeConfig) edgeConfig {
 	addr := freeAddr(t, "127.0.0.3")
 	_, port, _ := net.SplitHostPort(addr)
 	config.site += "\nreverse_proxy " + addr + "\n"
-	config.others += fmt.Sprintf("http://:%s {\nbind 127.0.0.3\n%s\n}\n", port, w.site(t, "trusted_proxies 127.0.0.1/32"))
+	config.others += fmt.Sprintf("http://:%s {\nbind 127.0.0.3\n%s\n}\n", port, a.site(t, "trusted_proxies 127.0.0.1/32"))
 	return config
 }
 

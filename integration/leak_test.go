@@ -29,7 +29,7 @@ var knowClient = []string{answers, databases, databaseFiles, wikiLog, edgeLogs, 
 // and then looks for those addresses wherever the wiki and the edge wrote something.
 func TestNoAddressInAnswersDatabasesLogs(t *testing.T) {
 	visitors := []string{alice, bob, sysop}
-	forEachFront(t, func(t *testing.T, f front) {
+	forEachRelease(t, func(t *testing.T, f front) {
 		s := setScene(t, f, edgeConfig{site: clientMask}, "")
 		left := s.tour(t, alice, bob, sysop)
 		raw := make([]netip.Addr, len(visitors))
@@ -51,7 +51,7 @@ func TestNoAddressInAnswersDatabasesLogs(t *testing.T) {
 
 // TestAddressesWithoutMasks is the baseline of the search above.
 func TestAddressesWithoutMasks(t *testing.T) {
-	forEachFront(t, func(t *testing.T, f front) {
+	forEachRelease(t, func(t *testing.T, f front) {
 		s := setScene(t, f, edgeConfig{unmasked: true}, "")
 		left := s.tour(t, mallory, "127.66.6.7", "127.66.6.8")
 		for _, where := range knowClient {
@@ -65,12 +65,12 @@ func TestAddressesWithoutMasks(t *testing.T) {
 func (s *scene) tour(t *testing.T, editor, other, administrator string) map[string][]byte {
 	t.Helper()
 	a, b, admin := s.visit(editor), s.visit(other), s.visitAdmin(t, administrator)
+	vandal := anonymous(t, a) // before the edit that gives it a temporary account
 	wantSaved(t, "an edit", a, b, admin)
 	a.failLogin(t)
 	b.createAccount(t, "Newcomer")
 	wantSaved(t, "an edit with an account", b)
 
-	vandal := anonymous(t, a)
 	admin.block(t, vandal)
 	wantRefused(t, "blocked", "blocked", a)
 	for _, path := range []string{

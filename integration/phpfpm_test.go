@@ -38,6 +38,7 @@ catch_workers_output = yes
 php_admin_value[error_log] = %[1]s/php.log
 php_admin_flag[log_errors] = on
 php_admin_value[sys_temp_dir] = %[1]s
+php_admin_value[session.save_path] = %[1]s
 php_admin_value[opcache.memory_consumption] = 256
 `
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // spellings returns the forms in which software writes an address, in lower case.
@@ -41,10 +42,13 @@ func spellings(addr netip.Addr) []string {
 
 // findTrace looks for an address in any spelling and case, and quotes the place.
 func findTrace(in []byte, addr netip.Addr) (quote string, found bool) {
-	lower := bytes.ToLower(in)
+	return findInLower(bytes.ToLower(in), addr)
+}
+
+func findInLower(lower []byte, addr netip.Addr) (quote string, found bool) {
 	for _, s := range spellings(addr) {
 		if i := bytes.Index(lower, []byte(s)); i >= 0 {
-			return fmt.Sprintf("%q", in[max(0, i-100):min(len(in), i+len(s)+40)]), true
+			return fmt.Sprintf("%q", lower[max(0, i-100):min(len(lower), i+len(s)+40)]), true
 		}
 	}
 	return "", false
@@ -53,8 +57,9 @@ func findTrace(in []byte, addr netip.Addr) (quote string, found bool) {
 // wantNoTrace asserts that none of the addresses is there in any spelling.
 func wantNoTrace(t *testing.T, where string, in []byte, addrs ...netip.Addr) {
 	t.Helper()
+	lower := bytes.ToLower(in)
 	for _, addr := range addrs {
-		if quote, found := findTrace(in, addr); found {
+		if quote, found := findInLower(lower, addr); found {
 			t.Errorf("%s is in %s: %s", addr, where, quote)
 		}
 	}
@@ -71,10 +76,20 @@ func wantTrace(t *testing.T, where string, in []byte, addr netip.Addr) {
 // filesUnder returns the bytes of all regular files of a directory.
 func filesUnder(t *testing.T, dir string) []byte {
 	t.Helper()
+	return filesSince(t, dir, time.Time{})
+}
+
+// filesSince returns the bytes of those that were written at a time or later.
+func filesSince(t *testing.T, dir string, since time.Time) []byte {
+	t.Helper()
 	var all []byte
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.ModTime().Before(since) || errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
 		data, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) { // one of SQLite's own: its last connection was closed meanwhile
