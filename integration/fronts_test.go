@@ -29,14 +29,6 @@ var fronts = []front{
 	{"reverse_proxy", behindReverseProxy, releases[0]},
 }
 
-// forEachFront runs a test with the edge as PHP's own web server and with the
-// edge before another web server.
-func forEachFront(t *testing.T, test func(t *testing.T, f front)) {
-	for _, f := range fronts {
-		t.Run(f.name, func(t *testing.T) { test(t, f) })
-	}
-}
-
 func behindFastCGI(t *testing.T, a app, config edgeConfig) edgeConfig {
 	config.site += a.site(t, "")
 	return config
