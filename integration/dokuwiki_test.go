@@ -51,7 +51,7 @@ func (d *dokuWiki) edit(t *testing.T, v *visitor, page, text string) int {
 	form.Set("wikitext", text)
 	form.Set("summary", "by a visitor")
 	form.Set("do[save]", "Save")
-	status, _ := v.submit(t, "/doku.php?id="+page, form)
+	status, _ := v.post(t, "/doku.php?id="+page, form)
 	return status
 }
 
@@ -82,7 +82,7 @@ func (d *dokuWiki) tour(t *testing.T, page string, editor, administrator *visito
 		form.Set("u", "admin")
 		form.Set("p", password)
 		form.Set("do", "login")
-		if _, after := administrator.submit(t, "/doku.php?id=start", form); strings.Contains(after, "Logged in as") != (password == adminPassword) {
+		if after := administrator.submit(t, "/doku.php?id=start", form); strings.Contains(after, "Logged in as") != (password == adminPassword) {
 			t.Fatalf("the password %q logs in: %t", password, password != adminPassword)
 		}
 	}
@@ -140,7 +140,7 @@ func TestDokuWiki(t *testing.T) {
 				for v, form := range forms {
 					form.Set("wikitext", "of a blocked one")
 					form.Set("do[save]", "Save")
-					if status, _ := v.submit(t, "/doku.php?id="+page, form); status != http.StatusForbidden {
+					if status, _ := v.post(t, "/doku.php?id="+page, form); status != http.StatusForbidden {
 						t.Errorf("%s blocked: an edit from %s is answered %d", mask, v.address, status)
 					}
 				}

@@ -111,21 +111,6 @@ func (a *phpApp) behind(t *testing.T, f front, config edgeConfig) *scene {
 	return &scene{edge: startEdge(t, f.config(t, a, config)), seen: new(transcript)}
 }
 
-// submit sends a form and returns the page that it leads to.
-func (v *visitor) submit(t *testing.T, path string, form url.Values) (status int, page string) {
-	t.Helper()
-	resp, err := v.http.PostForm(v.url+path, form)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
-}
-
 var hiddenField = regexp.MustCompile(`<input type=['"]hidden['"] (?:id=['"][^'"]*['"] )?name=['"]([^'"]+)['"] value=['"]([^'"]*)['"]`)
 
 // hiddenFields returns those of a page's forms.

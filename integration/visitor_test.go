@@ -108,8 +108,15 @@ func (v *visitor) page(t *testing.T, path string) string {
 	return string(body)
 }
 
-// submit posts a form of a page, and returns the page that answers.
+// submit sends a form of a page, and returns the page that answers.
 func (v *visitor) submit(t *testing.T, path string, form url.Values) string {
+	t.Helper()
+	_, page := v.post(t, path, form)
+	return page
+}
+
+// post sends a form, and returns the status and the page that answer.
+func (v *visitor) post(t *testing.T, path string, form url.Values) (status int, page string) {
 	t.Helper()
 	resp, err := v.http.PostForm(v.url+path, form)
 	if err != nil {
@@ -120,7 +127,7 @@ func (v *visitor) submit(t *testing.T, path string, form url.Values) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(body)
+	return resp.StatusCode, string(body)
 }
 
 // api posts to the action API and decodes the answer, an API error included.

@@ -89,7 +89,7 @@ func fromDocs(t *testing.T, begin, end string) string {
 func (w *wordPress) comment(t *testing.T, v *visitor) int {
 	t.Helper()
 	text := uniqueText()
-	status, _ := v.submit(t, "/wp-comments-post.php", url.Values{
+	status, _ := v.post(t, "/wp-comments-post.php", url.Values{
 		"comment_post_ID": {"1"}, "author": {"A reader"}, "email": {strings.ReplaceAll(text, " ", "") + "@reader.invalid"}, "comment": {text},
 	})
 	return status
@@ -100,7 +100,7 @@ func (w *wordPress) login(t *testing.T, v *visitor) {
 	t.Helper()
 	v.page(t, "/wp-login.php") // sets the cookie by which it sees that there are cookies
 	for _, password := range []string{"wrong", adminPassword} {
-		_, page := v.submit(t, "/wp-login.php", url.Values{"log": {"Admin"}, "pwd": {password}, "testcookie": {"1"}, "redirect_to": {"/wp-admin/"}})
+		page := v.submit(t, "/wp-login.php", url.Values{"log": {"Admin"}, "pwd": {password}, "testcookie": {"1"}, "redirect_to": {"/wp-admin/"}})
 		if strings.Contains(page, "wp-admin-bar-my-account") != (password == adminPassword) {
 			t.Fatalf("the password %q logs in: %t", password, password != adminPassword)
 		}
@@ -155,7 +155,7 @@ func TestWordPress(t *testing.T) {
 			form.Set("disallowed_keys", s.maskOf(t, carol).String())
 			form.Set("comments_per_page", "50")
 			form.Set("thread_comments_depth", "5")
-			if status, _ := admin.submit(t, "/wp-admin/options.php", form); status != http.StatusOK {
+			if status, _ := admin.post(t, "/wp-admin/options.php", form); status != http.StatusOK {
 				t.Fatalf("the settings are answered %d", status)
 			}
 			for v, want := range map[*visitor]string{c: "trash", d: "1"} {
