@@ -301,7 +301,9 @@ func TestDoctorOfHostileWiki(t *testing.T) {
 		return func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, format, args...) }
 	}
 	for name, c := range map[string]http.HandlerFunc{
-		"redirects":          func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/api.php", http.StatusFound) },
+		"redirects": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL+"/api.php", http.StatusFound)
+		},
 		"escapes in a code":  text(`{"error": {"code": "\u001b[2J"}}`),
 		"a script elsewhere": text(`{"query": {"general": {"script": "@%s/", "time": "\u001b[2J"}, "extensions": [{"name": "OAuth"}, {"name": "\u001b[2J"}], "userinfo": {"name": "fd00::1%%%s", "anon": true}}}`, elsewhere.Address(), `\u001b[2J`),
 		"other kinds":        text(`{"query": {"general": {"wikiveil": "\u001b[2J"}}}`),
