@@ -18,9 +18,12 @@ type Network struct {
 // A name stands in a header's list and in public pages, so it is kept plain.
 var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
+// IsNetworkName reports whether a network can have a name.
+func IsNetworkName(name string) bool { return networkName.MatchString(name) }
+
 // NewNetworkOf makes a network of the ranges in a builder.
 func NewNetworkOf(name string, b *netipx.IPSetBuilder) (*Network, error) {
-	if !networkName.MatchString(name) {
+	if !IsNetworkName(name) {
 		return nil, fmt.Errorf("network name %q is not of the form a-z, 0-9, '.', '_', '-' (64 at most)", name)
 	}
 	set, err := b.IPSet()

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -23,7 +24,7 @@ func (m *MediaWiki) query(client, cookies string, known bool) (cached, error) {
 		return cached{}, fmt.Errorf("asking the wiki: %w", err)
 	}
 	defer leave()
-	data, err := m.fetch(ctx, cookies)
+	data, err := m.fetch(ctx, cookies, nil)
 	if err != nil {
 		return cached{}, fmt.Errorf("asking the wiki: %w", err)
 	}
@@ -43,13 +44,19 @@ func (m *MediaWiki) query(client, cookies string, known bool) (cached, error) {
 	return c, nil
 }
 
-func (m *MediaWiki) fetch(ctx context.Context, cookies string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url, nil)
+// fetch sends the question who has the session, or a form: addresses stand in logs, and masks that are looked up are not to.
+func (m *MediaWiki) fetch(ctx context.Context, cookies string, form url.Values) ([]byte, error) {
+	method, address := http.MethodGet, m.url
+	header := http.Header{"Cookie": {cookies}, "Accept": {"application/json"}, "User-Agent": {"wikiveil"}}
+	if form != nil {
+		method, address = http.MethodPost, m.config.API
+		header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
-	req.Host = m.config.Host
-	req.Header = http.Header{"Cookie": {cookies}, "Accept": {"application/json"}, "User-Agent": {"wikiveil"}}
+	req.Host, req.Header = m.config.Host, header
 	res, err := m.client.Do(req)
 	if err != nil {
 		var wrapped *url.Error

@@ -25,9 +25,10 @@ const (
 	Unblock                   // that block removed
 	Read                      // this log read
 	Loss                      // a loss of this log's own entries accepted
+	Members                   // the clients of a network, some named
 )
 
-var actionNames = [...]string{Info: "info", Compare: "compare", Reveal: "reveal", Block: "block", Unblock: "unblock", Read: "read", Loss: "loss"}
+var actionNames = [...]string{Info: "info", Compare: "compare", Reveal: "reveal", Block: "block", Unblock: "unblock", Read: "read", Loss: "loss", Members: "members"}
 
 // Valid reports whether a is one of the actions.
 func (a Action) Valid() bool { return a > 0 && int(a) < len(actionNames) }
@@ -60,7 +61,7 @@ func (a *Action) UnmarshalText(text []byte) error {
 
 // repeats reports whether an action is written once a day only: it changes nothing, and tells nothing
 // anew.
-func (a Action) repeats() bool { return a == Info || a == Compare || a == Read }
+func (a Action) repeats() bool { return a == Info || a == Compare || a == Read || a == Members }
 
 // anchored reports whether an action waits until the head with it is stored outside of the file.
 func (a Action) anchored() bool { return a == Reveal || a == Loss }

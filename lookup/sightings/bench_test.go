@@ -48,7 +48,7 @@ func (w *world) nth(n uint64) sightings.Sighting {
 }
 
 // BenchmarkRecordDurably is new clients' POSTs, one after the other and many at once, on the whole way: networks masked, looked
-// up and sealed, the record encrypted and synced to disk. One alone waits for the disk.
+// up and sealed, the record encrypted and synced to disk. One alone waits for the disk. 256 clients share a /48.
 //
 //	go test -run '^$' -bench RecordDurably/bolt -benchtime 20000x ./lookup/sightings
 func BenchmarkRecordDurably(b *testing.B) {
@@ -61,7 +61,7 @@ func BenchmarkRecordDurably(b *testing.B) {
 		for range callers {
 			all.Go(func() {
 				for n := begun.Add(1); n <= uint64(b.N); n = begun.Add(1) {
-					if err := w.RecordDurably(context.Background(), w.nth(n)); err != nil {
+					if err := w.RecordDurably(context.Background(), w.nth(n<<8)); err != nil {
 						b.Error(err)
 					}
 				}
@@ -74,6 +74,34 @@ func BenchmarkRecordDurably(b *testing.B) {
 		b.Run(fmt.Sprintf("bolt, %d at once", callers), func(b *testing.B) { run(b, callers, openBolt(b, filepath.Join(b.TempDir(), "sightings"))) })
 		b.Run(fmt.Sprintf("redis, synced, %d at once", callers), func(b *testing.B) { run(b, callers, openRedis(b, redistest.Start(b, redistest.Durable...))) })
 	}
+}
+
+// BenchmarkFirstPublished is the first POST of the day of clients that only read before: as most editors' first one. Every
+// client is of another /48, so that each is filed anew.
+//
+//	go test -run '^$' -bench FirstPublished/bolt -benchtime 5000x ./lookup/sightings
+func BenchmarkFirstPublished(b *testing.B) {
+	run := func(b *testing.B, store sightings.Store) {
+		w := benchWorld(b, store)
+		clients := make([]sightings.Sighting, b.N)
+		for n := range clients {
+			clients[n] = w.nth(uint64(n) << 16)
+			w.Record(clients[n])
+			for w.Stats().Queued > sightings.FreshQueue/2 {
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
+		testutil.Eventually(b, "all is stored", func() bool { return w.Stats().Written >= uint64(b.N) })
+		b.ReportAllocs()
+		b.ResetTimer()
+		for _, s := range clients {
+			if err := w.RecordDurably(context.Background(), s); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("bolt", func(b *testing.B) { run(b, openBolt(b, filepath.Join(b.TempDir(), "sightings"))) })
+	b.Run("redis, synced", func(b *testing.B) { run(b, openRedis(b, redistest.Start(b, redistest.Durable...))) })
 }
 
 // BenchmarkKnown is what a known client's request pays.

@@ -299,3 +299,22 @@ func TestCompareRecords(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+func FuzzDecodeMember(f *testing.F) {
+	f.Add(member{memberPublished, clientA, networkA}.encode())
+	f.Add(member{memberNetwork, networkB, networkB}.encode())
+	f.Add([]byte{0})
+	f.Add(fullNote().encode())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := decodeMember(data)
+		if err != nil {
+			if !errors.Is(err, errEncoding) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if !bytes.Equal(m.encode(), data) {
+			t.Fatalf("%x decodes to what encodes to %x", data, m.encode())
+		}
+	})
+}

@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 )
 
-// maxBatch bounds a transaction: about 1.5 MB.
+// maxBatch bounds a transaction, in jobs: about 2 MB.
 const maxBatch = 4096
 
-// A job is one entry on its way to the store. Settle, if any, is called with
+// A job is entries on their way to the store. Settle, if any, is called with
 // the outcome, then done is told.
 type job struct {
-	entry  Entry
-	settle func(incarnation uint64, err error)
-	done   chan<- error // with room for one; nil: nobody waits
+	entries []Entry
+	settle  func(incarnation uint64, err error)
+	done    chan<- error // with room for one; nil: nobody waits
 }
 
 // committer is the one writer: while a transaction is under way, the next one's
@@ -113,7 +113,7 @@ func (c *committer) gather(jobs []job) []job {
 func (c *committer) commit(jobs []job, entries []Entry) {
 	entries = entries[:0]
 	for _, j := range jobs {
-		entries = append(entries, j.entry)
+		entries = append(entries, j.entries...)
 	}
 	// Read before: should the store be lost meanwhile, the records count as lost with it.
 	incarnation := c.store.Incarnation()

@@ -49,7 +49,7 @@ func crashWriter(dir, round string) {
 	epoch := ring.Epochs()[0]
 	recorder, err := sightings.New(sightings.Config{Store: store, Epochs: ring.Epochs, Sealer: seal.NewLocal(), Again: 10 * time.Millisecond})
 	fail(err)
-	site, err := sightings.NewSite(epoch, masking.SiteConfig{Label: "wiki"})
+	site, err := sightings.NewSite(epoch, masking.SiteConfig{Label: "wiki", V4Ranges: masking.DefaultV4Ranges, V6Ranges: masking.DefaultV6Ranges})
 	fail(err)
 	masker, err := epoch.Masker("wiki", 0)
 	fail(err)
@@ -148,6 +148,9 @@ func verify(t *testing.T, dir string, addrs []string, round int) {
 		if got, err := seal.OpenLocal(r.Box, (*w.kept.Load())[0]); err != nil || got.String() != a {
 			t.Fatalf("round %d: the box of %s holds %v, %v", round, a, got, err)
 		}
+		if !w.leadsTo(r.Ranges[len(r.Ranges)-1].Mask, a) {
+			t.Fatalf("round %d: %s was durable, and its network does not lead to it", round, a)
+		}
 	}
 }
 
@@ -213,6 +216,9 @@ func TestRedisKilledUnderLoad(t *testing.T) {
 			}
 			return err == nil
 		})
+		if r := w.mustLook(a); !w.leadsTo(r.Ranges[len(r.Ranges)-1].Mask, a) {
+			t.Fatalf("%s was durable, and its network does not lead to it", a)
+		}
 	}
 	t.Logf("%d durable records, %d refused, %d kills", len(durable), failed, crashes)
 }

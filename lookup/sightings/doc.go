@@ -39,6 +39,10 @@
 // When an epoch's secret is destroyed, its records are noise, in all copies. For the same reason nobody can tell any more whether
 // a mask was among them: see [ErrEpochDestroyed].
 //
+// Beside the records is an index that leads from a network's mask to the clients in it, see memberindex.go. It is written with the
+// records, in the same call of the store, under keys of the same vault. [Recorder.Members] tells of it what the rule for small
+// networks lets it tell, see members.go and docs/patrollers.md.
+//
 // # What is lost when
 //
 // A record that RecordDurably acknowledged is not lost by a crash of the edge. A crash loses the counts of at most

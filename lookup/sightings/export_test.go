@@ -1,6 +1,12 @@
 package sightings
 
-import "time"
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/wikiveil/wikiveil/masking"
+)
 
 // NewAt starts a recorder with another clock.
 func NewAt(config Config, now func() time.Time) (*Recorder, error) { return newRecorder(config, now) }
@@ -16,3 +22,22 @@ func (b *Recorder) ForgetKeys() { b.forgetKeys(epochIDs(b.config.Epochs())) }
 
 // Waiting returns how many records that somebody waits for are queued.
 func (b *Recorder) Waiting() int { return len(b.commits.urgent) }
+
+// MaxMembers is how many entries a network gets on one day.
+const MaxMembers = maxMembers
+
+// Indexed returns what the index of members remembers.
+func (b *Recorder) Indexed() int { return b.index.made.Len() + b.index.filed.Len() }
+
+// WalkFrom returns all clients that the index of a network leads to, with whether they published; Members tells less.
+func (b *Recorder) WalkFrom(ctx context.Context, epoch masking.Epoch, network netip.Addr) (map[netip.Addr]bool, error) {
+	w := &walk{recorder: b, epoch: epoch, today: DayOf(b.now()), people: make(map[netip.Addr]*person)}
+	if err := w.from(ctx, network); err != nil {
+		return nil, err
+	}
+	led := make(map[netip.Addr]bool)
+	for mask, p := range w.people {
+		led[mask] = p.published > 0
+	}
+	return led, nil
+}

@@ -92,6 +92,7 @@ func (b *Recorder) forgetKeys(kept map[string]bool) {
 	for _, c := range b.known.lru.Values() {
 		c.forget(kept)
 	}
+	b.index.forget(kept)
 	b.vaults.keep(func(p Part) bool { return kept[p.Epoch] })
 }
 

@@ -44,6 +44,7 @@ type client struct {
 	part        Part
 	state       state
 	incarnation uint64 // of the store, when the client's record became durable
+	published   bool   // where stored: so are its networks' entries that it sent what can publish
 	vault       *vault // where stored
 	seen        note   // seen again since it was last written down
 }
@@ -65,19 +66,19 @@ func (c *client) arrive(part Part, at int64, incarnation uint64) (before again, 
 		return again{}, false
 	}
 	before = c.takeLocked()
-	c.part, c.state, c.vault = part, queued, nil
+	c.part, c.state, c.vault, c.published = part, queued, nil, false
 	return before, true
 }
 
-// durable counts a sighting if the client's record is known to be in the store.
-func (c *client) durable(part Part, at int64, incarnation uint64) bool {
+// durable counts a sighting if the client's record is known to be in the store, and tells whether that it published is, too.
+func (c *client) durable(part Part, at int64, incarnation uint64) (known, published bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.part != part || c.state != stored || c.incarnation != incarnation {
-		return false
+		return false, false
 	}
 	c.count(at)
-	return true
+	return true, c.published
 }
 
 func (c *client) count(at int64) { c.seen = c.seen.plus(note{first: at, last: at, count: 1}) }
@@ -91,15 +92,24 @@ func (n note) plus(o note) note {
 	return n
 }
 
-// stored notes that the client's record is durable in v's part.
-func (c *client) stored(v *vault, incarnation uint64) (before again) {
+// stored notes that the client's record is durable in v's part, and whether that it published is, too.
+func (c *client) stored(v *vault, incarnation uint64, published bool) (before again) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.part != v.part {
 		before = c.takeLocked()
 	}
+	same := c.part == v.part && c.state == stored && c.incarnation == incarnation
+	c.published = published || same && c.published
 	c.part, c.state, c.vault, c.incarnation = v.part, stored, v, incarnation
 	return before
+}
+
+// didPublish notes that it is stored, too, that a client published whose record is.
+func (c *client) didPublish(part Part, incarnation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.published = c.published || c.part == part && c.state == stored && c.incarnation == incarnation
 }
 
 // reset notes that the client's record did not get into the store.
@@ -139,7 +149,7 @@ func (c *client) pending(part Part) (note, bool) {
 // job writes down that a client was seen again; if that fails it is counted on.
 func (a again) job() job {
 	return job{
-		entry: a.vault.lock(a.vault.ref(a.client.mask), a.note),
+		entries: []Entry{a.vault.lock(a.vault.ref(a.client.mask), a.note)},
 		settle: func(_ uint64, err error) {
 			if err == nil {
 				return

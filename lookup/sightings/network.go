@@ -116,3 +116,21 @@ func (b *Recorder) LookNetwork(ctx context.Context, mask netip.Addr) (NetworkRec
 	}
 	return n, nil
 }
+
+// NamedNetwork returns what the mask of a named network stands for, under the epoch in use. It need not have been shown:
+// names are no secret.
+func (b *Recorder) NamedNetwork(site, name string) (NetworkRecord, error) {
+	now := b.now()
+	for _, e := range b.config.Epochs() {
+		if e.Start().After(now) { // planned
+			continue
+		}
+		masker, err := e.Masker(site, 0)
+		if err != nil {
+			return NetworkRecord{}, err
+		}
+		mask, err := masker.Network(name)
+		return NetworkRecord{Mask: mask, Epoch: e.ID(), Site: site, Name: name}, err
+	}
+	return NetworkRecord{}, ErrUnknown
+}

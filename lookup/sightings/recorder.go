@@ -2,7 +2,6 @@ package sightings
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -81,6 +80,7 @@ type Recorder struct {
 	closing  sync.Once
 
 	tally   *tally
+	index   *memberIndex
 	dropped atomic.Uint64
 	over    atomic.Uint64
 }
@@ -129,6 +129,9 @@ func newRecorder(config Config, now func() time.Time) (*Recorder, error) {
 	if b.shown, err = lru.New[shownNetwork, struct{}](shownNetworks); err != nil {
 		return nil, fmt.Errorf("starting the recorder of sightings: %w", err)
 	}
+	if b.index, err = newMemberIndex(); err != nil {
+		return nil, fmt.Errorf("starting the recorder of sightings: %w", err)
+	}
 	b.commits = newCommitter(config.Store, config.Log)
 	if b.known, err = newClients(config.Known, b.evicted); err != nil {
 		b.commits.close()
@@ -174,71 +177,6 @@ func (b *Recorder) drop(s Sighting, c *client) {
 	b.dropped.Add(1)
 }
 
-// RecordDurably records a sighting and returns nil only when the client has a record on disk (or
-// wherever the store's configuration says it is safe). Many callers at once share one
-// transaction. A client already known to be durable costs nothing. The error is ErrNotDurable;
-// it comes within the timeout, and the next call may succeed.
-func (b *Recorder) RecordDurably(ctx context.Context, s Sighting) error {
-	if err := b.refuse(s); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotDurable, err)
-	}
-	c := b.known.get(s.Mask)
-	if c.durable(s.part(), clock(s.Time), b.config.Store.Incarnation()) {
-		return nil
-	}
-	day := s.part().Day
-	if err := b.tally.take(day, s.Addr, false); err != nil {
-		b.over.Add(1)
-		return fmt.Errorf("%w: %w", ErrNotDurable, err)
-	}
-	handed := false
-	defer func() {
-		if !handed {
-			b.tally.giveBack(day, s.Addr)
-		}
-	}()
-	entry, v, err := b.entry(s)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotDurable, err)
-	}
-	done := make(chan error, 1)
-	deadline := time.NewTimer(b.config.Timeout)
-	defer deadline.Stop()
-	select {
-	case b.commits.urgent <- job{entry: entry, done: done, settle: func(incarnation uint64, err error) {
-		if err != nil {
-			b.tally.giveBack(day, s.Addr)
-			return
-		}
-		b.writeAgain(c.stored(v, incarnation))
-	}}:
-		handed = true
-	case <-deadline.C:
-		return fmt.Errorf("%w: the store is too slow", ErrNotDurable)
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrNotDurable, ctx.Err())
-	case <-b.commits.stopped:
-		return fmt.Errorf("%w: %w", ErrNotDurable, ErrClosed)
-	}
-	select {
-	case err = <-done:
-	case <-deadline.C:
-		err = errors.New("the store is too slow")
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-b.commits.stopped:
-		select {
-		case err = <-done: // it was settled before
-		default:
-			err = ErrClosed
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotDurable, err)
-	}
-	return nil
-}
-
 // refuse returns why a sighting can't be recorded at all.
 func (b *Recorder) refuse(s Sighting) error {
 	select {
@@ -258,19 +196,6 @@ func (b *Recorder) refuse(s Sighting) error {
 func clientMask(mask netip.Addr) bool { return masking.Is(mask) && !masking.IsNetwork(mask) }
 
 func (s Sighting) part() Part { return Part{Day: s.Site.day(s.Time), Epoch: s.Site.epoch.ID()} }
-
-// entry makes the whole record of a first sighting.
-func (b *Recorder) entry(s Sighting) (Entry, *vault, error) {
-	v, err := b.vaults.get(s.Site.epoch, s.Site.day(s.Time))
-	if err != nil {
-		return Entry{}, nil, err
-	}
-	n, err := b.observer.observe(s)
-	if err != nil {
-		return Entry{}, nil, err
-	}
-	return v.lock(v.ref(s.Mask), n), v, nil
-}
 
 // build makes entries of first sightings, off the path of requests.
 func (b *Recorder) build() {
@@ -292,18 +217,12 @@ func (b *Recorder) build() {
 }
 
 func (b *Recorder) buildOne(f firstSighting) {
-	entry, v, err := b.entry(f.Sighting)
+	j, err := b.wholeJob(f.Sighting, f.client, memberSeen, func() { b.drop(f.Sighting, f.client) })
 	if err != nil {
 		b.drop(f.Sighting, f.client)
 		return
 	}
-	b.commits.calm <- job{entry: entry, settle: func(incarnation uint64, err error) {
-		if err != nil {
-			b.drop(f.Sighting, f.client)
-			return
-		}
-		b.writeAgain(f.client.stored(v, incarnation))
-	}}
+	b.commits.calm <- j
 }
 
 // writeAgain queues that a client was seen again, if there is anything to say. When

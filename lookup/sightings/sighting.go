@@ -68,18 +68,21 @@ type observer struct {
 	sealer *seal.Sealer
 }
 
-func (o observer) observe(s Sighting) (note, error) {
+// observe tells of all but the address.
+func (o observer) observe(s Sighting) (*observation, error) {
 	addr := s.Addr.Unmap().WithZone("")
 	info := o.geo.Lookup(addr)
 	ob := &observation{
 		site: s.Site.config.Label, asn: info.ASN, org: info.Org,
 		country: info.Country, region: info.Region, city: info.City,
 	}
-	if err := s.Site.networks(ob, addr, info); err != nil {
-		return note{}, err
-	}
+	return ob, s.Site.networks(ob, addr, info)
+}
+
+// note makes a whole note of an observation, with the address sealed.
+func (o observer) note(s Sighting, ob *observation) (note, error) {
 	if o.sealer != nil {
-		box, err := o.sealer.Seal(addr, s.Mask, s.Site.epoch)
+		box, err := o.sealer.Seal(s.Addr.Unmap().WithZone(""), s.Mask, s.Site.epoch)
 		if err != nil {
 			return note{}, err
 		}

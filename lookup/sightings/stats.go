@@ -7,6 +7,7 @@ type Stats struct {
 	Dropped uint64 // sightings not recorded because a queue was full or the store failed
 	Queued  int    // first sightings waiting
 	Over    uint64 // sightings not recorded because of the limits of their network
+	Full    uint64 // entries not added to the index of a network's members because it has as many as one may
 }
 
 // Stats returns the recorder's numbers so far.
@@ -17,5 +18,6 @@ func (b *Recorder) Stats() Stats {
 		Dropped: b.dropped.Load(),
 		Queued:  len(b.fresh),
 		Over:    b.over.Load(),
+		Full:    b.index.full.Load(),
 	}
 }

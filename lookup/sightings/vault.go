@@ -59,25 +59,38 @@ func (v *vault) ref(mask netip.Addr) Ref {
 	mac.Reset()
 	m := mask.As16()
 	mac.Write(m[:])
+	return v.refOf(mac)
+}
+
+func (v *vault) refOf(mac hash.Hash) Ref {
 	var sum [sha256.Size]byte
 	mac.Sum(sum[:0])
 	return Ref{Part: v.part, Key: Key(sum[:KeySize])}
 }
 
-func (v *vault) lock(ref Ref, n note) Entry {
-	plain := n.encode()
+func (v *vault) lock(ref Ref, n note) Entry { return v.seal(ref, n.encode()) }
+
+func (v *vault) seal(ref Ref, plain []byte) Entry {
 	value := make([]byte, 1, 1+nonceSize+len(plain)+tagSize)
 	value[0] = valueVersion
 	return Entry{Ref: ref, Value: v.aead.Seal(value, nil, plain, valueAAD(ref.Key))}
 }
 
-func (v *vault) open(e Entry) (note, error) {
+func (v *vault) unseal(e Entry) ([]byte, error) {
 	if len(e.Value) < 1 || e.Value[0] != valueVersion {
-		return note{}, fmt.Errorf("%w: a value of %v has an unknown version", ErrDamaged, e.Ref.Part)
+		return nil, fmt.Errorf("%w: a value of %v has an unknown version", ErrDamaged, e.Ref.Part)
 	}
 	plain, err := v.aead.Open(nil, nil, e.Value[1:], valueAAD(e.Key))
 	if err != nil {
-		return note{}, fmt.Errorf("%w: a value of %v is not what was written", ErrDamaged, e.Ref.Part)
+		return nil, fmt.Errorf("%w: a value of %v is not what was written", ErrDamaged, e.Ref.Part)
+	}
+	return plain, nil
+}
+
+func (v *vault) open(e Entry) (note, error) {
+	plain, err := v.unseal(e)
+	if err != nil {
+		return note{}, err
 	}
 	n, err := decodeNote(plain)
 	if err != nil {

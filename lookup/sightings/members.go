@@ -1,0 +1,284 @@
+package sightings
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/wikiveil/wikiveil/masking"
+)
+
+// The small-network rule: what is told of a network's clients must lead from no address to a mask, and tell nobody's visits.
+const (
+	// RecentDays is of how many whole days clients are counted. Today isn't among them: who adds clients of their own to
+	// find a count out has one try a day.
+	RecentDays = 7
+	// FewClients is the smallest count that is told.
+	FewClients = 10
+	// NamedFrom is how many holders of addresses a network has of which members are named.
+	NamedFrom = 20
+	// roundingPercent is how far a count may be off before it is put in a range, which is fixed for a network and a week.
+	roundingPercent = 25
+)
+
+const (
+	// MaxCandidates bounds [Population.Candidates].
+	MaxCandidates = 200
+
+	maxWalked   = 1 << 13 // networks on days that one look-up goes through
+	maxPeople   = 1 << 14 // clients
+	findAtOnce  = 1 << 12 // so that Redis serves others in between
+	firstMember = 16
+)
+
+// A Population is what may be told of the clients seen in a network.
+type Population struct {
+	// Clients and Published count the clients of the last [RecentDays] whole days, and those of them that sent what can
+	// publish (an edit, a login, an upload), each as a range of [ClientRange].
+	Clients, Published string
+	// Until is the last of these days.
+	Until Day
+	// Small is whether the network is too small for members to be named.
+	Small bool
+	// Candidates are clients that sent what can publish, those lately seen to do so first. Name none of them of whom the
+	// wiki doesn't show the mask anyway: most are people who are logged in.
+	Candidates []netip.Addr
+	// More is whether there are more than these, or more than one look-up goes through.
+	More bool
+}
+
+// ClientRange puts a number of clients in a range: "fewer than 10", "10 to 19", "20 to 39", and so on.
+func ClientRange(n int) string {
+	if n < FewClients {
+		return fmt.Sprintf("fewer than %d", FewClients)
+	}
+	from := FewClients
+	for n >= 2*from {
+		from *= 2
+	}
+	return fmt.Sprintf("%d to %d", from, 2*from-1)
+}
+
+// Members tells of the clients seen in a network within the retention. Errors are those of [Recorder.LookAll].
+func (b *Recorder) Members(ctx context.Context, network NetworkRecord) (Population, error) {
+	var epoch masking.Epoch
+	for _, e := range b.config.Epochs() {
+		if e.ID() == network.Epoch {
+			epoch = e
+		}
+	}
+	if epoch.ID() == "" {
+		return Population{}, &MaskError{network.Mask, ErrEpochDestroyed}
+	}
+	w := &walk{recorder: b, epoch: epoch, today: DayOf(b.now()), people: make(map[netip.Addr]*person)}
+	if err := w.from(ctx, network.Mask); err != nil {
+		return Population{}, fmt.Errorf("looking for members: %w", err)
+	}
+	return w.population(network)
+}
+
+// person is a client in a network. The days are the last ones, 0 is none.
+type person struct {
+	holder                      netip.Addr
+	seenBefore, publishedBefore Day // today isn't among these
+	published                   Day
+}
+
+// walk goes from a network through the narrower ones in it to their clients.
+type walk struct {
+	recorder *Recorder
+	epoch    masking.Epoch
+	today    Day
+	people   map[netip.Addr]*person
+	more     bool // there is more than was gone through
+}
+
+func (w *walk) from(ctx context.Context, network netip.Addr) error {
+	vaults, err := w.vaults(ctx)
+	if err != nil {
+		return err
+	}
+	var level []networkDay
+	for part := range vaults {
+		level = append(level, networkDay{part, network})
+	}
+	walked := make(map[networkDay]bool)
+	for len(level) > 0 {
+		// The latest days first, where it is too much.
+		slices.SortFunc(level, func(a, b networkDay) int { return cmp.Or(b.part.Compare(a.part), a.network.Compare(b.network)) })
+		level = slices.DeleteFunc(slices.Compact(level), func(d networkDay) bool { return walked[d] })
+		if most := maxWalked - len(walked); len(level) > most {
+			level, w.more = level[:most], true
+		}
+		for _, d := range level {
+			walked[d] = true
+		}
+		if level, err = w.step(ctx, vaults, level); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vaults are those of the epoch's days within the retention.
+func (w *walk) vaults(ctx context.Context) (map[Part]*vault, error) {
+	parts, err := w.recorder.config.Store.Parts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	vaults := make(map[Part]*vault)
+	for _, part := range parts {
+		if part.Epoch != w.epoch.ID() || w.recorder.expired(part.Day) {
+			continue
+		}
+		if vaults[part], err = w.recorder.vaults.get(w.epoch, part.Day); err != nil {
+			return nil, err
+		}
+	}
+	return vaults, nil
+}
+
+// networkNumber is the place of one entry of a network.
+type networkNumber struct {
+	networkDay
+	n uint32
+}
+
+// step reads all entries of networks, by and by more of each that has more, and returns the narrower networks.
+func (w *walk) step(ctx context.Context, vaults map[Part]*vault, networks []networkDay) (narrower []networkDay, err error) {
+	for from, to := uint32(0), uint32(firstMember); len(networks) > 0; from, to = to, 2*to {
+		var having []networkDay
+		for some := range slices.Chunk(networks, findAtOnce/int(to-from)+1) {
+			places := make(map[Ref]networkNumber)
+			for _, d := range some {
+				for n := from; n < min(to, maxMembers); n++ {
+					places[vaults[d.part].memberRef(d.network, n)] = networkNumber{d, n}
+				}
+			}
+			entries, err := w.recorder.config.Store.Find(ctx, slices.Collect(maps.Keys(places)))
+			if err != nil {
+				return nil, err
+			}
+			found := make(map[networkDay]bool)
+			for _, e := range entries {
+				d, asked := places[e.Ref]
+				w.more = w.more || d.n >= maxMembers/2-1 // what only reads is not filed from here on
+				if !asked {
+					return nil, fmt.Errorf("%w: it answers what was not asked", ErrDamaged)
+				}
+				found[d.networkDay] = true
+				m, err := vaults[d.part].openMember(e)
+				if err != nil {
+					return nil, err
+				}
+				if m.kind == memberNetwork {
+					narrower = append(narrower, networkDay{d.part, m.mask})
+				} else {
+					w.meet(m, d.part.Day)
+				}
+			}
+			having = slices.AppendSeq(having, maps.Keys(found))
+		}
+		if networks = having; to >= maxMembers {
+			return narrower, nil
+		}
+	}
+	return narrower, nil
+}
+
+// meet notes that a client was there on a day.
+func (w *walk) meet(m member, day Day) {
+	p := w.people[m.mask]
+	if p == nil {
+		if len(w.people) == maxPeople {
+			w.more = true
+			return
+		}
+		p = &person{holder: m.holder}
+		w.people[m.mask] = p
+	}
+	published := m.kind == memberPublished
+	if published {
+		p.published = max(p.published, day)
+	}
+	if day < w.today {
+		p.seenBefore = max(p.seenBefore, day)
+		if published {
+			p.publishedBefore = max(p.publishedBefore, day)
+		}
+	}
+}
+
+// population keeps to the rule for small networks.
+func (w *walk) population(network NetworkRecord) (Population, error) {
+	round, err := newRounding(w.epoch, network.Mask, w.today)
+	if err != nil {
+		return Population{}, err
+	}
+	clients, published := 0, 0
+	holders := make(map[netip.Addr]bool)
+	var candidates []netip.Addr
+	since := w.today - RecentDays
+	for mask, p := range w.people {
+		if p.seenBefore >= since {
+			clients++
+		}
+		if p.publishedBefore >= since {
+			published++
+		}
+		if p.seenBefore > 0 {
+			holder := p.holder
+			if network.Network.Family == 6 && network.Network.Bits >= holderBits {
+				holder = mask // all are one holder's
+			}
+			holders[holder] = true
+		}
+		if p.published > 0 {
+			candidates = append(candidates, mask)
+		}
+	}
+	found := Population{
+		Clients: round.of("clients", clients), Published: round.of("published", published), Until: w.today - 1,
+		Small: round.off("holders", len(holders)) < NamedFrom, More: w.more,
+	}
+	if found.Small {
+		return found, nil
+	}
+	slices.SortFunc(candidates, func(a, b netip.Addr) int {
+		return cmp.Or(cmp.Compare(w.people[b].published, w.people[a].published), a.Compare(b))
+	})
+	if len(candidates) > MaxCandidates {
+		candidates, found.More = candidates[:MaxCandidates], true
+	}
+	found.Candidates = candidates
+	return found, nil
+}
+
+// rounding makes counts a little wrong before they are put in ranges, always in the same way for a network and a week. Else who
+// adds clients of their own until the range changes would know the count, and see the next client come.
+type rounding struct {
+	key     []byte
+	network netip.Addr
+	week    Day
+}
+
+func newRounding(epoch masking.Epoch, network netip.Addr, today Day) (rounding, error) {
+	key, err := epoch.Key("records/members/rounding")
+	return rounding{key, network, today / RecentDays}, err
+}
+
+func (r rounding) of(what string, n int) string { return ClientRange(r.off(what, n)) }
+
+// off returns a count that is up to [roundingPercent] off.
+func (r rounding) off(what string, n int) int {
+	mac := hmac.New(sha256.New, r.key)
+	fmt.Fprintf(mac, "%v %d %s", r.network, r.week, what)
+	share := int(binary.BigEndian.Uint32(mac.Sum(nil))%(2*roundingPercent+1)) - roundingPercent
+	return n + n*share/100
+}
