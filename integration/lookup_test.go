@@ -173,10 +173,21 @@ func wantNoRight(t *testing.T, s *scene) {
 // lookUp asks the page as a program, for the empty form where no mask is given.
 func lookUp(t *testing.T, v *visitor, masks string) (status int, answer string) {
 	t.Helper()
-	r, err := http.NewRequest("POST", v.url+"/.privacy/masks/?format=json", strings.NewReader("masks="+masks))
 	if masks == "" {
-		r, err = http.NewRequest("GET", v.url+"/.privacy/masks/?format=json", nil)
+		return send(t, v, "GET", "/.privacy/masks/?format=json", "")
 	}
+	return postForm(t, v, "/.privacy/masks/?format=json", "masks="+masks)
+}
+
+// postForm sends a form as a program of the wiki's origin.
+func postForm(t *testing.T, v *visitor, path, form string) (status int, answer string) {
+	t.Helper()
+	return send(t, v, "POST", path, form)
+}
+
+func send(t *testing.T, v *visitor, method, path, form string) (status int, answer string) {
+	t.Helper()
+	r, err := http.NewRequest(method, v.url+path, strings.NewReader(form))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,10 @@ func TestPopups(t *testing.T) {
 			if violations, failures := b.take(); len(violations) != 1 || len(failures) != 1 { // the sentinel
 				t.Errorf("in the popup: %+v\n%s", violations, failures)
 			}
-			b.press(t, "Block", network)
+			b.press(t, "Members", network)
+			b.result(t, "A block of this network hits fewer than 10 clients of the last 7 days")
+			b.result(t, "too small for its members to be named")
+			b.press(t, "Block", "A block of this network")
 			b.waitFor(t, `mw.config.get('wgCanonicalSpecialPageName') === 'Block' && `+modulesLoaded)
 			b.do(t, click(".mw-htmlform-submit-buttons button[type=submit]"))
 			b.waitFor(t, `document.body.textContent.includes('Block succeeded')`)

@@ -200,6 +200,7 @@ var (
 	sightingsStored = metrics.NewCounter("sightings_total",
 		"Sightings by outcome: stored, failed (the store refused them) or dropped (of requests that don't publish), over_limit (of networks that made as many records as one may).", "outcome")
 	sightingsQueued = metrics.NewGauge("sightings_queued", "First sightings of clients that wait to be stored.")
+	membersFull     = metrics.NewCounter("sightings_members_full_total", "Clients that the members of one of their networks don't show, as it has as many as one may have a day.")
 	geoAge          = metrics.NewGauge("geoip_age_seconds", "Time since the GeoIP database in use was built by its maker.", "database")
 	geoBroken       = metrics.NewGauge("geoip_broken", "1 where the file of a GeoIP database is broken or missing and the last good one is in use.", "database")
 )
@@ -212,11 +213,12 @@ func recorderReadings(recorder *recorder) metrics.Readings {
 		tell(sightingsStored, float64(stats.Failed), "failed")
 		tell(sightingsStored, float64(stats.Dropped), "dropped")
 		tell(sightingsStored, float64(stats.Over), "over_limit")
+		tell(membersFull, float64(stats.Full))
 		tell(sightingsQueued, float64(stats.Queued))
 		for _, s := range recorder.geo.Status() {
 			database := strings.ToLower(s.Kind)
 			tell(geoAge, time.Since(s.Built).Seconds(), database)
 			tell(geoBroken, metrics.Truth(s.Err != nil), database)
 		}
-	}, sightingsStored, sightingsQueued, geoAge, geoBroken)
+	}, sightingsStored, membersFull, sightingsQueued, geoAge, geoBroken)
 }

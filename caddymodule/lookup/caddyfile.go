@@ -103,12 +103,13 @@ func (h *MaskInfo) options() options.Block {
 			return nil
 		},
 		Check: func() error {
-			own := MaskInfo{Path: h.Path, BlockLink: h.BlockLink, LoginLink: h.LoginLink}
+			own := MaskInfo{Path: h.Path, BlockLink: h.BlockLink, ContributionsLink: h.ContributionsLink, LoginLink: h.LoginLink}
 			return errors.Join(h.MaskAccess.validate(true), own.validate())
 		},
 		Options: append(h.accessOptions(), []options.Option{
 			{Name: "path", Args: "<path>", Set: options.Text(&h.Path), Doc: "Where the form is. Default: `" + edge.DefaultMasksPath + "`."},
 			{Name: "block_link", Args: "<url with {mask}>", Set: options.Text(&h.BlockLink), Doc: "Where the wiki blocks a mask."},
+			{Name: "contributions_link", Args: "<url with {mask}>", Set: options.Text(&h.ContributionsLink), Doc: "Where the wiki lists a mask's contributions."},
 			{Name: "login_link", Args: "<url>", Set: options.Text(&h.LoginLink), Doc: "Where users log in."},
 		}...),
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ func (h *MaskInfo) lookUp(w http.ResponseWriter, r *http.Request) error {
 	page.Asked, page.Reason = strings.TrimSpace(strings.Join(form["masks"], " ")), strings.TrimSpace(form.Get("reason"))
 	masks, err := parseMasks(page.Asked)
 	if err != nil {
+		page.Account = temporaryAccount.FindString(page.Asked)
 		page.Asked = onlyMasks(page.Asked)
 	} else if err = checkReason(page.Reason); err != nil {
 		masks, page.Reason = nil, ""
@@ -127,7 +129,7 @@ func (h *MaskInfo) respond(w http.ResponseWriter, r *http.Request, page maskPage
 // pageAgain is a page for a user who is now known.
 func (h *MaskInfo) pageAgain(page maskPage, user access.User) maskPage {
 	known := h.newPage(page.Title, user)
-	known.Asked, known.Reason = page.Asked, page.Reason
+	known.Asked, known.Reason, known.Account, known.Members = page.Asked, page.Reason, page.Account, page.Members
 	return known
 }
 
@@ -144,6 +146,9 @@ func parseMasks(text string) ([]netip.Addr, error) {
 	}
 	var masks []netip.Addr
 	for _, field := range fields {
+		if temporaryAccount.MatchString(field) {
+			return nil, errTemporaryAccount
+		}
 		mask, ok := parseMask(field)
 		if !ok { // what is no mask is not shown again: it may be an address
 			return nil, mistakef("number %d is not a mask: masks begin with 2001:2f: or, those of networks, with 2001:2e:", len(masks)+1)
@@ -167,6 +172,9 @@ func parseMask(field string) (netip.Addr, bool) {
 	mask, err := netip.ParseAddr(field)
 	return mask, err == nil && mask.Zone() == "" && masking.Is(mask)
 }
+
+// temporaryAccount is the name of an account that MediaWiki made for one browser.
+var temporaryAccount = regexp.MustCompile(`^~[0-9]{1,4}-[0-9][0-9-]{0,30}$`)
 
 // onlyMasks is what is shown again of a text that has more than masks.
 func onlyMasks(text string) string {
@@ -271,13 +279,17 @@ func (h *MaskInfo) networkInfo(r *http.Request, mask netip.Addr) (*networkMaskVi
 	if err != nil {
 		return nil, err
 	}
-	view := &networkMaskView{Mask: mask, Organization: n.Organization(), ASN: n.ASN, Network: viewNetwork(n.Network), Name: n.Name}
+	return viewOfNetwork(n), nil
+}
+
+func viewOfNetwork(n sightings.NetworkRecord) *networkMaskView {
+	view := &networkMaskView{Mask: n.Mask, Organization: n.Organization(), ASN: n.ASN, Network: viewNetwork(n.Network), Name: n.Name}
 	if n.Name != "" {
 		view.Summary = "Network: " + n.Name
 	} else {
 		view.Summary = fmt.Sprintf("Organization: %s  Network: %v", view.Organization, n.Network)
 	}
-	return view, nil
+	return view
 }
 
 // comparisonView is the response about several masks.

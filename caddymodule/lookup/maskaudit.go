@@ -119,7 +119,7 @@ func sequenceOf(query url.Values, name string) (n uint64, given bool, err error)
 	return n, true, nil
 }
 
-var auditActions = []audit.Action{audit.Info, audit.Compare, audit.Reveal, audit.Block, audit.Unblock, audit.Read, audit.Loss}
+var auditActions = []audit.Action{audit.Info, audit.Compare, audit.Members, audit.Reveal, audit.Block, audit.Unblock, audit.Read, audit.Loss}
 
 func (q auditQuery) matches(e audit.Entry) bool {
 	return (q.action == 0 || e.Action == q.action) && (q.performer == "" || e.Performer == q.performer || e.Name == q.performer)

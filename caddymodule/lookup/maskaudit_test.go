@@ -173,7 +173,7 @@ func TestAuditPageRefusals(t *testing.T) {
 		"before":            {"admin", "before=203.0.113.9", nil, 400, "Before is not the number"},
 		"negative":          {"admin", "after=-1", nil, 400, "After is not the number"},
 		"too large":         {"admin", "after=18446744073709551615", nil, 400, "After is not the number"},
-		"action":            {"admin", "action=203.0.113.9", nil, 400, "Unknown action: the actions are [info compare reveal"},
+		"action":            {"admin", "action=203.0.113.9", nil, 400, "Unknown action: the actions are [info compare members reveal"},
 		"unprintable":       {"admin", "reason=%00", nil, 400, "Reason is not up to"},
 		"reason too long":   {"admin", "reason=" + strings.Repeat("x", 1001), nil, 400, "Reason is not up to"},
 		"reason's address":  {"admin", "reason=who+was+203.0.113.9", nil, 400, "The reason has an IP address in it"},

@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,6 +30,7 @@ func init() {
 //
 //	/.privacy/masks/          asks for masks; ?masks=MASK fills them in
 //	/.privacy/masks/          POST of masks and reason: looks them up
+//	/.privacy/masks/members   POST of a network and reason: who is in it, and what a block of it hits
 //	/.privacy/masks/reveal    POST: goes on to the origin where a mask is revealed
 //	/.privacy/masks/audit     POST: the audit log, for those who may read it
 //
@@ -48,6 +50,10 @@ type MaskInfo struct {
 	// its place, such as https://wiki.example/wiki/Special:Block/{mask}. Default: none.
 	BlockLink string `json:"block_link,omitempty"`
 
+	// ContributionsLink is the address of the wiki's list of a mask's contributions, with {mask} in its place.
+	// Default: Special:Contributions beside the api.php of Wiki.
+	ContributionsLink string `json:"contributions_link,omitempty"`
+
 	// LoginLink is the address of the wiki's page to log in, shown to who isn't. Default: Special:UserLogin beside
 	// the api.php of Wiki.
 	LoginLink string `json:"login_link,omitempty"`
@@ -65,9 +71,9 @@ func (h *MaskInfo) validate() error {
 	if !strings.HasPrefix(h.Path, "/") || !strings.HasSuffix(h.Path, "/") || strings.ContainsAny(h.Path, "?#%{}") {
 		return fmt.Errorf("path %q is not a plain path with a slash at both ends", h.Path)
 	}
-	if h.BlockLink != "" {
-		if !isWebAddress(h.BlockLink) || strings.Count(h.BlockLink, maskInLink) != 1 {
-			return fmt.Errorf("block_link %q is not a web address with %s once in it", h.BlockLink, maskInLink)
+	for name, link := range map[string]string{"block_link": h.BlockLink, "contributions_link": h.ContributionsLink} {
+		if link != "" && (!isWebAddress(link) || strings.Count(link, maskInLink) != 1) {
+			return fmt.Errorf("%s %q is not a web address with %s once in it", name, link, maskInLink)
 		}
 	}
 	if h.LoginLink != "" && !isWebAddress(h.LoginLink) {
@@ -82,9 +88,17 @@ func isWebAddress(link string) bool {
 }
 
 // loginLink is where visitors log in, "" where that isn't known.
-func (h *MaskInfo) loginLink() string {
-	if h.LoginLink != "" || h.Wiki == nil {
-		return h.LoginLink
+func (h *MaskInfo) loginLink() string { return cmp.Or(h.LoginLink, h.specialPage("UserLogin")) }
+
+// contributionsLink is where a mask's contributions are, "" where that isn't known.
+func (h *MaskInfo) contributionsLink() string {
+	return cmp.Or(h.ContributionsLink, h.specialPage("Contributions/"+maskInLink))
+}
+
+// specialPage is the address of a page of the wiki that is asked for rights, "" where that isn't known.
+func (h *MaskInfo) specialPage(name string) string {
+	if h.Wiki == nil {
+		return ""
 	}
 	api, err := url.Parse(caddy.NewReplacer().ReplaceAll(h.Wiki.API, ""))
 	if err != nil {
@@ -94,7 +108,7 @@ func (h *MaskInfo) loginLink() string {
 	if !ok {
 		return ""
 	}
-	return script + "/index.php?title=Special:UserLogin"
+	return script + "/index.php?title=Special:" + name
 }
 
 // maskInLink is replaced in BlockLink.
@@ -144,6 +158,8 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		return h.startReveal(w, edge.EdgeRequest(r))
 	case "audit":
 		return h.serveAudit(w, r)
+	case "members":
+		return h.serveMembers(w, r)
 	case "":
 		return h.serveLookup(w, r)
 	}

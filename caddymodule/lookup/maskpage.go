@@ -26,6 +26,7 @@ var (
 			return auditTurn{page, view, name, at, label}
 		},
 		"pair":    func(page maskPage, n *networkView) networkLine { return networkLine{page, n} },
+		"of":      func(page maskPage, mask netip.Addr) ofNetwork { return ofNetwork{page, mask} },
 		"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
 		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	})
@@ -37,19 +38,29 @@ type maskPage struct {
 	Path      string
 	User      access.User
 	BlockLink string
-	CanReveal bool
-	CanAudit  bool
-	Login     string // where to log in; "" for those who are, or where that isn't known
-	Asked     string // what stands in the field
-	Reason    string
-	Error     string
-	Data      any
+	// ContributionsLink is the address of the wiki's list of a mask's contributions, with {mask} in its place.
+	ContributionsLink string
+	Account           string // the temporary account that was given in a mask's place; "" is none
+	Members           bool   // the form is that of a network's members
+	CanReveal         bool
+	CanAudit          bool
+	Login             string // where to log in; "" for those who are, or where that isn't known
+	Asked             string // what stands in the field
+	Reason            string
+	Error             string
+	Data              any
 }
 
 // networkLine is what shows a network on a page.
 type networkLine struct {
 	Page maskPage
 	Net  *networkView
+}
+
+// ofNetwork is what leads to a network's members.
+type ofNetwork struct {
+	Page maskPage
+	Mask netip.Addr
 }
 
 // auditTurn is a button that turns to another page of the audit log.
@@ -65,7 +76,7 @@ type auditTurn struct {
 func (h *MaskInfo) newPage(title string, user access.User) maskPage {
 	return maskPage{
 		Frame: page.Frame{Title: title, Sheet: page.SheetAddress(h.Path + "style.css")},
-		Path:  h.Path, User: user, BlockLink: h.BlockLink,
+		Path:  h.Path, User: user, BlockLink: h.BlockLink, ContributionsLink: h.contributionsLink(),
 		CanReveal: h.Reveal != nil && user.Rights.Has(access.Reveal),
 		CanAudit:  user.Rights.Has(access.Audit),
 	}
@@ -73,10 +84,17 @@ func (h *MaskInfo) newPage(title string, user access.User) maskPage {
 
 // BlockURL is the address of the wiki's form that blocks a mask.
 func (p maskPage) BlockURL(mask netip.Addr) string {
-	if p.BlockLink == "" {
-		return ""
-	}
 	return strings.Replace(p.BlockLink, maskInLink, mask.String(), 1)
+}
+
+// ContributionsURL is the address of the wiki's list of a mask's contributions.
+func (p maskPage) ContributionsURL(mask netip.Addr) string {
+	return strings.Replace(p.ContributionsLink, maskInLink, mask.String(), 1)
+}
+
+// AccountURL is the address of the wiki's list of the temporary account's contributions.
+func (p maskPage) AccountURL() string {
+	return strings.Replace(p.ContributionsLink, maskInLink, p.Account, 1)
 }
 
 // write responds with one of the templates, or in JSON where the visitor is a program.

@@ -23,6 +23,10 @@ var (
 	errCrossSite = refusal.New(http.StatusForbidden, "cross_origin", "a reveal is started on the wiki's own page only")
 )
 
+// errTemporaryAccount: only the wiki knows from which masks a temporary account was used.
+var errTemporaryAccount = refusal.New(http.StatusBadRequest, "temporary_account",
+	"a temporary account has no mask of its own; the wiki shows the masks that it was used from to those who may see addresses, in its lists of contributions and histories")
+
 // mistakef refuses for a mistake in the request, which the text tells.
 func mistakef(format string, args ...any) error {
 	return refusal.New(http.StatusBadRequest, "mistake", fmt.Sprintf(format, args...))
