@@ -80,6 +80,9 @@ func (e *Encoder) maskOwn() {
 	}
 	e.masked.Lock()
 	defer e.masked.Unlock()
+	if int(e.masked.given.Load()) == len(e.fields) { // another entry was first
+		return
+	}
 	if e.masked.fields == nil && !slices.ContainsFunc(e.fields, isKept) {
 		e.masked.fields = e.fields // which nobody else has: they can be masked where they stand
 		e.maskAdded(e.fields)
