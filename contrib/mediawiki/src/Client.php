@@ -14,6 +14,9 @@ use Wikimedia\IPUtils;
  * through the edge alone.
  */
 class Client {
+	/** The types of changes that are saved in the request of who makes them. Jobs save others in anybody's. */
+	public const CHANGES = [ RC_EDIT, RC_NEW, RC_LOG ];
+
 	/** @var \WebRequest */
 	private $request;
 
@@ -24,11 +27,15 @@ class Client {
 
 	/**
 	 * The client of the request that is being answered, if a user acts by it; null for another user: a job that ends
-	 * somebody's request acts for its owner, from none of the client's networks.
+	 * somebody's request acts for its owner, from none of the client's networks. Null, too, where MediaWiki has no sessions:
+	 * load.php's responses are cached for everybody, so they say nothing of a client.
 	 *
 	 * @param \MediaWiki\User\UserIdentity $user
 	 */
 	public static function of( $user ): ?self {
+		if ( defined( 'MW_NO_SESSION' ) ) {
+			return null;
+		}
 		$context = \RequestContext::getMain();
 		$isNamed = $user->isRegistered() && !\MediaWiki\MediaWikiServices::getInstance()->getUserNameUtils()->isTemp( $user->getName() );
 		return $isNamed && !$user->equals( $context->getUser() ) ? null : new self( $context->getRequest() );

@@ -33,7 +33,7 @@ class NetworkHooks implements AutopromoteConditionHook, ChangeTagsListActiveHook
 	/** @inheritDoc */
 	public function onRecentChange_save( $recentChange ) {
 		$client = Client::of( $recentChange->getPerformerIdentity() );
-		if ( $this->tagged && $client && $recentChange->getAttribute( 'rc_type' ) !== RC_CATEGORIZE ) {
+		if ( $this->tagged && $client && in_array( $recentChange->getAttribute( 'rc_type' ), Client::CHANGES, true ) ) {
 			$recentChange->addTags( $this->tags( array_intersect( $this->tagged, $client->networks() ) ) );
 		}
 	}

@@ -49,7 +49,8 @@ class NetworkRestrictions extends \MWRestrictions {
 		[ $start, $end ] = IPUtils::parseRange( $range );
 		foreach ( $this->toArray()['IPAddresses'] as $allowed ) {
 			[ $first, $last ] = IPUtils::parseRange( $allowed );
-			if ( $start !== false && $first !== false && $first <= $start && $end <= $last ) {
+			// Not by <=: they are hexadecimal, and PHP takes "80E00000" for the number 80.
+			if ( $start !== false && $first !== false && strcmp( $first, $start ) <= 0 && strcmp( $end, $last ) <= 0 ) {
 				return true;
 			}
 		}
