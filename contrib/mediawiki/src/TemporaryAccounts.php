@@ -74,11 +74,11 @@ class TemporaryAccounts {
 		}
 		$name = $this->names->getCanonical( $name ) ?: '';
 		$account = $this->isName( $name ) ? $this->users->getUserIdentityByName( $name ) : null;
-		if ( !$account || !$account->isRegistered() || ( !$reader->isAllowed( 'hideuser' )
-			&& $this->factory->newFromUserIdentity( $account )->isHidden() ) ) {
+		$isHidden = $account && $account->isRegistered() && $this->factory->newFromUserIdentity( $account )->isHidden();
+		if ( !$account || !$account->isRegistered() || ( $isHidden && !$reader->isAllowed( 'hideuser' ) ) ) {
 			return StatusValue::newFatal( 'wikiveil-temporary-account-unknown' );
 		}
-		$this->log( $reader->getUser(), $account );
+		$this->log( $reader->getUser(), $account, $isHidden );
 		return StatusValue::newGood( $this->masksOf( $account ) );
 	}
 
@@ -87,7 +87,10 @@ class TemporaryAccounts {
 		$rows = $db->newSelectQueryBuilder()
 			->select( [ 'rc_ip', 'first' => 'MIN(rc_timestamp)', 'last' => 'MAX(rc_timestamp)', 'changes' => 'COUNT(*)' ] )
 			->from( 'recentchanges' )
-			->where( [ 'rc_actor' => $this->actors->findActorId( $account, $db ) ] )
+			->where( [
+				'rc_actor' => $this->actors->findActorId( $account, $db ),
+				'rc_type' => Client::CHANGES,
+			] )
 			->groupBy( 'rc_ip' )
 			->caller( __METHOD__ )->fetchResultSet();
 		$masks = [];
@@ -106,7 +109,7 @@ class TemporaryAccounts {
 		return $masks;
 	}
 
-	private function log( UserIdentity $reader, UserIdentity $account ): void {
+	private function log( UserIdentity $reader, UserIdentity $account, bool $isHidden ): void {
 		$db = $this->db->getConnection( DB_PRIMARY );
 		$page = PageReferenceValue::localReference( NS_USER, strtr( $account->getName(), ' ', '_' ) );
 		$logged = $db->newSelectQueryBuilder()
@@ -126,6 +129,10 @@ class TemporaryAccounts {
 		$entry = new \ManualLogEntry( self::LOG, 'view' );
 		$entry->setPerformer( $reader );
 		$entry->setTarget( $page );
+		if ( $isHidden ) {
+			// As MediaWiki does to the entries that there are when it hides an account: its name stays with those who may see it.
+			$entry->setDeleted( \LogPage::DELETED_ACTION | \LogPage::DELETED_RESTRICTED );
+		}
 		$entry->insert( $db );
 	}
 }
