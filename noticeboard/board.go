@@ -43,7 +43,7 @@ func newBoard(list []declaration) (*Board, error) {
 		return nil, fmt.Errorf("%d tools are declared: the most is %d", len(list), maxTools)
 	}
 	b := &Board{byName: make(map[string]*Tool, len(list))}
-	places, rewritten := make(map[string]string, len(list)), make(map[string]string)
+	places, led := make(map[string]string, len(list)), make(ledAddresses)
 	for i, d := range list {
 		if d.tool == nil {
 			return nil, fmt.Errorf("tool %d is null: declare a name and an origin or remove the entry", i+1)
@@ -61,10 +61,8 @@ func newBoard(list []declaration) (*Board, error) {
 		if err != nil {
 			return nil, err
 		}
-		if first, taken := rewritten[own.Origin]; taken && own.Rewrite && !own.IsMirror() {
-			return nil, fmt.Errorf("tools %q and %q both lead gadgets from %s to the proxy: leave rewrite out of one", first, name, own.Origin)
-		} else if own.Rewrite && !own.IsMirror() {
-			rewritten[own.Origin] = name
+		if err := led.add(own); err != nil {
+			return nil, err
 		}
 		b.tools = append(b.tools, own)
 		b.byName[own.Name] = own

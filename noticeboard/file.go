@@ -86,6 +86,37 @@ func withoutRepeats(configured, list []declaration) (rest []declaration, repeate
 	return rest, repeated
 }
 
+// withoutSharedAddresses leaves out the declarations that lead gadgets from where another tool does already, and tells which. What a tool said
+// before takes the place of what is left out, unless that would lead gadgets from the same addresses.
+func withoutSharedAddresses(configured, list, before []declaration) (rest []declaration, shared []error) {
+	led := make(ledAddresses)
+	add := func(d declaration) error {
+		if d.tool == nil || d.listed || !d.tool.Rewrite {
+			return nil
+		}
+		own, err := d.tool.normalised()
+		if err != nil {
+			return nil // it is refused later
+		}
+		return led.add(own)
+	}
+	for _, d := range configured {
+		_ = add(d) // refused later
+	}
+	for _, d := range list {
+		if err := add(d); err != nil {
+			shared = append(shared, fmt.Errorf("reading %s: %w", d.place, err))
+			i := slices.IndexFunc(before, func(old declaration) bool { return old.tool.Name == d.tool.Name })
+			if i < 0 || add(before[i]) != nil {
+				continue
+			}
+			d = before[i]
+		}
+		rest = append(rest, d)
+	}
+	return rest, shared
+}
+
 // entry is one tool's JSON and the line on which it starts.
 type entry struct {
 	json []byte

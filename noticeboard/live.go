@@ -93,7 +93,7 @@ func NewLive(cfg LiveConfig) (*Live, error) {
 }
 
 // use puts the file's declarations in place, next to the configuration's. Entries that can't be
-// used, or repeat a name, are left out; what an entry of that name said before goes on to hold.
+// used, or repeat a name or what another leads to the proxy, are left out; what an entry of that name said before goes on to hold.
 func (l *Live) use(list []declaration, bad []badEntry) error {
 	list, repeated := withoutRepeats(l.configured, list)
 	var leftOut []error
@@ -104,6 +104,7 @@ func (l *Live) use(list []declaration, bad []badEntry) error {
 			list = append(list, l.followed[i])
 		}
 	}
+	list, shared := withoutSharedAddresses(l.configured, list, l.followed)
 	board, err := newBoard(append(l.configured[:len(l.configured):len(l.configured)], list...))
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func (l *Live) use(list []declaration, bad []badEntry) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unpublished, l.leftOut = true, append(leftOut, repeated...)
+	l.unpublished, l.leftOut = true, slices.Concat(leftOut, repeated, shared)
 	l.build(board, contents, l.state.current.Load())
 	return nil
 }

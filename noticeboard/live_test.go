@@ -289,6 +289,81 @@ func TestFollowFile(t *testing.T) {
 	}
 }
 
+// An entry that leads gadgets from where another does already is left out alone: what else the file says holds, such as what it disables.
+func TestFileOfSharedAddresses(t *testing.T) {
+	entry := func(name, host, more string) string {
+		return fmt.Sprintf(`{"name": %q, "wikiveil": {"origin": "https://%s"%s}}`, name, host, more)
+	}
+	const rewrite = `, "rewrite": true`
+	mirror := func(name, more string) string {
+		return entry(name, "files.example.org", `, "kinds": ["img"], "mirror": [{"path": "/a.png", "integrity": "`+testIntegrity+`"}]`+more)
+	}
+	own := &Tool{Name: "own", Origin: "https://own.example.org", Rewrite: true}
+	bad, gone := entry("evil", "evil.example.org", ""), entry("evil", "evil.example.org", `, "disabled": true`)
+	for name, tc := range map[string]struct {
+		before, after []string // entries, besides the one that is to be disabled
+		leftOut       []string // why
+		led           string   // the tools that lead gadgets to the proxy, from the file
+		declared      string   // all tools of the file
+	}{
+		"two of the file":       {nil, []string{entry("a", "a.example.org", rewrite), entry("b", "A.example.org:443", rewrite)}, []string{`tools "a" and "b" both lead gadgets from https://a.example.org`}, "a", "a evil"},
+		"the configuration's":   {nil, []string{entry("a", "own.example.org", rewrite)}, []string{`tools "own" and "a" both lead`}, "", "evil"},
+		"two mirrors of a file": {nil, []string{mirror("a", rewrite), mirror("b", rewrite)}, []string{`tools "a" and "b" both lead gadgets from https://files.example.org/a.png`}, "a", "a evil"},
+		"one doesn't lead":      {nil, []string{mirror("a", ""), mirror("b", rewrite)}, nil, "b", "a b evil"},
+		"one is disabled":       {nil, []string{entry("a", "a.example.org", rewrite+`, "disabled": true`), entry("b", "a.example.org", rewrite)}, nil, "a b", "a b evil"},
+		"what it said holds": {
+			[]string{entry("a", "a.example.org", rewrite), entry("b", "b.example.org", "")}, []string{entry("a", "a.example.org", rewrite), entry("b", "a.example.org", rewrite)},
+			[]string{`tools "a" and "b" both lead`}, "a", "a b evil",
+		},
+		"what it said is another's by now": {
+			[]string{entry("a", "a.example.org", rewrite), entry("b", "b.example.org", rewrite)},
+			[]string{entry("a", "b.example.org", rewrite), entry("b", "own.example.org", rewrite)},
+			[]string{`tools "own" and "b" both lead`}, "a", "a evil",
+		},
+		"what a broken entry said": {
+			[]string{entry("a", "a.example.org", rewrite)}, []string{entry("a", "a.example.org", `, "colour": "red"`), entry("b", "a.example.org", rewrite)},
+			[]string{`unknown field "colour"`, `tools "b" and "a" both lead`}, "b", "b evil",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := toolsFile(t, "["+strings.Join(append(tc.before, bad), ",")+"]")
+			l := mustLive(t, files(t), file, own)
+			lookUp(t, l, "evil")
+			writeFile(t, file, "["+strings.Join(append(tc.after, gone), ",")+"]")
+			mustRefresh(t, l)
+			_, err := l.Lookup("evil")
+			wantRefusal(t, err, ReasonDisabled, "the tool is disabled")
+			s := l.Status()
+			if s.FileErr != nil || len(s.LeftOut) != len(tc.leftOut) {
+				t.Fatalf("status %+v", s)
+			}
+			for i, why := range tc.leftOut {
+				if !strings.Contains(s.LeftOut[i].Error(), why) || !strings.Contains(s.LeftOut[i].Error(), file+":1") {
+					t.Errorf("left out: %v", s.LeftOut[i])
+				}
+			}
+			var led, declared []string
+			for tool := range l.Board().All() {
+				if tool.Name == "own" {
+					continue
+				}
+				if declared = append(declared, tool.Name); tool.Rewrite {
+					led = append(led, tool.Name)
+				}
+			}
+			slices.Sort(led)
+			slices.Sort(declared)
+			if strings.Join(led, " ") != tc.led || strings.Join(declared, " ") != tc.declared {
+				t.Errorf("declared are %q, of which %q lead", declared, led)
+			}
+			// A node that starts now knows nothing from before.
+			if again, err := NewLive(LiveConfig{Tools: []*Tool{own}, File: file, State: l.state}); err != nil || len(again.Status().LeftOut) == 0 != (len(tc.leftOut) == 0) {
+				t.Errorf("a start with that file: %v", err)
+			}
+		})
+	}
+}
+
 // A file system's clock may stand still over two changes.
 func TestFileChangedWithinATick(t *testing.T) {
 	file := toolsFile(t, `[{"name": "a"}]`)

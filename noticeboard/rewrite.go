@@ -3,6 +3,7 @@ package noticeboard
 import (
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -37,6 +38,35 @@ func rewriteScript(prefix string, listings []Listing) document {
 func (t *Tool) checkRewrite() *Error {
 	if t.Rewrite && !t.Proxied() {
 		return wrong("rewrite", "rewrite leads gadgets to the proxy: make access %q or %q, or leave rewrite out", ByProxy, ByBoth)
+	}
+	return nil
+}
+
+// ledAddresses are those from which gadgets are led to the proxy, and the tools that do so: origins, and addresses of mirrors' files.
+type ledAddresses map[string]string
+
+// add takes in a tool in normal form. The error says which other tool has one of its addresses; then nothing is taken in. A tool that its
+// declaration disables leads nothing, so that it never stands in the way, nor in its own.
+func (l ledAddresses) add(t *Tool) error {
+	if !t.Rewrite || t.Disabled {
+		return nil
+	}
+	addresses := []string{t.Origin}
+	if t.IsMirror() {
+		addresses = nil
+		for _, file := range t.Mirror {
+			if u, err := t.mirrorURL(file); err == nil { // as in each of normal form
+				addresses = append(addresses, u.String())
+			}
+		}
+	}
+	for _, address := range addresses {
+		if first, taken := l[address]; taken {
+			return fmt.Errorf("tools %q and %q both lead gadgets from %s to the proxy: leave rewrite out of one", first, t.Name, address)
+		}
+	}
+	for _, address := range addresses {
+		l[address] = t.Name
 	}
 	return nil
 }

@@ -317,12 +317,16 @@ func TestRewriteDeclared(t *testing.T) {
 		return &Tool{Name: name, Origin: "https://maps.example.org", Access: access, Rewrite: true}
 	}
 	mirror := &Tool{Name: "files", Origin: "https://maps.example.org", Kinds: []Kind{Img}, Mirror: []MirrorFile{{"/a.png", testIntegrity}}, Rewrite: true}
+	other := *mirror // by another way, the same file
+	other.Name, other.Origin, other.Hosts = "other", "https://other.example.org", []string{"maps.example.org"}
+	other.Mirror = []MirrorFile{{"https://maps.example.org/a.png", testIntegrity}}
 	for name, tt := range map[string]struct {
 		tools  []*Tool
 		reason string
 	}{
 		"one":        {[]*Tool{tool("a", ByBoth), mirror}, ""},
 		"by consent": {[]*Tool{tool("a", ByConsent)}, `rewrite leads gadgets to the proxy: make access "proxy" or "both"`},
+		"mirrors":    {[]*Tool{mirror, &other}, `tools "files" and "other" both lead gadgets from https://maps.example.org/a.png to the proxy`},
 		"two":        {[]*Tool{tool("a", ByProxy), tool("b", ByBoth)}, `tools "a" and "b" both lead gadgets from https://maps.example.org to the proxy`},
 	} {
 		if _, err := New(tt.tools); (err == nil) != (tt.reason == "") || err != nil && !strings.Contains(err.Error(), tt.reason) {
