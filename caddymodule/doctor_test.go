@@ -220,8 +220,8 @@ func TestProbe(t *testing.T) {
 		header http.Header
 		want   checkup.Seen
 	}{
-		"a reader":        {"127.5.0.1", nil, checkup.Seen{Mask: edgetest.ClientMask(t, "127.5.0.1"), Named: true}},
-		"who forges":      {"127.5.0.1", forging(), checkup.Seen{Mask: edgetest.ClientMask(t, "127.5.0.1"), Named: true, Forwarded: true}},
+		"a reader":        {"127.5.0.1", nil, checkup.Seen{Mask: edgetest.ClientMask(t, "127.5.0.1"), Named: true, Private: true}},
+		"who forges":      {"127.5.0.1", forging(), checkup.Seen{Mask: edgetest.ClientMask(t, "127.5.0.1"), Named: true, Forwarded: true, Private: true}},
 		"a proxy":         {"127.4.0.1", forging(), checkup.Seen{Mask: edgetest.ClientMask(t, "127.9.9.9"), Named: true, Forwarded: true, Trusted: true}},
 		"a proxy's check": {"127.4.0.1", nil, checkup.Seen{Mask: edgetest.ClientMask(t, "127.4.0.1"), Trusted: true}},
 	} {
@@ -230,10 +230,10 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s: the app got the token", name)
 		}
 		got := ask(token).Seen
-		if len(got.Networks) != 2 || !got.Arrived || got.Mode != "mask" || got.NetworksMode != "xff" {
+		if len(got.Networks) != 2 || !got.Arrived || got.Mode != "mask" || got.NetworksMode != "xff" || !slices.Equal(got.ClientIPHeaders, []string{"X-Forwarded-For"}) {
 			t.Errorf("%s: %+v", name, got)
 		}
-		got.Networks, got.Arrived, got.Mode, got.NetworksMode = nil, false, "", ""
+		got.Networks, got.ClientIPHeaders, got.Arrived, got.Mode, got.NetworksMode = nil, nil, false, "", ""
 		if fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%s:\n%+v, want\n%+v", name, got, c.want)
 		}
@@ -278,6 +278,7 @@ func TestDoctorsExitCodes(t *testing.T) {
 		"no API":     {"--address", e.Admin, "--wiki", "http://" + e.Site + "/api.php"},
 		"no address": {"--address", e.Admin, "--wiki", "wiki.example"},
 		"argument":   {"--address", e.Admin, "https://wiki.example/api.php"},
+		"flag":       {"--address", e.Admin, "--wikis", "https://wiki.example/api.php"},
 		"around":     {"--address", e.Admin, "--around", "127.0.0.1:80"},
 	} {
 		if code, out := run(args...); code != 2 {

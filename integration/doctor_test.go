@@ -66,7 +66,7 @@ func TestDoctorFindsWideBlocks(t *testing.T) {
 				}
 				wantFinding(t, found, "wide blocks", defence.level, "hit everybody")
 				wantFinding(t, found, "masks", "ok", "")
-				wantFinding(t, found, "trusted proxies", "ok", "")
+				wantFinding(t, found, "trusted proxies", "untold", "came from a private address")
 				wantFinding(t, found, "clocks", "ok", "the wiki's clock")
 				wantFinding(t, found, "login", "ok", "")
 				wantFinding(t, found, "network blocks", defence.blocks, "")

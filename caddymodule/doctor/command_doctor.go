@@ -48,6 +48,9 @@ The exit code is 0 if nothing is wrong, 1 if something is, 2 if the edge or the 
 			cmd.Flags().String("around", "", "A host:port at which the wiki should not answer")
 			cmd.Flags().Bool("json", false, "Prints JSON")
 			cmd.RunE = caddycmd.WrapCommandFuncForCobra(run)
+			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+				return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exitCannotTell, err })(cmd, nil)
+			})
 		},
 	})
 }

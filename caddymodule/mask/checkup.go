@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -86,12 +87,14 @@ func checkUpstreams(ctx context.Context, _ *edge.App, _ caddy.Context, servers *
 // meetProbe tells `wikiveil doctor` what came of its request.
 func (h *ClientMask) meetProbe(r *http.Request, vars reqstate.Vars, request *maskedRequest, refused *refusal.Refusal) {
 	h.app.Probes().Meet(r, func() checkup.Seen {
-		seen := checkup.Seen{Mode: string(h.Mode), NetworksMode: string(h.Networks), Trusted: vars.Trusted(), Forwarded: forwards(r.Header)}
+		seen := checkup.Seen{Mode: string(h.Mode), NetworksMode: string(h.Networks), Trusted: vars.Trusted(), Forwarded: forwards(r.Header), ClientIPHeaders: h.clientIPHeaders(r)}
 		if refused != nil {
 			seen.Refused = refused.Text
 			return seen
 		}
-		_, seen.Named, _ = clientaddr.Of(r, vars)
+		var addr netip.Addr
+		addr, seen.Named, _ = clientaddr.Of(r, vars)
+		seen.Private = !seen.Trusted && checkup.Private(addr)
 		seen.Mask, seen.Networks = request.client.Mask, slices.Collect(request.client.NetworkMasks())
 		return seen
 	})

@@ -2,6 +2,7 @@ package checkup
 
 import (
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,10 @@ type Seen struct {
 	Named   bool `json:"named,omitempty"`
 	// Forwarded: it had a header in which proxies name clients.
 	Forwarded bool `json:"forwarded,omitempty"`
+	// Private: it came from a loopback or private address that isn't in trusted_proxies.
+	Private bool `json:"private,omitempty"`
+	// ClientIPHeaders are those that the edge's server reads clients' addresses from.
+	ClientIPHeaders []string `json:"client_ip_headers,omitempty"`
 }
 
 // Probes are the requests to look out for. The zero value is ready; it is safe for concurrent use.
@@ -44,6 +49,7 @@ type Probes struct {
 
 type probe struct {
 	seen    Seen
+	met     bool
 	expires time.Time
 }
 
@@ -51,11 +57,7 @@ type probe struct {
 func (p *Probes) New(now time.Time) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for token, known := range p.byToken {
-		if now.After(known.expires) {
-			delete(p.byToken, token)
-		}
-	}
+	p.dropExpired(now)
 	token := ""
 	if len(p.byToken) < maxProbes {
 		if p.byToken == nil {
@@ -66,6 +68,11 @@ func (p *Probes) New(now time.Time) string {
 	}
 	p.waiting.Store(int32(len(p.byToken)))
 	return token
+}
+
+func (p *Probes) dropExpired(now time.Time) {
+	maps.DeleteFunc(p.byToken, func(_ string, known *probe) bool { return now.After(known.expires) })
+	p.waiting.Store(int32(len(p.byToken)))
 }
 
 // Take returns what was seen of the request with a token, and forgets it.
@@ -81,23 +88,36 @@ func (p *Probes) Take(token string) Seen {
 	return known.seen
 }
 
-// Meet has look called for a request that is looked out for, and takes the header off it. It costs one load of a number
+// Meet has look called for a request that is looked out for, once, and takes the header off it. It costs one load of a number
 // where nobody is at the doctor's.
 func (p *Probes) Meet(r *http.Request, look func() Seen) {
 	if p.waiting.Load() == 0 || r.Header[Header] == nil {
 		return
 	}
-	token := r.Header.Get(Header)
-	p.mu.Lock()
-	known := p.byToken[token]
-	p.mu.Unlock()
+	known, first := p.meet(r.Header.Get(Header))
 	if known == nil {
 		return
 	}
 	delete(r.Header, Header)
+	if !first {
+		return
+	}
 	seen := look()
 	seen.Arrived = true
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known.seen = seen
+}
+
+// meet returns the probe of a token, and whether this is the one request that it is for, in time.
+func (p *Probes) meet(token string) (known *probe, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if known = p.byToken[token]; known != nil {
+		first = !known.met && !now.After(known.expires)
+		known.met = true
+	}
+	p.dropExpired(now)
+	return known, first
 }

@@ -3,35 +3,54 @@ package checkup
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
+	"strconv"
+	"syscall"
 	"time"
 )
 
-const dialTimeout = time.Second
+// How long a server may take to accept a connection: on this machine, and elsewhere.
+const (
+	nearTimeout = time.Second
+	farTimeout  = 5 * time.Second
+)
 
-// Around tells whether the wiki answers at an address past the edge: a host and port at which somebody fears that it does.
+// Around tells whether the wiki answers at an address past the edge: a host and port at which somebody fears that it does. An error
+// is why that couldn't be tried.
 func (w *Wiki) Around(ctx context.Context, address string, edge Edge) (Finding, error) {
-	if _, _, err := net.SplitHostPort(address); err != nil {
+	host, port, err := net.SplitHostPort(address)
+	if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || host == "" || number == 0 {
 		return Finding{}, fmt.Errorf("--around %q is no host:port", address)
 	}
-	if !answers(ctx, address) {
+	if listens, err := accepts(ctx, address, farTimeout); err != nil {
+		return Finding{}, fmt.Errorf("--around %s can't be tried from here: %w", address, err)
+	} else if !listens {
 		return Finding{Check: checkAround, Level: OK, What: "nobody answers at " + address}, nil
 	}
-	past := *w
-	api := *w.api
-	past.host, api.Scheme, api.Host = cmp.Or(w.host, w.api.Host), "http", address
-	past.api = &api
-	v, err := past.visit(ctx, edge, nil)
-	switch {
-	case v != nil && v.seen.Arrived:
-		return Finding{checkAround, Untold, address + " is the edge itself", "", "give the address that the wiki listens at"}, nil
-	case err != nil:
-		return Finding{checkAround, Warning, "something listens at " + address + " that isn't the edge; it isn't the wiki's API by plain http", "", "a firewall before it, or another address for it"}, nil
+	past, api := *w, *w.api
+	past.host, past.api, api.Host = cmp.Or(w.host, w.api.Host), &api, address
+	// Whoever answers for the wiki counts, whatever certificate it has: it is told nothing.
+	past.client.Transport = transport(&tls.Config{ServerName: (&url.URL{Host: past.host}).Hostname(), InsecureSkipVerify: true})
+	defer past.Close()
+	for _, api.Scheme = range []string{"http", "https"} {
+		v, err := past.visit(ctx, edge, nil)
+		_, refused := errors.AsType[*apiError](err)
+		switch {
+		case v == nil:
+			return Finding{}, err
+		case v.seen.Arrived:
+			return Finding{checkAround, Untold, address + " is the edge itself", "", "give the address that the wiki listens at"}, nil
+		case err == nil || refused:
+			return Finding{checkAround, Error, "the wiki answers at " + address + ", around the edge: who asks there isn't masked, and can claim any mask", "", behindTheEdge}, nil
+		}
 	}
-	return Finding{checkAround, Error, "the wiki answers at " + address + ", around the edge: who asks there isn't masked, and can claim any mask", "", behindTheEdge}, nil
+	return Finding{checkAround, Warning, "something listens at " + address + " that isn't the edge, nor the wiki's API under its name", "", "a firewall before it, or another address for it"}, nil
 }
 
 // behindTheEdge is how to have a server reached by the edge alone.
@@ -39,6 +58,11 @@ const behindTheEdge = "let it listen on 127.0.0.1 or a Unix socket (Apache: List
 
 // carriers is the range of networks behind a carrier's, and of some private ones (RFC 6598).
 var carriers = netip.MustParsePrefix("100.64.0.0/10")
+
+// Private reports whether an address is of this machine or a private network.
+func Private(addr netip.Addr) bool {
+	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || carriers.Contains(addr)
+}
 
 // Upstream tells whether strangers may reach an upstream of the edge, from the edge's machine.
 func Upstream(ctx context.Context, host, port string) Finding {
@@ -52,7 +76,11 @@ func Upstream(ctx context.Context, host, port string) Finding {
 	switch {
 	case addr.IsLoopback() || addr.IsUnspecified():
 		for _, other := range append(otherLoopback(addr), own...) {
-			if answers(ctx, net.JoinHostPort(other.String(), port)) {
+			listens, err := accepts(ctx, net.JoinHostPort(other.String(), port), nearTimeout)
+			if err != nil && !other.IsLoopback() { // not all systems have other loopback addresses
+				return Finding{checkAround, Untold, fmt.Sprintf("whether the upstream %s listens on this machine's other addresses: %v", name, err), "", "from another machine: wikiveil doctor --wiki … --around ADDRESS:" + port + " --address ADMIN_API"}
+			}
+			if listens {
 				return Finding{checkAround, Warning, "the upstream " + name + " listens on all of this machine's addresses: unless a firewall stops them, strangers reach it around the edge, aren't masked, and can claim any mask",
 					"", behindTheEdge}
 			}
@@ -60,7 +88,7 @@ func Upstream(ctx context.Context, host, port string) Finding {
 		return Finding{Check: checkAround, Level: OK, What: "the upstream " + name + " listens on this machine alone"}
 	case slices.Contains(own, addr):
 		return Finding{checkAround, Warning, "the upstream " + name + " listens on an address of this machine that others may reach: unless a firewall stops them, they aren't masked, and can claim any mask", "", behindTheEdge}
-	case addr.IsPrivate() || addr.IsLinkLocalUnicast() || carriers.Contains(addr):
+	case Private(addr):
 		return Finding{checkAround, Untold, "whether others than the edge reach the upstream " + name + " is to be seen from where they are", "", "there: wikiveil doctor --wiki … --around " + name + " --address ADMIN_API"}
 	}
 	return Finding{checkAround, Warning, "the upstream " + name + " has a public address: unless a firewall stops them, strangers reach it around the edge, aren't masked, and can claim any mask", "", behindTheEdge}
@@ -87,13 +115,19 @@ func ownAddrs() (own []netip.Addr) {
 	return own
 }
 
-// answers reports whether something accepts a connection.
-func answers(ctx context.Context, address string) bool {
-	dialer := net.Dialer{Timeout: dialTimeout}
+// accepts reports whether something accepts a connection. Refusals and silence say that nothing does; another error, as of a name
+// without an address or a network that isn't reached, is why it can't be told.
+func accepts(ctx context.Context, address string, timeout time.Duration) (bool, error) {
+	dialer := net.Dialer{Timeout: timeout}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
+	if err == nil {
+		conn.Close()
+		return true, nil
 	}
-	conn.Close()
-	return true
+	_, unnamed := errors.AsType[*net.DNSError](err)
+	late, ok := errors.AsType[net.Error](err)
+	if !unnamed && (errors.Is(err, syscall.ECONNREFUSED) || ok && late.Timeout()) {
+		return false, nil
+	}
+	return false, err
 }

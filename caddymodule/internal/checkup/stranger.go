@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -52,10 +53,21 @@ type visit struct {
 	} `json:"general"`
 	Extensions []struct{ Name string } `json:"extensions"`
 	UserInfo   struct {
-		Name      string
-		Anon      bool
-		BlockedBy string `json:"blockedby"`
+		Name string
+		Anon bool
+		block
+		Blocks []block `json:"blockcomponents"` // where several hold
 	} `json:"userinfo"`
+}
+
+// block is one that holds for a request; 0 is none, or one without an entry of its own.
+type block struct {
+	ID int `json:"blockid"`
+}
+
+// blockedBy reports whether the sender's blocks have one of these among them.
+func (v *visit) blockedBy(ids []int) bool {
+	return slices.ContainsFunc(append(v.UserInfo.Blocks, v.UserInfo.block), func(b block) bool { return slices.Contains(ids, b.ID) })
 }
 
 type companionTells struct {
@@ -84,11 +96,7 @@ func (w *Wiki) Ask(ctx context.Context, edge Edge) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	forged, err := w.visit(ctx, edge, forgedHeaders())
-	if err != nil {
-		return nil, fmt.Errorf("with forged headers: %w", err)
-	}
-	findings := []Finding{plain.masks(), trust(plain.seen, forged.seen), w.networkBlocks(ctx, plain), plain.clocks(ctx, edge)}
+	findings := []Finding{plain.masks(), w.trust(ctx, edge, plain.seen), w.networkBlocks(ctx, plain), plain.clocks(ctx, edge)}
 	findings = append(findings, w.wideBlocks(ctx, plain)...)
 	return append(findings, w.login(ctx, plain)), nil
 }
@@ -115,13 +123,22 @@ func (w *Wiki) visit(ctx context.Context, edge Edge, header http.Header) (*visit
 	return v, failure
 }
 
-// forgedHeaders are those in which proxies name clients.
-func forgedHeaders() http.Header {
-	header := http.Header{"Forwarded": {"for=" + forgedClient}}
-	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip"} {
-		header.Set(name, forgedClient)
+// forgeries returns headers in which proxies name clients, those that the edge reads among them. There is one a request: what
+// stands before the edge may refuse some.
+func forgeries(own []string) (headers []http.Header) {
+	names := append([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip"}, own...)
+	for i, name := range names {
+		names[i] = http.CanonicalHeaderKey(name)
 	}
-	return header
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		value := forgedClient
+		if name == "Forwarded" {
+			value = "for=" + forgedClient
+		}
+		headers = append(headers, http.Header{name: {value}})
+	}
+	return headers
 }
 
 // masks tells whether the wiki sees the mask that the edge gave.
@@ -149,22 +166,50 @@ func (v *visit) masks() Finding {
 		LocalSettings, "$wgCdnServersNoPurge with nothing but the edge's address, and no code that sets $_SERVER['REMOTE_ADDR']"}
 }
 
-// trust tells whether trusted_proxies fits, by a request that forged who its client is.
-func trust(plain, forged Seen) Finding {
-	const line = "servers { trusted_proxies static ADDRESSES_OF_THE_PROXY; trusted_proxies_strict } (an option a line)"
+// trust tells whether trusted_proxies fits, by requests that forge who their client is.
+func (w *Wiki) trust(ctx context.Context, edge Edge, plain Seen) Finding {
 	switch {
-	case !plain.Arrived || !forged.Arrived:
-		return Finding{checkTrusted, Untold, "the edge that was asked didn't see the requests", "", "ask the admin API of the node that they come to (--address)"}
+	case !plain.Arrived:
+		return Finding{checkTrusted, Untold, "the edge that was asked didn't see the request", "", "ask the admin API of the node that it came to (--address)"}
 	case !plain.Trusted && plain.Forwarded:
-		return Finding{checkTrusted, Error, "a proxy before the edge names its clients and isn't trusted: all who come through it have one mask", Caddyfile, line}
-	case forged.Mask != plain.Mask && plain.Named && plain.Trusted:
-		return Finding{checkTrusted, Error, "a client chooses its own mask: what it writes into X-Forwarded-For is believed, since the proxy before the edge hands it on", Caddyfile, line}
-	case forged.Mask != plain.Mask && plain.Trusted:
-		return Finding{checkTrusted, Untold, "this machine is one of trusted_proxies, so what it says of clients is believed", "", "run this on a machine that the edge doesn't trust, with --address, or narrow trusted_proxies down"}
-	case forged.Mask != plain.Mask:
-		return Finding{checkTrusted, Error, "a client chooses its own mask: the edge believes a header that it forged", Caddyfile, line}
+		return Finding{checkTrusted, Error, "a proxy before the edge names its clients and isn't trusted: all who come through it have one mask", Caddyfile, trustLine}
+	}
+	var untried []string
+	for _, header := range forgeries(plain.ClientIPHeaders) {
+		name := slices.Collect(maps.Keys(header))[0]
+		forged, _ := w.visit(ctx, edge, header) // only what the edge saw counts
+		switch {
+		case forged == nil || !forged.seen.Arrived || forged.seen.Refused != "":
+			untried = append(untried, name)
+		case forged.seen.Mask != plain.Mask:
+			return plain.believing(name)
+		}
+	}
+	switch {
+	case plain.Trusted && !plain.Named:
+		return Finding{checkTrusted, Untold, "the request came from one of trusted_proxies, and nothing named its client. If that isn't this machine, all who come through it have one mask", "",
+			"run this on a machine that the edge doesn't trust, with --address; or have the proxy name clients in one of client_ip_headers"}
+	case len(untried) > 0:
+		return Finding{checkTrusted, Untold, "requests with a forged " + strings.Join(untried, ", ") + " didn't come through to this edge", "",
+			"run this on a machine that may be before the edge itself, with --wiki https://EDGE/… --wiki-host"}
+	case plain.Private:
+		return Finding{checkTrusted, Untold, "the request came from a private address. If it isn't this machine's, something before the edge hides its clients, and all have one mask", "",
+			"run this where readers are, with --address; or put what is before the edge into trusted_proxies"}
 	}
 	return Finding{Check: checkTrusted, Level: OK, What: "forged headers change nothing"}
+}
+
+const trustLine = "servers { trusted_proxies static ADDRESSES_OF_THE_PROXY; trusted_proxies_strict } (an option a line)"
+
+// believing tells of an edge that a header led to another client.
+func (plain Seen) believing(header string) Finding {
+	switch {
+	case plain.Named && plain.Trusted:
+		return Finding{checkTrusted, Error, "a client chooses its own mask: what it writes into " + header + " is believed, since the proxy before the edge hands it on", Caddyfile, trustLine}
+	case plain.Trusted:
+		return Finding{checkTrusted, Untold, "this machine is one of trusted_proxies, so what it says of clients is believed", "", "run this on a machine that the edge doesn't trust, with --address, or narrow trusted_proxies down"}
+	}
+	return Finding{checkTrusted, Error, "a client chooses its own mask: the edge believes a forged " + header, Caddyfile, trustLine}
 }
 
 // networkBlocks tells whether a block of a network's mask holds.
@@ -180,14 +225,18 @@ func (w *Wiki) networkBlocks(ctx context.Context, v *visit) Finding {
 	case len(v.seen.Networks) == 0:
 		return Finding{checkBlocks, Untold, "MediaWiki doesn't say whether it applies blocks of network masks, but to the companion", LocalSettings, "make sure that it has " + setting}
 	}
-	var blocks struct {
+	var found struct {
 		Blocks []struct{ ID int }
 	}
-	err := w.query(ctx, nil, &blocks, "list", "blocks", "bkusers", strings.Join(v.seen.Networks, "|"), "bkprop", "id")
+	err := w.query(ctx, nil, &found, "list", "blocks", "bkusers", strings.Join(v.seen.Networks, "|"), "bkprop", "id")
+	var ids []int
+	for _, b := range found.Blocks {
+		ids = append(ids, b.ID)
+	}
 	switch {
-	case err == nil && len(blocks.Blocks) > 0 && v.UserInfo.BlockedBy == "":
+	case err == nil && len(ids) > 0 && !v.blockedBy(ids):
 		return Finding{checkBlocks, Error, "the mask of a network that this machine is in is blocked, and this machine isn't", LocalSettings, setting}
-	case err == nil && len(blocks.Blocks) > 0:
+	case err == nil && len(ids) > 0:
 		return Finding{Check: checkBlocks, Level: OK, What: "a block of the mask of this machine's network holds"}
 	}
 	return Finding{checkBlocks, Untold, "MediaWiki doesn't say whether it applies blocks of network masks, but to the companion", LocalSettings,

@@ -1,7 +1,9 @@
 package checkup
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,9 +35,14 @@ func NewWiki(api, host string) (*Wiki, error) {
 	}
 	return &Wiki{api: u, host: host, client: http.Client{
 		Timeout:       wikiTimeout,
-		Transport:     &http.Transport{}, // no proxy: a stranger's way
+		Transport:     transport(&tls.Config{ServerName: (&url.URL{Host: cmp.Or(host, u.Host)}).Hostname()}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// transport is a stranger's way to the wiki: by no proxy.
+func transport(config *tls.Config) *http.Transport {
+	return &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}
 }
 
 // Close lets go of connections.
