@@ -31,7 +31,7 @@ func (s *scene) browseAsAdmin(t *testing.T) *browser {
 
 // marked is the JavaScript for the element that shows a mask or an account, once it has its button.
 func marked(name string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll('.wikiveil-marked')].find(e => e.textContent.toLowerCase() === %q)`, name)
+	return fmt.Sprintf(`[...document.querySelectorAll('.wikiveil-marked')].find(e => e.textContent.toLowerCase() === %q)`, strings.ToLower(name))
 }
 
 // hover rests the pointer on an element that shows a mask or an account, and waits for its popup.
@@ -152,25 +152,35 @@ func TestPopupByKeyboard(t *testing.T) {
 	}
 }
 
-// TestPopupOfTemporaryAccount: from a temporary account in the history to its mask, and on to what is known of that.
+// TestPopupOfTemporaryAccount: from a temporary account in the history, by whatever pattern the wiki names them, to its mask, and on to
+// what is known of that, with a reason for the audit.
 func TestPopupOfTemporaryAccount(t *testing.T) {
 	f := fronts[0]
 	f.wiki = releases[len(releases)-1]
 	if !f.wiki.tempAccounts {
 		t.Skip("needs MediaWiki 1.43")
 	}
-	s := popupScene(t, f, companion(t)+readsAccounts)
+	const pattern = "$wgAutoCreateTempUser['genPattern'] = $wgAutoCreateTempUser['matchPattern'] = 'Gast $1';\n"
+	s := popupScene(t, f, companion(t)+readsAccounts+pattern)
 	a := s.visit(alice)
 	wantSaved(t, "before", a)
 	account := a.recentEditors(t, "Sandbox", 1)[0]
 	b := s.browseAsAdmin(t)
 	b.open(t, s.url+"/index.php?title=Sandbox&action=history")
 	b.hover(t, account)
+	if evaluate[bool](t, b, `document.querySelector('.wikiveil-popup input').checkVisibility()`) {
+		t.Error("a popup asks for a reason that it has no use for")
+	}
 	b.press(t, "Show its masks", "")
 	mask := s.maskOf(t, alice).String()
 	b.press(t, mask, "")
+	b.do(t, chromedp.SendKeys(chromedp.CSS(".wikiveil-popup input"), "advertises everywhere"))
 	b.press(t, "Look up", "")
 	b.result(t, "OrganizationCharter Communications, Inc (AS20115)")
+	audit := evaluate[string](t, b, `fetch('/.privacy/masks/audit', {method: 'POST', headers: {Accept: 'application/json'}}).then(r => r.text())`)
+	if !strings.Contains(audit, "advertises everywhere") {
+		t.Errorf("the reason isn't in the audit: %s", audit)
+	}
 }
 
 // TestPopupGadget: without the companion the popups are a gadget, which a wiki of either version takes as it is.

@@ -12,7 +12,6 @@
 	var page = new URL( mw.config.get( 'wgWikiveilMaskPage', '/.privacy/masks/' ), location.href ),
 		isMask = /^2001:2[ef]:[0-9a-f:]+$/i,
 		isNetwork = /^2001:2e:/i,
-		isTemporaryAccount = /^~\d{4}-\d/,
 		maxCompared = 20, // the edge's limit
 		selected = [],
 		popup = null, // the open one: its elements, and whether it's pinned, so that it doesn't go with the pointer
@@ -41,6 +40,11 @@
 		var element = make( 'button', { type: 'button' }, [ text ] );
 		element.addEventListener( 'click', call.bind( null, argument ) );
 		return element;
+	}
+
+	/** Reports whether a name has the form that this wiki gives those of temporary accounts. MediaWiki 1.39 has no such accounts. */
+	function isTemporaryAccount( name ) {
+		return !!mw.util.isTemporaryUser && mw.util.isTemporaryUser( name );
 	}
 
 	function link( text, title, query ) {
@@ -196,7 +200,7 @@
 
 	/** What can be done about one mask or account. */
 	function actions( name ) {
-		if ( isTemporaryAccount.test( name ) ) {
+		if ( isTemporaryAccount( name ) ) {
 			return [ button( 'Show its masks', showMasksOf, name ) ];
 		}
 		if ( isNetwork.test( name ) ) {
@@ -217,6 +221,7 @@
 			popup.element.focus( { preventScroll: true } ); // the button that was pressed goes
 		}
 		popup.heading.textContent = name;
+		popup.forReason.hidden = isTemporaryAccount( name ); // the wiki logs who reads an account's masks, without a reason
 		popup.request = null;
 		popup.result.replaceChildren();
 		popup.actions.replaceChildren.apply( popup.actions, actions( name ) );
@@ -256,12 +261,13 @@
 			reason: make( 'input', { type: 'text', maxlength: 300, autocomplete: 'off' } ),
 			result: make( 'div', { role: 'status' } )
 		};
+		popup.forReason = make( 'label', {}, [ 'Reason, for the audit log ', popup.reason ] );
 		var closing = button( '×', close );
 		closing.setAttribute( 'aria-label', 'Close' );
 		popup.element = make( 'div', { class: 'wikiveil-popup', role: 'dialog', 'aria-labelledby': 'wikiveil-popup-name', tabindex: -1 }, [
 			make( 'div', { class: 'wikiveil-heading' }, [ popup.heading, closing ] ),
 			popup.actions,
-			isTemporaryAccount.test( name ) ? '' : make( 'label', {}, [ 'Reason, for the audit log ', popup.reason ] ),
+			popup.forReason,
 			popup.result
 		] );
 		document.body.append( popup.element );
@@ -311,8 +317,12 @@
 		return of;
 	}
 
-	function isOfUse( name ) {
-		return isMask.test( name ) || ( mw.config.get( 'wgWikiveilTemporaryAccounts', false ) && isTemporaryAccount.test( name ) );
+	/** The name that the popup at a text is of, '' where there is none. Wikis write masks in upper case. */
+	function nameIn( text ) {
+		if ( isMask.test( text ) ) {
+			return text.toLowerCase();
+		}
+		return mw.config.get( 'wgWikiveilTemporaryAccounts', false ) && isTemporaryAccount( text ) ? text : '';
 	}
 
 	document.addEventListener( 'keydown', function ( event ) {
@@ -334,16 +344,16 @@
 
 	mw.hook( 'wikipage.content' ).add( function ( $content ) {
 		$content.find( 'a.mw-userlink:not( .wikiveil-marked )' ).each( function () {
-			var name = this.textContent.trim().toLowerCase();
-			if ( isOfUse( name ) ) {
+			var name = nameIn( this.textContent.trim() );
+			if ( name ) {
 				this.classList.add( 'wikiveil-marked' );
 				this.after( ' ', opener( name, this ) );
 			}
 		} );
 	} );
 	$( function () {
-		var name = String( mw.config.get( 'wgRelevantUserName' ) ).toLowerCase();
-		$( isOfUse( name ) ? '#firstHeading' : [] ).each( function () {
+		var name = nameIn( mw.config.get( 'wgRelevantUserName' ) || '' );
+		$( name ? '#firstHeading' : [] ).each( function () {
 			this.append( ' ', opener( name, this ) );
 		} );
 	} );
