@@ -17,14 +17,14 @@ type preset struct {
 // when the form has done its work; and it stops no script that sends the reader's tab to another site.
 var presets = []preset{
 	// What MediaWiki 1.39 with Vector loads on view, search, login, edit,
-	// preview, upload, preferences and diff, and nothing from anybody else. Workers only from blobs, as editors have them: those
-	// have their page's policy. One from an address has that of the file, which a browser may keep from before there was any.
+	// preview, upload, preferences and diff, and nothing from anybody else. No workers: one from an address has the policy of the file, which
+	// a browser may keep from before there was any; a shared one from a blob keeps its page's after a consent or a rollout has ended.
 	{
 		name: "mediawiki",
 		text: "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; script-src-attr 'none'; " +
 			"style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; " +
 			"media-src 'self' blob:; object-src 'none'; base-uri 'self'; frame-ancestors 'self'; " +
-			"frame-src 'none'; worker-src blob:; manifest-src 'self'",
+			"frame-src 'none'; worker-src 'none'; manifest-src 'self'",
 	},
 	// For an app that writes the nonce into its script and style tags. A fence keeps third parties out. Without
 	// 'strict-dynamic': beside that word WebKit lets import() load from anywhere, whatever the fence says.

@@ -13,7 +13,7 @@ import (
 // uses are what wikis have that a policy could stop, each as a script that does the same: what it comes to is whether that worked. What has an
 // allow works with that option alone. ELSEWHERE is another site.
 var uses = []struct{ name, allow, script string }{
-	{"blob worker, as of CodeEditor and MapLibre", "", worker(`URL.createObjectURL(new Blob(["importScripts('" + location.origin + "/worker.js')"]))`)},
+	{"blob worker, as of CodeEditor and MapLibre", "worker-src blob:", worker(`URL.createObjectURL(new Blob(["importScripts('" + location.origin + "/worker.js')"]))`)},
 	{"proof of work, as of Anubis", "worker-src 'self'", worker(`'/worker.js'`)},
 	{"WebAssembly", "", `WebAssembly.instantiate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])).then(() => true, () => false)`},
 	{"picture to upload", "", `new Promise(done => { const i = new Image(); i.onload = () => done(true); i.onerror = () => done(false);
@@ -109,9 +109,9 @@ func TestEnginesUses(t *testing.T) {
 	}
 }
 
-// wantWorkerBound: a blob's worker, which the preset lets be, loads no more than its page.
+// wantWorkerBound: a blob's worker, where it is allowed, loads no more than its page.
 func wantWorkerBound(t *testing.T, e engine, app, elsewhere string) {
-	s := startEdge(t, edgeConfig{site: clientMask + "csp\nreverse_proxy " + strings.TrimPrefix(app, "http://") + "\n"})
+	s := startEdge(t, edgeConfig{site: clientMask + "csp {\nallow worker-src blob:\n}\nreverse_proxy " + strings.TrimPrefix(app, "http://") + "\n"})
 	e.open(t, s.url+"/")
 	got := value[string](t, e, fmt.Sprintf(`new Promise(done => {
 		const nested = 'fetch("ELSEWHERE/fetch").then(() => postMessage("nested"), () => postMessage("-"))';
@@ -142,7 +142,7 @@ func TestEnginesEditors(t *testing.T) {
 		}
 		f := fronts[0]
 		f.wiki = r
-		s := setScene(t, f, edgeConfig{site: clientMask + "csp\n"}, "wfLoadExtensions( [ 'CodeEditor', 'VisualEditor' ] );\n")
+		s := setScene(t, f, edgeConfig{site: clientMask + "csp {\nallow worker-src blob:\n}\n"}, "wfLoadExtensions( [ 'CodeEditor', 'VisualEditor' ] );\n")
 		s.visitAdmin(t, sysop).save(t, "Sandbox", "The first text.")
 		for _, name := range formEngines {
 			t.Run(r.name+"/"+name, func(t *testing.T) {

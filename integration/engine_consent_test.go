@@ -120,10 +120,50 @@ func (s *consentScene) consentAndWithdraw(t *testing.T, e engine) {
 			t.Errorf("%s is told %q", page, got)
 		}
 	}
+	join := s.startSharedWorker(t, e)
 	e.open(t, s.url+exempt.ListPath)
 	e.click(t, "article button")
 	until(t, e, `location.pathname === '/.privacy/exemptions' && document.body.textContent.includes('None.')`)
 	s.wantNothing(t, e, "withdrawn")
+	join()
+}
+
+// startSharedWorker: in another tab, with consent, a gadget starts a worker that would outlive it. What is returned has a page join it, and fails
+// where the worker runs or loads.
+func (s *consentScene) startSharedWorker(t *testing.T, e engine) (join func()) {
+	home := e.windows(t)
+	e.open(t, s.url+"/index.php/Main_Page")
+	value[any](t, e, fmt.Sprintf(`(() => {
+		const button = document.createElement('button');
+		button.id = 'bait';
+		button.style = 'position: fixed; top: 0; left: 0; width: 300px; height: 100px; z-index: 9999';
+		button.onclick = () => { open(%q, '_blank'); };
+		document.body.append(button);
+	})()`, workerURL)) // a page without gadgets, which would load, too
+	e.click(t, "#bait")
+	newWindow(t, e, home)
+	until(t, e, `document.readyState === 'complete' && location.href !== 'about:blank'`)
+	connect := `new Promise(done => {
+		addEventListener('securitypolicyviolation', v => v.effectiveDirective === 'worker-src' && done(v.effectiveDirective));
+		const port = new SharedWorker(%s, 'lasting').port;
+		port.onmessage = message => done(message.data);
+		port.postMessage(%q);
+	})`
+	blob := `localStorage.lasting = URL.createObjectURL(new Blob(['onconnect = c => { c.ports[0].onmessage = m => fetch(m.data).then(() => c.ports[0].postMessage("loads"), () => c.ports[0].postMessage("runs")); }']))`
+	wantStopped := func(when, address string) {
+		if got := value[string](t, e, fmt.Sprintf(connect, address, s.tool.url+"/fetch")); got != "worker-src" {
+			t.Errorf("%s: the shared worker: %s, want it stopped by worker-src", when, got)
+		}
+	}
+	wantStopped("with consent", blob)
+	e.use(t, home[0])
+	return func() {
+		s.tool.reset()
+		wantStopped("withdrawn", "localStorage.lasting")
+		if counts := s.tool.counts(); len(counts) > 0 {
+			t.Errorf("withdrawn: the shared worker loaded %v", counts)
+		}
+	}
 }
 
 // noConsent is the way of a reader whose browser lets scripts write the cookie: it ends before the question.

@@ -17,7 +17,7 @@ type CSPPolicy struct {
 	// The policy to start from. Default: `mediawiki`.
 	//
 	// - `mediawiki`: everything from the site itself, inline scripts and styles and
-	//   eval too, as MediaWiki needs them; no frames; no workers but those of blobs.
+	//   eval too, as MediaWiki needs them; no frames, no workers.
 	// - `strict`: only scripts that carry the response's nonce, and those that they
 	//   load, from the site and the origins that the policy names; Trusted Types.
 	// - `static`: styles, scripts, images and fonts from the site itself, nothing inline.
