@@ -57,7 +57,8 @@ func (b *stateBody) log(c Change) {
 // record is what is known of a declaration that was last published.
 type record struct {
 	Revision uint64            `json:"revision"`
-	Agreed   uint64            `json:"agreed,omitzero"`   // the revision that last changed what readers agree to; 0 is Revision
+	Agreed   uint64            `json:"agreed,omitzero"`   // counts on where what readers agree to changes, and where the kill switch is taken back; 0 is Revision
+	Consent  string            `json:"consent,omitempty"` // hash of what readers agree to, without what is counted
 	Content  string            `json:"content"`           // sum of the whole
 	Fields   map[string]string `json:"fields"`            // sums of its fields
 	Disabled bool              `json:"disabled,omitzero"` // by the declaration
@@ -70,7 +71,7 @@ func (b *stateBody) publish(board *Board, contents map[string]string, now time.T
 	for name, old := range b.Tools {
 		if _, still := board.byName[name]; !still {
 			// What comes back under this name must not have a revision it had.
-			b.Floor = max(b.Floor, old.Revision)
+			b.Floor = max(b.Floor, old.last())
 			delete(b.Tools, name)
 			b.log(Change{At: now, Tool: name, Act: Removed})
 		}
@@ -86,19 +87,18 @@ func (b *stateBody) publish(board *Board, contents map[string]string, now time.T
 // declare counts and logs one new declaration.
 func (b *stateBody) declare(tool *Tool, content string, now time.Time) {
 	old, had := b.Tools[tool.Name]
-	last := old.Revision
+	last := old.last()
 	if !had {
 		last = b.Floor
 	}
-	fields := tool.fieldSums()
 	next := record{
 		Revision: max(last+1, datedRevision(now), tool.Revision), Content: content,
-		Fields: fields, Disabled: tool.Disabled,
+		Consent: tool.ConsentHash(tool.Revision), Fields: tool.fieldSums(), Disabled: tool.Disabled,
 	}
 	change := Change{At: now, Tool: tool.Name, Act: Added, Revision: next.Revision}
 	if had {
 		change.Act, change.Fields = Changed, changedFields(old.Fields, next.Fields)
-		if !endsConsents(change.Fields) {
+		if old.Consent == next.Consent {
 			next.Agreed = old.agreed()
 		}
 		switch {
@@ -112,8 +112,11 @@ func (b *stateBody) declare(tool *Tool, content string, now time.Time) {
 	b.log(change)
 }
 
-// agreed is the revision that last changed what readers agree to.
+// agreed is the number that readers' consents are bound to.
 func (r record) agreed() uint64 { return cmp.Or(r.Agreed, r.Revision) }
+
+// last is the highest number that was counted.
+func (r record) last() uint64 { return max(r.Revision, r.Agreed) }
 
 // expire logs the declarations that have expired, once each.
 func (b *stateBody) expire(board *Board, contents map[string]string, now time.Time) {

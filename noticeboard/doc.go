@@ -11,7 +11,7 @@
 //	err = live.Publish(ctx)                        // counts revisions, logs changes
 //	go live.Follow(ctx, 0, logger)                 // file, kill switch, expiry
 //	entry, err := live.ForProxy(name, path)        // a *refusal.Refusal says why not
-//	entry, err = live.ForConsent(name)             // consent is bound to entry.Hash
+//	entry, err = live.ForConsent(name)             // consent is bound to entry.Consent
 //	err = live.Disable(ctx, noticeboard.Stop{Tool: name, By: who, Why: why})
 //
 // [NewPage] and [Live.Page] show a board to readers and programs.

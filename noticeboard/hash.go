@@ -26,12 +26,12 @@ func (t *Tool) Hash() string {
 }
 
 // notConsented are the fields that no reader agrees to: the others say who gets what of them, what for and for how long, and what may
-// load. A field that doesn't stand here ends consents when it changes.
+// load. Disabled is agreed to by nobody, and ends consents: what a tool was disabled for may have made it another's. A field that doesn't stand here ends consents when it changes.
 var notConsented = []string{
 	// Who made, checked and answers for the declaration, and where to read on.
-	"title", "url", "source", "privacy", "contact", "reviewer", "reviewed",
-	// When the tool can be used: it comes back as it was.
-	"expires", "disabled",
+	"url", "source", "contact", "reviewer", "reviewed",
+	// Until when the tool can be used.
+	"expires",
 	// What the proxy does, for all readers alike.
 	"methods", "streams", "max_size", "max_request_size", "timeout", "client_limit", "limit", "refresh", "refresh_file", "refresh_every", "rewrite",
 	// The origin says it.
@@ -39,7 +39,7 @@ var notConsented = []string{
 }
 
 // ConsentHash is what readers' consents are bound to: SHA-256 in hex of "wikiveil/v1/consent", a zero byte, and the
-// canonical form of what they agreed to, with the revision that last changed any of it.
+// canonical form of what they agreed to, with the number that was counted when they last had to agree anew, as its revision.
 func (t *Tool) ConsentHash(revision uint64) string {
 	fields := t.withRevision(revision).fields()
 	for _, name := range notConsented {
@@ -48,11 +48,6 @@ func (t *Tool) ConsentHash(revision uint64) string {
 	form, _ := json.Marshal(fields)
 	sum := sha256.Sum256(append([]byte("wikiveil/v1/consent\x00"), form...))
 	return hex.EncodeToString(sum[:])
-}
-
-// endsConsents reports whether a change of these fields does.
-func endsConsents(changed []string) bool {
-	return slices.ContainsFunc(changed, func(name string) bool { return !slices.Contains(notConsented, name) })
 }
 
 // Public returns the declaration without what is nobody's business: where the operator keeps the refresh file, if any.

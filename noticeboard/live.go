@@ -59,7 +59,7 @@ type liveView struct {
 
 type liveEntry struct {
 	Entry
-	agreed  uint64 // the revision in Consent
+	agreed  uint64 // the number in Consent
 	counted bool   // the revision is known
 	stops   []Stop
 }

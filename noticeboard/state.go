@@ -130,7 +130,7 @@ func (s *State) Disable(ctx context.Context, k Stop) error {
 }
 
 // Enable takes back what Disable did for the same tool and path; why is shown
-// in public.
+// in public. Consents given before don't come back.
 //
 // Errors: [ErrNotStopped], [ErrBy], [ErrWhy], [shareddoc.ErrVanished], [shareddoc.ErrDamaged], the storage's.
 func (s *State) Enable(ctx context.Context, name, prefix, by, why string) error {
@@ -143,6 +143,10 @@ func (s *State) Enable(ctx context.Context, name, prefix, by, why string) error 
 		b.Stops = slices.DeleteFunc(b.Stops, like.same)
 		if len(b.Stops) == before {
 			return ErrNotStopped
+		}
+		if r, known := b.Tools[name]; known { // who it was stopped for may have what readers agreed to give
+			r.Agreed = r.last() + 1
+			b.Tools[name] = r
 		}
 		b.log(Change{At: time.Now(), Tool: name, Act: Enabled, Prefix: prefix, By: by, Why: why})
 		return nil

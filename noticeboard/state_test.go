@@ -46,12 +46,102 @@ func TestDisableAndEnable(t *testing.T) {
 	if after := lookUp(t, here, "maps"); after.Hash != before.Hash {
 		t.Error("the kill switch is no change of the declaration, but its hash changed")
 	}
+	wantConsentsEnded(t, storage, before, here, there)
 	want := []string{"maps added", "maps disabled", "maps enabled"}
 	if got := acts(here.state); !slices.Equal(got, want) {
 		t.Errorf("log %q, want %q", got, want)
 	}
 	if c := here.state.Changes()[1]; c.By != "admin" || c.Why != "it was taken over" || time.Since(c.At) > time.Minute {
 		t.Errorf("entry %+v", c)
+	}
+}
+
+// wantConsentsEnded asserts that the consents given to an entry hold on no node, one that starts now included, and that
+// no later change brings them back.
+func wantConsentsEnded(t *testing.T, storage Storage, before Entry, nodes ...*Live) {
+	t.Helper()
+	seen := []string{before.Consent}
+	now := lookUp(t, nodes[0], before.Tool.Name)
+	if now.Consent == before.Consent {
+		t.Error("consents given before hold again")
+	}
+	for _, l := range append(nodes, mustLive(t, storage, "", mapsTool())) {
+		mustRefresh(t, l)
+		if e := lookUp(t, l, before.Tool.Name); e.Consent != now.Consent {
+			t.Errorf("nodes differ in what consents are bound to: %+v", e)
+		}
+	}
+	seen = append(seen, now.Consent)
+	other := mapsTool()
+	other.Sends = "Everything"
+	for _, tools := range [][]*Tool{{other}, {mapsTool()}, {}, {mapsTool()}} {
+		l := mustLive(t, storage, "", tools...)
+		if len(tools) == 0 {
+			continue
+		}
+		e := lookUp(t, l, before.Tool.Name)
+		if slices.Contains(seen, e.Consent) {
+			t.Errorf("consents given before hold again for %+v", e.Tool)
+		}
+		seen = append(seen, e.Consent)
+	}
+}
+
+// Each time that a tool is enabled again, by command or by its declaration, readers are asked anew.
+func TestEnabledToolIsAskedForAnew(t *testing.T) {
+	storage := files(t)
+	disabled := mapsTool()
+	disabled.Disabled = true
+	l := mustLive(t, storage, "", mapsTool())
+	seen := []string{lookUp(t, l, "maps").Consent}
+	for i := range 6 {
+		if i%2 == 0 {
+			for _, prefix := range []string{"", "/a"}[i/2%2:] {
+				if err := l.Disable(t.Context(), Stop{Tool: "maps", Prefix: prefix, By: "a"}); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.Enable(t.Context(), Stop{Tool: "maps", Prefix: prefix, By: "a"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		} else {
+			mustLive(t, storage, "", disabled)
+			l = mustLive(t, storage, "", mapsTool())
+		}
+		e := lookUp(t, l, "maps")
+		if slices.Contains(seen, e.Consent) {
+			t.Errorf("after %d times consents given before hold again", i+1)
+		}
+		seen = append(seen, e.Consent)
+	}
+	// A change of what nobody agreed to brings none back either.
+	contact := mapsTool()
+	contact.Contact = "b"
+	if e := lookUp(t, mustLive(t, storage, "", contact), "maps"); e.Consent != seen[len(seen)-1] {
+		t.Error("another contact ended consents")
+	}
+}
+
+// A change is one also where the short sums of the field, which are for the log, don't tell it.
+func TestConsentsGoByWholeHashes(t *testing.T) {
+	byShort, pair := make(map[string]string), [2]string{}
+	for i := 0; pair[0] == ""; i++ {
+		text := fmt.Sprintf("Text %d", i)
+		short := (&Tool{Sends: text}).fieldSums()["sends"]
+		if other, found := byShort[short]; found {
+			pair = [2]string{other, text}
+		}
+		byShort[short] = text
+	}
+	storage := files(t)
+	var consents []string
+	for _, text := range []string{pair[0], pair[1], pair[0]} {
+		tool := mapsTool()
+		tool.Sends = text
+		consents = append(consents, lookUp(t, mustLive(t, storage, "", tool), "maps").Consent)
+	}
+	if consents[0] == consents[1] || consents[0] == consents[2] {
+		t.Errorf("consents to %q hold for %q, or where that is taken back", pair[0], pair[1])
 	}
 }
 

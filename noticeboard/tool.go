@@ -100,8 +100,8 @@ type Tool struct {
 	// Disabled keeps the tool on the noticeboard and out of reach. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
 
-	// Revision counts the declaration's changes. Readers' consent is bound to the one that last
-	// changed what they agree to. A live board counts by itself, by dates such as 2026070101; a number
+	// Revision counts the declaration's changes. A change of the one given here ends
+	// readers' consents. A live board counts by itself, by dates such as 2026070101; a number
 	// given here that is higher is taken instead. Default: counted.
 	Revision uint64 `json:"revision,omitempty"`
 

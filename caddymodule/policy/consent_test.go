@@ -378,7 +378,9 @@ func TestConsentLastsAndLapses(t *testing.T) {
 	reload("{TOOL}", "revision 1\ndisabled")
 	check("disabled", false)
 	reload("{TOOL}", "revision 1")
-	check("enabled again", true)
+	check("enabled again", false) // who it was disabled for may have had the site meanwhile
+	b.grant("weather")
+	check("granted once more", true)
 	reload("{TOOL}", "revision 1\nretention \"A year\"")
 	check("kept for longer", false)
 }
@@ -562,4 +564,15 @@ func TestConsentKillSwitch(t *testing.T) {
 	if resp, _ := b.get(consentWiki + exempt.GoPath + "?tool=weather"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("asking for it again: %s", resp.Status)
 	}
+	if status, body := e.Post(t, "/wikiveil/tools/enable", map[string]string{"tool": "weather"}); status != http.StatusOK {
+		t.Fatalf("enabling: %d %s", status, body)
+	}
+	resp, _ = b.get(consentWiki + "/page")
+	b.wantPolicy("enabled again", resp, false)
+	if _, list := b.get(consentWiki + exempt.ListPath); !strings.Contains(list, "See and decide again") {
+		t.Errorf("the list does not lead on:\n%s", list)
+	}
+	b.grant("weather")
+	resp, _ = b.get(consentWiki + "/page")
+	b.wantPolicy("granted anew", resp, true)
 }

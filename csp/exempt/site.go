@@ -167,7 +167,7 @@ func (s *Site) added(g grants, t *Tool) (grants, error) {
 	now := time.Now()
 	live := slices.DeleteFunc(slices.Clone(g), func(one grant) bool {
 		known := s.lookup(one.tool)
-		// A tool that is switched off for now may come back unchanged.
+		// A tool that has expired may come back unchanged.
 		return !one.current(now) || known != nil && one.state != known.state
 	})
 	next, err := live.add(grant{t.Name, now, t.state})
