@@ -38,6 +38,7 @@ func TestCSPBadCaddyfile(t *testing.T) {
 		"placeholder":             {"csp {\n allow img-src {http.request.host}\n }", "not a host, at Caddyfile:5"},
 		"no source":               {"csp {\n allow img-src https://x y_z\n }", `parsing source "y_z": not a host, at Caddyfile:5`},
 		"keyword without quotes":  {"csp {\n allow img-src self\n }", "it needs single quotes: 'self', at Caddyfile:5"},
+		"none beside another":     {"csp {\n allow form-action 'none' https://login.example\n }", "directive form-action: 'none' adds nothing, at Caddyfile:5"},
 		"none":                    {"csp {\n allow img-src 'none'\n }", "directive img-src: 'none' adds nothing, at Caddyfile:5"},
 		"fixed nonce":             {"csp {\n allow script-src 'nonce-abc'\n }", "a nonce must be new in each response, at Caddyfile:5"},
 		"not a list of sources":   {"csp {\n allow sandbox allow-scripts\n }", "directive sandbox: it takes no sources, at Caddyfile:5"},

@@ -278,7 +278,7 @@ func TestCSPFormAction(t *testing.T) {
 		}
 	}
 	for allowed, want := range map[string]string{
-		"'self'": "; form-action 'self'", "https://login.example": "; form-action 'self' https://login.example",
+		"'none'": "; form-action 'none'", "'self'": "; form-action 'self'", "https://login.example": "; form-action 'self' https://login.example",
 		"https://login.example 'self'": "; form-action 'self' https://login.example",
 	} {
 		e, _ := policyEdge(t, "csp {\n allow Form-Action "+allowed+"\n }", "")

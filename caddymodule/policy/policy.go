@@ -29,7 +29,7 @@ type CSPPolicy struct {
 	FirstParty []string `json:"first_party,omitempty"`
 
 	// Sources to add, by directive; the first one replaces `'none'`. A directive that
-	// the preset lacks starts from the one that stands in for it, `form-action` from `'self'`. Default: none.
+	// the preset lacks starts from the one that stands in for it, `form-action` from `'self'`, unless it is `'none'` alone. Default: none.
 	Allow map[string][]string `json:"allow,omitempty"`
 }
 
@@ -55,6 +55,9 @@ func allowSources(policy csp.Policy, directive string, texts []string) (csp.Poli
 	}
 	if len(sources) == 0 {
 		return policy, fmt.Errorf("allow %s: a source is missing", directive)
+	}
+	if strings.EqualFold(directive, "form-action") && slices.Equal(sources, []csp.Source{csp.None}) {
+		return policy.Set(directive, csp.None.String())
 	}
 	// No preset has one, and one that names other sites alone would stop the wiki's own forms.
 	if strings.EqualFold(directive, "form-action") {

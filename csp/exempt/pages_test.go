@@ -19,13 +19,15 @@ func TestPageThatAsks(t *testing.T) {
 	s := newScene(t)
 	s.declared[0].Title = `Weather </title><script>alert(1)</script>`
 	s.declared[0].Reviewer, s.declared[0].Reviewed = "Ada", date(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+	s.declared[0].Author, s.declared[0].Personal, s.declared[0].Pseudonym = "R. & Co.", noticeboard.SomethingPersonal, true
 	s.declared[0].Privacy = `javascript:alert(1)//`
 	b := s.browser()
 	w := b.follow(b.get(wiki+GoPath+"?tool=weather"), port)
 	page := w.Body.String()
 	for _, want := range []string{
 		"Let “Weather &lt;/title&gt;", "https://weather.example</code>", "https://tiles.weather.example:8443</code>", "images", "data, in both directions",
-		"Shows rain", "The place", "user name", "A day", "https://git.example/weather", "rain@weather.example", "Ada, 2026-11-01", "For 30 days", "network address",
+		"Shows rain", "The place", "user name", "A day", "https://git.example/weather", "rain@weather.example", "Ada, 2026-11-01", "<bdi>R. &amp; Co.</bdi>",
+		"Does that tell of you?</dt><dd>Yes.", "a made-up name for you", "For 30 days", "network address",
 		`action="/consent?tool=weather"`, "pages of https://wiki.example may load", "@media (prefers-color-scheme: dark)", `name="viewport"`,
 	} {
 		if !strings.Contains(page, want) {
@@ -77,7 +79,7 @@ func TestPageThatAsksForAScript(t *testing.T) {
 	s.declared = []noticeboard.Tool{lib()}
 	b := s.browser()
 	page := b.follow(b.get(wiki+GoPath+"?tool=lib"), port).Body.String()
-	if !strings.Contains(page, "scripts") || !strings.Contains(page, "sha384-oqVuAfXRKap7fdgcCY5uykM6&#43;R9GqQ8K") || strings.Count(page, "Not stated.") != 2 {
+	if !strings.Contains(page, "scripts") || !strings.Contains(page, "sha384-oqVuAfXRKap7fdgcCY5uykM6&#43;R9GqQ8K") || strings.Count(page, "Not stated.") != 3 || strings.Contains(page, "made-up name") || strings.Contains(page, "Made by") {
 		t.Errorf("the page does not say what runs:\n%s", page)
 	}
 	s.policies = mustPolicies(t, "mediawiki")
