@@ -12,6 +12,7 @@
 	var page = new URL( mw.config.get( 'wgWikiveilMaskPage', '/.privacy/masks/' ), location.href ),
 		isMask = /^2001:2[ef]:[0-9a-f:]+$/i,
 		isNetwork = /^2001:2e:/i,
+		isTemporaryAccount = mw.util.isTemporaryUser || function () { return false; }, // by the wiki's own pattern; 1.39 has none
 		maxCompared = 20, // the edge's limit
 		selected = [],
 		popup = null, // the open one: its elements, and whether it's pinned, so that it doesn't go with the pointer
@@ -40,11 +41,6 @@
 		var element = make( 'button', { type: 'button' }, [ text ] );
 		element.addEventListener( 'click', call.bind( null, argument ) );
 		return element;
-	}
-
-	/** Reports whether a name has the form that this wiki gives those of temporary accounts. MediaWiki 1.39 has no such accounts. */
-	function isTemporaryAccount( name ) {
-		return !!mw.util.isTemporaryUser && mw.util.isTemporaryUser( name );
 	}
 
 	function link( text, title, query ) {
@@ -221,7 +217,7 @@
 			popup.element.focus( { preventScroll: true } ); // the button that was pressed goes
 		}
 		popup.heading.textContent = name;
-		popup.forReason.hidden = isTemporaryAccount( name ); // the wiki logs who reads an account's masks, without a reason
+		popup.reason.parentElement.hidden = isTemporaryAccount( name ); // the wiki logs who reads an account's masks, without a reason
 		popup.request = null;
 		popup.result.replaceChildren();
 		popup.actions.replaceChildren.apply( popup.actions, actions( name ) );
@@ -261,14 +257,11 @@
 			reason: make( 'input', { type: 'text', maxlength: 300, autocomplete: 'off' } ),
 			result: make( 'div', { role: 'status' } )
 		};
-		popup.forReason = make( 'label', {}, [ 'Reason, for the audit log ', popup.reason ] );
 		var closing = button( '×', close );
 		closing.setAttribute( 'aria-label', 'Close' );
 		popup.element = make( 'div', { class: 'wikiveil-popup', role: 'dialog', 'aria-labelledby': 'wikiveil-popup-name', tabindex: -1 }, [
 			make( 'div', { class: 'wikiveil-heading' }, [ popup.heading, closing ] ),
-			popup.actions,
-			popup.forReason,
-			popup.result
+			popup.actions, make( 'label', {}, [ 'Reason, for the audit log ', popup.reason ] ), popup.result
 		] );
 		document.body.append( popup.element );
 		followPointer( popup.element, function () {
@@ -319,10 +312,7 @@
 
 	/** The name that the popup at a text is of, '' where there is none. Wikis write masks in upper case. */
 	function nameIn( text ) {
-		if ( isMask.test( text ) ) {
-			return text.toLowerCase();
-		}
-		return mw.config.get( 'wgWikiveilTemporaryAccounts', false ) && isTemporaryAccount( text ) ? text : '';
+		return isMask.test( text ) ? text.toLowerCase() : mw.config.get( 'wgWikiveilTemporaryAccounts', false ) && isTemporaryAccount( text ) ? text : '';
 	}
 
 	document.addEventListener( 'keydown', function ( event ) {
