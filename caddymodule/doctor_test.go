@@ -70,6 +70,7 @@ func TestDoctorOfTheEdge(t *testing.T) {
 	}
 	defer everywhere.Close()
 	_, open, _ := net.SplitHostPort(everywhere.Addr().String())
+	_, port, _ := net.SplitHostPort(wiki.Address())
 
 	geoip := func(file string) string {
 		return "wikiveil {\ndata_dir {DIR}/data\nsightings {\ngeoip asn " + file + "\n}\n}\n"
@@ -90,6 +91,14 @@ func TestDoctorOfTheEdge(t *testing.T) {
 		{"no mask", "", "http://{SITE} {\ncsp\nreverse_proxy " + wiki.Address() + "\n}\n", "sites", checkup.Error, "no site has client_mask"},
 		{"open upstream", "", strings.Replace(site, wiki.Address(), "127.0.0.1:"+open, 1), "around the edge", checkup.Warning, "listens on all of this machine's addresses"},
 		{"public upstream", "", strings.Replace(site, wiki.Address(), "198.51.100.7:80", 1), "sites", checkup.Warning, "has a public address"},
+		{"undone by a variable", "", strings.Replace(site, "reverse_proxy "+wiki.Address(), "php_fastcgi "+wiki.Address()+" {\nenv REMOTE_ADDR 192.0.2.1\n}", 1), "sites", checkup.Warning, "env REMOTE_ADDR takes the mask's place"},
+		{"headers alone", "servers {\nclient_ip_headers X-Reader\n}\n", site, "trusted proxies", checkup.Warning, "client_ip_headers without trusted_proxies"},
+		{"loose trust of sockets", "servers {\ntrusted_proxies_unix\n}\n", site, "trusted proxies", checkup.Warning, "trusted_proxies without trusted_proxies_strict"},
+		{"open upstream by its port", "", strings.Replace(site, wiki.Address(), ":"+open, 1), "around the edge", checkup.Warning, "listens on all of this machine's addresses"},
+		{"open upstream in a named route", "", "&(app) {\nreverse_proxy 127.0.0.1:" + open + "\n}\nhttp://{SITE} {\nclient_mask\ninvoke app\n}\n", "around the edge", checkup.Warning, "listens on all of this machine's addresses"},
+		{"open upstream of errors", "", strings.TrimSuffix(site, "}\n") + "handle_errors {\nreverse_proxy 127.0.0.1:" + open + "\n}\n}\n", "around the edge", checkup.Warning, "listens on all of this machine's addresses"},
+		{"open server that lets in", "", strings.Replace(site, "reverse_proxy", "forward_auth 127.0.0.1:"+open+" {\nuri /auth\ncopy_headers X-User\n}\nreverse_proxy", 1), "around the edge", checkup.OK, wiki.Address() + " listens on this machine alone"},
+		{"the edge beside its app", "", site + "http://:" + port + " {\nbind 127.77.77.77\nclient_mask\nreverse_proxy " + wiki.Address() + "\n}\n", "around the edge", checkup.OK, wiki.Address() + " listens on this machine alone"},
 		{"private upstream", "", strings.Replace(site, wiki.Address(), "10.99.99.99:80", 1), "around the edge", checkup.Untold, "is to be seen from where they are"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -242,36 +242,39 @@ func TestCase3ProxyThatNamesNobody(t *testing.T) {
 	}
 }
 
-// Case 18 in JSON: Caddy shows nobody whom a server trusts, so the first request through a trusted proxy gives the warning, once.
-func TestCase18LooseTrustInJSON(t *testing.T) {
+// Case 18 in JSON: whom a server trusts is warned of when the config is loaded, as in a Caddyfile.
+func TestCase18TrustInJSON(t *testing.T) {
 	// What the last Caddyfile of this process was warned of isn't said again of JSON: this one is warned of something else.
 	if _, _, err := edgetest.AdaptWarnings("http://x.test {\n@a remote_ip 127.0.0.1\nclient_mask\nrespond @a x\n}"); err != nil {
 		t.Fatal(err)
 	}
-	e := edgetest.Place(t)
-	config := fmt.Sprintf(`{"admin":{"disabled":true},"storage":{"module":"file_system","root":%q},
-		"logging":{"logs":{"default":{"writer":{"output":"file","filename":%q},"encoder":{"format":"masked","wrap":{"format":"json"}}}}},
-		"apps":{"wikiveil":{"secrets":[%q]},"http":{"servers":{"s":{"listen":[%q],"automatic_https":{"disable":true},
-		"trusted_proxies":{"source":"static","ranges":["127.0.0.9"]},"routes":[{"handle":[{"handler":"client_mask"},{"handler":"static_response"}]}]}}}}}`,
-		e.Dir+"/storage", e.Log, edgetest.Secret, e.Site)
-	if err := caddy.Load([]byte(config), true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
+	const loosely, byAll, byNobody = "trusted_proxies without trusted_proxies_strict", "trusted_proxies holds all addresses", "client_ip_headers without trusted_proxies"
+	for server, want := range map[string]string{
+		`"trusted_proxies":{"source":"static","ranges":["127.0.0.9"]}`:                                                        loosely,
+		`"trusted_proxies":{"source":"static","ranges":["127.0.0.9"]},"trusted_proxies_strict":1,"client_ip_headers":["X-A"]`: "",
+		`"trusted_proxies":{"source":"static","ranges":["127.0.0.9","::/0"]},"trusted_proxies_strict":1`:                      byAll,
+		`"trusted_proxies_unix":true`: loosely,
+		`"client_ip_headers":["X-A"]`: byNobody,
+		`"trusted_proxies_strict":1`:  "",
+	} {
+		e := edgetest.Place(t)
+		config := fmt.Sprintf(`{"admin":{"disabled":true},"storage":{"module":"file_system","root":%q},
+			"logging":{"logs":{"default":{"writer":{"output":"file","filename":%q},"encoder":{"format":"masked","wrap":{"format":"json"}}}}},
+			"apps":{"wikiveil":{"secrets":[%q]},"http":{"servers":{"s":{"listen":[%q],"automatic_https":{"disable":true},
+			%s,"routes":[{"handle":[{"handler":"client_mask"},{"handler":"static_response"}]}]}}}}}`,
+			e.Dir+"/storage", e.Log, edgetest.Secret, e.Site, server)
+		if err := caddy.Load([]byte(config), true); err != nil {
+			t.Fatal(err)
+		}
+		log := e.ReadLog(t)
 		if err := caddy.Stop(); err != nil {
 			t.Errorf("stopping: %v", err)
 		}
-	})
-	const warning = "trusted_proxies without trusted_proxies_strict"
-	edgetest.Send(t, edgetest.From(t, "127.11.22.33"), "GET", "http://"+e.Site+"/", nil)
-	if strings.Contains(e.ReadLog(t), warning) {
-		t.Error("warned of before a trusted proxy was there")
-	}
-	for range 2 {
-		edgetest.Send(t, edgetest.From(t, "127.0.0.9"), "GET", "http://"+e.Site+"/", http.Header{"X-Forwarded-For": {"203.0.113.9"}})
-	}
-	if n := strings.Count(e.ReadLog(t), warning); n != 1 {
-		t.Errorf("warned %d times", n)
+		for _, warning := range []string{loosely, byAll, byNobody} {
+			if n := strings.Count(log, warning); n > 1 || (n == 1) != (warning == want) {
+				t.Errorf("%s: warned %d times that %s", server, n, warning)
+			}
+		}
 	}
 }
 

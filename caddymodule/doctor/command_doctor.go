@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -17,7 +15,6 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/admin"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/checkup"
-	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 )
 
 // Exit codes.
@@ -71,12 +68,8 @@ func run(fl caddycmd.Flags) (int, error) {
 	if err := admin.Call(fl, http.MethodGet, adminDoctor, nil, &edge); err != nil {
 		return exitCannotTell, err
 	}
-	loose, err := looseTrust(fl)
-	if err != nil {
-		return exitCannotTell, err
-	}
 	seen, failure := askWiki(ctx, fl)
-	findings := slices.Concat(edge.Findings, loose, seen)
+	findings := append(edge.Findings, seen...)
 	checkup.Sort(findings)
 	bad := 0
 	for _, f := range findings {
@@ -94,34 +87,6 @@ func run(fl caddycmd.Flags) (int, error) {
 		return exitCannotTell, failure
 	}
 	return exitFine, nil
-}
-
-// looseTrust finds servers that believe what clients write of themselves, in the config's JSON: a server that runs doesn't
-// show whom it trusts.
-func looseTrust(fl caddycmd.Flags) (findings []checkup.Finding, err error) {
-	var servers map[string]struct {
-		Trusted *struct{ Ranges []string } `json:"trusted_proxies"`
-		Strict  int                        `json:"trusted_proxies_strict"`
-	}
-	if err := admin.Call(fl, http.MethodGet, "/config/apps/http/servers", nil, &servers); err != nil {
-		return nil, err
-	}
-	found := func(level checkup.Level, what, mend string) {
-		f := checkup.Finding{Check: "trusted proxies", Level: level, What: what, File: checkup.Caddyfile, Mend: mend}
-		if !slices.Contains(findings, f) {
-			findings = append(findings, f)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		s := servers[name]
-		if s.Trusted != nil && slices.ContainsFunc(s.Trusted.Ranges, configcheck.HoldsAll) {
-			found(checkup.Error, configcheck.TrustedByAll, "servers { trusted_proxies static ADDRESSES_OF_THE_PROXY }")
-		}
-		if s.Trusted != nil && s.Strict <= 0 {
-			found(checkup.Warning, configcheck.TrustedLoosely, "servers { trusted_proxies_strict }")
-		}
-	}
-	return findings, nil
 }
 
 // askWiki tells what a stranger sees. An error is why that can't be told.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/checkup"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/metrics"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
 	"github.com/wikiveil/wikiveil/lookup/audit"
@@ -111,6 +112,7 @@ type App struct {
 
 	serversOnce sync.Once // see CheckServers
 	serversErr  error
+	found       configcheck.Found
 }
 
 // NetworkConfig is a named network.

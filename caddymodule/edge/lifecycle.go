@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/caddyprivate"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/metrics"
 	"github.com/wikiveil/wikiveil/internal/openbolt"
@@ -116,8 +117,11 @@ func (a *App) CheckServers(ctx caddy.Context) error {
 		return nil
 	}
 	a.serversOnce.Do(func() {
-		a.serversErr = configcheck.Servers(app, a.logger, configcheck.Cover{Handler: "client_mask"},
+		a.found, a.serversErr = configcheck.Servers(app, caddyprivate.App(ctx, "http"), a.logger, configcheck.Cover{Handler: "client_mask"},
 			configcheck.Cover{Handler: "csp", ErrorsOnly: true, Answers: true})
 	})
 	return a.serversErr
 }
+
+// Found returns what CheckServers warned of.
+func (a *App) Found() configcheck.Found { return a.found }

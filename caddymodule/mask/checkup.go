@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net"
@@ -23,6 +24,7 @@ import (
 func init() {
 	edge.AddCheck(checkLogsMasked)
 	edge.AddCheck(checkSites)
+	edge.AddCheck(checkTrust)
 	edge.AddCheck(checkUpstreams)
 }
 
@@ -45,7 +47,7 @@ func checkLogsMasked(_ context.Context, _ *edge.App, config caddy.Context, _ *ca
 }
 
 // checkSites finds sites whose apps get addresses, and what undoes masks.
-func checkSites(_ context.Context, _ *edge.App, _ caddy.Context, servers *caddyhttp.App) (findings []checkup.Finding) {
+func checkSites(_ context.Context, app *edge.App, _ caddy.Context, servers *caddyhttp.App) (findings []checkup.Finding) {
 	handlers := configcheck.Handlers(servers, "client_mask")
 	observing := slices.ContainsFunc(handlers, func(config json.RawMessage) bool {
 		var h struct{ Mode maskMode }
@@ -57,11 +59,23 @@ func checkSites(_ context.Context, _ *edge.App, _ caddy.Context, servers *caddyh
 	case observing:
 		findings = append(findings, checkup.Finding{Check: "sites", Level: checkup.Warning, What: "a client_mask only observes: its app gets addresses", File: checkup.Caddyfile, Mend: "client_mask { mode mask }"})
 	}
-	for _, warning := range configcheck.Warnings(servers) {
+	for _, warning := range app.Found().Undone {
 		findings = append(findings, checkup.Finding{Check: "sites", Level: checkup.Warning, What: warning.Message, File: checkup.Caddyfile, Mend: "`wikiveil validate` names the line; in JSON it is " + warning.File})
 	}
 	if findings == nil {
 		findings = []checkup.Finding{{Check: "sites", Level: checkup.OK, What: "nothing in the config undoes masks"}}
+	}
+	return findings
+}
+
+// checkTrust finds servers that believe what clients write of themselves.
+func checkTrust(_ context.Context, app *edge.App, _ caddy.Context, _ *caddyhttp.App) (findings []checkup.Finding) {
+	for _, warning := range app.Found().Trust {
+		f := checkup.Finding{Check: "trusted proxies", Level: checkup.Warning, What: warning.Message, File: checkup.Caddyfile, Mend: "servers { trusted_proxies static ADDRESSES_OF_THE_PROXY; trusted_proxies_strict } (an option a line); in JSON it is " + warning.File}
+		if warning.Message == configcheck.TrustedByAll {
+			f.Level = checkup.Error
+		}
+		findings = append(findings, f)
 	}
 	return findings
 }
@@ -71,14 +85,15 @@ func checkUpstreams(ctx context.Context, _ *edge.App, _ caddy.Context, servers *
 	if servers == nil {
 		return nil
 	}
+	listeners := configcheck.Listeners(servers)
 	for _, dial := range configcheck.Upstreams(servers) {
 		address, err := caddy.ParseNetworkAddress(caddy.NewReplacer().ReplaceAll(dial, ""))
 		if configcheck.UpstreamFault(dial) != "" {
 			continue // checkSites tells
 		}
-		if err == nil && !address.IsUnixNetwork() && address.Host != "" {
+		if err == nil && !address.IsUnixNetwork() {
 			_, port, _ := net.SplitHostPort(address.JoinHostPort(0))
-			findings = append(findings, checkup.Upstream(ctx, address.Host, port))
+			findings = append(findings, checkup.Upstream(ctx, cmp.Or(address.Host, "127.0.0.1"), port, listeners))
 		}
 	}
 	return findings

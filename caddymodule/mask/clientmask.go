@@ -74,7 +74,6 @@ type ClientMask struct {
 
 	headers     []string // see clientIPHeaders
 	findHeaders sync.Once
-	looseTrust  sync.Once // see warnOfTrust
 }
 
 // siteMasks are a site's masks under the epochs active now.

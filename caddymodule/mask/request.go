@@ -8,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/clientaddr"
-	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
@@ -39,10 +38,6 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqsta
 	if !originalIsKnown(r) {
 		return nil, refusedNoMask
 	}
-	trusted := vars.Trusted()
-	if trusted {
-		h.looseTrust.Do(func() { h.warnOfTrust(r) })
-	}
 	if !named && !onlyReads(r) { // nobody is to publish under the mask of the proxy
 		return nil, refusedUnnamed
 	}
@@ -55,7 +50,7 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqsta
 	if request == nil {
 		return nil, refusedNoMask
 	}
-	request.trusted = trusted
+	request.trusted = vars.Trusted()
 	if request.client.Finder.FindsHost(r.Host) {
 		if request.own = ownAddr(r, request.client); request.own == nil {
 			return nil, refusedHost
@@ -65,14 +60,6 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqsta
 		return nil, refusedMethod
 	}
 	return request, nil
-}
-
-// warnOfTrust warns of a config in JSON whose proxies are trusted loosely (a Caddyfile's is when it is adapted). Caddy
-// doesn't show whom a server trusts, so the first request from a proxy tells.
-func (h *ClientMask) warnOfTrust(r *http.Request) {
-	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.TrustedProxiesStrict <= 0 {
-		configcheck.WarnOf(h.logger, configcheck.TrustedLoosely)
-	}
 }
 
 // requestFrom returns a request of a client, or nil where no mask can be made.

@@ -146,6 +146,19 @@ func Parts(ctx caddy.Context) (parts []json.RawMessage) {
 	return parts
 }
 
+// App returns the JSON of an app of ctx's config, or nil; as Parts does while the app is being provisioned.
+func App(ctx caddy.Context, name string) json.RawMessage {
+	config := reflect.ValueOf(ctx).FieldByName("cfg")
+	if config.Kind() != reflect.Pointer || config.IsNil() {
+		return nil
+	}
+	apps := config.Elem().FieldByName("AppsRaw")
+	if apps.Kind() != reflect.Map {
+		return nil
+	}
+	return rawJSON(apps.MapIndex(reflect.ValueOf(name)))
+}
+
 func rawJSON(v reflect.Value) json.RawMessage {
 	if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Uint8 {
 		return nil

@@ -64,8 +64,9 @@ func Private(addr netip.Addr) bool {
 	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || carriers.Contains(addr)
 }
 
-// Upstream tells whether strangers may reach an upstream of the edge, from the edge's machine.
-func Upstream(ctx context.Context, host, port string) Finding {
+// Upstream tells whether strangers may reach an upstream of the edge, from the edge's machine. Listeners are the edge's own addresses,
+// with ports: who answers there is the edge.
+func Upstream(ctx context.Context, host, port string, listeners []string) Finding {
 	name := net.JoinHostPort(host, port)
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil || len(addrs) == 0 {
@@ -76,7 +77,11 @@ func Upstream(ctx context.Context, host, port string) Finding {
 	switch {
 	case addr.IsLoopback() || addr.IsUnspecified():
 		for _, other := range append(otherLoopback(addr), own...) {
-			listens, err := accepts(ctx, net.JoinHostPort(other.String(), port), nearTimeout)
+			at := net.JoinHostPort(other.String(), port)
+			if slices.Contains(listeners, at) {
+				continue
+			}
+			listens, err := accepts(ctx, at, nearTimeout)
 			if err != nil && !other.IsLoopback() { // not all systems have other loopback addresses
 				return Finding{checkAround, Untold, fmt.Sprintf("whether the upstream %s listens on this machine's other addresses: %v", name, err), "", "from another machine: wikiveil doctor --wiki … --around ADDRESS:" + port + " --address ADMIN_API"}
 			}

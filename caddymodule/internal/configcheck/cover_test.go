@@ -19,7 +19,7 @@ func checkJSON(t *testing.T, server string) (warnings []string, err error) {
 		t.Fatal(err)
 	}
 	core, logs := observer.New(zap.WarnLevel)
-	err = Servers(&app, zap.New(core), Cover{Handler: "client_mask"}, Cover{Handler: "csp", ErrorsOnly: true, Answers: true})
+	_, err = Servers(&app, nil, zap.New(core), Cover{Handler: "client_mask"}, Cover{Handler: "csp", ErrorsOnly: true, Answers: true})
 	for _, entry := range logs.All() {
 		warnings = append(warnings, entry.ContextMap()["place"].(string)+": "+entry.Message)
 	}

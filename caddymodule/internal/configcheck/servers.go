@@ -21,32 +21,31 @@ func HTTPApp(ctx caddy.Context) *caddyhttp.App {
 	return nil
 }
 
+// Found is what Servers warns of.
+type Found struct {
+	Undone []Warning // what undoes masks
+	Trust  []Warning // of proxies
+}
+
 // Servers refuses a config in which a request comes to an app past client_mask, or an error page out past csp, in a site that
-// has them, and warns of what undoes them. It is to be asked while one of their handlers is being provisioned.
-func Servers(app *caddyhttp.App, logger *zap.Logger, covers ...Cover) error {
+// has them, and warns of what undoes them and of whom the servers trust. It is to be asked while one of their handlers is being
+// provisioned: handlers that are made have let go of some of their JSON, and servers that are made of whom they trust. Raw is the app's.
+func Servers(app *caddyhttp.App, raw json.RawMessage, logger *zap.Logger, covers ...Cover) (Found, error) {
 	var errs []error
-	var warnings []Warning
+	found := Found{Trust: trustIn(raw)}
 	for _, s := range readServers(app) {
 		for _, c := range covers {
 			w := s.follow(c)
 			for _, g := range w.gaps {
 				errs = append(errs, c.refusal(g))
 			}
-			warnings = append(warnings, w.warnings()...)
+			found.Undone = append(found.Undone, w.warnings()...)
 		}
 	}
 	if len(errs) == 0 {
-		logPlaced(logger, warnings)
+		logPlaced(logger, slices.Concat(found.Undone, found.Trust))
 	}
-	return errors.Join(errs...)
-}
-
-// Warnings returns what Servers warns of, of a config that runs.
-func Warnings(app *caddyhttp.App) (warnings []Warning) {
-	for _, s := range readServers(app) {
-		warnings = append(warnings, s.follow(Cover{Handler: "client_mask"}).warnings()...)
-	}
-	return warnings
+	return found, errors.Join(errs...)
 }
 
 func (w *walker) warnings() []Warning {

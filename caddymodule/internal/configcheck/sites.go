@@ -1,62 +1,11 @@
 package configcheck
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
-
-// TrustedLoosely is the warning of proxies that are trusted without being strict.
-const TrustedLoosely = "trusted_proxies without trusted_proxies_strict: the first address of X-Forwarded-For counts, which whoever sends the request may have written, " +
-	"so that who can see their own mask can test whether a public mask is an address they suspect; add trusted_proxies_strict"
-
-// TrustedByAll and namedByNobody are the warnings of proxies that are everybody, and of a header that is never read.
-const (
-	TrustedByAll  = "trusted_proxies holds all addresses: every reader can write who they are, and choose their own mask; name the proxies' addresses alone"
-	namedByNobody = "client_ip_headers without trusted_proxies does nothing: behind a proxy all readers would have the proxy's mask; " +
-		"name the proxies in trusted_proxies, and add trusted_proxies_strict"
-)
-
-// HoldsAll reports whether a range of trusted proxies is of all addresses.
-func HoldsAll(text string) bool {
-	prefix, err := netip.ParsePrefix(text)
-	return err == nil && prefix.Bits() == 0
-}
-
-// global looks at the global options.
-func (l looker) global(options []Statement) {
-	for _, option := range options {
-		if option.Name() != "servers" {
-			continue
-		}
-		var trusted, named *Statement
-		strict := false
-		for _, inner := range option.Inner {
-			switch inner.Name() {
-			case "trusted_proxies", "trusted_proxies_unix":
-				trusted = &inner
-			case "trusted_proxies_strict":
-				strict = true
-			case "client_ip_headers":
-				named = &inner
-			}
-		}
-		if trusted != nil {
-			for _, word := range trusted.Words[1:] {
-				if HoldsAll(word.Text) {
-					l.at(word, TrustedByAll)
-				}
-			}
-		} else if named != nil {
-			l.at(named.Words[0], namedByNobody)
-		}
-		if trusted != nil && !strict {
-			l.at(trusted.Words[0], TrustedLoosely)
-		}
-	}
-}
 
 // otherSites warns of sites whose apps get addresses, and of different wikis with the same masks.
 func (l looker) otherSites(site *Site) {
