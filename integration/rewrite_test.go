@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -113,6 +114,110 @@ func TestEnginesRunGadgetsUnmodified(t *testing.T) {
 	for _, r := range tool.seen() {
 		if r.Header.Get("Origin") != "" || r.Header.Get("Referer") != "" || strings.Contains(r.URL.RawQuery, "allback") {
 			t.Errorf("the tool saw %s, %v", r.URL, r.Header)
+		}
+	}
+}
+
+// rewriteEdges are what the script must leave alone, or do as the browser would: each a script and what it comes to. TOOL is the tool's origin, HOST its host.
+var rewriteEdges = []struct{ name, script, want string }{
+	{"a name in a style", `restyledBy("font-family: 'x//HOST'")`, "0 font-family: 'x//HOST'"},
+	{"a style's priority", `restyledBy("color: red !important; background-image: url(TOOL/p.svg)").then(s => s.startsWith('1 ') && s.includes('color: red !important') && s.includes('/.tools/maps/p.svg'))`, "true"},
+	{"innerHTML null", `(d => { d.innerHTML = '<b>x</b>'; d.innerHTML = null; return d.childNodes.length; })(document.createElement('div'))`, "0"},
+	{"src null", `(i => { i.src = null; return i.hasAttribute('src'); })(new Image())`, "true"},
+	{"text in markup", `(d => { d.innerHTML = '<code>url(TOOL/p.svg) style="url(TOOL/p.svg)"</code>'; return d.textContent; })(document.createElement('div'))`, `url(TOOL/p.svg) style="url(TOOL/p.svg)"`},
+	{"styles in markup", `(d => { d.innerHTML = '<p style="background: url(&quot;TOOL/p.svg&quot;)"></p><style>p { background: url(TOOL/p.svg) }</style>';
+		return d.firstChild.style.backgroundImage.includes('/.tools/maps/') && d.lastChild.textContent.includes('/.tools/maps/'); })(document.createElement('div'))`, "true"},
+	{"Request with a body", `fetch(new Request('TOOL/echo', {method: 'POST', body: 'abc', headers: {'Content-Type': 'application/json'}})).then(r => r.json()).then(d => d.got)`, "POST application/json abc"},
+	{"JSONP", `jsonp('TOOL/object?callback=take')`, `load {"ran":1}`},
+	{"JSONP of text", `jsonp('TOOL/text?callback=take')`, "error"},
+	{"JSONP of text that is run", `jsonp('TOOL/text?callback=setTimeout')`, "error"},
+	{"JSONP of a list that is run", `jsonp('TOOL/list?callback=setTimeout')`, "load"},
+	{"JSONP called twice", `jsonp('TOOL/object?callback=take&callback=other')`, "error"},
+	{"JSONP of two names", `jsonp('TOOL/object?callback=take&jsonp=other')`, "error"},
+}
+
+// rewritePage counts how often styles are set, and stops where that has no end.
+const rewritePage = `<!doctype html><title>wiki</title><script>
+	window.restyled = 0;
+	new MutationObserver(records => {
+		restyled += records.length;
+		if (restyled > 100) { document.querySelectorAll('[style]').forEach(e => e.remove()); }
+	}).observe(document, {subtree: true, attributes: true, attributeFilter: ['style']});
+	const settled = () => new Promise(done => setTimeout(done)); // mutations come before
+	const restyledBy = async style => {
+		const element = document.createElement('span');
+		element.setAttribute('style', style);
+		await settled();
+		restyled = 0;
+		document.body.append(element);
+		await settled();
+		return restyled + ' ' + element.getAttribute('style');
+	};
+	const jsonp = async address => {
+		window.taken = '';
+		window.take = data => { taken = ' ' + JSON.stringify(data); };
+		const script = document.createElement('script');
+		const event = await new Promise(done => { script.onload = script.onerror = done; script.src = address; document.head.append(script); });
+		await settled();
+		await settled();
+		return event.type + taken + (window.ran || '');
+	};
+</script><script src="/.tools/rewrite.js"></script><body><p id="stopped" style="position: fixed; --address: url(TOOL/p.svg)">`
+
+// TestEnginesRewriteHarmless: what the script changes is addresses that load, and nothing else.
+func TestEnginesRewriteHarmless(t *testing.T) {
+	tool := startTool(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.URL.Path {
+		case "/echo":
+			body, _ := io.ReadAll(r.Body)
+			fmt.Fprintf(w, `{"got": %q}`, r.Method+" "+r.Header.Get("Content-Type")+" "+string(body))
+		case "/object":
+			fmt.Fprint(w, `{"ran":1}`)
+		case "/text":
+			fmt.Fprint(w, `"window.ran = 'ran'"`)
+		case "/list":
+			fmt.Fprint(w, `["window.ran = 'ran'"]`)
+		}
+	})
+	names := strings.NewReplacer("TOOL", tool.url, "HOST", strings.TrimPrefix(tool.url, "http://"))
+	app := serveOn(t, "127.0.0.3", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if r.URL.Path == "/bound" {
+			w.Header().Set("Content-Security-Policy", "style-src 'self'")
+		}
+		fmt.Fprint(w, names.Replace(rewritePage))
+	})).URL
+	s := startEdge(t, edgeConfig{
+		app:  fmt.Sprintf("tool maps %s {\nkinds data img\nmethods GET POST\nrewrite\nallow_loopback\n}\n", tool.url),
+		site: clientMask + "csp\nanonproxy {\ncanary off\n}\nreverse_proxy " + strings.TrimPrefix(app, "http://") + "\n",
+	})
+	a := newAuthority(t)
+	for _, name := range formEngines {
+		t.Run(name, func(t *testing.T) {
+			e := engines[name](t, a)
+			for _, edge := range rewriteEdges {
+				t.Run(edge.name, func(t *testing.T) {
+					e.open(t, s.url+"/")
+					got := value[string](t, e, "Promise.resolve("+names.Replace(edge.script)+").then(String)")
+					if want := names.Replace(edge.want); got != want {
+						t.Errorf("%q, want %q", got, want)
+					}
+				})
+			}
+			t.Run("a style that the policy stopped", func(t *testing.T) {
+				for path, want := range map[string]string{"/": "fixed", "/bound": "static"} {
+					e.open(t, s.url+path)
+					if got := value[string](t, e, `settled().then(() => getComputedStyle(document.getElementById('stopped')).position)`); got != want {
+						t.Errorf("%s: the position is %s, want %s", path, got, want)
+					}
+				}
+			})
+		})
+	}
+	for _, r := range tool.seen() {
+		if strings.Contains(r.URL.RawQuery, "other") {
+			t.Errorf("the tool saw %s", r.URL)
 		}
 	}
 }

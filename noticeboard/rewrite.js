@@ -8,12 +8,14 @@
 	var escaped = found.sort(function (a, b) { return b.length - a.length; }).map(function (address) {
 		return address.replace(/^https?:/, '').replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 	}).join('|');
-	var mentions = new RegExp('(?:' + escaped + ')');
-	var whole = '((?:https?:)?(?:' + escaped + ')(?:/|(?=[?#"\')\\s,>&]|$)))';
+	var known = '(?:' + escaped + ')(?:/|(?=[?#"\')\\s,>&]|$))', whole = '((?:https?:)?' + known + ')';
+	var mentions = new RegExp(known);
 	var inText = new RegExp('(^|[\\s"\'(,])' + whole, 'g');
 	// In markup only what elements load, and nothing is parsed and written anew: who made it safe did so for the text that it is.
-	var inMarkup = new RegExp('(<(?:img|source|video|audio|track)\\b[^<>]*?\\b(?:src|srcset|poster)\\s*=\\s*["\']?|<link\\b[^<>]*?\\bhref\\s*=\\s*["\']?|' +
-		'url\\(\\s*(?:["\']|&quot;)?)' + whole, 'gi');
+	var inMarkup = new RegExp('(<(?:img|source|video|audio|track)\\b[^<>]*?\\b(?:src|srcset|poster)\\s*=\\s*["\']?|<link\\b[^<>]*?\\bhref\\s*=\\s*["\']?)' + whole, 'gi');
+	var styles = /<[a-z][^<>]*?\sstyle\s*=\s*(?:"[^"]*"|'[^']*')|<style\b[^>]*>[^<]*/gi;
+	var inStyle = new RegExp('(url\\(\\s*(?:["\']|&quot;|&#39;)?)' + whole, 'gi');
+	var stopped = {}; // in place of a value that isn't to be set
 
 	// to is where an address leads: a tool's to the proxy, any other stays the value that it was.
 	function to(address) {
@@ -26,22 +28,32 @@
 		path = map.origins[url.origin] || map.origins[url.origin.replace(/^http:/, 'https:')];
 		return path ? location.origin + path + url.pathname.slice(1) + url.search + hash : address;
 	}
-	// text maps the addresses in a style sheet or a srcset.
 	function within(pattern, value) {
 		return typeof value !== 'string' || !mentions.test(value) ? value : value.replace(pattern, function (all, before, address) { return before + to(address); });
 	}
+	// text maps the addresses in a style sheet or a srcset, html those in markup.
 	function text(value) { return within(inText, value); }
-	function html(value) { return within(inMarkup, value); }
+	function html(value) {
+		if (typeof value !== 'string' || !mentions.test(value)) { return value; }
+		return within(inMarkup, value).replace(styles, function (style) { return within(inStyle, style); });
+	}
 
 	var loads = { IMG: ['src', 'srcset'], LINK: ['href'], SOURCE: ['src', 'srcset'], VIDEO: ['src', 'poster'], AUDIO: ['src'], TRACK: ['src'] };
-	var setAttribute = Element.prototype.setAttribute;
+	var setAttribute = Element.prototype.setAttribute, getAttribute = Element.prototype.getAttribute;
 	function changed(name, value) { return name === 'srcset' ? text(value) : to(value); }
+	// restyle maps addresses in what of a style is in force: where the policy stopped the attribute that is nothing, and stays so.
+	function restyle(style) {
+		Array.prototype.slice.call(style).forEach(function (name) {
+			var value = style.getPropertyValue(name), other = text(value);
+			if (other !== value) { style.setProperty(name, other, style.getPropertyPriority(name)); }
+		});
+	}
 	function each(element) {
 		(loads[element.tagName] || []).forEach(function (name) {
-			var value = element.getAttribute(name), other = value === null ? null : changed(name, value);
+			var value = getAttribute.call(element, name), other = value === null ? null : changed(name, value);
 			if (other !== value) { setAttribute.call(element, name, other); }
 		});
-		if (mentions.test(element.getAttribute('style') || '')) { element.style.cssText = text(element.getAttribute('style')); }
+		if (mentions.test(getAttribute.call(element, 'style') || '')) { restyle(element.style); }
 		if (element.tagName === 'STYLE' && mentions.test(element.textContent)) {
 			var css = text(element.textContent);
 			if (css !== element.textContent) { element.textContent = css; }
@@ -50,27 +62,31 @@
 
 	// script leads a mirror's script there. Of other tools none runs; a call of a function with data (JSONP) is made here, with the data alone.
 	function script(element, value) {
-		var address = to(value), url, name;
+		var address = to(value), names = [], url, name;
 		if (address === value) { return value; }
 		url = new URL(address);
 		if (Object.keys(map.files).some(function (file) { return url.pathname + url.search === map.files[file]; })) { return address; }
 		['callback', 'jsonp', 'jsoncallback'].forEach(function (key) {
-			name = name || url.searchParams.get(key);
+			names = names.concat(url.searchParams.getAll(key));
 			url.searchParams.delete(key);
 		});
 		url.searchParams.delete('_'); // jQuery's, against caches
-		if (!/^[\w$]+(\.[\w$]+)*$/.test(name || '')) { return value; }
+		name = names[0];
+		if (names.length !== 1 || !/^[\w$]+(\.[\w$]+)*$/.test(name)) { return value; }
 		fetch(url.href).then(function (response) {
 			if (!response.ok) { throw new Error(response.status); }
 			return response.json();
 		}).then(function (data) {
+			// A text could be run, by setTimeout for one, and so could a list that becomes one.
+			if (!data || typeof data !== 'object') { throw new TypeError('not an object or a list'); }
+			if (Array.isArray(data)) { Object.defineProperty(data, 'toString', { value: Object.prototype.toString }); }
 			var call = name.split('.').reduce(function (object, key) { return object && object[key]; }, window);
 			setTimeout(function () { // what it throws is its own
 				call(data);
 				element.dispatchEvent(new Event('load'));
 			});
 		}).catch(function () { element.dispatchEvent(new Event('error')); });
-		return null;
+		return stopped;
 	}
 
 	function property(prototype, name, change) {
@@ -79,7 +95,7 @@
 			configurable: true, enumerable: own.enumerable, get: own.get,
 			set: function (value) {
 				value = change(value, this);
-				if (value !== null) { own.set.call(this, value); }
+				if (value !== stopped) { own.set.call(this, value); }
 			}
 		});
 	}
@@ -108,16 +124,26 @@
 	method(XMLHttpRequest.prototype, 'open', argument(1, to));
 	method(Element.prototype, 'insertAdjacentHTML', argument(1, html));
 	method(CSSStyleSheet.prototype, 'insertRule', argument(0, text));
-	method(window, 'fetch', argument(0, function (request) {
-		if (!(request instanceof Request)) { return to(request); }
+	var send = window.fetch;
+	window.fetch = function (request, options) {
+		if (!(request instanceof Request)) { return send.apply(this, argument(0, to)(Array.prototype.slice.call(arguments))); }
 		var address = to(request.url);
-		return address === request.url ? request : new Request(address, request);
-	}));
+		if (address === request.url) { return send.call(this, request, options); }
+		if (/^(GET|HEAD)$/.test(request.method)) { return send.call(this, new Request(address, request), options); }
+		// No Request takes another's body in all browsers.
+		return request.blob().then(function (body) {
+			var same = { body: body };
+			['method', 'headers', 'mode', 'credentials', 'cache', 'redirect', 'referrer', 'referrerPolicy', 'integrity', 'keepalive', 'signal'].forEach(function (name) {
+				same[name] = request[name];
+			});
+			return send(new Request(address, same), options);
+		});
+	};
 	method(Element.prototype, 'setAttribute', function (args) {
 		var name = String(args[0]).toLowerCase();
 		if (this.tagName === 'SCRIPT' && name === 'src') {
 			args[1] = script(this, args[1]);
-			return args[1] === null ? undefined : args;
+			return args[1] === stopped ? undefined : args;
 		}
 		if ((loads[this.tagName] || []).indexOf(name) >= 0) { args[1] = changed(name, args[1]); }
 		return args;
@@ -130,7 +156,7 @@
 			record.addedNodes.forEach(function (node) {
 				if (node.nodeType !== 1) { return; }
 				each(node);
-				node.querySelectorAll('img, link, source, video, audio, track, style, [style]').forEach(each);
+				Element.prototype.querySelectorAll.call(node, 'img, link, source, video, audio, track, style, [style]').forEach(each);
 			});
 		});
 	}).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['src', 'srcset', 'href', 'poster', 'style'] });
