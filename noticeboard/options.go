@@ -52,7 +52,7 @@ func (t *Tool) Options() []Option {
 		{"client_limit", "<number>/<duration>", &t.ClientLimit, "How often one client may ask."},
 		{"limit", "<number>/<duration>", &t.Limit, "How often all clients together may."},
 		{"pseudonym", "", &t.Pseudonym, "It gets a pseudonym of the reader, of its own."},
-		{"names", "reader", (*string)(&t.Names), "It may get the name of a reader who has consented."},
+		{"names", "reader", (*string)(&t.Names), "Readers are told that it gets their name once they consent. The proxy's leak guard still stops the name."},
 		{"refresh", "<path>...", &t.Refresh, "What the edge fetches whether or not a reader asks."},
 		{"refresh_file", "<path of a file>", &t.RefreshFile, "A list of such paths."},
 		{"refresh_every", "<duration>", &t.RefreshEvery, "How often."},

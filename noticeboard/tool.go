@@ -133,9 +133,10 @@ type Tool struct {
 	// answers are then kept for nobody else. Default: false.
 	Pseudonym bool `json:"pseudonym,omitempty"`
 
-	// Names says whose name the tool gets in what is asked of it: `reader` is the
-	// user name of the reader, which the leak guard of the proxy lets through for
-	// readers who agreed to the tool; so Access must be `both` or `consent`. Default: nobody's.
+	// Names says whose name the tool gets from browsers that speak to it directly: `reader` is the
+	// user name of the reader, which the question then tells them; so Access must be `both` or
+	// `consent`. The proxy's leak guard stops the name all the same, as a script's request can't show
+	// for certain that its reader agreed. Default: nobody's.
 	Names Names `json:"names,omitempty"`
 
 	// Refresh are paths, with queries if need be, that the edge asks for by itself,
