@@ -13,7 +13,7 @@ const maxBatch = 4096
 // the outcome, then done is told.
 type job struct {
 	entries []Entry
-	settle  func(incarnation uint64, err error)
+	settle  func(err error)
 	done    chan<- error // with room for one; nil: nobody waits
 }
 
@@ -87,7 +87,7 @@ func (c *committer) drain(jobs []job, entries []Entry) {
 			return
 		}
 		if failed {
-			settle(jobs, 0, ErrUnavailable)
+			settle(jobs, ErrUnavailable)
 			continue
 		}
 		c.commit(jobs, entries)
@@ -115,8 +115,6 @@ func (c *committer) commit(jobs []job, entries []Entry) {
 	for _, j := range jobs {
 		entries = append(entries, j.entries...)
 	}
-	// Read before: should the store be lost meanwhile, the records count as lost with it.
-	incarnation := c.store.Incarnation()
 	err := c.store.Append(context.Background(), entries)
 	n := uint64(len(jobs))
 	switch {
@@ -132,14 +130,14 @@ func (c *committer) commit(jobs []job, entries []Entry) {
 		}
 	}
 	c.failing.Store(err != nil)
-	settle(jobs, incarnation, err)
+	settle(jobs, err)
 	clear(entries)
 }
 
-func settle(jobs []job, incarnation uint64, err error) {
+func settle(jobs []job, err error) {
 	for _, j := range jobs {
 		if j.settle != nil {
-			j.settle(incarnation, err)
+			j.settle(err)
 		}
 		if j.done != nil {
 			j.done <- err

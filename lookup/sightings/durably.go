@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // RecordDurably records a sighting of a request that can publish, and returns nil only when the client has a record on
@@ -16,33 +15,55 @@ func (b *Recorder) RecordDurably(ctx context.Context, s Sighting) error {
 		return fmt.Errorf("%w: %w", ErrNotDurable, err)
 	}
 	c := b.known.get(s.Mask)
-	known, published := c.durable(s.part(), clock(s.Time), b.config.Store.Incarnation())
-	if published {
+	if _, published := c.durable(s.part(), b.config.Store.Incarnation()); published {
+		c.seeAgain(s.part(), clock(s.Time))
 		return nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, b.config.Timeout, errors.New("the store is too slow"))
+	defer cancel()
+	for {
+		// What is known to be stored is known of this incarnation: should the store be lost meanwhile, all is done again.
+		incarnation := b.config.Store.Incarnation()
+		known, _ := c.durable(s.part(), incarnation)
+		if err := b.storeUnder(ctx, incarnation, s, c, known); err != nil {
+			return fmt.Errorf("%w: %w", ErrNotDurable, err)
+		}
+		if b.config.Store.Incarnation() != incarnation {
+			continue
+		}
+		if known {
+			c.seeAgain(s.part(), clock(s.Time))
+		}
+		return nil
+	}
+}
+
+// storeUnder stores what is not known to be in an incarnation of the store: all, or of a client whose record is known that it published.
+func (b *Recorder) storeUnder(ctx context.Context, incarnation uint64, s Sighting, c *client, known bool) error {
 	prepare := b.firstJob
 	if known {
 		prepare = b.publishedJob
 	}
-	j, err := prepare(s, c)
-	if err == nil && len(j.entries) > 0 {
-		err = b.await(ctx, j)
-	}
+	j, err := prepare(s, c, incarnation)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+		return err
 	}
-	return nil
+	if len(j.entries) == 0 {
+		j.settle(nil)
+		return nil
+	}
+	return b.await(ctx, j)
 }
 
 // firstJob stores the record of a client that none is known of.
-func (b *Recorder) firstJob(s Sighting, c *client) (job, error) {
+func (b *Recorder) firstJob(s Sighting, c *client, incarnation uint64) (job, error) {
 	day := s.part().Day
 	if err := b.tally.take(day, s.Addr, false); err != nil {
 		b.over.Add(1)
 		return job{}, err
 	}
 	failed := func() { b.tally.giveBack(day, s.Addr) }
-	j, err := b.wholeJob(s, c, memberPublished, failed)
+	j, err := b.wholeJob(s, c, incarnation, memberPublished, failed)
 	if err != nil {
 		failed()
 	}
@@ -50,7 +71,7 @@ func (b *Recorder) firstJob(s Sighting, c *client) (job, error) {
 }
 
 // wholeJob stores a client's record, and files it under its networks.
-func (b *Recorder) wholeJob(s Sighting, c *client, kind byte, failed func()) (job, error) {
+func (b *Recorder) wholeJob(s Sighting, c *client, incarnation uint64, kind byte, failed func()) (job, error) {
 	v, err := b.vaults.get(s.Site.epoch, s.Site.day(s.Time))
 	if err != nil {
 		return job{}, err
@@ -67,11 +88,11 @@ func (b *Recorder) wholeJob(s Sighting, c *client, kind byte, failed func()) (jo
 	if err != nil {
 		return job{}, err
 	}
-	m := b.index.file(v, client, ob, b.config.Store.Incarnation())
+	m := b.index.file(v, client, ob, incarnation)
 	return job{
 		entries: append(m.entries, v.lock(v.ref(s.Mask), n)),
-		settle: func(incarnation uint64, err error) {
-			m.settle(incarnation, err)
+		settle: func(err error) {
+			m.settle(err)
 			if err != nil {
 				failed()
 				return
@@ -82,7 +103,7 @@ func (b *Recorder) wholeJob(s Sighting, c *client, kind byte, failed func()) (jo
 }
 
 // publishedJob notes with the networks of a client whose record is stored that it published, too.
-func (b *Recorder) publishedJob(s Sighting, c *client) (job, error) {
+func (b *Recorder) publishedJob(s Sighting, c *client, incarnation uint64) (job, error) {
 	v, err := b.vaults.get(s.Site.epoch, s.Site.day(s.Time))
 	if err != nil {
 		return job{}, err
@@ -95,11 +116,11 @@ func (b *Recorder) publishedJob(s Sighting, c *client) (job, error) {
 	if err != nil {
 		return job{}, err
 	}
-	m := b.index.file(v, client, ob, b.config.Store.Incarnation())
+	m := b.index.file(v, client, ob, incarnation)
 	return job{
 		entries: m.entries,
-		settle: func(incarnation uint64, err error) {
-			if m.settle(incarnation, err); err == nil {
+		settle: func(err error) {
+			if m.settle(err); err == nil {
 				c.didPublish(v.part, incarnation)
 			}
 		},
@@ -110,28 +131,22 @@ func (b *Recorder) publishedJob(s Sighting, c *client) (job, error) {
 func (b *Recorder) await(ctx context.Context, j job) error {
 	done := make(chan error, 1)
 	j.done = done
-	deadline := time.NewTimer(b.config.Timeout)
-	defer deadline.Stop()
 	var err error
 	select {
 	case b.commits.urgent <- j:
-	case <-deadline.C:
-		err = errors.New("the store is too slow")
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	case <-b.commits.stopped:
 		err = ErrClosed
 	}
 	if err != nil {
-		j.settle(0, err)
+		j.settle(err)
 		return err
 	}
 	select {
 	case err = <-done:
-	case <-deadline.C:
-		err = errors.New("the store is too slow")
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	case <-b.commits.stopped:
 		select {
 		case err = <-done: // it was settled before

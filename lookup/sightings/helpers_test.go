@@ -235,7 +235,9 @@ func (f *faulty) hold() (release func()) {
 	f.gate = gate
 	return sync.OnceFunc(func() {
 		f.mu.Lock()
-		f.gate = nil
+		if f.gate == gate {
+			f.gate = nil
+		}
 		f.mu.Unlock()
 		close(gate)
 	})

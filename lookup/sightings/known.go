@@ -43,7 +43,7 @@ type client struct {
 	mu          sync.Mutex
 	part        Part
 	state       state
-	incarnation uint64 // of the store, when the client's record became durable
+	incarnation uint64 // of the store, when the client's record was on its way there: it is known to be in no later one
 	published   bool   // where stored: so are its networks' entries that it sent what can publish
 	vault       *vault // where stored
 	seen        note   // seen again since it was last written down
@@ -70,15 +70,21 @@ func (c *client) arrive(part Part, at int64, incarnation uint64) (before again, 
 	return before, true
 }
 
-// durable counts a sighting if the client's record is known to be in the store, and tells whether that it published is, too.
-func (c *client) durable(part Part, at int64, incarnation uint64) (known, published bool) {
+// durable tells whether the client's record is known to be in the store, and whether that it published is, too.
+func (c *client) durable(part Part, incarnation uint64) (known, published bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.part != part || c.state != stored || c.incarnation != incarnation {
-		return false, false
+	known = c.part == part && c.state == stored && c.incarnation == incarnation
+	return known, known && c.published
+}
+
+// seeAgain counts a sighting of a client whose record is stored.
+func (c *client) seeAgain(part Part, at int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.part == part && c.state == stored {
+		c.count(at)
 	}
-	c.count(at)
-	return true, c.published
 }
 
 func (c *client) count(at int64) { c.seen = c.seen.plus(note{first: at, last: at, count: 1}) }
@@ -150,7 +156,7 @@ func (c *client) pending(part Part) (note, bool) {
 func (a again) job() job {
 	return job{
 		entries: []Entry{a.vault.lock(a.vault.ref(a.client.mask), a.note)},
-		settle: func(_ uint64, err error) {
+		settle: func(err error) {
 			if err == nil {
 				return
 			}

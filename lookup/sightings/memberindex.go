@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"sync"
@@ -94,65 +95,114 @@ type filing struct {
 	mask netip.Addr
 }
 
-// filed tells where a filing's entry is, and in which of the store's incarnations it was stored.
+// filed tells where a filing's entry is, and whether it is stored.
 type filed struct {
-	n           uint32
-	stored      bool
-	incarnation uint64
+	n      uint32
+	stored bool
 }
 
-// memberIndex counts the entries of networks, and remembers those made lately.
+// made is what a network has on a day.
+type made struct {
+	next    uint32 // number
+	windows windows
+}
+
+// windows has a bit for each window of a network's numbers, set where it is known to have an entry.
+//
+// A look-up reads a network's entries by and by, a window at a time: the numbers 0 to 15, 16 to 31, 32 to 63, 64 to 127, and so on.
+// It ends at the first that is empty. Numbers may have gaps, as what has an earlier one may be stored later, or never; so what is
+// stored in a window is also put at the start of each earlier one of which it isn't known that it has an entry.
+type windows uint8
+
+func windowOf(n uint32) int { return bits.Len32(n / firstMember) }
+
+func windowStart(window int) uint32 {
+	if window == 0 {
+		return 0
+	}
+	return firstMember << (window - 1)
+}
+
+// memberIndex counts the entries of networks, and remembers those made lately, in one incarnation of the store.
 type memberIndex struct {
-	mu    sync.Mutex
-	made  *lru.Cache[networkDay, uint32]
-	filed *lru.Cache[filing, filed]
-	full  atomic.Uint64 // entries for which there was no room
+	mu          sync.Mutex
+	incarnation uint64
+	made        *lru.Cache[networkDay, made]
+	filed       *lru.Cache[filing, filed]
+	full        atomic.Uint64 // entries for which there was no room
 }
 
 func newMemberIndex() (*memberIndex, error) {
-	made, err := lru.New[networkDay, uint32](indexedNetworks)
+	networks, err := lru.New[networkDay, made](indexedNetworks)
 	if err != nil {
 		return nil, err
 	}
 	lately, err := lru.New[filing, filed](indexedNetworks)
-	return &memberIndex{made: made, filed: lately}, err
+	return &memberIndex{made: networks, filed: lately}, err
 }
 
-// take returns the number of a filing's entry, unless its network is full. One that is not stored yet keeps its number: who
-// sends a thousand requests at once takes one.
-func (x *memberIndex) take(of filing, reading bool) (at filed, ok bool) {
+// under has all counted anew in another incarnation of the store, as what was stored may be lost.
+func (x *memberIndex) under(incarnation uint64) {
+	if x.incarnation != incarnation {
+		x.made.Purge()
+		x.filed.Purge()
+		x.incarnation = incarnation
+	}
+}
+
+// take returns the numbers of a filing's entry, its own first; none where it is stored, or its network is full. One that is not stored
+// yet keeps its number: who sends a thousand requests at once takes one.
+func (x *memberIndex) take(of filing, reading bool, incarnation uint64) (numbers []uint32) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if at, ok = x.filed.Get(of); ok {
-		return at, true
-	}
-	n, _ := x.made.Get(of.networkDay)
-	if n >= maxMembers || reading && n >= maxMembers/2 {
+	x.under(incarnation)
+	has, _ := x.made.Get(of.networkDay)
+	at, ok := x.filed.Get(of)
+	switch {
+	case ok && at.stored:
+		return nil
+	case !ok && (has.next >= maxMembers || reading && has.next >= maxMembers/2):
 		x.full.Add(1)
-		return filed{}, false
+		return nil
+	case !ok:
+		at = filed{n: has.next}
+		has.next++
+		x.made.Add(of.networkDay, has)
+		x.filed.Add(of, at)
 	}
-	x.made.Add(of.networkDay, n+1)
-	x.filed.Add(of, filed{n: n})
-	return filed{n: n}, true
+	numbers = []uint32{at.n}
+	for window := range windowOf(at.n) {
+		if has.windows&(1<<window) == 0 {
+			numbers = append(numbers, windowStart(window))
+		}
+	}
+	return numbers
 }
 
-// settle is told whether entries are stored. Numbers of those that are not are used again: a look-up reads on until there
-// are no more. Two entries may then have one number, which does no harm.
-func (x *memberIndex) settle(filings []filing, incarnation uint64, err error) {
+// settle is told whether the entries of filings are stored. Numbers of those that are not are used again. Two entries may then have
+// one number, which does no harm.
+func (x *memberIndex) settle(filings map[filing][]uint32, incarnation uint64, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, of := range filings {
+	if x.incarnation != incarnation {
+		return
+	}
+	for of, numbers := range filings {
 		at, ok := x.filed.Peek(of)
+		has, _ := x.made.Peek(of.networkDay)
 		switch {
-		case !ok || at.stored && err != nil:
+		case !ok || at.n != numbers[0] || at.stored && err != nil:
+			continue
 		case err == nil:
-			x.filed.Add(of, filed{at.n, true, incarnation})
+			x.filed.Add(of, filed{at.n, true})
+			for _, n := range numbers {
+				has.windows |= 1 << windowOf(n)
+			}
 		default:
 			x.filed.Remove(of)
-			if made, known := x.made.Peek(of.networkDay); known {
-				x.made.Add(of.networkDay, min(made, at.n))
-			}
+			has.next = min(has.next, at.n)
 		}
+		x.made.Add(of.networkDay, has)
 	}
 }
 
@@ -176,12 +226,12 @@ type membership struct {
 	index       *memberIndex
 	incarnation uint64 // of the store
 	entries     []Entry
-	filings     []filing
+	filings     map[filing][]uint32 // with the numbers of their entries
 }
 
 // file makes the entries of a client. Networks that are full are left out.
 func (x *memberIndex) file(v *vault, client member, o *observation, incarnation uint64) *membership {
-	m := &membership{vault: v, index: x, incarnation: incarnation}
+	m := &membership{vault: v, index: x, incarnation: incarnation, filings: make(map[filing][]uint32)}
 	reading := client.kind == memberSeen
 	what := client
 	for _, n := range o.nested() {
@@ -198,16 +248,17 @@ func (x *memberIndex) file(v *vault, client member, o *observation, incarnation 
 
 func (m *membership) add(network netip.Addr, what member, reading bool) {
 	of := filing{networkDay{m.vault.part, network}, what.kind, what.mask}
-	at, ok := m.index.take(of, reading)
-	if !ok || at.stored && at.incarnation == m.incarnation {
-		return
+	numbers := m.index.take(of, reading, m.incarnation)
+	if len(numbers) > 0 {
+		m.filings[of] = numbers
 	}
-	m.filings = append(m.filings, of)
-	m.entries = append(m.entries, m.vault.seal(m.vault.memberRef(network, at.n), what.encode()))
+	for _, n := range numbers {
+		m.entries = append(m.entries, m.vault.seal(m.vault.memberRef(network, n), what.encode()))
+	}
 }
 
-func (m *membership) settle(incarnation uint64, err error) {
-	m.index.settle(m.filings, incarnation, err)
+func (m *membership) settle(err error) {
+	m.index.settle(m.filings, m.incarnation, err)
 }
 
 // nested are the networks around an address that have a width, the narrowest first.

@@ -172,6 +172,40 @@ func TestFirstPublishedIsDurable(t *testing.T) {
 	}
 }
 
+// A client that was known, and publishes for the first time, is recorded anew where the store lost what it had while the request waited;
+// so are networks that were known to lead to each other.
+func TestLostWhilePublishing(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		store := &faulty{Store: openBolt(t, t.TempDir())}
+		w := newWorld(t, store)
+		w.read("10.0.0.1")
+		published := "10.0.0.1"
+		if first {
+			published = "10.0.0.2" // unknown yet, in a /24 of which is known that the /16 leads to it
+		}
+		release := store.hold()
+		before := store.appends.Load()
+		other, done := make(chan error, 1), make(chan error, 1)
+		go func() { other <- w.RecordDurably(t.Context(), w.sighting("10.7.0.1")) }()
+		testutil.Eventually(t, "the store is busy", func() bool { return store.appends.Load() > before })
+		go func() { done <- w.RecordDurably(t.Context(), w.sighting(published)) }()
+		testutil.Eventually(t, "the request waits", func() bool { return w.Waiting() == 1 })
+		store.Store = openBolt(t, t.TempDir())
+		store.incarnation.Add(1)
+		release()
+		if err := <-other; err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		w.mustLook(published)
+		if !w.leadsTo(w.rangeMask("10.0.0.0/24"), published) || !w.leadsTo(w.rangeMask("10.0.0.0/16"), published) {
+			t.Errorf("not all networks lead to %s", published)
+		}
+	}
+}
+
 // Who sends many requests at once takes no room of others.
 func TestManyRequestsOfOneClientAreFiledOnce(t *testing.T) {
 	store := &faulty{Store: openBolt(t, t.TempDir())}
@@ -206,6 +240,79 @@ func TestFailedEntriesLeaveNoGap(t *testing.T) {
 		w.mustSee("10.0.0.251")
 		w.wantWalk("the /24", w.rangeMask("10.0.0.0/24"), []string{"10.0.0.250 published", "10.0.0.251 published"})
 	})
+}
+
+// What is stored behind a gap is found: what came before it was stored too late for that, or never.
+func TestFailedBatchHidesNobody(t *testing.T) {
+	store := &faulty{Store: openBolt(t, t.TempDir())}
+	w := newWorld(t, store)
+	var all sync.WaitGroup
+	see := func(want bool, addrs ...string) {
+		for _, a := range addrs {
+			all.Go(func() {
+				if err := w.RecordDurably(t.Context(), w.sighting(a)); (err == nil) != want {
+					t.Errorf("%s: %v", a, err)
+				}
+			})
+		}
+	}
+	release := store.hold()
+	see(true, "10.9.0.1")
+	testutil.Eventually(t, "the store is busy", func() bool { return store.appends.Load() == 1 })
+	see(false, hosts("10.0.0.", 1, 40)...)
+	testutil.Eventually(t, "a batch waits", func() bool { return w.Waiting() == 40 })
+	store.fail(errors.New("disk full"))
+	fail := store.hold()
+	release()
+	testutil.Eventually(t, "it is on its way", func() bool { return store.appends.Load() == 2 })
+	see(true, hosts("10.0.0.", 101, 120)...)
+	testutil.Eventually(t, "the next waits", func() bool { return w.Waiting() == 20 })
+	store.fail(nil)
+	fail()
+	all.Wait()
+	if led := w.walk(w.rangeMask("10.0.0.0/24")); len(led) != 20 {
+		t.Errorf("of 20 clients that are durable the network leads to %d", len(led))
+	}
+}
+
+// A store that lost what it had, as Redis may, gets its index anew from the first number on.
+func TestIndexBeginsAnewInALostStore(t *testing.T) {
+	store := &faulty{Store: openBolt(t, t.TempDir())}
+	w := newWorld(t, store)
+	for _, a := range hosts("10.0.0.", 1, 40) {
+		w.mustSee(a)
+	}
+	store.Store = openBolt(t, t.TempDir())
+	store.incarnation.Add(1)
+	for _, a := range hosts("10.0.0.", 201, 220) {
+		w.mustSee(a)
+	}
+	w.mustSee("10.0.0.1")
+	if led := w.walk(w.rangeMask("10.0.0.0/16")); len(led) != 21 || !led[w.mask("10.0.0.1")] {
+		t.Errorf("of 21 clients that are durable the network leads to %d", len(led))
+	}
+}
+
+// In a network that is full, a client's further requests neither do the work again nor count again as having no room.
+func TestNoRoomIsCountedOnce(t *testing.T) {
+	w := newWorld(t, openBolt(t, t.TempDir()))
+	var all sync.WaitGroup
+	for part := range 16 {
+		all.Go(func() {
+			for n := part; n < sightings.MaxMembers; n += 16 {
+				w.mustSee(fmt.Sprintf("2001:db8:0:%x::1", n+1))
+			}
+		})
+	}
+	all.Wait()
+	w.read("2001:db8:0:ffff::1")
+	read := w.Stats().Full
+	for range 20 {
+		w.mustSee("2001:db8:0:ffff::1")
+	}
+	if grew := w.Stats().Full - read; grew != 1 {
+		t.Errorf("one client had no room %d times", grew)
+	}
 }
 
 // Who has a /48 fills its index only: the provider's leads to others in it, and what reads leaves room for what publishes.

@@ -217,7 +217,7 @@ func (b *Recorder) build() {
 }
 
 func (b *Recorder) buildOne(f firstSighting) {
-	j, err := b.wholeJob(f.Sighting, f.client, memberSeen, func() { b.drop(f.Sighting, f.client) })
+	j, err := b.wholeJob(f.Sighting, f.client, b.config.Store.Incarnation(), memberSeen, func() { b.drop(f.Sighting, f.client) })
 	if err != nil {
 		b.drop(f.Sighting, f.client)
 		return
