@@ -1,11 +1,15 @@
 package lookup
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
@@ -183,11 +187,23 @@ func (h *MaskInfo) nameMembers(r *http.Request, page maskPage, view *membersView
 		return "Members are named only where the wiki shows their masks, too, and this site asks no wiki.", nil
 	}
 	shown, err := h.wiki.Shown(r, population.Candidates, maxNamed+1)
+	if refused, ok := refusal.Of(err); ok && refused.Reason == access.Unavailable { // what a block hits is told all the same
+		h.logger.Error("nobody of a network is named", zap.String("reason", refused.Reason), zap.Error(refused.Cause))
+		return "Nobody is named: " + refused.Text + ".", nil
+	}
 	if err != nil {
 		return "", err
 	}
+	records, err := h.lookKnown(r.Context(), shown)
+	if err != nil {
+		return "", err
+	}
+	shown = shown[:0]
+	for _, record := range records {
+		shown = append(shown, record.Mask)
+	}
 	if len(shown) > maxNamed {
-		shown, view.More = shown[:maxNamed], true
+		shown, records, view.More = shown[:maxNamed], records[:maxNamed], true
 	}
 	if len(shown) == 0 {
 		return "The wiki shows no contributions under the masks of its clients.", nil
@@ -196,10 +212,6 @@ func (h *MaskInfo) nameMembers(r *http.Request, page maskPage, view *membersView
 		if refused, ok := refusal.Of(err); ok && refused.Reason == access.NoQuota {
 			return fmt.Sprintf("To name %d members, %s.", len(shown), refused.Text), nil
 		}
-		return "", err
-	}
-	records, err := h.look(r.Context(), shown)
-	if err != nil {
 		return "", err
 	}
 	if err := h.auditMembers(r, page, append(shown, view.Mask)...); err != nil {
@@ -212,6 +224,21 @@ func (h *MaskInfo) nameMembers(r *http.Request, page maskPage, view *membersView
 		})
 	}
 	return "", nil
+}
+
+// lookKnown looks each of several masks up, and leaves out those of which there is no record: a store may have lost it.
+func (c *MaskAccess) lookKnown(ctx context.Context, masks []netip.Addr) (known []sightings.Record, err error) {
+	for _, mask := range masks {
+		records, err := c.look(ctx, []netip.Addr{mask})
+		if _, of := errors.AsType[*sightings.MaskError](err); of {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, records...)
+	}
+	return known, nil
 }
 
 func collateral(p sightings.Population, view *membersView) collateralView {

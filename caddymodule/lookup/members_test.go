@@ -215,6 +215,47 @@ func TestMembersRefusals(t *testing.T) {
 	}
 }
 
+// Members that the store has lost since are left out; they don't take the others with them.
+func TestMembersWithoutRecord(t *testing.T) {
+	wiki := edgetest.NewBackend(t, nil)
+	e := edgetest.New(t, membersSite(t, "", edgetest.MaskUsers, wiki.Address()))
+	known, lost := edgetest.Edit(t, e, wiki, "127.0.3.1"), edgetest.ClientMask(t, "127.0.3.2")
+	app, err := edge.RunningApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := &MaskAccess{app: app}
+	records, err := of.lookKnown(t.Context(), []netip.Addr{netip.MustParseAddr(lost), netip.MustParseAddr(known)})
+	if err != nil || len(records) != 1 || records[0].Mask.String() != known {
+		t.Errorf("%+v, %v", records, err)
+	}
+}
+
+// Where the wiki doesn't say whom it shows, nobody is named, and what a block hits is told all the same.
+func TestMembersWithoutWiki(t *testing.T) {
+	app := edgetest.NewBackend(t, nil)
+	wiki := edgetest.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.FormValue("list") == "usercontribs" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprint(w, `{"query":{"userinfo":{"id":7,"name":"Admin","rights":["block"]}}}`)
+	})
+	e := edgetest.New(t, membersSite(t, "", "wiki http://"+wiki.Address()+"/api.php", app.Address()))
+	sawDaysAgo(t, 2, row("127.0.4.", 60)...)
+	session := edgetest.As("admin", "Cookie", "wiki_session=admin")
+	mask := edgetest.Edit(t, e, app, "127.0.4.1")
+	edgetest.PostForm(t, edgetest.From(t, "127.9.9.9"), "http://"+e.Site+"/.privacy/masks/", "masks="+mask, session)
+	resp, body := edgetest.PostForm(t, edgetest.From(t, "127.9.9.9"), "http://"+e.Site+"/.privacy/masks/members",
+		"network="+edgetest.RangeMask(t, "127.0.4.0/24"), session)
+	var view membersView
+	if err := json.Unmarshal([]byte(body), &view); err != nil || resp.StatusCode != 200 || len(view.Members) != 0 ||
+		!strings.Contains(view.NotNamed, "the wiki doesn't say whose contributions it shows") || !strings.HasPrefix(view.Collateral.Text, "A block of this network hits about") {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
 // Another site's network is unknown, and where the audit can't be written nothing is told.
 func TestMembersOfOthers(t *testing.T) {
 	wiki := edgetest.NewBackend(t, nil)

@@ -15,7 +15,7 @@ const (
 	NoRight     = "right"       // the user lacks the right
 	NoQuota     = "quota"       // the user has asked enough today
 	Busy        = "busy"        // too many requests of the user's network at once
-	Unavailable = "unavailable" // it can't be told who the user is, or how much they have asked
+	Unavailable = "unavailable" // it can't be told who the user is, how much they have asked, or what the wiki shows them
 )
 
 func anonymous(cause error) *refusal.Refusal {
@@ -43,4 +43,9 @@ func busy() *refusal.Refusal {
 // unavailable has a cause that holds no cookie.
 func unavailable(cause error) *refusal.Refusal {
 	return &refusal.Refusal{Status: http.StatusServiceUnavailable, Reason: Unavailable, Text: "your rights could not be checked; try again later", Cause: cause}
+}
+
+func notSaid(cause error) *refusal.Refusal {
+	return &refusal.Refusal{Status: http.StatusServiceUnavailable, Reason: Unavailable, Text: "the wiki doesn't say whose contributions it shows; try again later",
+		Cause: fmt.Errorf("asking the wiki whose contributions it shows: %w", cause)}
 }

@@ -11,20 +11,24 @@ import (
 	"strings"
 )
 
-// usersAtOnce is how many users MediaWiki takes in one request.
-const usersAtOnce = 50
+const (
+	// usersAtOnce is how many users MediaWiki takes in one request.
+	usersAtOnce = 50
+	// contributionsAtOnce is what everybody gets: with "max" the response to who has the right apihighlimits would be longer than maxResponse.
+	contributionsAtOnce = "500"
+)
 
 // Shown returns those of masks under which the wiki shows contributions to the visitor, in the same order. It is asked with
 // the visitor's session, so what is hidden from them stays so. It stops when it has found at least enough.
 //
-// The error is a [*refusal.Refusal], of reason [Anonymous] or [Unavailable].
+// The error is a [*refusal.Refusal], of reason [Anonymous], or [Unavailable] where the wiki doesn't say it.
 func (m *MediaWiki) Shown(r *http.Request, masks []netip.Addr, enough int) ([]netip.Addr, error) {
 	cookies, err := m.sessionCookies(r)
 	if err != nil || cookies == "" {
 		return nil, anonymous(err)
 	}
 	if err := m.begin(); err != nil {
-		return nil, unavailable(err)
+		return nil, notSaid(err)
 	}
 	defer m.underWay.Done()
 	ctx, cancel := context.WithTimeout(r.Context(), m.config.Timeout)
@@ -32,13 +36,13 @@ func (m *MediaWiki) Shown(r *http.Request, masks []netip.Addr, enough int) ([]ne
 	defer context.AfterFunc(m.ctx, cancel)()
 	leave, err := m.places.take(ctx, "", true) // their session was admitted a moment ago
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, notSaid(err)
 	}
 	defer leave()
 	shown := make(map[netip.Addr]bool)
 	for some := range slices.Chunk(masks, usersAtOnce) {
 		if err := m.addShown(ctx, shown, cookies, some, enough); err != nil {
-			return nil, unavailable(fmt.Errorf("asking the wiki whose contributions it shows: %w", err))
+			return nil, notSaid(err)
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(masks), func(mask netip.Addr) bool { return !shown[mask] }), nil
@@ -82,7 +86,7 @@ func contributionsOf(masks []netip.Addr) url.Values {
 		names[i] = mask.String()
 	}
 	return url.Values{"action": {"query"}, "list": {"usercontribs"}, "ucuser": {strings.Join(names, "|")},
-		"ucprop": {"ids"}, "uclimit": {"max"}, "format": {"json"}, "formatversion": {"2"}}
+		"ucprop": {"ids"}, "uclimit": {contributionsAtOnce}, "format": {"json"}, "formatversion": {"2"}}
 }
 
 // parseContributions reads whose contributions a response to list=usercontribs has, and whether there are more.

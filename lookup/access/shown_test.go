@@ -5,16 +5,20 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// contributors answers list=usercontribs as MediaWiki does: at most so many contributions, of one user after the other, with
-// masks in its own spelling, and whether there are more.
+// contributors answers list=usercontribs as MediaWiki does: at most so many contributions as were asked for, and as the visitor may
+// have at once, of one user after the other, with masks in its own spelling, and whether there are more.
 func contributors(most int, of map[string]int) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		var items []map[string]any
-		more := false
+		most, more := most, false
+		if asked, err := strconv.Atoi(r.FormValue("uclimit")); err == nil {
+			most = min(most, asked)
+		}
 		for _, name := range strings.Split(r.FormValue("ucuser"), "|") {
 			for n := range of[name] {
 				if more = len(items) == most; more {
@@ -67,6 +71,22 @@ func TestShown(t *testing.T) {
 	}
 }
 
+// On an active wiki an administrator, who may have 5000 contributions at once, is told as well whom it shows.
+func TestShownOfManyContributions(t *testing.T) {
+	var masks []netip.Addr
+	edits := make(map[string]int)
+	for n := range usersAtOnce {
+		mask := netip.AddrFrom16([16]byte{0x20, 0x01, 0x00, 0x2f, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x12, 0x34, 0x56, byte(n)})
+		masks = append(masks, mask)
+		edits[mask.String()] = 5000 / usersAtOnce
+	}
+	w := startWiki(t, contributors(5000, edits))
+	m := resolver(t, MediaWikiConfig{API: w.URL + "/api.php"})
+	if shown, err := m.Shown(visitor("admin"), masks, usersAtOnce); err != nil || len(shown) != usersAtOnce {
+		t.Errorf("%d of %d are shown, %v", len(shown), usersAtOnce, err)
+	}
+}
+
 // Whatever the wiki says that is not of its form, nobody is shown.
 func TestShownFails(t *testing.T) {
 	masks := []netip.Addr{netip.MustParseAddr("2001:2f::1"), netip.MustParseAddr("2001:2f::2")}
@@ -86,7 +106,7 @@ func TestShownFails(t *testing.T) {
 			})
 			m := resolver(t, MediaWikiConfig{API: w.URL + "/api.php"})
 			shown, err := m.Shown(visitor("s3ss10n"), masks, 50)
-			if shown != nil || reasonOf(t, err) != Unavailable {
+			if shown != nil || reasonOf(t, err) != Unavailable || !strings.Contains(err.Error(), "whose contributions") {
 				t.Errorf("%v, %v", shown, err)
 			}
 			holdsNone(t, err, "s3ss10n", "secret")
