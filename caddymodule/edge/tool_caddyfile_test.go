@@ -53,6 +53,7 @@ const refreshedTool = `tool calendar https://calendar.example.org {
 	refresh /a /b?c=d
 	refresh_file /etc/wikiveil/paths.txt
 	refresh_every 1h
+	rewrite
 }`
 
 const mirrorTool = `tool libraries https://cdn.example.org {
@@ -96,7 +97,7 @@ func TestToolCaddyfile(t *testing.T) {
 	for text, want := range map[string]noticeboard.Tool{
 		refreshedTool: {
 			Name: "calendar", Origin: "https://calendar.example.org",
-			Refresh: []string{"/a", "/b?c=d"}, RefreshFile: "/etc/wikiveil/paths.txt", RefreshEvery: noticeboard.Duration(time.Hour),
+			Refresh: []string{"/a", "/b?c=d"}, RefreshFile: "/etc/wikiveil/paths.txt", RefreshEvery: noticeboard.Duration(time.Hour), Rewrite: true,
 		},
 		mirrorTool: {
 			Name: "libraries", Origin: "https://cdn.example.org",
