@@ -212,6 +212,8 @@ func TestManyRequestsOfOneClientAreFiledOnce(t *testing.T) {
 	w := newWorld(t, store)
 	release := store.hold()
 	var all sync.WaitGroup
+	all.Go(func() { w.mustSee("10.9.0.1") })
+	testutil.Eventually(t, "the store is busy", func() bool { return store.appends.Load() == 1 })
 	for range sightings.MaxMembers + 100 {
 		all.Go(func() { w.mustSee("10.0.0.1") })
 	}
