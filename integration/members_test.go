@@ -18,8 +18,8 @@ import (
 	"github.com/wikiveil/wikiveil/masking"
 )
 
-// sawYesterday has clients of a network publish yesterday, without any contribution in the wiki: as those do who are logged in.
-func sawYesterday(t *testing.T, secret []byte, masker *masking.Masker, prefix string, n int) {
+// sawYesterday has clients publish yesterday, without any contribution in the wiki: as those do who are logged in.
+func sawYesterday(t *testing.T, secret []byte, masker *masking.Masker, addrs ...string) {
 	t.Helper()
 	app, err := edgeapp.RunningApp()
 	if err != nil {
@@ -34,8 +34,8 @@ func sawYesterday(t *testing.T, secret []byte, masker *masking.Masker, prefix st
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range n {
-		addr := netip.MustParseAddr(fmt.Sprintf("%s%d", prefix, i+1))
+	for _, a := range addrs {
+		addr := netip.MustParseAddr(a)
 		s := sightings.Sighting{Mask: maskBy(t, masker, addr.String()), Addr: addr, Time: time.Now().AddDate(0, 0, -1), Site: site}
 		if err := app.Recorder().RecordDurably(t.Context(), s); err != nil {
 			t.Fatal(err)
@@ -92,7 +92,13 @@ func TestPatrollerSeesMembers(t *testing.T) {
 			t.Errorf("of a small network the page says %q", page)
 		}
 
-		sawYesterday(t, secret, masker, "127.10.9.", 60)
+		for i := range 60 {
+			sawYesterday(t, secret, masker, fmt.Sprintf("127.10.9.%d", i+1))
+		}
+		if page := members(); !strings.Contains(page, "shows no contributions under the masks") || strings.Contains(page, masks[1]) {
+			t.Errorf("of clients of today the page says %q", page)
+		}
+		sawYesterday(t, secret, masker, alice, erin)
 		page := members()
 		if f.wiki.tempAccounts { // the wiki shows accounts in place of masks
 			if !strings.Contains(page, "shows no contributions under the masks") || strings.Contains(page, masks[1]) {

@@ -14,7 +14,7 @@
 //
 // A look-up, comparison or reading of the log is written once a day (UTC) for the same
 // performer, action, reason and set of masks; repeating it gives the receipt of the first.
-// Reveals and changes (Block, Unblock) are always written.
+// Reveals, members of a network and changes (Block, Unblock) are always written.
 //
 // # What is readable
 //

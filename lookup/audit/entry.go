@@ -60,8 +60,8 @@ func (a *Action) UnmarshalText(text []byte) error {
 }
 
 // repeats reports whether an action is written once a day only: it changes nothing, and tells nothing
-// anew.
-func (a Action) repeats() bool { return a == Info || a == Compare || a == Read || a == Members }
+// anew. Members may: who watches a network is seen to.
+func (a Action) repeats() bool { return a == Info || a == Compare || a == Read }
 
 // anchored reports whether an action waits until the head with it is stored outside of the file.
 func (a Action) anchored() bool { return a == Reveal || a == Loss }

@@ -102,6 +102,7 @@ func TestRepetitions(t *testing.T) {
 		"reveal anew":        {reveal("1", 1), Entry{Performer: "1", Action: Reveal, Masks: masks(1), Reason: "other"}, false}, // case 31
 		"another reason":     {info("1", 1), Entry{Performer: "1", Action: Info, Masks: masks(1), Reason: "other"}, false},
 		"same reading":       {Entry{Performer: "1", Action: Read}, Entry{Performer: "1", Action: Read}, true},
+		"same members":       {Entry{Performer: "1", Action: Members, Masks: masks(1)}, Entry{Performer: "1", Action: Members, Masks: masks(1)}, false},
 		"block":              {Entry{Performer: "1", Action: Block, Masks: masks(1)}, Entry{Performer: "1", Action: Block, Masks: masks(1)}, false},
 		"unblock":            {Entry{Performer: "1", Action: Unblock, Masks: masks(1)}, Entry{Performer: "1", Action: Unblock, Masks: masks(1)}, false},
 		"joined differently": {Entry{Performer: "1/", Action: Info, Masks: masks(1)}, Entry{Performer: "1", Action: Info, Masks: masks(1)}, false},

@@ -29,9 +29,9 @@ const MaxMembers = maxMembers
 // Indexed returns what the index of members remembers.
 func (b *Recorder) Indexed() int { return b.index.made.Len() + b.index.filed.Len() }
 
-// WalkFrom returns all clients that the index of a network leads to, with whether they published; Members tells less.
+// WalkFrom returns all clients that the index of a network leads to, today's too, with whether they published; Members tells less.
 func (b *Recorder) WalkFrom(ctx context.Context, epoch masking.Epoch, network netip.Addr) (map[netip.Addr]bool, error) {
-	w := &walk{recorder: b, epoch: epoch, today: DayOf(b.now()), people: make(map[netip.Addr]*person)}
+	w := &walk{recorder: b, epoch: epoch, today: DayOf(b.now()) + 1, people: make(map[netip.Addr]*person)}
 	if err := w.from(ctx, network); err != nil {
 		return nil, err
 	}

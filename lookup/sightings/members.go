@@ -16,8 +16,8 @@ import (
 
 // The small-network rule: what is told of a network's clients must lead from no address to a mask, and tell nobody's visits.
 const (
-	// RecentDays is of how many whole days clients are counted. Today isn't among them: who adds clients of their own to
-	// find a count out has one try a day.
+	// RecentDays is of how many whole days clients are counted. Nothing is told of today, not even by how much there is to
+	// go through: who adds clients of their own to find a count out has one try a day.
 	RecentDays = 7
 	// FewClients is the smallest count that is told.
 	FewClients = 10
@@ -44,12 +44,12 @@ type Population struct {
 	Clients, Published string
 	// Until is the last of these days.
 	Until Day
-	// Small is whether the network is too small for members to be named.
+	// Small is whether the network is too small for members to be named: too few holders, or one holder's alone.
 	Small bool
-	// Candidates are clients that sent what can publish, those lately seen to do so first. Name none of them of whom the
+	// Candidates are clients that sent what can publish before today, those lately seen to do so first. Name none of them of whom the
 	// wiki doesn't show the mask anyway: most are people who are logged in.
 	Candidates []netip.Addr
-	// More is whether there are more than these, or more than one look-up goes through.
+	// More is whether there are more than these, or more than one look-up goes through; of a small network it is not told.
 	More bool
 }
 
@@ -85,9 +85,8 @@ func (b *Recorder) Members(ctx context.Context, network NetworkRecord) (Populati
 
 // person is a client in a network. The days are the last ones, 0 is none.
 type person struct {
-	holder                      netip.Addr
-	seenBefore, publishedBefore Day // today isn't among these
-	published                   Day
+	holder          netip.Addr
+	seen, published Day
 }
 
 // walk goes from a network through the narrower ones in it to their clients.
@@ -126,7 +125,7 @@ func (w *walk) from(ctx context.Context, network netip.Addr) error {
 	return nil
 }
 
-// vaults are those of the epoch's days within the retention.
+// vaults are those of the epoch's days within the retention, before today.
 func (w *walk) vaults(ctx context.Context) (map[Part]*vault, error) {
 	parts, err := w.recorder.config.Store.Parts(ctx)
 	if err != nil {
@@ -134,7 +133,7 @@ func (w *walk) vaults(ctx context.Context) (map[Part]*vault, error) {
 	}
 	vaults := make(map[Part]*vault)
 	for _, part := range parts {
-		if part.Epoch != w.epoch.ID() || w.recorder.expired(part.Day) {
+		if part.Epoch != w.epoch.ID() || part.Day >= w.today || w.recorder.expired(part.Day) {
 			continue
 		}
 		if vaults[part], err = w.recorder.vaults.get(w.epoch, part.Day); err != nil {
@@ -203,15 +202,9 @@ func (w *walk) meet(m member, day Day) {
 		p = &person{holder: m.holder}
 		w.people[m.mask] = p
 	}
-	published := m.kind == memberPublished
-	if published {
+	p.seen = max(p.seen, day)
+	if m.kind == memberPublished {
 		p.published = max(p.published, day)
-	}
-	if day < w.today {
-		p.seenBefore = max(p.seenBefore, day)
-		if published {
-			p.publishedBefore = max(p.publishedBefore, day)
-		}
 	}
 }
 
@@ -226,30 +219,25 @@ func (w *walk) population(network NetworkRecord) (Population, error) {
 	var candidates []netip.Addr
 	since := w.today - RecentDays
 	for mask, p := range w.people {
-		if p.seenBefore >= since {
+		if p.seen >= since {
 			clients++
 		}
-		if p.publishedBefore >= since {
+		if p.published >= since {
 			published++
 		}
-		if p.seenBefore > 0 {
-			holder := p.holder
-			if network.Network.Family == 6 && network.Network.Bits >= holderBits {
-				holder = mask // all are one holder's
-			}
-			holders[holder] = true
-		}
+		holders[p.holder] = true
 		if p.published > 0 {
 			candidates = append(candidates, mask)
 		}
 	}
 	found := Population{
 		Clients: round.of("clients", clients), Published: round.of("published", published), Until: w.today - 1,
-		Small: round.off("holders", len(holders)) < NamedFrom, More: w.more,
+		Small: oneHolders(network.Network) || round.off("holders", len(holders)) < NamedFrom,
 	}
 	if found.Small {
 		return found, nil
 	}
+	found.More = w.more
 	slices.SortFunc(candidates, func(a, b netip.Addr) int {
 		return cmp.Or(cmp.Compare(w.people[b].published, w.people[a].published), a.Compare(b))
 	})
@@ -259,6 +247,9 @@ func (w *walk) population(network NetworkRecord) (Population, error) {
 	found.Candidates = candidates
 	return found, nil
 }
+
+// oneHolders reports whether a network may be one customer's: who has a /56 has 256 clients.
+func oneHolders(n Network) bool { return n.Family == 6 && n.Bits >= holderBits }
 
 // rounding makes counts a little wrong before they are put in ranges, always in the same way for a network and a week. Else who
 // adds clients of their own until the range changes would know the count, and see the next client come.

@@ -358,13 +358,13 @@ func TestOneHolderFillsOneNetwork(t *testing.T) {
 	// Nor do they make a network of one holder look like one of many: the mask of the other would be told.
 	w.setClock(noon.Add(24 * time.Hour))
 	w.mustSee("2001:db8:7::1")
-	if p := w.members("2001:db8::/32"); !p.Small || p.Candidates != nil || !p.More {
+	if p := w.members("2001:db8::/32"); !p.Small || p.Candidates != nil || p.More {
 		t.Errorf("a provider with two holders: %+v", p)
 	}
 }
 
 // The small-network rule, for networks of any size: until there are twenty holders, give or take a quarter, nobody is named;
-// who only read never is; counts are told in ranges, today's clients are in none, and the same question has the same answer.
+// who only read never is; counts are told in ranges, today's clients are told of in nothing, and the same question has the same answer.
 func TestSmallNetworkRule(t *testing.T) {
 	w := newWorld(t, openBolt(t, t.TempDir()))
 	random := rand.New(rand.NewPCG(12, 2026))
@@ -380,13 +380,12 @@ func TestSmallNetworkRule(t *testing.T) {
 		}
 		w.read(clients[:readers]...)
 		w.setClock(noon.Add(24 * time.Hour))
-		today := hosts(prefix, 100, 100+random.IntN(60))
-		for _, a := range today {
+		p := w.members(prefix + "0/24")
+		for _, a := range hosts(prefix, 100, 100+random.IntN(60)) {
 			w.mustSee(a)
 		}
-		p := w.members(prefix + "0/24")
 		if again := w.members(prefix + "0/24"); fmt.Sprint(again) != fmt.Sprint(p) {
-			t.Errorf("asked twice: %+v, then %+v", p, again)
+			t.Errorf("asked again: %+v, then %+v", p, again)
 		}
 		if p.Small {
 			small++
@@ -401,8 +400,8 @@ func TestSmallNetworkRule(t *testing.T) {
 				t.Errorf("who only read is named among %d", size)
 			}
 		}
-		if !p.Small && !p.More && len(p.Candidates) != size-readers+len(today) {
-			t.Errorf("%d published, %d are named", size-readers+len(today), len(p.Candidates))
+		if !p.Small && len(p.Candidates) != size-readers {
+			t.Errorf("%d published, %d are named", size-readers, len(p.Candidates))
 		}
 		for what, told := range map[int]string{size: p.Clients, size - readers: p.Published} {
 			if !within(told, what-what/4, what+what/4) {
@@ -428,6 +427,58 @@ func within(told string, low, high int) bool {
 	return false
 }
 
+// What comes today changes nothing that is told, at no bound: neither that of candidates nor that of a network's entries. Who
+// asks again and again would see a visit as it happens.
+func TestTodayShowsInNothing(t *testing.T) {
+	w := newWorld(t, openBolt(t, t.TempDir()))
+	for _, a := range hosts("10.1.0.", 1, sightings.MaxCandidates) {
+		w.mustSee(a)
+	}
+	full := make([]string, sightings.MaxMembers/2)
+	for n := range full {
+		full[n] = in64(t, "2001:db8::", n, len(full))
+	}
+	w.setClock(noon.Add(24 * time.Hour))
+	for _, a := range full[1:] {
+		w.mustSee(a)
+	}
+	for network, visitor := range map[string]string{"10.1.0.0/24": "10.1.0.250", "2001:db8::/48": full[0]} {
+		before := w.members(network)
+		w.mustSee(visitor)
+		if after := w.members(network); fmt.Sprint(after) != fmt.Sprint(before) || before.More {
+			t.Errorf("%s: a visit of today shows: %+v, then %+v", network, before, after)
+		}
+	}
+	// Tomorrow it is told that there are more.
+	w.setClock(noon.Add(48 * time.Hour))
+	if p := w.members("10.1.0.0/24"); !p.More || len(p.Candidates) != sightings.MaxCandidates {
+		t.Errorf("of %d only %d are candidates, more: %v", sightings.MaxCandidates+1, len(p.Candidates), p.More)
+	}
+}
+
+// One customer's /56 has 256 clients: of an IPv6 /48 or narrower nobody is named, and a wider one counts its /48s.
+func TestOneHoldersNetworkNamesNobody(t *testing.T) {
+	w := newWorld(t, openBolt(t, t.TempDir()))
+	for n := range 256 {
+		w.mustSee(fmt.Sprintf("2001:db8:7:%x::1", n))
+	}
+	for n := range 40 {
+		w.mustSee(fmt.Sprintf("2001:db9:%x::1", n+1))
+	}
+	w.setClock(noon.Add(24 * time.Hour))
+	for _, network := range []string{"2001:db8:7::/64", "2001:db8:7::/48", "2001:db8::/32"} {
+		if p := w.members(network); !p.Small || p.Candidates != nil {
+			t.Errorf("%s, of one holder: small %v, %d candidates", network, p.Small, len(p.Candidates))
+		}
+	}
+	if p := w.members("2001:db8:7::/48"); !within(p.Clients, 192, 320) {
+		t.Errorf("its clients are told as %q", p.Clients)
+	}
+	if p := w.members("2001:db9::/32"); p.Small || len(p.Candidates) != 40 {
+		t.Errorf("of forty holders: small %v, %d candidates", p.Small, len(p.Candidates))
+	}
+}
+
 func TestClientRange(t *testing.T) {
 	for n, want := range map[int]string{0: "fewer than 10", 9: "fewer than 10", 10: "10 to 19", 19: "10 to 19", 20: "20 to 39", 79: "40 to 79", 80: "80 to 159"} {
 		if got := sightings.ClientRange(n); got != want {
@@ -448,6 +499,7 @@ func TestMembersOverDays(t *testing.T) {
 		w.read(hosts("10.0.0.", 31, 70)...)
 		days(10)
 		w.mustSee("10.0.0.200")
+		days(11)
 		p := w.members("10.0.0.0/24")
 		if !within(p.Clients, 30, 50) || p.Published != "fewer than 10" || p.Small || len(p.Candidates) != 41 || p.Candidates[0] != w.mask("10.0.0.200") {
 			t.Errorf("%+v", p)
@@ -502,6 +554,7 @@ func TestSwappedMembers(t *testing.T) {
 	w := newWorld(t, store)
 	w.mustSee("10.0.0.1")
 	w.mustSee("10.9.0.1")
+	w.setClock(noon.Add(24 * time.Hour))
 	w.members("10.9.0.0/24")
 	store.on = true
 	if p, err := w.Members(t.Context(), w.network("10.0.0.0/24")); !errors.Is(err, sightings.ErrDamaged) {
