@@ -244,7 +244,8 @@ func (c *MaskAccess) lookKnown(ctx context.Context, masks []netip.Addr) (known [
 func collateral(p sightings.Population, view *membersView) collateralView {
 	text := fmt.Sprintf("A block of this network hits about %s clients of the last %d days, of whom about %s sent something (an edit, a login, an upload).",
 		p.Clients, sightings.RecentDays, p.Published)
-	text = strings.ReplaceAll(text, "about fewer", "fewer")
+	text = strings.NewReplacer("about fewer", "fewer", "about at least", "at least about",
+		"about unknown clients", "an unknown number of clients", "about unknown", "an unknown number").Replace(text)
 	if n := len(view.Members); n > 0 {
 		some := fmt.Sprint(n)
 		if view.More {

@@ -31,7 +31,7 @@ func (b *Recorder) Indexed() int { return b.index.made.Len() + b.index.filed.Len
 
 // WalkFrom returns all clients that the index of a network leads to, today's too, with whether they published; Members tells less.
 func (b *Recorder) WalkFrom(ctx context.Context, epoch masking.Epoch, network netip.Addr) (map[netip.Addr]bool, error) {
-	w := &walk{recorder: b, epoch: epoch, today: DayOf(b.now()) + 1, people: make(map[netip.Addr]*person)}
+	w := &walk{recorder: b, epoch: epoch, today: DayOf(b.now()) + 1, crowd: maxMembers, people: make(map[netip.Addr]*person), end: time.Now().Add(maxWalk)}
 	if err := w.from(ctx, network); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -33,6 +35,7 @@ const (
 
 	maxWalked   = 1 << 13 // networks on days that one look-up goes through
 	maxPeople   = 1 << 14 // clients
+	maxWalk     = 5 * time.Second
 	findAtOnce  = 1 << 12 // so that Redis serves others in between
 	firstMember = 16
 )
@@ -40,7 +43,8 @@ const (
 // A Population is what may be told of the clients seen in a network.
 type Population struct {
 	// Clients and Published count the clients of the last [RecentDays] whole days, and those of them that sent what can
-	// publish (an edit, a login, an upload), each as a range of [ClientRange].
+	// publish (an edit, a login, an upload), each as a range of [ClientRange]; as "at least" the least of the range, or "unknown",
+	// where the look-up couldn't go through all of these days.
 	Clients, Published string
 	// Until is the last of these days.
 	Until Day
@@ -76,11 +80,17 @@ func (b *Recorder) Members(ctx context.Context, network NetworkRecord) (Populati
 	if epoch.ID() == "" {
 		return Population{}, &MaskError{network.Mask, ErrEpochDestroyed}
 	}
-	w := &walk{recorder: b, epoch: epoch, today: DayOf(b.now()), people: make(map[netip.Addr]*person)}
+	today := DayOf(b.now())
+	round, err := newRounding(epoch, network.Mask, today)
+	if err != nil {
+		return Population{}, err
+	}
+	w := &walk{recorder: b, epoch: epoch, today: today, people: make(map[netip.Addr]*person),
+		crowd: uint32(round.off("crowd", maxMembers*2/5)), end: time.Now().Add(maxWalk)}
 	if err := w.from(ctx, network.Mask); err != nil {
 		return Population{}, fmt.Errorf("looking for members: %w", err)
 	}
-	return w.population(network)
+	return w.population(network, round), nil
 }
 
 // person is a client in a network. The days are the last ones, 0 is none.
@@ -96,30 +106,45 @@ type walk struct {
 	today    Day
 	people   map[netip.Addr]*person
 	more     bool // there is more than was gone through
+	// uncounted is whether there is more within the days that are counted.
+	uncounted bool
+	// crowd is from how many entries of a network on a day there may be more: a little before there is no room for what
+	// only reads, so that nobody finds the bound out and sees the next client come.
+	crowd uint32
+	end   time.Time // of the look-up, however far it got
 }
 
+// cut notes that there is more on a day than was gone through.
+func (w *walk) cut(day Day) {
+	w.more = true
+	w.uncounted = w.uncounted || day >= w.today-RecentDays
+}
+
+// from goes through the days one by one, the latest first, so that those that are counted are whole before it is too much.
 func (w *walk) from(ctx context.Context, network netip.Addr) error {
 	vaults, err := w.vaults(ctx)
 	if err != nil {
 		return err
 	}
-	var level []networkDay
-	for part := range vaults {
-		level = append(level, networkDay{part, network})
-	}
 	walked := make(map[networkDay]bool)
-	for len(level) > 0 {
-		// The latest days first, where it is too much.
-		slices.SortFunc(level, func(a, b networkDay) int { return cmp.Or(b.part.Compare(a.part), a.network.Compare(b.network)) })
-		level = slices.DeleteFunc(slices.Compact(level), func(d networkDay) bool { return walked[d] })
-		if most := maxWalked - len(walked); len(level) > most {
-			level, w.more = level[:most], true
+	for _, part := range slices.SortedFunc(maps.Keys(vaults), func(a, b Part) int { return b.Compare(a) }) {
+		for level := []networkDay{{part, network}}; len(level) > 0; {
+			slices.SortFunc(level, func(a, b networkDay) int { return a.network.Compare(b.network) })
+			level = slices.DeleteFunc(slices.Compact(level), func(d networkDay) bool { return walked[d] })
+			if most := maxWalked - len(walked); len(level) > most {
+				level = level[:most]
+				w.cut(part.Day)
+			}
+			for _, d := range level {
+				walked[d] = true
+			}
+			if level, err = w.step(ctx, vaults, level); err != nil {
+				return err
+			}
 		}
-		for _, d := range level {
-			walked[d] = true
-		}
-		if level, err = w.step(ctx, vaults, level); err != nil {
-			return err
+		if len(walked) == maxWalked || len(w.people) == maxPeople || time.Now().After(w.end) {
+			w.cut(part.Day - 1) // what is before it, is not gone through
+			break
 		}
 	}
 	return nil
@@ -154,6 +179,10 @@ func (w *walk) step(ctx context.Context, vaults map[Part]*vault, networks []netw
 	for from, to := uint32(0), uint32(firstMember); len(networks) > 0; from, to = to, 2*to {
 		var having []networkDay
 		for some := range slices.Chunk(networks, findAtOnce/int(to-from)+1) {
+			if time.Now().After(w.end) {
+				w.cut(some[0].part.Day)
+				return nil, nil
+			}
 			places := make(map[Ref]networkNumber)
 			for _, d := range some {
 				for n := from; n < min(to, maxMembers); n++ {
@@ -167,7 +196,9 @@ func (w *walk) step(ctx context.Context, vaults map[Part]*vault, networks []netw
 			found := make(map[networkDay]bool)
 			for _, e := range entries {
 				d, asked := places[e.Ref]
-				w.more = w.more || d.n >= maxMembers/2-1 // what only reads is not filed from here on
+				if d.n >= w.crowd && asked {
+					w.cut(d.part.Day)
+				}
 				if !asked {
 					return nil, fmt.Errorf("%w: it answers what was not asked", ErrDamaged)
 				}
@@ -196,7 +227,7 @@ func (w *walk) meet(m member, day Day) {
 	p := w.people[m.mask]
 	if p == nil {
 		if len(w.people) == maxPeople {
-			w.more = true
+			w.cut(day)
 			return
 		}
 		p = &person{holder: m.holder}
@@ -209,11 +240,7 @@ func (w *walk) meet(m member, day Day) {
 }
 
 // population keeps to the rule for small networks.
-func (w *walk) population(network NetworkRecord) (Population, error) {
-	round, err := newRounding(w.epoch, network.Mask, w.today)
-	if err != nil {
-		return Population{}, err
-	}
+func (w *walk) population(network NetworkRecord, round rounding) Population {
 	clients, published := 0, 0
 	holders := make(map[netip.Addr]bool)
 	var candidates []netip.Addr
@@ -231,11 +258,11 @@ func (w *walk) population(network NetworkRecord) (Population, error) {
 		}
 	}
 	found := Population{
-		Clients: round.of("clients", clients), Published: round.of("published", published), Until: w.today - 1,
+		Clients: round.of("clients", clients, w.uncounted), Published: round.of("published", published, w.uncounted), Until: w.today - 1,
 		Small: oneHolders(network.Network) || round.off("holders", len(holders)) < NamedFrom,
 	}
 	if found.Small {
-		return found, nil
+		return found
 	}
 	found.More = w.more
 	slices.SortFunc(candidates, func(a, b netip.Addr) int {
@@ -245,7 +272,7 @@ func (w *walk) population(network NetworkRecord) (Population, error) {
 		candidates, found.More = candidates[:MaxCandidates], true
 	}
 	found.Candidates = candidates
-	return found, nil
+	return found
 }
 
 // oneHolders reports whether a network may be one customer's: who has a /56 has 256 clients.
@@ -264,7 +291,16 @@ func newRounding(epoch masking.Epoch, network netip.Addr, today Day) (rounding, 
 	return rounding{key, network, today / RecentDays}, err
 }
 
-func (r rounding) of(what string, n int) string { return ClientRange(r.off(what, n)) }
+func (r rounding) of(what string, n int, more bool) string {
+	told := ClientRange(r.off(what, n))
+	if !more {
+		return told
+	}
+	if least, _, ok := strings.Cut(told, " to "); ok {
+		return "at least " + least
+	}
+	return "unknown"
+}
 
 // off returns a count that is up to [roundingPercent] off.
 func (r rounding) off(what string, n int) int {

@@ -479,6 +479,36 @@ func TestOneHoldersNetworkNamesNobody(t *testing.T) {
 	}
 }
 
+// A wide network's last days are gone through down to the clients before older ones; where there is more than one look-up goes
+// through, the counts say so.
+func TestWideNetworksAreCounted(t *testing.T) {
+	w := newWorld(t, openBolt(t, t.TempDir()), func(c *sightings.Config) { c.Geo = testGeo(t) })
+	for day := range 30 {
+		w.setClock(noon.Add(time.Duration(day) * 24 * time.Hour))
+		var all sync.WaitGroup
+		for part := range 16 {
+			all.Go(func() {
+				for n := part; n < 400; n += 16 {
+					w.mustSee(fmt.Sprintf("71.%d.%d.%d", 80+n/200, n%200, 1+day))
+				}
+			})
+		}
+		all.Wait()
+	}
+	w.setClock(noon.Add(30 * 24 * time.Hour))
+	p := w.members("71.80.0.0/15")
+	if !within(p.Clients, 2100, 3500) || !within(p.Published, 2100, 3500) || p.Small || !p.More {
+		t.Errorf("2800 clients are told as %q, %q sent something, more: %v", p.Clients, p.Published, p.More)
+	}
+	for n := range 600 {
+		w.mustSee(fmt.Sprintf("2001:db8:6:%x::1", n))
+	}
+	w.setClock(noon.Add(31 * 24 * time.Hour))
+	if p := w.members("2001:db8:6::/48"); !strings.HasPrefix(p.Clients, "at least ") || p.More || !p.Small {
+		t.Errorf("of a network whose readers may have had no room: %+v", p)
+	}
+}
+
 func TestClientRange(t *testing.T) {
 	for n, want := range map[int]string{0: "fewer than 10", 9: "fewer than 10", 10: "10 to 19", 19: "10 to 19", 20: "20 to 39", 79: "40 to 79", 80: "80 to 159"} {
 		if got := sightings.ClientRange(n); got != want {
