@@ -40,11 +40,11 @@ func (b *Recorder) RecordDurably(ctx context.Context, s Sighting) error {
 
 // storeUnder stores what is not known to be in an incarnation of the store: all, or of a client whose record is known that it published.
 func (b *Recorder) storeUnder(ctx context.Context, incarnation uint64, s Sighting, c *client, known bool) error {
-	prepare := b.firstJob
+	makeJob := b.firstJob
 	if known {
-		prepare = b.publishedJob
+		makeJob = b.publishedJob
 	}
-	j, err := prepare(s, c, incarnation)
+	j, err := makeJob(s, c, incarnation)
 	if err != nil {
 		return err
 	}
@@ -72,19 +72,11 @@ func (b *Recorder) firstJob(s Sighting, c *client, incarnation uint64) (job, err
 
 // wholeJob stores a client's record, and files it under its networks.
 func (b *Recorder) wholeJob(s Sighting, c *client, incarnation uint64, kind byte, failed func()) (job, error) {
-	v, err := b.vaults.get(s.Site.epoch, s.Site.day(s.Time))
-	if err != nil {
-		return job{}, err
-	}
-	ob, err := b.observer.observe(s)
+	v, ob, client, err := b.prepare(s, kind)
 	if err != nil {
 		return job{}, err
 	}
 	n, err := b.observer.note(s, ob)
-	if err != nil {
-		return job{}, err
-	}
-	client, err := s.member(ob, kind)
 	if err != nil {
 		return job{}, err
 	}
@@ -104,15 +96,7 @@ func (b *Recorder) wholeJob(s Sighting, c *client, incarnation uint64, kind byte
 
 // publishedJob notes with the networks of a client whose record is stored that it published, too.
 func (b *Recorder) publishedJob(s Sighting, c *client, incarnation uint64) (job, error) {
-	v, err := b.vaults.get(s.Site.epoch, s.Site.day(s.Time))
-	if err != nil {
-		return job{}, err
-	}
-	ob, err := b.observer.observe(s)
-	if err != nil {
-		return job{}, err
-	}
-	client, err := s.member(ob, memberPublished)
+	v, ob, client, err := b.prepare(s, memberPublished)
 	if err != nil {
 		return job{}, err
 	}
@@ -125,6 +109,20 @@ func (b *Recorder) publishedJob(s Sighting, c *client, incarnation uint64) (job,
 			}
 		},
 	}, nil
+}
+
+// prepare returns where a sighting is kept, what is to be told of its address, and its client as its networks have it.
+func (b *Recorder) prepare(s Sighting, kind byte) (*vault, *observation, member, error) {
+	v, err := b.vaults.get(s.Site.epoch, s.Site.day(s.Time))
+	if err != nil {
+		return nil, nil, member{}, err
+	}
+	ob, err := b.observer.observe(s)
+	if err != nil {
+		return nil, nil, member{}, err
+	}
+	client, err := s.member(ob, kind)
+	return v, ob, client, err
 }
 
 // await hands a job to the committer and waits until it is settled.

@@ -31,7 +31,7 @@ const (
 
 	// maxMembers is how many entries a network gets on one day from one recorder. What only reads makes half of them.
 	maxMembers = 1 << 10
-	// holderBits is the length of an IPv6 network that one site holds, by common practice (RFC 6177).
+	// holderBits is the length of the widest IPv6 network that a site commonly gets; many get narrower ones (RFC 6177).
 	holderBits = 48
 
 	indexedNetworks = 1 << 16 // remembered, some 10 MB

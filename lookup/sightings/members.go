@@ -196,11 +196,11 @@ func (w *walk) step(ctx context.Context, vaults map[Part]*vault, networks []netw
 			found := make(map[networkDay]bool)
 			for _, e := range entries {
 				d, asked := places[e.Ref]
-				if d.n >= w.crowd && asked {
-					w.cut(d.part.Day)
-				}
 				if !asked {
 					return nil, fmt.Errorf("%w: it answers what was not asked", ErrDamaged)
+				}
+				if d.n >= w.crowd {
+					w.cut(d.part.Day)
 				}
 				found[d.networkDay] = true
 				m, err := vaults[d.part].openMember(e)
