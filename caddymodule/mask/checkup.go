@@ -71,7 +71,7 @@ func checkSites(_ context.Context, app *edge.App, _ caddy.Context, servers *cadd
 // checkTrust finds servers that believe what clients write of themselves.
 func checkTrust(_ context.Context, app *edge.App, _ caddy.Context, _ *caddyhttp.App) (findings []checkup.Finding) {
 	for _, warning := range app.Found().Trust {
-		f := checkup.Finding{Check: "trusted proxies", Level: checkup.Warning, What: warning.Message, File: checkup.Caddyfile, Mend: "servers { trusted_proxies static ADDRESSES_OF_THE_PROXY; trusted_proxies_strict } (an option a line); in JSON it is " + warning.File}
+		f := checkup.Finding{Check: "trusted proxies", Level: checkup.Warning, What: warning.Message, File: checkup.Caddyfile, Mend: checkup.TrustLine + "; in JSON it is " + warning.File}
 		if warning.Message == configcheck.TrustedByAll {
 			f.Level = checkup.Error
 		}
@@ -87,10 +87,10 @@ func checkUpstreams(ctx context.Context, _ *edge.App, _ caddy.Context, servers *
 	}
 	listeners := configcheck.Listeners(servers)
 	for _, dial := range configcheck.Upstreams(servers) {
-		address, err := caddy.ParseNetworkAddress(caddy.NewReplacer().ReplaceAll(dial, ""))
 		if configcheck.UpstreamFault(dial) != "" {
 			continue // checkSites tells
 		}
+		address, err := caddy.ParseNetworkAddress(caddy.NewReplacer().ReplaceAll(dial, ""))
 		if err == nil && !address.IsUnixNetwork() {
 			_, port, _ := net.SplitHostPort(address.JoinHostPort(0))
 			findings = append(findings, checkup.Upstream(ctx, cmp.Or(address.Host, "127.0.0.1"), port, listeners))

@@ -172,7 +172,7 @@ func (w *Wiki) trust(ctx context.Context, edge Edge, plain Seen) Finding {
 	case !plain.Arrived:
 		return Finding{checkTrusted, Untold, "the edge that was asked didn't see the request", "", "ask the admin API of the node that it came to (--address)"}
 	case !plain.Trusted && plain.Forwarded:
-		return Finding{checkTrusted, Error, "a proxy before the edge names its clients and isn't trusted: all who come through it have one mask", Caddyfile, trustLine}
+		return Finding{checkTrusted, Error, "a proxy before the edge names its clients and isn't trusted: all who come through it have one mask", Caddyfile, TrustLine}
 	}
 	var untried []string
 	for _, header := range forgeries(plain.ClientIPHeaders) {
@@ -199,17 +199,18 @@ func (w *Wiki) trust(ctx context.Context, edge Edge, plain Seen) Finding {
 	return Finding{Check: checkTrusted, Level: OK, What: "forged headers change nothing"}
 }
 
-const trustLine = "servers { trusted_proxies static ADDRESSES_OF_THE_PROXY; trusted_proxies_strict } (an option a line)"
+// TrustLine says in a Caddyfile whom the edge believes about clients.
+const TrustLine = "servers { trusted_proxies static ADDRESSES_OF_THE_PROXY; trusted_proxies_strict } (an option a line)"
 
 // believing tells of an edge that a header led to another client.
 func (plain Seen) believing(header string) Finding {
 	switch {
 	case plain.Named && plain.Trusted:
-		return Finding{checkTrusted, Error, "a client chooses its own mask: what it writes into " + header + " is believed, since the proxy before the edge hands it on", Caddyfile, trustLine}
+		return Finding{checkTrusted, Error, "a client chooses its own mask: what it writes into " + header + " is believed, since the proxy before the edge hands it on", Caddyfile, TrustLine}
 	case plain.Trusted:
 		return Finding{checkTrusted, Untold, "this machine is one of trusted_proxies, so what it says of clients is believed", "", "run this on a machine that the edge doesn't trust, with --address, or narrow trusted_proxies down"}
 	}
-	return Finding{checkTrusted, Error, "a client chooses its own mask: the edge believes a forged " + header, Caddyfile, trustLine}
+	return Finding{checkTrusted, Error, "a client chooses its own mask: the edge believes a forged " + header, Caddyfile, TrustLine}
 }
 
 // networkBlocks tells whether a block of a network's mask holds.
