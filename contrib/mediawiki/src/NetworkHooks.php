@@ -32,8 +32,11 @@ class NetworkHooks implements AutopromoteConditionHook, ChangeTagsListActiveHook
 
 	/** @inheritDoc */
 	public function onRecentChange_save( $recentChange ) {
+		if ( !$this->tagged || !in_array( $recentChange->getAttribute( 'rc_type' ), Client::CHANGES, true ) ) {
+			return;
+		}
 		$client = Client::of( $recentChange->getPerformerIdentity() );
-		if ( $this->tagged && $client && in_array( $recentChange->getAttribute( 'rc_type' ), Client::CHANGES, true ) ) {
+		if ( $client ) {
 			$recentChange->addTags( $this->tags( array_intersect( $this->tagged, $client->networks() ) ) );
 		}
 	}
