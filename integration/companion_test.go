@@ -4,7 +4,6 @@ package integration
 
 import (
 	"html"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -78,12 +77,7 @@ func (v *visitor) tryAddFilter(t *testing.T, rules, action string, protected boo
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body), resp.Request.URL.Query().Get("result") == "success"
+	return bodyOf(t, resp), resp.Request.URL.Query().Get("result") == "success"
 }
 
 // TestWideBlocks: all masks lie in one /28, so a block of a range, by an administrator or by a filter, hits every client. With

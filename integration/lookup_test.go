@@ -5,7 +5,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -176,15 +175,10 @@ func lookUp(t *testing.T, v *visitor, masks string) (status int, answer string) 
 	if masks == "" {
 		return send(t, v, "GET", "/.privacy/masks/?format=json", "")
 	}
-	return postForm(t, v, "/.privacy/masks/?format=json", "masks="+masks)
+	return send(t, v, "POST", "/.privacy/masks/?format=json", "masks="+masks)
 }
 
-// postForm sends a form as a program of the wiki's origin.
-func postForm(t *testing.T, v *visitor, path, form string) (status int, answer string) {
-	t.Helper()
-	return send(t, v, "POST", path, form)
-}
-
+// send asks as a program of the wiki's origin, with a form.
 func send(t *testing.T, v *visitor, method, path, form string) (status int, answer string) {
 	t.Helper()
 	r, err := http.NewRequest(method, v.url+path, strings.NewReader(form))
@@ -197,12 +191,7 @@ func send(t *testing.T, v *visitor, method, path, form string) (status int, answ
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
+	return resp.StatusCode, bodyOf(t, resp)
 }
 
 // wantReadable: the page follows the reader's colours, and fits a phone.

@@ -137,7 +137,7 @@ func TestPatrollerSeesMembers(t *testing.T) {
 			v      *visitor
 			reason string
 		}{{"nobody", d, "anonymous"}, {"a plain user", plainUser(t, s), "right"}} {
-			if status, body := postForm(t, tt.v, "/.privacy/masks/members?format=json", "network="+network); status != http.StatusForbidden ||
+			if status, body := send(t, tt.v, "POST", "/.privacy/masks/members?format=json", "network="+network); status != http.StatusForbidden ||
 				!strings.Contains(body, `"reason":"`+tt.reason+`"`) {
 				t.Errorf("%s: %d %s", tt.name, status, body)
 			}

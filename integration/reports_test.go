@@ -30,12 +30,7 @@ func (e *edge) accepted(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(body)) {
+	for line := range strings.Lines(bodyOf(t, resp)) {
 		if rest, found := strings.CutPrefix(line, "wikiveil_csp_reports_total"); found && !strings.Contains(rest, " 0\n") {
 			if !strings.HasPrefix(rest, `{outcome="accepted",reason=""} `) {
 				t.Errorf("not all reports were accepted: %s", line)

@@ -122,12 +122,18 @@ func (v *visitor) post(t *testing.T, path string, form url.Values) (status int, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return resp.StatusCode, bodyOf(t, resp)
+}
+
+// bodyOf reads a response to its end.
+func bodyOf(t *testing.T, resp *http.Response) string {
+	t.Helper()
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(body)
+	return string(body)
 }
 
 // api posts to the action API and decodes the answer, an API error included.
