@@ -68,6 +68,12 @@ func TestRotateByAdminAPI(t *testing.T) {
 		t.Errorf("the old secret is gone from storage (%v)", err)
 	}
 	config := e.WriteConfig(t, edgetest.PlainSite+wiki.Address()+"\n}")
+	if got, err := edgetest.Run(t, "", "mask", "--config", config, "--epoch", oldest, "127.61.2.3"); err != nil || got != "127.61.2.3\t"+first+"\n" {
+		t.Errorf("the mask of the oldest epoch: %q, %v, want %s", got, err, first)
+	}
+	if _, err := edgetest.Run(t, "", "mask", "--config", config, "--epoch", "0123456789ab", "127.61.2.3"); err == nil || !strings.Contains(err.Error(), `no epoch "0123456789ab"`) {
+		t.Errorf("an unknown epoch: %v", err)
+	}
 	if _, err := edgetest.Run(t, "", "keys", "keep", oldest, "--config", config); err != nil {
 		t.Fatal(err)
 	}
