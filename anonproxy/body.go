@@ -110,7 +110,7 @@ var (
 	errBodyTooLarge = outcomes.BadRequest(http.StatusRequestEntityTooLarge, "the request's body is too large for this tool")
 	errBodySlow     = outcomes.BadRequest(http.StatusRequestTimeout, "the request's body comes too slowly")
 	errBodyBroken   = outcomes.BadRequest(http.StatusBadRequest, "the request's body broke off")
-	errBodyShare    = refusal.New(http.StatusTooManyRequests, outcomes.LimitedClient, "too many requests of yours with a body are on their way: try again in a moment")
+	errBodyShare    = refusal.Literal(http.StatusTooManyRequests, outcomes.LimitedClient, "too many requests of yours with a body are on their way: try again in a moment")
 	errBodyMemory   = outcomes.BadRequest(http.StatusServiceUnavailable, "too many requests with a body are on their way: try again in a moment")
 )
 
@@ -163,7 +163,7 @@ func bodyRefusal(ctx context.Context, err error) *refusal.Refusal {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errBodySlow
 	case ctx.Err() != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return refusal.New(http.StatusBadRequest, outcomes.Canceled, errReader.Error())
+		return refusal.Literal(http.StatusBadRequest, outcomes.Canceled, errReader.Error())
 	}
 	return errBodyBroken
 }

@@ -121,7 +121,7 @@ func (b *breaker) refusal(wait time.Duration) *refusal.Refusal {
 	if b.asked {
 		reason = "the tool has asked for a pause; it is asked again in "
 	}
-	return refusal.New(http.StatusServiceUnavailable, outcomes.BreakerOpen, reason+inSeconds(wait))
+	return refusal.Literal(http.StatusServiceUnavailable, outcomes.BreakerOpen, reason+inSeconds(wait))
 }
 
 // outcome is how a request went, and what the tool asked for with it.

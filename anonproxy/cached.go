@@ -93,7 +93,7 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal.Refusa
 	var write *cache.WriteError
 	switch {
 	case errors.As(err, &write), reader.Err() != nil:
-		return refusal.New(status, outcomes.Canceled, errReader.Error())
+		return refusal.Literal(status, outcomes.Canceled, errReader.Error())
 	case errors.As(err, &refused):
 		shared := *refused // by all who waited
 		switch {
@@ -106,9 +106,9 @@ func fetchRefusal(reader context.Context, err error, status int) *refusal.Refusa
 		}
 		return &shared
 	case errors.Is(err, cache.ErrClosed):
-		return refusal.New(http.StatusServiceUnavailable, outcomes.Canceled, "the proxy is closing")
+		return refusal.Literal(http.StatusServiceUnavailable, outcomes.Canceled, "the proxy is closing")
 	default:
-		return refusal.New(status, outcomes.Unreachable, "the tool broke its answer off")
+		return refusal.Literal(status, outcomes.Unreachable, "the tool broke its answer off")
 	}
 }
 

@@ -62,7 +62,7 @@ func checkEvents(res *http.Response) *refusal.Refusal {
 	case status == http.StatusNoContent:
 		return nil
 	case status >= 400 && status <= 599 && status != http.StatusProxyAuthRequired:
-		return refusal.New(status, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(status))
+		return refusal.Literal(status, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(status))
 	case status != http.StatusOK:
 		return outcomes.BadResponse("the tool answers with a status that isn't passed on")
 	}

@@ -254,7 +254,7 @@ func TestOpenStreamsAreBounded(t *testing.T) {
 			t.Fatalf("stream %d: %v", i, refused)
 		}
 	}
-	if refused := open.take("a"); refused == nil || refused.Status != 429 || !strings.Contains(refused.Text, "too many of your streams") {
+	if refused := open.take("a"); refused == nil || refused.Status != 429 || !strings.Contains(refused.Error(), "too many of your streams") {
 		t.Errorf("one too many of a client: %v", refused)
 	}
 	for i := maxClientStreams; i < maxStreams; i++ {
@@ -262,7 +262,7 @@ func TestOpenStreamsAreBounded(t *testing.T) {
 			t.Fatalf("stream %d: %v", i, refused)
 		}
 	}
-	if refused := open.take("b"); refused == nil || refused.Status != 503 || !strings.Contains(refused.Text, "too many streams to the tool") {
+	if refused := open.take("b"); refused == nil || refused.Status != 503 || !strings.Contains(refused.Error(), "too many streams to the tool") {
 		t.Errorf("one too many: %v", refused)
 	}
 	for range maxClientStreams {

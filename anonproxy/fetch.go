@@ -135,15 +135,15 @@ func (f *fetch) failure(err error) *refusal.Refusal {
 	var dial *net.OpError
 	var certificate *tls.CertificateVerificationError
 	unreachable := func(reason string) *refusal.Refusal {
-		return refusal.New(http.StatusBadGateway, outcomes.Unreachable, reason)
+		return refusal.Literal(http.StatusBadGateway, outcomes.Unreachable, reason)
 	}
 	switch {
 	case f.reader.Err() != nil:
-		return refusal.New(http.StatusBadGateway, outcomes.Canceled, "the request was canceled")
+		return refusal.Literal(http.StatusBadGateway, outcomes.Canceled, "the request was canceled")
 	case errors.As(err, &blocked):
-		return refusal.New(http.StatusBadGateway, outcomes.Blocked, "the tool's host has an address that isn't allowed: "+blocked.Reason)
+		return refusal.Literal(http.StatusBadGateway, outcomes.Blocked, "the tool's host has an address that isn't allowed: "+blocked.Reason)
 	case errors.Is(context.Cause(f.ctx), errTimeout):
-		return refusal.New(http.StatusGatewayTimeout, outcomes.Timeout, errTimeout.Error())
+		return refusal.Literal(http.StatusGatewayTimeout, outcomes.Timeout, errTimeout.Error())
 	case errors.As(err, &notFound):
 		return unreachable("the tool's host name can't be resolved")
 	case errors.As(err, &certificate):

@@ -125,9 +125,9 @@ func (p *Proxy) visit(ctx context.Context, client string, up *upstream) (*visit,
 	v.users.Store(1)
 	if !v.slots.enter(ctx) {
 		if ctx.Err() != nil {
-			return nil, refusal.New(http.StatusBadGateway, outcomes.Canceled, errReader.Error())
+			return nil, refusal.Literal(http.StatusBadGateway, outcomes.Canceled, errReader.Error())
 		}
-		return nil, refusal.New(http.StatusTooManyRequests, outcomes.LimitedClient, "too many requests of yours to the tool are under way; try again in a few seconds")
+		return nil, refusal.Literal(http.StatusTooManyRequests, outcomes.LimitedClient, "too many requests of yours to the tool are under way; try again in a few seconds")
 	}
 	return v, nil
 }
@@ -154,11 +154,11 @@ func (v *visit) admit() error {
 	}
 	if wait := v.up.gate.breaker.paused(v.failures(), time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
-		return refusal.New(http.StatusServiceUnavailable, outcomes.BreakerOpen, "the tool has asked for a pause; it is asked again in "+inSeconds(wait))
+		return refusal.Literal(http.StatusServiceUnavailable, outcomes.BreakerOpen, "the tool has asked for a pause; it is asked again in "+inSeconds(wait))
 	}
 	if wait := v.client.asked.take(v.up.clientLimit, time.Now()); wait > 0 {
 		v.wait.Store(int64(wait))
-		return refusal.New(http.StatusTooManyRequests, outcomes.LimitedClient,
+		return refusal.Literal(http.StatusTooManyRequests, outcomes.LimitedClient,
 			fmt.Sprintf("you have made this wiki ask the tool too often; try again in %s", inSeconds(wait)))
 	}
 	v.owed.Add(1)

@@ -35,13 +35,13 @@ func (f *fetch) enter() (p permit, refused *refusal.Refusal) {
 		if f.ctx.Err() != nil {
 			return permit{}, f.failure(context.Cause(f.ctx))
 		}
-		return permit{}, refusal.New(http.StatusServiceUnavailable, outcomes.LimitedTool, "too many requests to the tool are under way; try again in a few seconds")
+		return permit{}, refusal.Literal(http.StatusServiceUnavailable, outcomes.LimitedTool, "too many requests to the tool are under way; try again in a few seconds")
 	}
 	f.slot.Store(up.slots)
 	now := time.Now()
 	wait := up.gate.all.take(up.limit, now)
 	if wait > 0 {
-		return permit{}, refusal.New(http.StatusServiceUnavailable, outcomes.LimitedTool,
+		return permit{}, refusal.Literal(http.StatusServiceUnavailable, outcomes.LimitedTool,
 			"the tool gets no more requests of this wiki for now; try again in "+inSeconds(wait))
 	}
 	if p, wait = up.gate.breaker.begin(now, f.visit.failures()); wait > 0 {

@@ -128,11 +128,11 @@ func (p *Proxy) checkMirrored(up *upstream, f *fetch, res *http.Response) *refus
 	at := finalURL(f.up.origin, res)
 	switch {
 	case res.StatusCode != http.StatusOK:
-		return refusal.New(http.StatusServiceUnavailable, outcomes.ToolError, "the service answers with status "+strconv.Itoa(res.StatusCode))
+		return refusal.Literal(http.StatusServiceUnavailable, outcomes.ToolError, "the service answers with status "+strconv.Itoa(res.StatusCode))
 	case len(res.Header["Content-Encoding"]) > 0 && res.Header.Get("Content-Encoding") != "identity":
 		return outcomes.BadResponse("the service compresses what was asked for plain")
 	case res.ContentLength > up.maxSize:
-		return refusal.New(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
+		return refusal.Literal(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
 	case at.Host == up.origin.Host:
 		return p.refuse(up, at.Path)
 	}

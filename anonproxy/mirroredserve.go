@@ -89,11 +89,11 @@ func (f *mirroredFile) get(reader context.Context) (*mirror.File, *refusal.Refus
 	case err == nil:
 		return file, nil
 	case reader.Err() != nil:
-		return nil, refusal.New(http.StatusServiceUnavailable, outcomes.Canceled, errReader.Error())
+		return nil, refusal.Literal(http.StatusServiceUnavailable, outcomes.Canceled, errReader.Error())
 	case errors.As(err, &mismatch):
-		return nil, refusal.New(http.StatusBadGateway, outcomes.Mismatch, mismatch.Error())
+		return nil, refusal.Literal(http.StatusBadGateway, outcomes.Mismatch, mismatch.Error())
 	default:
-		return nil, refusal.New(http.StatusServiceUnavailable, outcomes.Unreachable, "the file couldn't be fetched yet")
+		return nil, refusal.Literal(http.StatusServiceUnavailable, outcomes.Unreachable, "the file couldn't be fetched yet")
 	}
 }
 
@@ -101,7 +101,7 @@ func (f *mirroredFile) get(reader context.Context) (*mirror.File, *refusal.Refus
 func (f *mirroredFile) open(file *mirror.File, kind noticeboard.Kind) (io.ReadSeekCloser, string, *refusal.Refusal) {
 	content, err := file.Open()
 	if err != nil {
-		return nil, "", refusal.New(http.StatusServiceUnavailable, outcomes.Unreachable, "the file has to be fetched again")
+		return nil, "", refusal.Literal(http.StatusServiceUnavailable, outcomes.Unreachable, "the file has to be fetched again")
 	}
 	if kind != noticeboard.Style {
 		return content, `"` + f.Integrity + `"`, nil

@@ -53,7 +53,7 @@ func (p *Proxy) refuseHop(up *upstream, u *url.URL) *refusal.Refusal {
 	if refused == nil {
 		return nil
 	}
-	return refusal.New(refused.Status, outcomes.RefusedResponse, "the tool redirects to what is refused: "+refused.Text)
+	return refusal.Literal(refused.Status, outcomes.RefusedResponse, "the tool redirects to what is refused: "+refused.Error())
 }
 
 // requestKind tells from the Fetch metadata what the browser will use the

@@ -82,11 +82,11 @@ func (f *fetch) check(res *http.Response, kind noticeboard.Kind) (string, *refus
 	}
 	switch {
 	case reason != "" && res.StatusCode >= 400: // the error counts, its page doesn't
-		return "", refusal.New(res.StatusCode, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
+		return "", refusal.Literal(res.StatusCode, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
 	case reason != "":
 		return "", outcomes.BadResponse("the tool's answer " + reason)
 	case res.ContentLength > f.up.maxSize:
-		return "", refusal.New(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
+		return "", refusal.Literal(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
 	}
 	return contentType, nil
 }
@@ -132,12 +132,12 @@ func (f *fetch) stream(w http.ResponseWriter, res *http.Response) error {
 func (f *fetch) broken(err error) *refusal.Refusal {
 	switch {
 	case errors.Is(err, errReader) || f.reader.Err() != nil:
-		return refusal.New(0, outcomes.Canceled, errReader.Error())
+		return refusal.Literal(0, outcomes.Canceled, errReader.Error())
 	case errors.Is(err, errTooLarge):
-		return refusal.New(0, outcomes.TooLarge, err.Error())
+		return refusal.Literal(0, outcomes.TooLarge, err.Error())
 	case errors.Is(context.Cause(f.ctx), errTimeout):
-		return refusal.New(0, outcomes.Timeout, errTimeout.Error())
+		return refusal.Literal(0, outcomes.Timeout, errTimeout.Error())
 	default:
-		return refusal.New(0, outcomes.Unreachable, "the tool broke its answer off")
+		return refusal.Literal(0, outcomes.Unreachable, "the tool broke its answer off")
 	}
 }

@@ -127,7 +127,7 @@ func TestPaths(t *testing.T) {
 func TestQueryOverHTTP2(t *testing.T) {
 	// HTTP/2 can carry a space in :path, which would split an HTTP/1 request line.
 	u := &url.URL{Path: "/.tools/maps/x", RawQuery: "a HTTP/1.1\r\nX: y"}
-	if _, refused := splitTarget(noticeboard.DefaultPrefix, u); refused == nil || refused.Text != "the query holds a byte that isn't allowed in it" {
+	if _, refused := splitTarget(noticeboard.DefaultPrefix, u); refused == nil || refused.Error() != "the query holds a byte that isn't allowed in it" {
 		t.Errorf("got %v", refused)
 	}
 }
@@ -155,8 +155,8 @@ func FuzzSplitTarget(f *testing.F) {
 		}
 		got, refused := splitTarget(noticeboard.DefaultPrefix, u)
 		if refused != nil {
-			if refused.Status < 400 || refused.Status > 499 || refused.Text == "" {
-				t.Fatalf("refused with %d %q", refused.Status, refused.Text)
+			if refused.Status < 400 || refused.Status > 499 || refused.Error() == "" {
+				t.Fatalf("refused with %d %q", refused.Status, refused.Error())
 			}
 			return
 		}

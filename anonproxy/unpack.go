@@ -53,7 +53,7 @@ func (f *fetch) unpack(res *http.Response, method string) *refusal.Refusal {
 	case len(known) > 1 || strings.TrimPrefix(known[0], "x-") != "gzip":
 		return outcomes.BadResponse("the tool compresses what was asked for plain")
 	case res.ContentLength > f.up.maxSize:
-		return refusal.New(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
+		return refusal.Literal(http.StatusBadGateway, outcomes.TooLarge, errTooLarge.Error())
 	}
 	hasBody := method != http.MethodHead && res.ContentLength != 0 && res.StatusCode != http.StatusNoContent
 	res.Header.Del("Content-Encoding")

@@ -57,7 +57,7 @@ func (f *fetch) upgrade(req request) (*websocket.Conn, *http.Response, *refusal.
 	case isRedirect(res.StatusCode):
 		return nil, res, outcomes.BadResponse("the tool redirects a websocket")
 	case res.StatusCode >= 400 && res.StatusCode <= 599 && res.StatusCode != http.StatusProxyAuthRequired:
-		return nil, res, refusal.New(res.StatusCode, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
+		return nil, res, refusal.Literal(res.StatusCode, outcomes.ToolError, "the tool answers with status "+strconv.Itoa(res.StatusCode))
 	}
 	return nil, res, outcomes.BadResponse("the tool opens no websocket")
 }

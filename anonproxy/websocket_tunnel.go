@@ -73,10 +73,10 @@ func (t *tunnel) ended() ending {
 	switch refused := t.s.ended(); {
 	case refused == nil:
 		return ending{outcome: outcomes.Canceled, code: websocket.StatusGoingAway}
-	case refused.Text == errRestart.Error():
-		return ending{outcomes.OK, websocket.StatusServiceRestart, refused.Text}
+	case refused.Error() == errRestart.Error():
+		return ending{outcomes.OK, websocket.StatusServiceRestart, refused.Error()}
 	default:
-		return ending{refused.Reason, websocket.StatusPolicyViolation, closeReason(refused.Text)}
+		return ending{refused.Reason, websocket.StatusPolicyViolation, closeReason(refused.Error())}
 	}
 }
 
@@ -98,7 +98,7 @@ func (t *tunnel) pass(ctx context.Context, body *requestBody) *ending {
 	var refused *refusal.Refusal
 	switch {
 	case errors.As(err, &refused):
-		return &ending{refused.Reason, websocket.StatusTryAgainLater, closeReason(refused.Text)}
+		return &ending{refused.Reason, websocket.StatusTryAgainLater, closeReason(refused.Error())}
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return &ending{outcomes.RefusedRequest, websocket.StatusMessageTooBig, "the message is too large"}
 	case err != nil: // closed in one way or another
@@ -107,7 +107,7 @@ func (t *tunnel) pass(ctx context.Context, body *requestBody) *ending {
 		return &ending{outcomes.RefusedRequest, websocket.StatusInvalidFramePayloadData, "the message isn't UTF-8"}
 	}
 	if refused := t.inspect(message); refused != nil {
-		return &ending{refused.Reason, websocket.StatusPolicyViolation, closeReason(refused.Text)}
+		return &ending{refused.Reason, websocket.StatusPolicyViolation, closeReason(refused.Error())}
 	}
 	if t.s.ctx.Err() != nil {
 		end := t.ended()

@@ -98,7 +98,7 @@ func lookUp(t testing.TB, l *Live, name string) Entry {
 func wantRefusal(t testing.TB, err error, reason, text string) {
 	t.Helper()
 	refused, ok := errors.AsType[*refusal.Refusal](err)
-	if !ok || refused.Reason != reason || !strings.Contains(refused.Text, text) {
+	if !ok || refused.Reason != reason || !strings.Contains(refused.Error(), text) {
 		t.Errorf("got %v, want %s: %s", err, reason, text)
 	}
 }

@@ -77,7 +77,7 @@ func (t *Tool) refusal(now time.Time) *refusal.Refusal {
 	case t.Disabled:
 		return errDeclared
 	case t.expired(now):
-		return refusal.New(http.StatusForbidden, ReasonExpired, "the tool's declaration expired: "+t.Expires.String())
+		return refusal.Literal(http.StatusForbidden, ReasonExpired, "the tool's declaration expired: "+t.Expires.String())
 	}
 	return nil
 }

@@ -16,17 +16,17 @@ const (
 )
 
 var (
-	errUnknown   = refusal.New(http.StatusNotFound, ReasonUnknown, "no tool of that name is declared")
-	errListed    = refusal.New(http.StatusServiceUnavailable, ReasonPending, "the tool is listed, but how it may be used isn't declared yet")
-	errUncounted = refusal.New(http.StatusServiceUnavailable, ReasonPending, "the tool's declaration is new and not recorded yet: try again in a moment")
-	errDeclared  = refusal.New(http.StatusForbidden, ReasonDisabled, "the tool is disabled")
-	errNoProxy   = refusal.New(http.StatusForbidden, ReasonAccess, "the tool isn't declared for the proxy")
-	errNoConsent = refusal.New(http.StatusForbidden, ReasonAccess, "the tool isn't declared for direct access")
+	errUnknown   = refusal.Literal(http.StatusNotFound, ReasonUnknown, "no tool of that name is declared")
+	errListed    = refusal.Literal(http.StatusServiceUnavailable, ReasonPending, "the tool is listed, but how it may be used isn't declared yet")
+	errUncounted = refusal.Literal(http.StatusServiceUnavailable, ReasonPending, "the tool's declaration is new and not recorded yet: try again in a moment")
+	errDeclared  = refusal.Literal(http.StatusForbidden, ReasonDisabled, "the tool is disabled")
+	errNoProxy   = refusal.Literal(http.StatusForbidden, ReasonAccess, "the tool isn't declared for the proxy")
+	errNoConsent = refusal.Literal(http.StatusForbidden, ReasonAccess, "the tool isn't declared for direct access")
 )
 
 func stopped(text string, k Stop) *refusal.Refusal {
 	if k.Why != "" {
 		text += ": " + k.Why
 	}
-	return refusal.New(http.StatusForbidden, ReasonDisabled, text)
+	return refusal.Literal(http.StatusForbidden, ReasonDisabled, text)
 }

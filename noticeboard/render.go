@@ -104,7 +104,7 @@ func newToolView(l Listing, now time.Time) toolView {
 	public := l.Tool.Public()
 	v := toolView{Tool: &public, Standing: "usable", Declared: l.Hash}
 	if l.Refusal != nil {
-		v.Standing, v.Refused = l.Refusal.Reason, l.Refusal.Text
+		v.Standing, v.Refused = l.Refusal.Reason, l.Refusal.Error()
 	} else {
 		v.Grade, v.Unmet = l.Tool.Label(now)
 		for _, c := range v.Unmet {

@@ -51,7 +51,7 @@ const (
 	passCost       = 16        // values passed over that do
 )
 
-var errUncheckable = refusal.New(http.StatusForbidden, outcomes.Leak, "the request can't be checked for what is yours: it is encoded too often, has too many cookies, or holds thousands of numbers")
+var errUncheckable = refusal.Literal(http.StatusForbidden, outcomes.Leak, "the request can't be checked for what is yours: it is encoded too often, has too many cookies, or holds thousands of numbers")
 
 // Check tells why a text must not be sent to a tool since it says who asks, nil where it may. Nothing of the secret is in
 // the refusal. A tool of which nothing is known is nil.
@@ -84,7 +84,7 @@ func (r *Reader) check(g *guard, text []byte, to *Tool) *refusal.Refusal {
 	g.work = leakWorkFactor*len(text) + leakWorkBase
 	switch whole := spelling.Read(text, g, g.wide); {
 	case g.found != nil:
-		return refusal.New(http.StatusForbidden, outcomes.Leak, "the request carries your "+g.found.label()+", which no tool may get")
+		return refusal.Literal(http.StatusForbidden, outcomes.Leak, "the request carries your "+g.found.label()+", which no tool may get")
 	case !whole || g.work < 0 || g.guesses > maxGuesses:
 		return errUncheckable
 	}

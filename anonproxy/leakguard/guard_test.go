@@ -41,7 +41,7 @@ func TestLeakGuardFinds(t *testing.T) {
 				if field == "your cookie wikiPref" && (encoding == "JSON twice" || encoding == "base64 of JSON in base64") {
 					continue // with the cookie's own escapes these are four in one another
 				}
-				if refused == nil || refused.Reason != outcomes.Leak || refused.Status != 403 || !strings.Contains(refused.Text, field+",") {
+				if refused == nil || refused.Reason != outcomes.Leak || refused.Status != 403 || !strings.Contains(refused.Error(), field+",") {
 					t.Errorf("%s of %q in %s: %+v, want %s: %s", encoding, value, place, refused, field, text)
 				}
 			}
@@ -115,7 +115,7 @@ func TestLeakGuardAddressForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused := alice.Check([]byte("/a?x="+text+"&y"), nil)
-			if refused == nil || !strings.Contains(refused.Text, "your address") && !strings.Contains(refused.Text, "your mask") {
+			if refused == nil || !strings.Contains(refused.Error(), "your address") && !strings.Contains(refused.Error(), "your mask") {
 				t.Errorf("%s: %v", text, refused)
 			}
 		})
@@ -172,7 +172,7 @@ func TestLeakGuardNames(t *testing.T) {
 		t.Run(tc.name+" "+tc.text, func(t *testing.T) {
 			r := Reader{Secrets: []Secret{{Field: FieldUser, Value: tc.name}}}
 			refused := r.Check([]byte(tc.text), nil)
-			if (refused != nil) != tc.leak || tc.leak && refused.Text != "the request carries your user name, which no tool may get" {
+			if (refused != nil) != tc.leak || tc.leak && refused.Error() != "the request carries your user name, which no tool may get" {
 				t.Errorf("got %v, want a leak: %t", refused, tc.leak)
 			}
 		})
@@ -194,19 +194,19 @@ func TestLeakGuardLetsPass(t *testing.T) {
 	}
 	for _, path := range innocents {
 		if refused := alice.Check([]byte(path), nil); refused != nil {
-			t.Errorf("%s: %s", path, refused.Text)
+			t.Errorf("%s: %s", path, refused.Error())
 		}
 	}
 	big := []byte(`{"text":"` + strings.Repeat("The quick brown fox jumps over the lazy dog. ", 1400) + `"}`)
 	if refused := alice.Check(big, nil); refused != nil {
-		t.Errorf("a long body: %s", refused.Text)
+		t.Errorf("a long body: %s", refused.Error())
 	}
 	if refused := alice.Check([]byte(leaktest.Base64(string(big))), nil); refused != nil {
-		t.Errorf("a long body in base64: %s", refused.Text)
+		t.Errorf("a long body in base64: %s", refused.Error())
 	}
 	none := Reader{}
 	if refused := none.Check([]byte("Alice Example 203.0.113.77"), nil); refused != nil {
-		t.Errorf("a reader without secrets: %s", refused.Text)
+		t.Errorf("a reader without secrets: %s", refused.Error())
 	}
 }
 
@@ -219,21 +219,21 @@ func TestLeakGuardBounds(t *testing.T) {
 			break
 		}
 	}
-	if refused := alice.Check([]byte("%252525"+deep), nil); refused == nil || !strings.Contains(refused.Text, "can't be checked") {
+	if refused := alice.Check([]byte("%252525"+deep), nil); refused == nil || !strings.Contains(refused.Error(), "can't be checked") {
 		t.Errorf("base64 in base64 of %d bytes, four ways: %v", len(deep), refused)
 	}
 	guesses := "/"
 	for i := range 5000 {
 		guesses += fmt.Sprintf("198.51.%d.%d;", i>>8, i&255)
 	}
-	if refused := alice.Check([]byte(guesses), nil); refused == nil || !strings.Contains(refused.Text, "thousands of numbers") {
+	if refused := alice.Check([]byte(guesses), nil); refused == nil || !strings.Contains(refused.Error(), "thousands of numbers") {
 		t.Errorf("5000 addresses: %v", refused)
 	}
 	many := Reader{Secrets: make([]Secret, 1000)}
 	for i := range many.Secrets {
 		many.Secrets[i] = Secret{Field: FieldCookie, Value: fmt.Sprintf("k%dx8Q2v%dzz", i, i)}
 	}
-	if refused := many.Check([]byte("/x"), nil); refused == nil || !strings.Contains(refused.Text, "too many cookies") {
+	if refused := many.Check([]byte("/x"), nil); refused == nil || !strings.Contains(refused.Error(), "too many cookies") {
 		t.Errorf("1000 cookies: %v", refused)
 	}
 }
@@ -246,7 +246,7 @@ func TestLeakGuardForgets(t *testing.T) {
 		}
 		bob := Reader{Secrets: []Secret{{Field: FieldUser, Value: "Robert"}, {Field: FieldAddress, Value: "198.51.100.9"}}}
 		if refused := bob.Check([]byte("?x=Alice_Example&y=203.0.113.77&z=k3v9qf2m1t8s7r6p5n4b0c1d2e3f4g5h"), nil); refused != nil {
-			t.Fatalf("found for another: %s", refused.Text)
+			t.Fatalf("found for another: %s", refused.Error())
 		}
 	}
 }
@@ -320,7 +320,7 @@ func BenchmarkLeakGuard(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if refused := alice.Check(text, nil); refused != nil {
-					b.Fatal(refused.Text)
+					b.Fatal(refused.Error())
 				}
 			}
 		})

@@ -73,7 +73,7 @@ func TestCase39NamesAreFound(t *testing.T) {
 			"/x?title=Benutzer:" + escaped, "/x?title=Benutzerin_Diskussion:" + escaped, "/x?t=" + url.QueryEscape("Участник:"+name), "/x?q=" + base64.StdEncoding.EncodeToString([]byte("User:"+name)),
 			"/x?q=" + base64.RawURLEncoding.EncodeToString([]byte(name)), "/x?state=" + base64.StdEncoding.EncodeToString([]byte(`{"user":"`+name+`"}`)),
 		} {
-			if refused := reader.Check([]byte(text), tool); refused == nil || !strings.Contains(refused.Text, "your user name") {
+			if refused := reader.Check([]byte(text), tool); refused == nil || !strings.Contains(refused.Error(), "your user name") {
 				t.Errorf("%s gets through: %s", name, text)
 			}
 		}
@@ -100,7 +100,7 @@ func TestCase39NamesReader(t *testing.T) {
 		}
 		agreed := Reader{Secrets: alice.Secrets, Named: []string{"maps", "edits"}}
 		refused := agreed.Check([]byte(text), tool)
-		if (refused == nil) != (field == "") || refused != nil && !strings.Contains(refused.Text, field) {
+		if (refused == nil) != (field == "") || refused != nil && !strings.Contains(refused.Error(), field) {
 			t.Errorf("%s: %v, want %q", text, refused, field)
 		}
 		undeclared := ToolOf(&noticeboard.Tool{Name: "edits", Origin: "https://edits.example.org"})

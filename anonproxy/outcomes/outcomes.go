@@ -39,10 +39,10 @@ const (
 
 // BadRequest refuses a reader's request before anything is sent.
 func BadRequest(status int, reason string) *refusal.Refusal {
-	return refusal.New(status, RefusedRequest, reason)
+	return refusal.Literal(status, RefusedRequest, reason)
 }
 
 // BadResponse refuses a tool's answer.
 func BadResponse(reason string) *refusal.Refusal {
-	return refusal.New(http.StatusBadGateway, RefusedResponse, reason)
+	return refusal.Literal(http.StatusBadGateway, RefusedResponse, reason)
 }

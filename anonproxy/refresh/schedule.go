@@ -275,14 +275,14 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *Source) refreshed {
 	serve := func(fresh time.Duration) time.Duration { return servesAfter(every, fresh) }
 	got, err := u.Cache.Refresh(ctx, a.Key, a.Fetch, serve)
 	if err == nil && (got.Status >= 500 || got.Status == http.StatusTooManyRequests) {
-		err = &refusal.Refusal{Status: got.Status, Reason: outcomes.ToolError, Text: "the tool answers with an error of its own"}
+		err = refusal.Literal(got.Status, outcomes.ToolError, "the tool answers with an error of its own")
 	}
 	if err != nil {
 		return s.failed(err, t, u)
 	}
 	s.worksAgain(u)
 	if !got.Kept || got.Fresh == 0 && every == 0 {
-		s.tell(u, &refusal.Refusal{Reason: outcomes.NotKept, Text: "the tool lets no cache keep its answer, or for no time"}, t.entry)
+		s.tell(u, refusal.Literal(0, outcomes.NotKept, "the tool lets no cache keep its answer, or for no time"), t.entry)
 		return refreshed{outcomes.NotKept, jittered(max(every, retryNotKept)), false}
 	}
 	outcome := outcomes.OK
@@ -294,7 +294,7 @@ func (s *schedule) refresh(ctx context.Context, t *turn, u *Source) refreshed {
 
 // failed says what is to be done about an error.
 func (s *schedule) failed(err error, t *turn, u *Source) refreshed {
-	refused := &refusal.Refusal{Reason: outcomes.Unreachable, Text: "the tool broke its answer off"}
+	refused := refusal.Literal(0, outcomes.Unreachable, "the tool broke its answer off")
 	_ = errors.As(err, &refused)
 	s.tell(u, refused, t.entry)
 	again := untilRetry(time.Duration(u.Tool.RefreshEvery))

@@ -16,6 +16,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/metrics"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/pool"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -90,6 +91,9 @@ type App struct {
 	// Quota bounds how many masks each user may look up and reveal a day.
 	Quota *QuotaConfig `json:"quota,omitempty"`
 
+	// Language is the code of the language of pages and messages for readers whose browser asks for none that there is. Default: en.
+	Language string `json:"language,omitempty"`
+
 	ctx      caddy.Context
 	logger   *zap.Logger
 	starting *starting
@@ -149,6 +153,9 @@ func (a *App) validate(adapting bool) error {
 		return err
 	}
 	if err := errors.Join(a.ToolsCache.validate(), a.Sightings.validate(adapting), a.Audit.validate(), a.Quota.validate()); err != nil {
+		return err
+	}
+	if _, err := i18n.Parse(a.Language); err != nil {
 		return err
 	}
 	return a.SiteConfig().Validate()

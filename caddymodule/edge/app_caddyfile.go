@@ -40,6 +40,7 @@ func (a *App) options() options.Block {
 		{Name: "keep", Args: "<epochs>", Set: options.Optional(&a.Keep, options.Int), Doc: "How many older epochs' masks still count in blocks. Default: 1."},
 		{Name: "destroy_after", Args: "<duration>", Set: options.Duration(&a.DestroyAfter), Doc: "How long an older secret can be taken back before it is destroyed. Default: 7d."},
 		{Name: "site", Args: "<label>", Set: options.Text(&a.Site), Doc: "Sites of one label share masks. Default: empty."},
+		{Name: "language", Args: "<code>", Set: options.Filled(&a.Language), Doc: "The language of pages and messages where a browser asks for none that there is. Default: en."},
 		{Name: "v6_prefix", Args: "48|56|64|128", Set: options.Int(&a.V6Prefix), Doc: "How many bits of an IPv6 address make its mask. Default: 64."},
 		{Name: "ranges", Args: "v4|v6 <length>...", Repeats: true, Doc: "The ranges whose masks an app gets beside the client's. Default: 16 24, 32 48.",
 			Set: options.Keyed(options.Option{Name: "v4", Set: lengths(&a.V4Ranges)}, options.Option{Name: "v6", Set: lengths(&a.V6Ranges)})},

@@ -142,10 +142,11 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		edge.HideEdgeCookies(r) // a site without csp, too
 		return next.ServeHTTP(w, r)
 	}
+	r = h.app.Localized(r)
 	done, ok := h.app.HeldByLookups().Use()
 	defer done()
 	if !ok || !h.app.Started(r) {
-		return edge.RefusedStarting.Answer(w)
+		return edge.RefusedStarting.Answer(w, r)
 	}
 	if public {
 		return h.serveCheckpoint(w, r, asked)

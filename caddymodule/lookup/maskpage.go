@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
@@ -161,7 +162,7 @@ func (h *MaskInfo) fail(w http.ResponseWriter, r *http.Request, action string, p
 	if why.Reason == access.Anonymous {
 		page.Login = h.loginLink()
 	}
-	page.Error = capital(why.Text)
+	page.Error = capital(why.In(i18n.Of(r)))
 	return h.write(w, r, why.Status, "ask", page, failure{Error: page.Error, Reason: why.Reason})
 }
 

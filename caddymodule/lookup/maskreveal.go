@@ -16,6 +16,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/kv"
+	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
@@ -97,10 +98,11 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it: nothing else is to be
 // on this origin.
 func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	r = h.app.Localized(r)
 	done, ok := h.app.HeldByLookups().Use()
 	defer done()
 	if !ok || !h.app.Started(r) {
-		return edge.RefusedStarting.Answer(w)
+		return edge.RefusedStarting.Answer(w, r)
 	}
 	flow, err := h.flow()
 	if err != nil {
@@ -126,7 +128,7 @@ func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 // write responds with the page.
 func (h *MaskReveal) write(w http.ResponseWriter, status int, title string, form confirm.Dialog, view revealView) error {
 	view.Wiki, view.Path = h.Reveal.Wiki, h.Path
-	if err := h.pages.Write(w, status, confirm.Page{Title: title, Form: form, Data: view}); err != nil {
+	if err := h.pages.Write(w, status, confirm.Page{Frame: page.Frame{Title: title}, Form: form, Data: view}); err != nil {
 		return fmt.Errorf("mask_reveal: %w", err)
 	}
 	return nil
@@ -139,7 +141,7 @@ func (h *MaskReveal) count(outcome string) {
 // refuse says why nothing is revealed. A form that can be sent again is shown again.
 func (h *MaskReveal) refuse(w http.ResponseWriter, err error, again *revealForm) error {
 	why := h.refused(w, access.Reveal.String(), err)
-	view := revealView{Error: capital(why.Text)}
+	view := revealView{Error: capital(why.Error())}
 	if again == nil {
 		return h.write(w, why.Status, "Nothing was revealed", confirm.Dialog{}, view)
 	}

@@ -189,7 +189,7 @@ func (h *MaskInfo) nameMembers(r *http.Request, page maskPage, view *membersView
 	shown, err := h.wiki.Shown(r, population.Candidates, maxNamed+1)
 	if refused, ok := refusal.Of(err); ok && refused.Reason == access.Unavailable { // what a block hits is told all the same
 		h.logger.Error("nobody of a network is named", zap.String("reason", refused.Reason), zap.Error(refused.Cause))
-		return "Nobody is named: " + refused.Text + ".", nil
+		return "Nobody is named: " + refused.Error() + ".", nil
 	}
 	if err != nil {
 		return "", err
@@ -210,7 +210,7 @@ func (h *MaskInfo) nameMembers(r *http.Request, page maskPage, view *membersView
 	}
 	if _, err := h.gate.Quotas.Take(r.Context(), page.User.ID, access.Info, len(shown)); err != nil {
 		if refused, ok := refusal.Of(err); ok && refused.Reason == access.NoQuota {
-			return fmt.Sprintf("To name %d members, %s.", len(shown), refused.Text), nil
+			return fmt.Sprintf("To name %d members, %s.", len(shown), refused.Error()), nil
 		}
 		return "", err
 	}

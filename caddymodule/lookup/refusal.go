@@ -16,20 +16,20 @@ import (
 
 // Why nothing is revealed, where neither access nor confirmation refuse.
 var (
-	errOtherUser = refusal.New(http.StatusForbidden, "other_user",
+	errOtherUser = refusal.Literal(http.StatusForbidden, "other_user",
 		"this was started by another user than the one who is logged in now; please start again")
-	errNotSealed = refusal.New(http.StatusNotFound, "not_sealed", "no address was sealed for this mask")
-	errNoReveals = refusal.New(http.StatusNotFound, "no_reveals", "masks are not revealed on this wiki")
-	errCrossSite = refusal.New(http.StatusForbidden, "cross_origin", "a reveal is started on the wiki's own page only")
+	errNotSealed = refusal.Literal(http.StatusNotFound, "not_sealed", "no address was sealed for this mask")
+	errNoReveals = refusal.Literal(http.StatusNotFound, "no_reveals", "masks are not revealed on this wiki")
+	errCrossSite = refusal.Literal(http.StatusForbidden, "cross_origin", "a reveal is started on the wiki's own page only")
 )
 
 // errTemporaryAccount: only the wiki knows from which masks a temporary account was used.
-var errTemporaryAccount = refusal.New(http.StatusBadRequest, "temporary_account",
+var errTemporaryAccount = refusal.Literal(http.StatusBadRequest, "temporary_account",
 	"a temporary account has no mask of its own; the wiki shows the masks that it was used from to those who may see addresses, in its lists of contributions and histories")
 
 // mistakef refuses for a mistake in the request, which the text tells.
 func mistakef(format string, args ...any) error {
-	return refusal.New(http.StatusBadRequest, "mistake", fmt.Sprintf(format, args...))
+	return refusal.Literal(http.StatusBadRequest, "mistake", fmt.Sprintf(format, args...))
 }
 
 // explain makes a refusal, which has a reason to count, of any error of a look-up or reveal.
@@ -43,13 +43,13 @@ func explain(err error) *refusal.Refusal {
 	}
 	switch {
 	case errors.Is(err, sightings.ErrUnknown):
-		return refusal.New(http.StatusNotFound, "unknown", err.Error())
+		return refusal.Literal(http.StatusNotFound, "unknown", err.Error())
 	case errors.Is(err, sightings.ErrEpochDestroyed):
-		return refusal.New(http.StatusGone, "epoch_destroyed", err.Error())
+		return refusal.Literal(http.StatusGone, "epoch_destroyed", err.Error())
 	case errors.Is(err, sightings.ErrNotMask):
-		return refusal.New(http.StatusBadRequest, "not_mask", err.Error())
+		return refusal.Literal(http.StatusBadRequest, "not_mask", err.Error())
 	}
-	why := refusal.New(http.StatusServiceUnavailable, "failed", "This can't be done just now. Try again in a moment.")
+	why := refusal.Literal(http.StatusServiceUnavailable, "failed", "This can't be done just now. Try again in a moment.")
 	why.Cause = err
 	return why
 }

@@ -55,7 +55,7 @@ func readBlockPage(file string) (*template.Template, error) {
 }
 
 // serveBlockPage responds to a blocked client.
-func serveBlockPage(w http.ResponseWriter, shown *template.Template, block blocks.Block) error {
+func serveBlockPage(w http.ResponseWriter, r *http.Request, shown *template.Template, block blocks.Block) error {
 	nonce := rand.Text()
 	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))
 	return page.Write(w, http.StatusForbidden, shown, blockPageData{

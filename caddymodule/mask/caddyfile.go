@@ -45,7 +45,7 @@ func (h *ClientMask) options() options.Block {
 			return nil
 		},
 		Check: func() error {
-			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage}
+			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage, Language: h.Language}
 			return check.validate()
 		},
 		Options: []options.Option{
@@ -57,6 +57,8 @@ func (h *ClientMask) options() options.Block {
 				Doc: "Sites of one label share masks. Default: the app's."},
 			{Name: "v6_prefix", Args: "48|56|64|128", Set: options.Int(&h.V6Prefix),
 				Doc: "How many bits of an IPv6 address make its mask. Default: the app's."},
+			{Name: "language", Args: "<code>", Set: options.Filled(&h.Language),
+				Doc: "The language of the edge's pages and messages where a browser asks for none that there is. Default: the app's."},
 			{Name: "block_page", Args: "<file>", Set: options.Text(&h.BlockPage),
 				Doc: "A template of the page for clients whom the edge itself blocks."},
 			{Name: "before", Args: "<handler>...", Set: options.List(&h.Before), Repeats: true,

@@ -104,7 +104,7 @@ func (h *ClientMask) meetProbe(r *http.Request, vars reqstate.Vars, request *mas
 	h.app.Probes().Meet(r, func() checkup.Seen {
 		seen := checkup.Seen{Mode: string(h.Mode), NetworksMode: string(h.Networks), Trusted: vars.Trusted(), Forwarded: forwards(r.Header), ClientIPHeaders: h.clientIPHeaders(r)}
 		if refused != nil {
-			seen.Refused = refused.Text
+			seen.Refused = refused.Error()
 			return seen
 		}
 		var addr netip.Addr

@@ -16,6 +16,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/defaultlog"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
@@ -56,8 +57,11 @@ type ClientMask struct {
 
 	// A file with the page that clients get whom the edge's own block list refuses, to have it
 	// in the wiki's language: a Go html/template with .Mask, .Network, .Reason, .Expires and .Nonce (for
-	// its style element). Default: a plain page in English.
+	// its style element), .Language (.Language.Code, .Language.Dir). Default: a plain page in the reader's language.
 	BlockPage string `json:"block_page,omitempty"`
+
+	// The code of the language of the site's pages and messages of the edge, for readers whose browser asks for none that there is. Default: the app's.
+	Language string `json:"language,omitempty"`
 
 	// Handlers that may run before this one, and so get clients' addresses. Without being named
 	// those of Caddy may that hand requests to nobody, and those that block by address, such as crowdsec.
@@ -68,6 +72,7 @@ type ClientMask struct {
 	blocks   *configBlocks
 	logger   *zap.Logger
 	page     *template.Template
+	language *i18n.Language // nil: the app's
 	config   masking.SiteConfig
 	current  atomic.Pointer[siteMasks]
 	renewing sync.Mutex
@@ -119,6 +124,12 @@ func (h *ClientMask) validate() error {
 	case networksHeader, networksXFF, networksOff:
 	default:
 		return fmt.Errorf("networks %q is none of header, xff and off", h.Networks)
+	}
+	if h.Language != "" {
+		var err error
+		if h.language, err = i18n.Parse(h.Language); err != nil {
+			return err
+		}
 	}
 	h.page = defaultBlockPage
 	if h.BlockPage != "" {
@@ -184,7 +195,7 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !h.app.Started(r) {
 		h.app.Metrics().Refused.WithLabelValues(edge.RefusedStarting.Reason).Inc()
-		return edge.RefusedStarting.Answer(w)
+		return edge.RefusedStarting.Answer(w, h.localized(r))
 	}
 	vars := reqstate.VarsOf(r)
 	state := vars.State()          // nil: no handler before this one made it
@@ -194,11 +205,14 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
 			h.app.Metrics().Refused.WithLabelValues("blocked").Inc()
-			return serveBlockPage(w, h.page, block)
+			return serveBlockPage(w, h.localized(r), h.page, block)
 		}
 	}
 	if state == nil && request != nil {
 		state = vars.Keep(&request.state)
+	}
+	if state != nil {
+		state.Language = h.language
 	}
 	if h.Mode == modeObserve {
 		h.observe(r, request, state, !again)
@@ -209,8 +223,8 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	if refused != nil {
 		h.app.Metrics().Refused.WithLabelValues(refused.Reason).Inc()
-		h.logger.Warn("request refused", zap.String("reason", refused.Reason), zap.String("why", refused.Text))
-		return refused.Answer(w)
+		h.logger.Warn("request refused", zap.String("reason", refused.Reason), zap.String("why", refused.Error()))
+		return refused.Answer(w, h.localized(r))
 	}
 	for _, name := range h.clientIPHeaders(r) {
 		delete(r.Header, name)
@@ -220,6 +234,14 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	err := next.ServeHTTP(&request.writer, r)
 	request.writer.finish()
 	return err
+}
+
+// localized returns the request for answers of the edge itself.
+func (h *ClientMask) localized(r *http.Request) *http.Request {
+	if h.language != nil {
+		return r.WithContext(i18n.WithSite(r.Context(), h.language))
+	}
+	return h.app.Localized(r)
 }
 
 // observe adds the headers for apps that speak masks and leaves the rest of the request as it is. It drops forged ones even where

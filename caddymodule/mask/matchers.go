@@ -102,7 +102,7 @@ func (m *MatchOriginalClientIP) MatchWithError(r *http.Request) (bool, error) {
 		var refused *refusal.Refusal
 		if addr, _, refused = clientaddr.Of(r, reqstate.VarsOf(r)); refused != nil {
 			// Silence would let in whom the operator blocks.
-			return false, caddyhttp.Error(refused.Status, errors.New("original_client_ip: "+refused.Text))
+			return false, caddyhttp.Error(refused.Status, errors.New("original_client_ip: "+refused.Error()))
 		}
 	}
 	return slices.ContainsFunc(m.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) }), nil

@@ -228,17 +228,17 @@ func (c *CSP) overhead() (bytes int) {
 // ServeHTTP sends the policies with whatever next responds.
 func (c *CSP) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if !c.app.Started(r) {
-		return edge.RefusedStarting.Answer(w)
+		return edge.RefusedStarting.Answer(w, c.app.Localized(r))
 	}
 	if headerSize(r) > c.maxHeader {
 		c.tooLarge.Inc()
-		return refusedHeader.Answer(w)
+		return refusedHeader.Answer(w, c.app.Localized(r))
 	}
 	if c.isReport(r) {
 		return c.takeReport(w, r)
 	}
 	if c.consents.handles(r) {
-		return c.consents.serve(w, r) // with policies of their own
+		return c.consents.serve(w, c.app.Localized(r)) // with policies of their own
 	}
 	pw := &policyWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},

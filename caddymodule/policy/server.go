@@ -155,7 +155,7 @@ func isListener(id caddy.ModuleID) func(caddy.ListenerWrapper) bool {
 }
 
 // refusedHeader is the server's own 431, which would have no policy.
-var refusedHeader = refusal.New(http.StatusRequestHeaderFieldsTooLarge, "header_too_large",
+var refusedHeader = refusal.Literal(http.StatusRequestHeaderFieldsTooLarge, "header_too_large",
 	"The address and the other headers of this request are too long.")
 
 // headerSize returns about how many bytes the request's header takes over HTTP/1.

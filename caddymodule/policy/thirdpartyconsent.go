@@ -60,8 +60,9 @@ func (h *ThirdPartyConsent) Provision(ctx caddy.Context) error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it.
 func (h *ThirdPartyConsent) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	r = h.app.Localized(r)
 	if !h.app.Started(r) {
-		return edge.RefusedStarting.Answer(w)
+		return edge.RefusedStarting.Answer(w, r)
 	}
 	return h.site.serve(w, r, (*exempt.Site).Consent)
 }

@@ -95,7 +95,7 @@ func newToolList(board *edge.Noticeboard, now time.Time) toolList {
 			Revision: t.Revision, Expires: t.Expires, Hash: l.Hash,
 		}
 		if l.Refusal != nil {
-			entry.Standing, entry.Reason = string(l.Refusal.Reason), l.Refusal.Text
+			entry.Standing, entry.Reason = string(l.Refusal.Reason), l.Refusal.Error()
 		} else {
 			entry.Label, _ = t.Label(now)
 		}

@@ -220,18 +220,19 @@ func (h *AnonProxy) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		return nil
 	}
 	if r.URL.Path == noticeboard.ReaderToolsPath {
-		return h.serveReaderTools(w, r)
+		return h.serveReaderTools(w, h.app.Localized(r))
 	}
 	if !h.proxy.Handles(r) {
 		return next.ServeHTTP(w, r)
 	}
+	r = h.app.Localized(r)
 	keepPolicies(r)
 	if h.page.Handles(r.URL.Path) {
 		h.page.ServeHTTP(w, r)
 		return nil
 	}
 	if !h.app.Started(r) {
-		return edge.RefusedStarting.Answer(w)
+		return edge.RefusedStarting.Answer(w, r)
 	}
 	proxy, done, err := h.present()
 	if err != nil {

@@ -60,6 +60,7 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	if !ok && r.URL.Path != transcriptsPath {
 		return false
 	}
+	r = h.app.Localized(r)
 	keepPolicies(r)
 	header := w.Header()
 	// Added and not set: a site-wide policy may stand there, and both hold.
@@ -71,7 +72,7 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 		if refused.Status == http.StatusMethodNotAllowed {
 			header.Set("Allow", "GET, HEAD")
 		}
-		_ = refused.Answer(w) // nobody to tell
+		_ = refused.Answer(w, r) // nobody to tell
 		return true
 	}
 	sum := sha256.Sum256(body)
@@ -85,7 +86,7 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 // canaryResponse returns a tool's transcript, or what tells of them all.
 func (h *AnonProxy) canaryResponse(r *http.Request, name string, ofTool bool) (contentType string, body []byte, _ *refusal.Refusal) {
 	refuse := func(status int, text string) (string, []byte, *refusal.Refusal) {
-		return "", nil, refusal.New(status, "no_transcript", text)
+		return "", nil, refusal.Literal(status, "no_transcript", text)
 	}
 	format := r.URL.Query().Get("format")
 	tool, _ := h.tools.board.Board().Lookup(name)
@@ -107,7 +108,7 @@ func (h *AnonProxy) canaryResponse(r *http.Request, name string, ofTool bool) (c
 	if ofTool && shown == nil {
 		_, err := h.tools.board.ForProxy(name, canaryPath)
 		if refused, ok := refusal.Of(err); ok && refused.Reason != noticeboard.ReasonPending {
-			return refuse(http.StatusNotFound, "there is no transcript: "+refused.Text)
+			return refuse(http.StatusNotFound, "there is no transcript: "+refused.Error())
 		}
 	}
 	switch {

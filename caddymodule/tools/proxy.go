@@ -123,5 +123,5 @@ func (h *AnonProxy) refuse(tool, path string) (status int, reason string) {
 	if !ok {
 		return http.StatusServiceUnavailable, "the tool can't be looked up"
 	}
-	return refused.Status, refused.Text
+	return refused.Status, refused.Error()
 }

@@ -22,8 +22,8 @@ const (
 )
 
 var (
-	refusedReaderToolsMethod = refusal.New(http.StatusMethodNotAllowed, "method", "this is only read: use GET or HEAD")
-	refusedReaderToolsUse    = refusal.New(http.StatusForbidden, "use", "this is for scripts of this wiki's pages: use fetch")
+	refusedReaderToolsMethod = refusal.Literal(http.StatusMethodNotAllowed, "method", "this is only read: use GET or HEAD")
+	refusedReaderToolsUse    = refusal.Literal(http.StatusForbidden, "use", "this is for scripts of this wiki's pages: use fetch")
 )
 
 // readerTools is what a gadget is told.
@@ -46,20 +46,20 @@ type readerTool struct {
 func (h *AnonProxy) serveReaderTools(w http.ResponseWriter, r *http.Request) error {
 	keepPolicies(r)
 	if !h.app.Started(r) {
-		return edge.RefusedStarting.Answer(w)
+		return edge.RefusedStarting.Answer(w, r)
 	}
 	head := w.Header()
 	head.Add("Vary", "Cookie, Sec-Fetch-Site, Sec-Fetch-Dest")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		head.Set("Allow", "GET, HEAD")
-		return refusedReaderToolsMethod.Answer(w)
+		return refusedReaderToolsMethod.Answer(w, r)
 	}
 	dest, refused := headers.Destination(r, h.RequireFetchMetadata)
 	if refused != nil {
-		return refused.Answer(w)
+		return refused.Answer(w, r)
 	}
 	if dest != "" && dest != "empty" {
-		return refusedReaderToolsUse.Answer(w)
+		return refusedReaderToolsUse.Answer(w, r)
 	}
 	body, err := json.Marshal(h.readerTools(reqstate.Known(r).Rare().Granted))
 	if err != nil {

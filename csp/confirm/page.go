@@ -14,8 +14,7 @@ var formHTML string
 
 // Page is what [Pages] shows. Templates see it as their dot.
 type Page struct {
-	// Title stands in the tab and above the body.
-	Title string
+	page.Frame
 	// Form is for bodies that ask.
 	Form Dialog
 	// Data is the caller's.
@@ -53,12 +52,8 @@ func (f *Flow) Pages(text string) (*Pages, error) {
 // Write answers with the page and [Flow.SetHeaders]. Nothing is sent if the
 // template fails.
 func (p *Pages) Write(w http.ResponseWriter, status int, shown Page) error {
-	nonce := p.flow.SetHeaders(w.Header())
-	return page.Write(w, status, p.template, struct {
-		page.Frame
-		Form Dialog
-		Data any
-	}{page.Frame{Title: shown.Title, ID: "question", Nonce: nonce}, shown.Form, shown.Data})
+	shown.ID, shown.Nonce = "question", p.flow.SetHeaders(w.Header())
+	return page.Write(w, status, p.template, shown)
 }
 
 // SetHeaders sets what every page of the flow's origin needs: nothing runs, loads,

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 func TestSetHeaders(t *testing.T) {
@@ -42,7 +44,7 @@ func TestPageThatAsks(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	err = pages.Write(w, http.StatusOK, Page{
-		Title: `A <b>"tool"</b>`, Data: `</p><form action="https://evil.example"><script>x</script>`,
+		Frame: page.Frame{Title: `A <b>"tool"</b>`}, Data: `</p><form action="https://evil.example"><script>x</script>`,
 		Form: Dialog{Action: "/tool", Challenge: Challenge{"TOKEN", "01234"}, Submit: "Allow"},
 	})
 	if err != nil {
@@ -51,7 +53,7 @@ func TestPageThatAsks(t *testing.T) {
 	html := w.Body.String()
 	nonce := regexp.MustCompile(`'nonce-([^']+)'`).FindStringSubmatch(w.Header().Get("Content-Security-Policy"))
 	for _, want := range []string{
-		`<html lang="en">`, `<style nonce="` + nonce[1] + `">`, `<h1>A &lt;b&gt;`, `<p>&lt;/p&gt;&lt;form`,
+		`<html lang="en" dir="ltr">`, `<style nonce="` + nonce[1] + `">`, `<h1>A &lt;b&gt;`, `<p>&lt;/p&gt;&lt;form`,
 		`<form method="post" action="/tool"`, `name="token" value="TOKEN"`, `>01234</strong>`, `name="code"`, `name="reason"`,
 		`<button>Allow</button>`, "To confirm, type this code:", "form { display: none; }",
 	} {
@@ -74,10 +76,10 @@ func TestPageThatTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	if err := pages.Write(w, ErrCode.Status, Page{Title: "Done"}); err != nil {
+	if err := pages.Write(w, ErrCode.Status, Page{Frame: page.Frame{Title: "Done"}}); err != nil {
 		t.Fatal(err)
 	}
-	if html := w.Body.String(); w.Code != http.StatusForbidden || strings.Contains(html, "<form") || !strings.Contains(html, `<html lang="en">`) {
+	if html := w.Body.String(); w.Code != http.StatusForbidden || strings.Contains(html, "<form") || !strings.Contains(html, `<html lang="en" dir="ltr">`) {
 		t.Errorf("status %d, page %s", w.Code, html)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 // Consent returns the pages on the consent origin, which must have no others: every
@@ -41,7 +42,7 @@ func (s *Site) ask(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	show(w, s.askPage, http.StatusOK, confirm.Page{
-		Title: "Let “" + t.Title + "” through?", Data: newAskView(t, s.c.Flow.Wiki()),
+		Frame: page.Frame{Title: "Let “" + t.Title + "” through?"}, Data: newAskView(t, s.c.Flow.Wiki()),
 		Form: confirm.Dialog{
 			Action: ConsentPath + "?" + toolParam + "=" + url.QueryEscape(t.Name), Challenge: challenge,
 			Submit: "Let “" + t.Title + "” (" + t.Origin + ") through",

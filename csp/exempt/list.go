@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/i18n"
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 // maxForm bounds the form that withdraws.
@@ -27,12 +29,12 @@ func (s *Site) list(w http.ResponseWriter, r *http.Request) error {
 	// Whoever sends no browser cookie, or a wrong one, has no grants.
 	reader := s.readerOrNone(r)
 	if err := s.c.Fits(s.active(reader.grants)); err != nil {
-		view.Problem = refusalOf(err).Text
+		view.Problem = refusalOf(err).In(i18n.Of(r))
 	}
 	for _, one := range reader.grants {
 		view.Grants = append(view.Grants, s.viewOf(one))
 	}
-	show(w, listPage, http.StatusOK, confirm.Page{Title: "Tools that you let through", Data: view})
+	show(w, listPage, http.StatusOK, confirm.Page{Frame: page.Frame{Title: "Tools that you let through"}, Data: view})
 	return nil
 }
 

@@ -108,10 +108,8 @@ var (
 
 // Write answers with the page. Nothing is sent if the template fails.
 func (p wikiPage) Write(w http.ResponseWriter, status int, shown confirm.Page) error {
-	return page.Write(w, status, p.template, struct {
-		page.Frame
-		Data any
-	}{page.Frame{Title: shown.Title, Sheet: page.SheetAddress(stylePath)}, shown.Data})
+	shown.Sheet = page.SheetAddress(stylePath)
+	return page.Write(w, status, p.template, shown)
 }
 
 func serveStyle(w http.ResponseWriter, r *http.Request) error {

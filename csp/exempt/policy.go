@@ -11,6 +11,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -129,7 +130,7 @@ func tooLarge(tools []*Tool) error {
 		names[i] = t.Name
 	}
 	named := *errTooLarge
-	named.Text += ": " + strings.Join(names, ", ")
+	named.Text = i18n.Verbatim(errTooLarge.Error() + ": " + strings.Join(names, ", "))
 	named.Cause = errors.Join(errTooLarge, csp.ErrTooLarge)
 	return &named
 }

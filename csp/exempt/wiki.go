@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
 )
 
@@ -145,11 +146,11 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, to pageWriter, err
 	if why.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", "GET, POST")
 	}
-	view := refusalView{Text: why.Text, Exemptions: s.c.Flow.Wiki() + ListPath}
+	view := refusalView{Text: why.In(i18n.Of(r)), Exemptions: s.c.Flow.Wiki() + ListPath}
 	if t, err := s.named(r); err == nil {
 		view.Again = s.c.Flow.Wiki() + GoPath + "?" + toolParam + "=" + url.QueryEscape(t.Name)
 	}
-	show(w, to, why.Status, confirm.Page{Title: "This did not work", Data: view})
+	show(w, to, why.Status, confirm.Page{Frame: page.Frame{Title: "This did not work"}, Data: view})
 }
 
 // show writes a page.

@@ -29,7 +29,7 @@ func (c *Collector) ServeOwn(w http.ResponseWriter, r *http.Request, own func(or
 		if refused == errMethod {
 			w.Header().Set("Allow", "POST, OPTIONS")
 		}
-		http.Error(w, refused.Text, refused.Status)
+		http.Error(w, refused.Error(), refused.Status)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -17,19 +17,19 @@ const (
 )
 
 var (
-	errMethod   = refusal.New(http.StatusMethodNotAllowed, string(RefusedMethod), "reports are sent with POST")
-	errOrigin   = refusal.New(http.StatusForbidden, string(RefusedOrigin), "this address takes reports of this wiki's pages only")
-	errType     = refusal.New(http.StatusUnsupportedMediaType, string(RefusedType), "a report is application/csp-report, application/reports+json or application/json")
-	errEncoding = refusal.New(http.StatusUnsupportedMediaType, string(RefusedEncoding), "a report has no Content-Encoding")
-	errSize     = refusal.New(http.StatusRequestEntityTooLarge, string(RefusedSize), "reports have at most 64 KB in one request")
-	errBody     = refusal.New(http.StatusBadRequest, string(RefusedBody), "the body ended early")
+	errMethod   = refusal.Literal(http.StatusMethodNotAllowed, string(RefusedMethod), "reports are sent with POST")
+	errOrigin   = refusal.Literal(http.StatusForbidden, string(RefusedOrigin), "this address takes reports of this wiki's pages only")
+	errType     = refusal.Literal(http.StatusUnsupportedMediaType, string(RefusedType), "a report is application/csp-report, application/reports+json or application/json")
+	errEncoding = refusal.Literal(http.StatusUnsupportedMediaType, string(RefusedEncoding), "a report has no Content-Encoding")
+	errSize     = refusal.Literal(http.StatusRequestEntityTooLarge, string(RefusedSize), "reports have at most 64 KB in one request")
+	errBody     = refusal.Literal(http.StatusBadRequest, string(RefusedBody), "the body ended early")
 )
 
 // malformedBodies are the refusals of [Batch].Refused.
 var malformedBodies = map[Reason]*refusal.Refusal{
-	BadJSON:   refusal.New(http.StatusBadRequest, string(BadJSON), "the body is not JSON"),
-	BadObject: refusal.New(http.StatusBadRequest, string(BadObject), "the body has no report: a report is a JSON object"),
-	BadForm:   refusal.New(http.StatusBadRequest, string(BadForm), "the body has no report of a policy's violation"),
-	BadDepth:  refusal.New(http.StatusBadRequest, string(BadDepth), "the report is nested too deeply"),
-	BadSize:   refusal.New(http.StatusRequestEntityTooLarge, string(BadSize), "a report has at most 8 KB"),
+	BadJSON:   refusal.Literal(http.StatusBadRequest, string(BadJSON), "the body is not JSON"),
+	BadObject: refusal.Literal(http.StatusBadRequest, string(BadObject), "the body has no report: a report is a JSON object"),
+	BadForm:   refusal.Literal(http.StatusBadRequest, string(BadForm), "the body has no report of a policy's violation"),
+	BadDepth:  refusal.Literal(http.StatusBadRequest, string(BadDepth), "the report is nested too deeply"),
+	BadSize:   refusal.Literal(http.StatusRequestEntityTooLarge, string(BadSize), "a report has at most 8 KB"),
 }

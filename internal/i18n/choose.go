@@ -2,6 +2,7 @@ package i18n
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -23,6 +24,21 @@ func Find(code string) (*Language, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Parse returns the language of an option, English where it is empty.
+func Parse(code string) (*Language, error) {
+	if code == "" {
+		return English(), nil
+	}
+	if l, ok := Find(code); ok {
+		return l, nil
+	}
+	var known []string
+	for _, l := range all() {
+		known = append(known, l.Code)
+	}
+	return nil, fmt.Errorf("language %q is not one that there are messages in: %s", code, strings.Join(known, ", "))
 }
 
 type siteKey struct{}

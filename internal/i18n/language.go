@@ -22,18 +22,21 @@ type Language struct {
 	messages map[string]text
 }
 
+// String returns the code.
+func (l *Language) String() string { return l.Code }
+
 // Name is what the language calls itself.
 func (l *Language) Name() string { return l.messages["language-name"].String() }
 
 // Text returns a message as plain text. Parameters are texts, or numbers, which are written as the language writes them.
 func (l *Language) Text(key string, args ...any) string {
 	var b strings.Builder
-	l.text(key).write(&b, l, plain{}, args)
+	l.text(key).write(&b, l, plain{isolate: l.Dir == "rtl"}, args)
 	return b.String()
 }
 
-// HTML returns a message for a page. Parameters are escaped, but for template.HTML; in a language that is written from right to left each
-// is set apart from what is around it.
+// HTML returns a message for a page. Parameters are escaped, but for template.HTML; where the language is written from right to left, or may be a
+// parameter, it is set apart from what is around it.
 func (l *Language) HTML(key string, args ...any) template.HTML {
 	var b strings.Builder
 	l.text(key).write(&b, l, markup{isolate: l.Dir == "rtl"}, args)
@@ -55,6 +58,8 @@ func (l *Language) arg(a any) string {
 		return l.printer.Sprint(number.Decimal(a))
 	case template.HTML:
 		return string(a)
+	case interface{ In(*Language) string }:
+		return a.In(l)
 	}
 	return fmt.Sprint(a)
 }
@@ -66,11 +71,18 @@ type output interface {
 	link(b *strings.Builder, to any, words func())
 }
 
-type plain struct{}
+type plain struct{ isolate bool }
 
-func (plain) words(b *strings.Builder, s string)              { b.WriteString(s) }
-func (plain) argument(b *strings.Builder, l *Language, a any) { b.WriteString(l.arg(a)) }
-func (plain) link(_ *strings.Builder, _ any, words func())    { words() }
+func (plain) words(b *strings.Builder, s string)           { b.WriteString(s) }
+func (plain) link(_ *strings.Builder, _ any, words func()) { words() }
+
+func (p plain) argument(b *strings.Builder, l *Language, a any) {
+	text := l.arg(a)
+	if p.isolate || otherDirection(text) {
+		text = "\u2068" + text + "\u2069" // first strong isolate, and its end
+	}
+	b.WriteString(text)
+}
 
 type markup struct{ isolate bool }
 
@@ -87,10 +99,15 @@ func (m markup) argument(b *strings.Builder, l *Language, a any) {
 	if _, ok := a.(template.HTML); !ok {
 		text = html.EscapeString(text)
 	}
-	if m.isolate {
+	if m.isolate || otherDirection(text) {
 		text = "<bdi>" + text + "</bdi>"
 	}
 	b.WriteString(text)
+}
+
+// otherDirection reports whether a text may hold words from right to left: whether it has letters above Armenian ones.
+func otherDirection(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r >= 0x590 })
 }
 
 func (markup) link(b *strings.Builder, to any, words func()) {

@@ -1,11 +1,13 @@
 // Package page is what our HTML pages are made of: one layout, one style sheet and one set of headers. They need no script.
 //
-// A page is a template that defines "body", and a view of it that embeds [Frame]:
+// A page is a template that defines "body", and a view of it that embeds [Frame]. What it says are messages of internal/i18n:
 //
-//	var about = page.Must(`{{define "body"}}<p>{{.Text}}</p>{{end}}`, nil)
+//	var about = page.Must(`{{define "body"}}<p>{{.T "about-days" .Days}}</p>{{end}}`, nil)
 //
+//	frame := page.For(r, "about-title")
+//	frame.Nonce = nonce
 //	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))
-//	err := page.Write(w, http.StatusOK, about, aboutView{page.Frame{Title: "About", Nonce: nonce}, text})
+//	err := page.Write(w, http.StatusOK, about, aboutView{frame, days})
 package page
 
 import (
@@ -21,6 +23,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/i18n"
 )
 
 var (
@@ -34,20 +38,6 @@ var (
 		return hex.EncodeToString(sum[:6])
 	}()
 )
-
-// Frame is what the layout shows. A view embeds it.
-type Frame struct {
-	// Lang is the language, "en" by default; Dir is its direction if not the browser's guess: "rtl" or "ltr".
-	Lang, Dir string
-	// Title stands in the tab and above the body.
-	Title string
-	// ID is the body's. Default: none.
-	ID string
-	// Sheet is the address of the style sheet, see [SheetAddress]. Where it is empty, the sheet is in the page, in an element with Nonce: where
-	// another policy may hold too, which forbids that, the sheet needs its address.
-	Sheet string
-	Nonce string
-}
 
 // Parse makes a page of the text of an html/template that defines "body". What else it defines can be executed by its name, between
 // {{template "top" .}} and {{template "bottom" .}}.
@@ -76,6 +66,9 @@ func Write(w http.ResponseWriter, status int, t *template.Template, view any) er
 		return fmt.Errorf("rendering page: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if framed, ok := view.(interface{ Lang() *i18n.Language }); ok {
+		w.Header().Set("Content-Language", framed.Lang().Code)
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
 	_, err := w.Write(body.Bytes())

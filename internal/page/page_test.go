@@ -18,10 +18,10 @@ var about = Must(`{{define "body"}}<p>{{.Text}}</p>{{end}}{{define "other"}}{{te
 func TestWrite(t *testing.T) {
 	w := httptest.NewRecorder()
 	Protect(w.Header(), Policy(Nonce("N0"), "'self' https://wiki.example"))
-	if err := Write(w, 403, about, view{Frame{Title: "A <b>", Nonce: "N0", Lang: "fa", Dir: "rtl", ID: "q"}, "<script>"}); err != nil {
+	if err := Write(w, 403, about, view{Frame{Title: "A <b>", Nonce: "N0", ID: "q"}, "<script>"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`<html lang="fa" dir="rtl">`, `<style nonce="N0">`, `<body id="q">`, "<h1>A &lt;b&gt;</h1>", "<p>&lt;script&gt;</p>", "prefers-color-scheme: dark"} {
+	for _, want := range []string{`<html lang="en" dir="ltr">`, `<style nonce="N0">`, `<body id="q">`, "<h1>A &lt;b&gt;</h1>", "<p>&lt;script&gt;</p>", "prefers-color-scheme: dark"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%q is missing", want)
 		}

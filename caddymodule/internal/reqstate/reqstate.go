@@ -11,12 +11,14 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp"
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 )
 
 // State is of one request and all its runs: through the site's routes and then through its error routes.
 type State struct {
-	Client   *Client // whose request it is; nil: no client_mask came before
-	Headers  Headers // of this run's response; nil: no csp came before
+	Client   *Client        // whose request it is; nil: no client_mask came before
+	Language *i18n.Language // of the site, for pages of the edge; nil: the app's
+	Headers  Headers        // of this run's response; nil: no csp came before
 	rare     *Rare
 	Observed bool // client_mask only observes: the request goes on as it came
 
