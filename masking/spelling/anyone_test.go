@@ -40,6 +40,13 @@ func TestHideLeavesOrdinaryTexts(t *testing.T) {
 	}
 }
 
+// Single digits between what begins an escape made the log of a request panic.
+func TestHideOfSingleDigitsBetweenEscapes(t *testing.T) {
+	for _, text := range []string{"0%0%0%0", "0%0%0%0%", `a\xb\xc\xd`, "/?q=1%2%3%4"} {
+		Hide(text, "masked")
+	}
+}
+
 // FuzzHide checks that strangers' words around an address don't save it.
 func FuzzHide(f *testing.F) {
 	f.Add(uint64(1), "a=", "; b")

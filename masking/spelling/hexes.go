@@ -156,7 +156,7 @@ func (c *chain) push(text string, from int) {
 }
 
 func (s *scanner) chainAddrs(text string, c *chain) {
-	if escape := c.separator; s.anyone && (escape == "%" || escape == `\x`) && c.count >= 4 && s.readsAsText(text, c.from[(c.count-1)&31], escape) {
+	if escape := c.separator; s.anyone && c.width == 2 && (escape == "%" || escape == `\x`) && c.count >= 4 && s.readsAsText(text, c.from[(c.count-1)&31], escape) {
 		return
 	}
 	if c.width == 2 {
