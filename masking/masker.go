@@ -120,6 +120,23 @@ func (m *Masker) Client(addr netip.Addr) (netip.Addr, error) {
 	return m.sum(h, clientHead), nil
 }
 
+// Block returns the mask that stands for the clients of a range that is to be blocked: the client's own if the range is
+// within one client, else the range's. An app knows the latter only where the range's length is among the site's.
+func (m *Masker) Block(prefix netip.Prefix) (netip.Addr, error) {
+	if m.OneClient(prefix) {
+		return m.Client(prefix.Addr())
+	}
+	return m.Range(prefix)
+}
+
+// OneClient reports whether all addresses of a range have one client mask.
+func (m *Masker) OneClient(prefix netip.Prefix) bool {
+	if addr := prefix.Addr(); addr.Is4() || addr.Is4In6() {
+		return prefix.Bits() == addr.BitLen()
+	}
+	return prefix.Bits() >= m.v6Prefix
+}
+
 // Range returns the mask of a CIDR range. Host bits do not count; a range of
 // IPv4-mapped addresses is the IPv4 range.
 func (m *Masker) Range(prefix netip.Prefix) (netip.Addr, error) {
