@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/spf13/cobra"
 
+	"github.com/wikiveil/wikiveil/caddymodule/internal/admin"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -18,7 +19,7 @@ const maxSecretFile = 4 << 10
 // MaskerFlags adds the flags that say whose masks a command makes; [CommandMasker] reads them.
 func MaskerFlags(cmd *cobra.Command) {
 	cmd.Flags().String("secret-file", "", "A file with the secret in hex (at least 32 bytes)")
-	cmd.Flags().StringP("config", "c", "", "The edge's config, to find its key ring and its defaults")
+	cmd.Flags().StringP("config", "c", admin.InstalledConfig(), "The edge's config, to find its key ring and its defaults")
 	cmd.Flags().StringP("adapter", "a", "", "The adapter to read the config with")
 	cmd.Flags().String("site", "", "The site label")
 	cmd.Flags().Int("v6-prefix", 0, "How many bits of an IPv6 address make its mask: 48, 56, 64 or 128")
@@ -33,6 +34,9 @@ func CommandMasker(cmd *cobra.Command) (*masking.Masker, *App, error) {
 	config, _ := flags.GetString("config")
 	adapter, _ := flags.GetString("adapter")
 	id, _ := flags.GetString("epoch")
+	if secretFile != "" && !flags.Changed("config") {
+		config = "" // an installed one isn't meant
+	}
 	if secretFile != "" && (config != "" || id != "") {
 		return nil, nil, errors.New("--secret-file says which key is meant, and so does --config or --epoch; give one")
 	}

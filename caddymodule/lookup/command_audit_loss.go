@@ -14,7 +14,7 @@ import (
 
 func auditLossCommand() *cobra.Command {
 	c := auditCommand("accept-loss", "Writes to the audit log of an edge that isn't running that entries are lost, so that it starts again", cobra.NoArgs, runAuditLoss)
-	c.Flags().StringP("config", "c", "", "The edge's config, to find its log and storage by")
+	c.Flags().StringP("config", "c", admin.InstalledConfig(), "The edge's config, to find its log and storage by")
 	c.Flags().StringP("adapter", "a", "", "The adapter to read the config with")
 	c.Flags().String("reason", "", "Why, for the audit log")
 	return c

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"os/user"
 	"strings"
 
@@ -27,10 +29,21 @@ func Command(use, short string, args cobra.PositionalArgs, run func(caddycmd.Fla
 	return c
 }
 
+// installedConfig is where the Debian package has the config (contrib/debian).
+const installedConfig = "/etc/wikiveil/Caddyfile"
+
+// InstalledConfig returns the config that commands take where none is named: the package's, or none.
+func InstalledConfig() string {
+	if _, err := os.Stat(installedConfig); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return installedConfig
+}
+
 // AddFlags adds the flags by which a command finds the running server's admin API.
 func AddFlags(cmd *cobra.Command) {
 	cmd.Flags().String("address", "", "The address of the admin API, if it isn't the default one")
-	cmd.Flags().StringP("config", "c", "", "The config to find the address of the admin API in")
+	cmd.Flags().StringP("config", "c", InstalledConfig(), "The config to find the address of the admin API in; "+installedConfig+" where it's there")
 	cmd.Flags().StringP("adapter", "a", "", "The adapter to read the config with")
 }
 
