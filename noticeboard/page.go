@@ -74,6 +74,8 @@ type PageOptions struct {
 	// Transcripts is whether there are transcripts of what tools get, at the tool's
 	// path and TranscriptPath. Default: there are none.
 	Transcripts bool
+	// Notice is whether there is a script that tells readers of wiki pages where a tool was stopped. Default: there is none.
+	Notice bool
 }
 
 // TranscriptPath is the path below a tool's of what shows what it gets.
@@ -124,10 +126,10 @@ func (r *rendered) holds(v *liveView, now time.Time) bool {
 	return r != nil && r.of == v && (r.until.IsZero() || now.Before(r.until))
 }
 
-// Handles reports whether the path is the page's, its style sheet's or the script's that rewrites addresses.
+// Handles reports whether the path is the page's, its style sheet's or a script's.
 func (p *Page) Handles(path string) bool {
 	below, ok := strings.CutPrefix(path, p.opt.Prefix)
-	return ok && (below == "" || below == stylePath || below == rewritePath)
+	return ok && (below == "" || below == stylePath || below == rewritePath || below == noticePath && p.opt.Notice)
 }
 
 // StyleSheet is the address of the style sheet, which other pages of the prefix may use.
@@ -149,6 +151,10 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		page.ServeSheet(w, r)
 		return
 	}
+	if strings.HasSuffix(r.URL.Path, noticePath) {
+		serveScript(w, r, noticeScript)
+		return
+	}
 	format := r.URL.Query().Get("format")
 	if format != "" && format != "html" && format != "json" {
 		http.Error(w, `unknown format: use "html" or "json"`, http.StatusBadRequest)
@@ -159,7 +165,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil: // no board makes it so, see renderPage
 		http.Error(w, "the noticeboard can't be shown", http.StatusInternalServerError)
 	case strings.HasSuffix(r.URL.Path, rewritePath):
-		serveRewrite(w, r, shown.script)
+		serveScript(w, r, shown.script)
 	case format == "json", format == "" && wantsJSON(r.Header.Get("Accept")):
 		serve(w, r, shown.json, "application/json", "no-cache")
 	default:

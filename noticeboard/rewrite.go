@@ -13,6 +13,16 @@ import (
 //go:embed rewrite.js
 var rewriteCode string
 
+// noticeCode says on pages that a tool was stopped.
+//
+//go:embed notice.js
+var noticeCode []byte
+
+var noticeScript = newDocument(noticeCode)
+
+// noticePath is the place of that script, likewise
+const noticePath = "notice.js"
+
 // rewritePath is the script's place below the prefix. A tool can't take it, as no tool's name has a dot.
 const rewritePath = "rewrite.js"
 
@@ -83,8 +93,8 @@ func (p *Page) RewriteScript() string {
 	return p.opt.Prefix + rewritePath + "?" + shown.script.version()
 }
 
-// serveRewrite answers with the script. What is asked for by its version may be kept for good.
-func serveRewrite(w http.ResponseWriter, r *http.Request, script document) {
+// serveScript answers with a script. What is asked for by its version may be kept for good.
+func serveScript(w http.ResponseWriter, r *http.Request, script document) {
 	lifetime := "public, max-age=300"
 	if r.URL.RawQuery == script.version() {
 		lifetime = "public, max-age=31536000, immutable"

@@ -114,7 +114,7 @@ func (h *MaskInfo) serveCheckpoint(w http.ResponseWriter, r *http.Request, asked
 	if !reqstate.WantsHTML(r) {
 		return h.writeJSON(w, r, http.StatusOK, publicFor, logs)
 	}
-	page := h.newPage("Audit of look-ups", access.User{})
+	page := h.newPage(r, "audit-public-title", access.User{})
 	page.Data = newPublishedView(logs)
 	return h.writePage(w, r, http.StatusOK, publicFor, "checkpoints", page)
 }

@@ -108,7 +108,7 @@ func TestPublishedCheckpoints(t *testing.T) {
 
 	var before publishedLogs
 	resp, _ := getPublic(t, e, checkpointPath, &before)
-	if resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Cache-Control") != "public, max-age=3600" || resp.Header.Get("Vary") != "Accept" {
+	if resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Cache-Control") != "public, max-age=3600" || resp.Header.Get("Vary") != "Accept, Accept-Language" {
 		t.Errorf("headers %v", resp.Header)
 	}
 	key, err := hex.DecodeString(before.PublicKey)
@@ -485,7 +485,7 @@ func TestAuditNodeAndRetentionByReload(t *testing.T) {
 	if view.Total != 6 || view.Pruned != 5 || len(view.Entries) != 1 || view.Older != 0 {
 		t.Errorf("the page after pruning: %s", body)
 	}
-	if _, body, _ := readPage(t, e, "admin", "", "Accept", "text/html"); !strings.Contains(body, "of which the oldest 5 are no longer kept") {
+	if _, body, _ := readPage(t, e, "admin", "", "Accept", "text/html"); !strings.Contains(body, "Of these the oldest 5 are no longer kept.") {
 		t.Errorf("the page after pruning: %s", body)
 	}
 	// So is a checkpoint from before what is kept.

@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
@@ -30,29 +32,29 @@ func (h *MaskInfo) serveLookup(w http.ResponseWriter, r *http.Request) error {
 		return h.lookUp(w, r)
 	}
 	w.Header().Set("Allow", "GET, HEAD, POST")
-	return h.failStatus(w, r, http.StatusMethodNotAllowed, h.newPage("Masks", access.User{}), "Masks are looked up by POST.")
+	return h.failUncounted(w, r, h.newPage(r, "mask-title", access.User{}), errByPost)
 }
 
 // showForm shows the form, with the masks filled in that a link names.
 func (h *MaskInfo) showForm(w http.ResponseWriter, r *http.Request) error {
-	page := h.newPage("Masks", access.User{})
+	page := h.newPage(r, "mask-title", access.User{})
 	page.Asked = onlyMasks(strings.Join(r.URL.Query()["masks"], " "))
 	if page.Asked != "" && wantsJSON(r) {
 		w.Header().Set("Allow", "POST")
-		return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "Masks are looked up by POST.")
+		return h.failUncounted(w, r, page, errByPost)
 	}
 	user, refused := h.gate.Admit(r, access.Info, 0)
 	if refused != nil {
 		return h.fail(w, r, audit.Info.String(), page, refused)
 	}
-	return h.write(w, r, http.StatusOK, "ask", h.pageAgain(page, user), struct{}{})
+	return h.write(w, r, http.StatusOK, "ask", page.again(h, r, user), struct{}{})
 }
 
 func (h *MaskInfo) lookUp(w http.ResponseWriter, r *http.Request) error {
-	page := h.newPage("Masks", access.User{})
-	form, status, why := postedForm(w, r)
-	if why != "" {
-		return h.failStatus(w, r, status, page, why)
+	page := h.newPage(r, "mask-title", access.User{})
+	form, refused := postedForm(w, r)
+	if refused != nil {
+		return h.failUncounted(w, r, page, refused)
 	}
 	page.Asked, page.Reason = strings.TrimSpace(strings.Join(form["masks"], " ")), strings.TrimSpace(form.Get("reason"))
 	masks, err := parseMasks(page.Asked)
@@ -66,40 +68,40 @@ func (h *MaskInfo) lookUp(w http.ResponseWriter, r *http.Request) error {
 	if len(masks) > 1 {
 		action = audit.Compare
 	}
-	user, refused := h.gate.Admit(r, access.Info, len(masks)) // nothing is taken from the quota for a mistake
-	if refused != nil {
-		return h.fail(w, r, action.String(), page, refused)
+	user, notAdmitted := h.gate.Admit(r, access.Info, len(masks)) // nothing is taken from the quota for a mistake
+	if notAdmitted != nil {
+		return h.fail(w, r, action.String(), page, notAdmitted)
 	}
-	page = h.pageAgain(page, user)
+	page = page.again(h, r, user)
 	if err != nil {
 		return h.fail(w, r, action.String(), page, err)
 	}
 	if len(masks) == 0 {
-		return h.failStatus(w, r, http.StatusBadRequest, page, "No mask was given.")
+		return h.failUncounted(w, r, page, errNoMask)
 	}
 	return h.respond(w, r, page, action, masks)
 }
 
 // postedForm reads a form that was sent on purpose from a page of this origin, or tells why it isn't taken.
-func postedForm(w http.ResponseWriter, r *http.Request) (form url.Values, status int, why string) {
-	if why := notAsked(r); why != "" {
-		return nil, http.StatusForbidden, why
+func postedForm(w http.ResponseWriter, r *http.Request) (url.Values, *refusal.Refusal) {
+	if why := notAsked(r); why != nil {
+		return nil, why
 	}
 	if !fromOwnOrigin(r) {
-		return nil, http.StatusForbidden, "Another site's page led here, or the request doesn't say where it comes from. Programs send the header Origin with this site's origin."
+		return nil, errElsewhere
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxLookupForm)
 	if err := r.ParseForm(); err != nil {
-		return nil, http.StatusBadRequest, "The form can't be read: it is too long, or isn't encoded as a form."
+		return nil, errFormUnread
 	}
-	return r.PostForm, 0, ""
+	return r.PostForm, nil
 }
 
 // respond writes the audit, looks up, and sends the response.
 func (h *MaskInfo) respond(w http.ResponseWriter, r *http.Request, page maskPage, action audit.Action, masks []netip.Addr) error {
 	entry := audit.Entry{Performer: page.User.ID, Name: page.User.Name, Action: action, Masks: masks, Reason: page.Reason}
 	if err := entry.Validate(); err != nil {
-		return h.fail(w, r, action.String(), page, mistakef("%v", err))
+		return h.fail(w, r, action.String(), page, badEntry(err))
 	}
 	if _, err := h.lookups.log.Append(r.Context(), entry); err != nil {
 		return h.fail(w, r, action.String(), page, fmt.Errorf("writing the audit: %w", err))
@@ -126,23 +128,11 @@ func (h *MaskInfo) respond(w http.ResponseWriter, r *http.Request, page maskPage
 	return h.write(w, r, http.StatusOK, name, page, value)
 }
 
-// pageAgain is a page for a user who is now known.
-func (h *MaskInfo) pageAgain(page maskPage, user access.User) maskPage {
-	known := h.newPage(page.Title, user)
-	known.Asked, known.Reason, known.Account, known.Members = page.Asked, page.Reason, page.Account, page.Members
-	return known
-}
-
-func (h *MaskInfo) failStatus(w http.ResponseWriter, r *http.Request, status int, page maskPage, text string) error {
-	page.Error = text
-	return h.write(w, r, status, "ask", page, failure{Error: text})
-}
-
 // parseMasks reads masks with spaces, commas or line ends between.
 func parseMasks(text string) ([]netip.Addr, error) {
 	fields := maskFields(text)
 	if len(fields) > sightings.MaxCompare {
-		return nil, mistakef("%d masks are too many: at most %d can be compared", len(fields), sightings.MaxCompare)
+		return nil, mistake("mask-mistake-many", len(fields), sightings.MaxCompare)
 	}
 	var masks []netip.Addr
 	for _, field := range fields {
@@ -151,13 +141,13 @@ func parseMasks(text string) ([]netip.Addr, error) {
 		}
 		mask, ok := parseMask(field)
 		if !ok { // what is no mask is not shown again: it may be an address
-			return nil, mistakef("number %d is not a mask: masks begin with 2001:2f: or, those of networks, with 2001:2e:", len(masks)+1)
+			return nil, mistake("mask-mistake-no-mask", len(masks)+1)
 		}
 		if slices.Contains(masks, mask) {
-			return nil, mistakef("%v is given twice", mask)
+			return nil, mistake("mask-mistake-twice", mask)
 		}
 		if len(fields) > 1 && masking.IsNetwork(mask) {
-			return nil, mistakef("%v is a network's mask: only clients' masks can be compared", mask)
+			return nil, mistake("mask-mistake-network", mask)
 		}
 		masks = append(masks, mask)
 	}
@@ -184,19 +174,19 @@ func onlyMasks(text string) string {
 	}), " ")
 }
 
-// notAsked tells why a request was not made on purpose by a person or a program; "" if it was. Browsers also load
+// notAsked tells why a request was not made on purpose by a person or a program; nil if it was. Browsers also load
 // ahead what is linked, and load what is in a page, and anybody can write to some pages.
-func notAsked(r *http.Request) string {
+func notAsked(r *http.Request) *refusal.Refusal {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz", "Service-Worker-Navigation-Preload"} {
 		if _, ok := r.Header[name]; ok {
-			return "Look-ups are not loaded ahead."
+			return errLoadedAhead
 		}
 	}
 	switch r.Header.Get("Sec-Fetch-Dest") {
 	case "", "document", "empty": // empty: a script
-		return ""
+		return nil
 	}
-	return "Look-ups are not part of another page."
+	return errWithinPage
 }
 
 // networkView is a network's mask with its width, which is never written as a slash length after the
@@ -235,6 +225,24 @@ type infoView struct {
 	Sightings    string         `json:"sightings"`
 	// Reveals is whether there is a sealed address.
 	Reveals bool `json:"revealable"`
+}
+
+// rangeLine is a network of a client on a page.
+type rangeLine struct {
+	Net       *networkView
+	Allocated bool
+}
+
+// Networks are all that can be blocked, the widest first, each once: an allocation may be one of the ranges.
+func (v *infoView) Networks() (lines []rangeLine) {
+	for _, n := range v.Ranges {
+		lines = append(lines, rangeLine{n, v.Network != nil && v.Network.Mask == n.Mask})
+	}
+	if v.Network != nil && !slices.ContainsFunc(lines, func(l rangeLine) bool { return l.Allocated }) {
+		lines = append(lines, rangeLine{v.Network, true})
+	}
+	slices.SortStableFunc(lines, func(a, b rangeLine) int { return cmp.Compare(a.Net.PrefixLength, b.Net.PrefixLength) })
+	return lines
 }
 
 func (h *MaskInfo) info(r *http.Request, mask netip.Addr) (*infoView, error) {
@@ -327,7 +335,7 @@ func (h *MaskInfo) compare(r *http.Request, masks []netip.Addr) (*comparisonView
 // checkReason refuses a reason with an address in it.
 func checkReason(reason string) error {
 	if err := audit.CheckReason(reason); err != nil {
-		return mistakef("%v", err)
+		return mistake("mask-mistake-reason-address")
 	}
 	return nil
 }

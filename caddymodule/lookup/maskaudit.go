@@ -25,7 +25,7 @@ const (
 // serveAudit shows the audit log on POST, the newest entries first, to those who may read it. That they
 // read it stands in it before they do, so nobody is led to it by a link.
 func (h *MaskInfo) serveAudit(w http.ResponseWriter, r *http.Request) error {
-	page := h.newPage("Audit log", access.User{})
+	page := h.newPage(r, "audit-title", access.User{})
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		user, refused := h.gate.Admit(r, access.Audit, 0)
@@ -34,36 +34,36 @@ func (h *MaskInfo) serveAudit(w http.ResponseWriter, r *http.Request) error {
 		}
 		if wantsJSON(r) {
 			w.Header().Set("Allow", "POST")
-			return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "The audit log is read by POST.")
+			return h.failUncounted(w, r, page, errByPost)
 		}
-		return h.write(w, r, http.StatusOK, "ask-audit", h.pageAgain(page, user), nil)
+		return h.write(w, r, http.StatusOK, "ask-audit", page.again(h, r, user), nil)
 	case http.MethodPost:
 		return h.readAudit(w, r, page)
 	}
 	w.Header().Set("Allow", "GET, HEAD, POST")
-	return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "The audit log is read by POST.")
+	return h.failUncounted(w, r, page, errByPost)
 }
 
 // auditRead is the action in metrics.
 const auditRead = "audit"
 
 func (h *MaskInfo) readAudit(w http.ResponseWriter, r *http.Request, page maskPage) error {
-	form, status, why := postedForm(w, r)
-	if why != "" {
-		return h.failStatus(w, r, status, page, why)
+	form, unread := postedForm(w, r)
+	if unread != nil {
+		return h.failUncounted(w, r, page, unread)
 	}
 	user, refused := h.gate.Admit(r, access.Audit, 0)
 	if refused != nil {
 		return h.fail(w, r, auditRead, page, refused)
 	}
-	page = h.pageAgain(page, user)
+	page = page.again(h, r, user)
 	asked, err := parseAuditQuery(form)
 	if err != nil {
 		return h.fail(w, r, auditRead, page, err)
 	}
 	entry := audit.Entry{Performer: user.ID, Name: user.Name, Action: audit.Read, Reason: strings.TrimSpace(form.Get("reason"))}
 	if err := entry.Validate(); err != nil {
-		return h.fail(w, r, auditRead, page, mistakef("%v", err))
+		return h.fail(w, r, auditRead, page, badEntry(err))
 	}
 	if err := checkReason(entry.Reason); err != nil {
 		return h.fail(w, r, auditRead, page, err)
@@ -96,11 +96,11 @@ func parseAuditQuery(query url.Values) (q auditQuery, err error) {
 		return auditQuery{}, err
 	}
 	if q.before != 0 && q.upwards {
-		return auditQuery{}, mistakef("entries are asked for before or after one, not both")
+		return auditQuery{}, mistake("audit-mistake-both")
 	}
 	if name := query.Get("action"); name != "" {
 		if err := q.action.UnmarshalText([]byte(name)); err != nil {
-			return auditQuery{}, mistakef("%v: the actions are %v", err, auditActions)
+			return auditQuery{}, mistake("audit-mistake-action", fmt.Sprint(auditActions))
 		}
 	}
 	q.performer = query.Get("performer")
@@ -114,7 +114,7 @@ func sequenceOf(query url.Values, name string) (n uint64, given bool, err error)
 		return 0, false, nil
 	}
 	if n, err = strconv.ParseUint(text, 10, 63); err != nil {
-		return 0, false, mistakef("%s is not the number of an entry", name)
+		return 0, false, mistake("audit-mistake-number", name)
 	}
 	return n, true, nil
 }

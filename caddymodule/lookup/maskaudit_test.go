@@ -127,10 +127,10 @@ func TestAuditPage(t *testing.T) {
 	}
 
 	resp, body, _ := readPage(t, e, "admin", "", "Accept", "text/html,application/xhtml+xml")
-	if resp.StatusCode != 200 || !strings.Contains(body, `<td data-column="Reason" dir="auto">&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;`+"\u202e&amp;</td>") {
+	if resp.StatusCode != 200 || !strings.Contains(body, `<td class="reason" data-column="Reason" dir="auto">&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;`+"\u202e&amp;</td>") {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
-	for _, want := range []string{`<td class="short" data-column="Entry">1</td>`, `<bdi>patroller</bdi> <span class="hint" dir="auto">user:patroller</span></td>`, `<code dir="ltr">` + mask + "</code>", `<td class="short" data-column="Action">read</td>`} {
+	for _, want := range []string{`<td class="short" data-column="Entry">1</td>`, `<bdi>patroller</bdi> <span class="hint" dir="auto">user:patroller</span></td>`, `<code dir="ltr">` + mask + "</code>", `<td class="short" data-column="Action">read the audit log</td>`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %s", want)
 		}
@@ -174,8 +174,8 @@ func TestAuditPageRefusals(t *testing.T) {
 		"negative":          {"admin", "after=-1", nil, 400, "After is not the number"},
 		"too large":         {"admin", "after=18446744073709551615", nil, 400, "After is not the number"},
 		"action":            {"admin", "action=203.0.113.9", nil, 400, "Unknown action: the actions are [info compare members reveal"},
-		"unprintable":       {"admin", "reason=%00", nil, 400, "Reason is not up to"},
-		"reason too long":   {"admin", "reason=" + strings.Repeat("x", 1001), nil, 400, "Reason is not up to"},
+		"unprintable":       {"admin", "reason=%00", nil, 400, "The reason is not up to"},
+		"reason too long":   {"admin", "reason=" + strings.Repeat("x", 1001), nil, 400, "The reason is not up to"},
 		"reason's address":  {"admin", "reason=who+was+203.0.113.9", nil, 400, "The reason has an IP address in it"},
 		"of another origin": {"admin", "", []string{"Sec-Fetch-Site", "same-site"}, 403, "Another site"},
 	} {
@@ -204,7 +204,7 @@ func TestAuditPageRefusals(t *testing.T) {
 	// Where reading can't be written down, nothing is shown.
 	fullDisk(t)
 	resp, body, _ := readPage(t, e, "admin", "")
-	if resp.StatusCode != 503 || strings.Contains(body, "secretive") || !strings.Contains(body, "Try again") {
+	if resp.StatusCode != 503 || strings.Contains(body, "secretive") || !strings.Contains(body, "try again") {
 		t.Errorf("with a full disk: %d %s", resp.StatusCode, body)
 	}
 	if requests := wiki.Take(); len(requests) != 0 {

@@ -95,6 +95,9 @@ func (h *MaskInfo) contributionsLink() string {
 	return cmp.Or(h.ContributionsLink, h.specialPage("Contributions/"+maskInLink))
 }
 
+// blockLogLink is where a mask's blocks are listed, "" where that isn't known.
+func (h *MaskInfo) blockLogLink() string { return h.specialPage("Log/block&page=User:" + maskInLink) }
+
 // specialPage is the address of a page of the wiki that is asked for rights, "" where that isn't known.
 func (h *MaskInfo) specialPage(name string) string {
 	if h.Wiki == nil {
@@ -164,7 +167,7 @@ func (h *MaskInfo) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	case "":
 		return h.serveLookup(w, r)
 	}
-	return h.failStatus(w, r, http.StatusNotFound, h.newPage("Masks", access.User{}), "There is nothing here. Masks are looked up by the form at "+h.Path)
+	return h.failUncounted(w, r, h.newPage(r, "mask-title", access.User{}), errNothingHere)
 }
 
 // Interface guards

@@ -392,3 +392,35 @@ func TestMaskInfoHidesEdgeCookies(t *testing.T) {
 		t.Errorf("the app gets the cookies %q", got)
 	}
 }
+
+// A look-up's page says each thing once, what it costs, and leads on: friction 18.
+func TestFriction18MaskPage(t *testing.T) {
+	wiki := edgetest.NewBackend(t, nil)
+	db := filepath.Join(t.TempDir(), "asn.mmdb")
+	edgetest.WriteASN(t, db)
+	e := edgetest.New(t, strings.Replace(edgetest.MaskSite(t, "geoip asn "+db, edgetest.MaskUsers, wiki.Address()), "block_link", "contributions_link /w/Special:Contributions/{mask}\nblock_link", 1))
+	mask := edgetest.Edit(t, e, wiki, "127.130.7.1")
+	ask := func(header ...string) string {
+		t.Helper()
+		resp, body := edgetest.PostForm(t, edgetest.From(t, "127.9.9.9"), "http://"+e.Site+"/.privacy/masks/", "masks="+mask, edgetest.As("admin", append(header, "Accept", "text/html")...))
+		if resp.StatusCode != 200 {
+			t.Fatalf("%d %s", resp.StatusCode, body)
+		}
+		return body
+	}
+	body := ask()
+	for _, want := range []string{
+		"IPv4 /15: 131,072 addresses; it is the network that was allocated", "IPv4 /16: 65,536 addresses)", "IPv4 /24: 256 addresses)", "99 look-ups are left to you today",
+		`<a href="/w/Special:Contributions/` + mask + `">Contributions</a>`, "Organization: Example Mobile (AS64501)",
+	} {
+		if n := strings.Count(body, want); n != 1 {
+			t.Errorf("%d times, not once: %q", n, want)
+		}
+	}
+	if n := strings.Count(body, "Example Mobile"); n != 1 {
+		t.Errorf("the organization stands there %d times: %s", n, body)
+	}
+	if body := ask(); !strings.Contains(body, "98 look-ups are left") {
+		t.Error("a second look-up costs nothing:", body)
+	}
+}

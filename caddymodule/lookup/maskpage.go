@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
-	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/access"
 )
 
@@ -26,42 +26,52 @@ var (
 		"turn": func(page maskPage, view *auditView, name string, at uint64, label string) auditTurn {
 			return auditTurn{page, view, name, at, label}
 		},
-		"pair":    func(page maskPage, n *networkView) networkLine { return networkLine{page, n} },
-		"of":      func(page maskPage, mask netip.Addr) ofNetwork { return ofNetwork{page, mask} },
-		"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
-		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"line": func(page maskPage, n *networkView, allocated bool) networkLine {
+			return networkLine{page, n, allocated}
+		},
+		"of":     func(page maskPage, mask netip.Addr) ofNetwork { return ofNetwork{page, mask} },
+		"is":     func(page maskPage, relation string) relationOf { return relationOf{page, relation} },
+		"second": second,
 	})
 )
 
 // maskPage is what the templates see.
 type maskPage struct {
 	page.Frame
-	Path      string
-	User      access.User
+	Path string
+	User access.User
+	// Left is how many masks the user may still look up today; 0 where none, or where it can't be told.
+	Left      int
 	BlockLink string
-	// ContributionsLink is the address of the wiki's list of a mask's contributions, with {mask} in its place.
-	ContributionsLink string
-	Account           string // the temporary account that was given in a mask's place; "" is none
-	Members           bool   // the form is that of a network's members
-	CanReveal         bool
-	CanAudit          bool
-	Login             string // where to log in; "" for those who are, or where that isn't known
-	Asked             string // what stands in the field
-	Reason            string
-	Error             string
-	Data              any
+	// ContributionsLink and BlockLogLink are the addresses of the wiki's list of a mask's contributions and of its log of blocks, with {mask} in its place.
+	ContributionsLink, BlockLogLink string
+	Account                         string // the temporary account that was given in a mask's place; "" is none
+	Members                         bool   // the form is that of a network's members
+	CanReveal                       bool
+	CanAudit                        bool
+	Login                           string // where to log in; "" for those who are, or where that isn't known
+	Asked                           string // what stands in the field
+	Reason                          string
+	Error                           string
+	Data                            any
 }
 
 // networkLine is what shows a network on a page.
 type networkLine struct {
-	Page maskPage
-	Net  *networkView
+	Page      maskPage
+	Net       *networkView
+	Allocated bool
 }
 
-// ofNetwork is what leads to a network's members.
+// ofNetwork is what leads to a network's members, or to the form that blocks a mask.
 type ofNetwork struct {
 	Page maskPage
 	Mask netip.Addr
+}
+
+type relationOf struct {
+	Page maskPage
+	Is   string
 }
 
 // auditTurn is a button that turns to another page of the audit log.
@@ -73,14 +83,27 @@ type auditTurn struct {
 	Label string
 }
 
-// newPage begins a page for a user, who may be nobody.
-func (h *MaskInfo) newPage(title string, user access.User) maskPage {
-	return maskPage{
-		Frame: page.Frame{Title: title, Sheet: page.SheetAddress(h.Path + "style.css")},
-		Path:  h.Path, User: user, BlockLink: h.BlockLink, ContributionsLink: h.contributionsLink(),
+// newPage begins a page for a user, who may be nobody. Its title is the message of that key.
+func (h *MaskInfo) newPage(r *http.Request, title string, user access.User) maskPage {
+	frame := page.For(r, title)
+	frame.Sheet = page.SheetAddress(h.Path + "style.css")
+	p := maskPage{
+		Frame: frame, Path: h.Path, User: user, BlockLink: h.BlockLink, ContributionsLink: h.contributionsLink(), BlockLogLink: h.blockLogLink(),
 		CanReveal: h.Reveal != nil && user.Rights.Has(access.Reveal),
 		CanAudit:  user.Rights.Has(access.Audit),
 	}
+	if user.ID != "" {
+		p.Left, _ = h.gate.Quotas.Take(r.Context(), user.ID, access.Info, 0) // an error is told where something is looked up
+	}
+	return p
+}
+
+// again is the page for a user who is now known.
+func (p maskPage) again(h *MaskInfo, r *http.Request, user access.User) maskPage {
+	known := h.newPage(r, "mask-title", user)
+	known.Title = p.Title
+	known.Asked, known.Reason, known.Account, known.Members = p.Asked, p.Reason, p.Account, p.Members
+	return known
 }
 
 // BlockURL is the address of the wiki's form that blocks a mask.
@@ -91,6 +114,11 @@ func (p maskPage) BlockURL(mask netip.Addr) string {
 // ContributionsURL is the address of the wiki's list of a mask's contributions.
 func (p maskPage) ContributionsURL(mask netip.Addr) string {
 	return strings.Replace(p.ContributionsLink, maskInLink, mask.String(), 1)
+}
+
+// BlockLogURL is the address of the wiki's log of a mask's blocks.
+func (p maskPage) BlockLogURL(mask netip.Addr) string {
+	return strings.Replace(p.BlockLogLink, maskInLink, mask.String(), 1)
 }
 
 // AccountURL is the address of the wiki's list of the temporary account's contributions.
@@ -111,6 +139,7 @@ func (h *MaskInfo) writePage(w http.ResponseWriter, r *http.Request, status int,
 	if err := maskPages.ExecuteTemplate(&body, name, page); err != nil {
 		return fmt.Errorf("mask_info: rendering the page: %w", err)
 	}
+	w.Header().Set("Content-Language", page.Lang().Code)
 	return h.send(w, r, status, maxAge, "text/html; charset=utf-8", body.Bytes())
 }
 
@@ -146,7 +175,7 @@ func (h *MaskInfo) setHeaders(w http.ResponseWriter, r *http.Request) {
 	page.Protect(w.Header(), "")
 	// In place of the site's own, which would stop that form.
 	reqstate.OwnPolicy(w, r, page.Policy("'self'", forms))
-	w.Header().Add("Vary", "Accept")
+	w.Header().Add("Vary", "Accept, Accept-Language")
 }
 
 // failure is what programs get.
@@ -162,8 +191,14 @@ func (h *MaskInfo) fail(w http.ResponseWriter, r *http.Request, action string, p
 	if why.Reason == access.Anonymous {
 		page.Login = h.loginLink()
 	}
-	page.Error = capital(why.In(i18n.Of(r)))
+	page.Error = capital(why.In(page.Lang()))
 	return h.write(w, r, why.Status, "ask", page, failure{Error: page.Error, Reason: why.Reason})
+}
+
+// failUncounted does so where no metric counts it.
+func (h *MaskInfo) failUncounted(w http.ResponseWriter, r *http.Request, page maskPage, why *refusal.Refusal) error {
+	page.Error = capital(why.In(page.Lang()))
+	return h.write(w, r, why.Status, "ask", page, failure{Error: page.Error})
 }
 
 // wantsJSON tells programs from browsers, whose Accept always names HTML.

@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -15,6 +14,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/defaultlog"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/lookup/access"
@@ -98,7 +98,6 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it: nothing else is to be
 // on this origin.
 func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	r = h.app.Localized(r)
 	done, ok := h.app.HeldByLookups().Use()
 	defer done()
 	if !ok || !h.app.Started(r) {
@@ -106,14 +105,11 @@ func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 	}
 	flow, err := h.flow()
 	if err != nil {
-		return h.refuse(w, err, nil)
+		return h.refuse(w, r, err, nil)
 	}
 	if reqstate.OriginalPath(r) != revealPath {
 		flow.SetHeaders(w.Header())
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(http.StatusNotFound)
-		_, err := io.WriteString(w, "There is nothing here. Masks are revealed from the wiki's page about them.\n")
-		return err
+		return errNoSuchPage.Answer(w, r)
 	}
 	switch r.Method {
 	case http.MethodGet:
@@ -122,13 +118,13 @@ func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyht
 		return h.takeForm(w, r, flow)
 	}
 	w.Header().Set("Allow", "GET, POST")
-	return h.refuse(w, confirm.ErrMethod, nil)
+	return h.refuse(w, r, confirm.ErrMethod, nil)
 }
 
-// write responds with the page.
-func (h *MaskReveal) write(w http.ResponseWriter, status int, title string, form confirm.Dialog, view revealView) error {
+// write responds with the page. Its title is the message of that key.
+func (h *MaskReveal) write(w http.ResponseWriter, r *http.Request, status int, title string, form confirm.Dialog, view revealView) error {
 	view.Wiki, view.Path = h.Reveal.Wiki, h.Path
-	if err := h.pages.Write(w, status, confirm.Page{Frame: page.Frame{Title: title}, Form: form, Data: view}); err != nil {
+	if err := h.pages.Write(w, status, confirm.Page{Frame: page.For(r, title), Form: form, Data: view}); err != nil {
 		return fmt.Errorf("mask_reveal: %w", err)
 	}
 	return nil
@@ -139,14 +135,14 @@ func (h *MaskReveal) count(outcome string) {
 }
 
 // refuse says why nothing is revealed. A form that can be sent again is shown again.
-func (h *MaskReveal) refuse(w http.ResponseWriter, err error, again *revealForm) error {
+func (h *MaskReveal) refuse(w http.ResponseWriter, r *http.Request, err error, again *revealForm) error {
 	why := h.refused(w, access.Reveal.String(), err)
-	view := revealView{Error: capital(why.Error())}
+	view := revealView{Error: capital(why.In(i18n.Of(r)))}
 	if again == nil {
-		return h.write(w, why.Status, "Nothing was revealed", confirm.Dialog{}, view)
+		return h.write(w, r, why.Status, "reveal-nothing", confirm.Dialog{}, view)
 	}
 	view.Form = again
-	return h.write(w, why.Status, formTitle, again.dialog, view)
+	return h.write(w, r, why.Status, formTitle, again.dialog, view)
 }
 
 // Interface guards

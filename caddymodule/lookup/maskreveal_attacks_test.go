@@ -76,7 +76,7 @@ func TestRevealStartAttacks(t *testing.T) {
 		{"an address", "checker", "POST", start, masks(writerAddr), nil, 400, "mistake", "is not a mask"},
 		{"no mask", "checker", "POST", start, nil, nil, 400, "mistake", "must have one mask; it has 0"},
 		{"two fields", "checker", "POST", start, masks(mask, mask), nil, 400, "mistake", "must have one mask; it has 2"},
-		{"two masks", "checker", "POST", start, masks(mask + " 2001:2f::1"), nil, 400, "mistake", "One mask is revealed at a time, not 2"},
+		{"two masks", "checker", "POST", start, masks(mask + " 2001:2f::1"), nil, 400, "mistake", "must have one mask; it has 2"},
 		{"in the query", "checker", "POST", start + "?mask=" + mask, nil, nil, 400, "mistake", "it has 0"},
 		{"a huge form", "checker", "POST", start, masks(strings.Repeat("x", maxStartForm)), nil, 400, "form", "form is malformed"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/lookup/seal"
@@ -20,7 +22,7 @@ import (
 )
 
 const (
-	formTitle    = "Reveal the address behind a mask"
+	formTitle    = "reveal-title" // of a message
 	subjectField = "subject"
 	reasonField  = "reason"
 )
@@ -52,6 +54,11 @@ type revealed struct {
 	receipt    audit.Checkpoint
 }
 
+// Shown is the mask on the page, whatever its direction.
+func (s revealSubject) Shown() template.HTML {
+	return template.HTML(`<strong dir="ltr">` + s.Mask.String() + `</strong>`) //nolint:gosec // a mask
+}
+
 // Receipt proves the reveal to who made it, against an audit log and storage that are both put back.
 func (r *revealed) Receipt() string { return r.receipt.Note }
 
@@ -59,27 +66,27 @@ func (r *revealed) Receipt() string { return r.receipt.Note }
 func (h *MaskReveal) showForm(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
 	handOff, err := flow.OpenPage(r, reqstate.IsHTTPS(r))
 	if err != nil {
-		return h.refuse(w, err, nil)
+		return h.refuse(w, r, err, nil)
 	}
 	subject, err := openSubject(h.app.Keys().Epochs(), handOff.Subject())
 	if err != nil {
-		return h.refuse(w, err, nil)
+		return h.refuse(w, r, err, nil)
 	}
 	record, err := h.admitted(r, subject)
 	if err != nil {
-		return h.refuse(w, err, nil)
+		return h.refuse(w, r, err, nil)
 	}
 	challenge, err := flow.Ask(handOff, revealAction, subject.binding(record))
 	if err != nil {
-		return h.refuse(w, err, nil)
+		return h.refuse(w, r, err, nil)
 	}
 	h.count("asked")
 	form := &revealForm{revealSubject: subject, Subject: handOff.Subject()}
-	return h.write(w, http.StatusOK, formTitle, revealDialog(challenge), revealView{Form: form, Local: record.Box.Mode() == seal.Local})
+	return h.write(w, r, http.StatusOK, formTitle, revealDialog(r, challenge), revealView{Form: form, Local: record.Box.Mode() == seal.Local})
 }
 
-func revealDialog(challenge confirm.Challenge) confirm.Dialog {
-	return confirm.Dialog{Action: revealPath, Challenge: challenge, Submit: "Reveal the address"}
+func revealDialog(r *http.Request, challenge confirm.Challenge) confirm.Dialog {
+	return confirm.Dialog{Action: revealPath, Challenge: challenge, Submit: i18n.Of(r).Text("reveal-submit")}
 }
 
 // admitted returns the record that a subject is about. Where users are known on this origin, too, the subject's
@@ -113,28 +120,28 @@ func (c *MaskAccess) lookSealed(r *http.Request, mask netip.Addr) (sightings.Rec
 func (h *MaskReveal) takeForm(w http.ResponseWriter, r *http.Request, flow *confirm.Flow) error {
 	form, err := flow.ReadForm(r, reqstate.IsHTTPS(r), subjectField, reasonField)
 	if err != nil {
-		return h.refuse(w, err, nil)
+		return h.refuse(w, r, err, nil)
 	}
 	subject, err := h.genuineSubject(flow, r, form)
 	if err != nil {
-		return h.refuse(w, err, nil)
+		return h.refuse(w, r, err, nil)
 	}
 	entry := audit.Entry{
 		Performer: subject.User, Name: subject.Name, Action: audit.Reveal, Masks: []netip.Addr{subject.Mask},
 		Reason: strings.TrimSpace(form.Get(reasonField)),
 	}
 	if err := entry.Validate(); err != nil {
-		return h.refuse(w, mistakef("%v", err), formAgain(form, subject, form.Get(reasonField)))
+		return h.refuse(w, r, badEntry(err), formAgain(r, form, subject, form.Get(reasonField)))
 	}
 	if err := checkReason(entry.Reason); err != nil {
-		return h.refuse(w, err, formAgain(form, subject, ""))
+		return h.refuse(w, r, err, formAgain(r, form, subject, ""))
 	}
 	result, err := h.reveal(r, flow, form, subject, entry)
 	if err != nil {
-		return h.refuse(w, err, nil)
+		return h.refuse(w, r, err, nil)
 	}
 	h.count("answered")
-	return h.write(w, http.StatusOK, "Revealed", confirm.Dialog{}, revealView{Revealed: result})
+	return h.write(w, r, http.StatusOK, "reveal-done", confirm.Dialog{}, revealView{Revealed: result})
 }
 
 // genuineSubject returns what a form is about if its token was made here for that, before anything is looked
@@ -189,13 +196,13 @@ var plainCode = regexp.MustCompile(`^[0-9]{5}$`)
 
 // formAgain is the same form, not used up, to be sent again. The edge can't tell the code from the token, so
 // the code is the one that was sent; without a plain one there, the form is nil.
-func formAgain(form confirm.Form, subject revealSubject, reason string) *revealForm {
+func formAgain(r *http.Request, form confirm.Form, subject revealSubject, reason string) *revealForm {
 	code := strings.Join(strings.Fields(form.Get(confirm.CodeField)), "")
 	if !plainCode.MatchString(code) {
 		return nil
 	}
 	return &revealForm{
 		revealSubject: subject, Subject: form.Get(subjectField), Reason: reason,
-		dialog: revealDialog(confirm.Challenge{Token: form.Get(confirm.TokenField), Code: code}),
+		dialog: revealDialog(r, confirm.Challenge{Token: form.Get(confirm.TokenField), Code: code}),
 	}
 }

@@ -34,7 +34,7 @@ func TestRevealFormAttacks(t *testing.T) {
 		{name: "no reason", form: reason(""), status: 400, reason: "mistake", text: "A reason is needed."},
 		{name: "a reason of spaces", form: reason(" \u00a0 "), status: 400, reason: "mistake", text: "A reason is needed."},
 		{name: "no field for it", form: func(_ *askPage, f url.Values) { f.Del("reason") }, status: 400, reason: "mistake", text: "A reason is needed."},
-		{name: "a reason that is too long", form: reason(strings.Repeat("x", audit.MaxReason+1)), status: 400, reason: "mistake", text: "Reason is not up to 1000 bytes"},
+		{name: "a reason that is too long", form: reason(strings.Repeat("x", audit.MaxReason+1)), status: 400, reason: "mistake", text: "The reason is not up to 1000 bytes"},
 		{name: "a reason of two lines", form: reason("a\nb"), status: 400, reason: "mistake", text: "printable text"},
 		{name: "a reason twice", form: func(_ *askPage, f url.Values) { f.Add("reason", "x") }, status: 400, reason: "repeated_field", text: "field twice"},
 		{name: "a reason not in UTF-8", form: reason("\xff"), status: 400, reason: "form", text: "malformed"},

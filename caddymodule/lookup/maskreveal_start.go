@@ -19,7 +19,7 @@ const maxStartForm = 4 << 10
 func (h *MaskInfo) startReveal(w http.ResponseWriter, r *http.Request) error {
 	user, location, err := h.beginReveal(w, r)
 	if err != nil {
-		return h.fail(w, r, access.Reveal.String(), h.newPage("Masks", user), err)
+		return h.fail(w, r, access.Reveal.String(), h.newPage(r, "mask-title", user), err)
 	}
 	h.app.Metrics().Lookups.WithLabelValues(access.Reveal.String(), "started").Inc()
 	h.setHeaders(w, r)
@@ -37,7 +37,7 @@ func (h *MaskInfo) beginReveal(w http.ResponseWriter, r *http.Request) (user acc
 		return user, "", confirm.ErrMethod
 	case !reqstate.IsHTTPS(r):
 		return user, "", confirm.ErrInsecure
-	case notAsked(r) != "":
+	case notAsked(r) != nil:
 		return user, "", confirm.ErrSpeculative
 	case !fromOwnOrigin(r):
 		return user, "", errCrossSite
@@ -51,7 +51,7 @@ func (h *MaskInfo) beginReveal(w http.ResponseWriter, r *http.Request) (user acc
 	}
 	// What the audit would refuse in the end is refused before anybody types a reason.
 	if err := (audit.Entry{Performer: user.ID, Action: audit.Info, Masks: []netip.Addr{mask}}).Validate(); err != nil {
-		return user, "", mistakef("%v", err)
+		return user, "", badEntry(err)
 	}
 	if _, err := h.lookSealed(r, mask); err != nil {
 		return user, "", err
@@ -84,16 +84,16 @@ func revealedMask(w http.ResponseWriter, r *http.Request) (netip.Addr, error) {
 	}
 	values := r.PostForm["mask"]
 	if len(values) != 1 {
-		return netip.Addr{}, mistakef("the form must have one mask; it has %d", len(values))
+		return netip.Addr{}, mistake("reveal-mistake-masks", len(values))
 	}
 	masks, err := parseMasks(values[0])
 	switch {
 	case err != nil:
 		return netip.Addr{}, err
 	case len(masks) != 1:
-		return netip.Addr{}, mistakef("one mask is revealed at a time, not %d", len(masks))
+		return netip.Addr{}, mistake("reveal-mistake-masks", len(masks))
 	case masking.IsNetwork(masks[0]):
-		return netip.Addr{}, mistakef("%v is a network's mask: no address is behind it", masks[0])
+		return netip.Addr{}, mistake("reveal-mistake-network", masks[0])
 	}
 	return masks[0], nil
 }

@@ -23,7 +23,7 @@ const maxNamed = sightings.MaxCompare
 
 // serveMembers tells of the clients in a network, on POST alone, as look-ups do.
 func (h *MaskInfo) serveMembers(w http.ResponseWriter, r *http.Request) error {
-	page := h.newPage("Members of a network", access.User{})
+	page := h.newPage(r, "members-title", access.User{})
 	page.Members = true
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
@@ -32,7 +32,7 @@ func (h *MaskInfo) serveMembers(w http.ResponseWriter, r *http.Request) error {
 		return h.lookUpMembers(w, r, page)
 	}
 	w.Header().Set("Allow", "GET, HEAD, POST")
-	return h.failStatus(w, r, http.StatusMethodNotAllowed, page, "Members are looked up by POST.")
+	return h.failUncounted(w, r, page, errByPost)
 }
 
 // showMembersForm shows the form, with the network filled in that a link names.
@@ -46,13 +46,13 @@ func (h *MaskInfo) showMembersForm(w http.ResponseWriter, r *http.Request, page 
 	if refused != nil {
 		return h.fail(w, r, audit.Members.String(), page, refused)
 	}
-	return h.write(w, r, http.StatusOK, "ask", h.pageAgain(page, user), struct{}{})
+	return h.write(w, r, http.StatusOK, "ask", page.again(h, r, user), struct{}{})
 }
 
 func (h *MaskInfo) lookUpMembers(w http.ResponseWriter, r *http.Request, page maskPage) error {
-	form, status, why := postedForm(w, r)
-	if why != "" {
-		return h.failStatus(w, r, status, page, why)
+	form, unread := postedForm(w, r)
+	if unread != nil {
+		return h.failUncounted(w, r, page, unread)
 	}
 	asked, reason := strings.TrimSpace(form.Get("network")), strings.TrimSpace(form.Get("reason"))
 	mask, name, err := parseNetwork(asked)
@@ -70,7 +70,7 @@ func (h *MaskInfo) lookUpMembers(w http.ResponseWriter, r *http.Request, page ma
 	if refused != nil {
 		return h.fail(w, r, audit.Members.String(), page, refused)
 	}
-	page = h.pageAgain(page, user)
+	page = page.again(h, r, user)
 	if err != nil {
 		return h.fail(w, r, audit.Members.String(), page, err)
 	}
@@ -87,13 +87,13 @@ func (h *MaskInfo) lookUpMembers(w http.ResponseWriter, r *http.Request, page ma
 func parseNetwork(text string) (mask netip.Addr, name string, err error) {
 	if mask, ok := parseMask(text); ok {
 		if !masking.IsNetwork(mask) {
-			return netip.Addr{}, "", mistakef("%v is a client's mask: those of networks begin with 2001:2e:", mask)
+			return netip.Addr{}, "", mistake("members-mistake-client", mask)
 		}
 		return mask, "", nil
 	}
 	// What could be an address, in whatever spelling, is not shown again in the form.
 	if !masking.IsNetworkName(text) || strings.Trim(text, "0123456789abcdefx.") == "" || audit.CheckNoAddress("the network", text) != nil {
-		return netip.Addr{}, "", mistakef("a network is given by its mask, which begins with 2001:2e:, or by its name, such as tor")
+		return netip.Addr{}, "", mistake("members-mistake-network")
 	}
 	return netip.Addr{}, text, nil
 }
@@ -155,7 +155,8 @@ func (h *MaskInfo) members(r *http.Request, page maskPage, mask netip.Addr, name
 	if view.NotNamed, err = h.nameMembers(r, page, view, population); err != nil {
 		return nil, err
 	}
-	view.Collateral = collateral(population, view)
+	view.Collateral = collateralView{Days: sightings.RecentDays, Until: population.Until.String(), Clients: population.Clients, Published: population.Published}
+	view.Collateral.Text = view.Collateral.in(page.Lang(), view)
 	return view, nil
 }
 
@@ -170,7 +171,7 @@ func (h *MaskInfo) networkNamed(mask netip.Addr, name string) (sightings.Network
 func (h *MaskInfo) auditMembers(r *http.Request, page maskPage, masks ...netip.Addr) error {
 	entry := audit.Entry{Performer: page.User.ID, Name: page.User.Name, Action: audit.Members, Masks: masks, Reason: page.Reason}
 	if err := entry.Validate(); err != nil {
-		return mistakef("%v", err)
+		return badEntry(err)
 	}
 	if _, err := h.lookups.log.Append(r.Context(), entry); err != nil {
 		return fmt.Errorf("writing the audit: %w", err)
@@ -182,14 +183,14 @@ func (h *MaskInfo) auditMembers(r *http.Request, page maskPage, masks ...netip.A
 func (h *MaskInfo) nameMembers(r *http.Request, page maskPage, view *membersView, population sightings.Population) (why string, err error) {
 	switch {
 	case population.Small:
-		return "The network is too small for its members to be named: who knows an address in it would soon know whose mask it has.", nil
+		return page.Plain("members-small"), nil
 	case h.wiki == nil:
-		return "Members are named only where the wiki shows their masks, too, and this site asks no wiki.", nil
+		return page.Plain("members-no-wiki"), nil
 	}
 	shown, err := h.wiki.Shown(r, population.Candidates, maxNamed+1)
 	if refused, ok := refusal.Of(err); ok && refused.Reason == access.Unavailable { // what a block hits is told all the same
 		h.logger.Error("nobody of a network is named", zap.String("reason", refused.Reason), zap.Error(refused.Cause))
-		return "Nobody is named: " + refused.Error() + ".", nil
+		return page.Plain("members-unnamed", refused), nil
 	}
 	if err != nil {
 		return "", err
@@ -206,11 +207,11 @@ func (h *MaskInfo) nameMembers(r *http.Request, page maskPage, view *membersView
 		shown, records, view.More = shown[:maxNamed], records[:maxNamed], true
 	}
 	if len(shown) == 0 {
-		return "The wiki shows no contributions under the masks of its clients.", nil
+		return page.Plain("members-none-shown"), nil
 	}
 	if _, err := h.gate.Quotas.Take(r.Context(), page.User.ID, access.Info, len(shown)); err != nil {
 		if refused, ok := refusal.Of(err); ok && refused.Reason == access.NoQuota {
-			return fmt.Sprintf("To name %d members, %s.", len(shown), refused.Error()), nil
+			return page.Plain("members-no-quota", len(shown), refused), nil
 		}
 		return "", err
 	}
@@ -239,19 +240,4 @@ func (c *MaskAccess) lookKnown(ctx context.Context, masks []netip.Addr) (known [
 		known = append(known, records...)
 	}
 	return known, nil
-}
-
-func collateral(p sightings.Population, view *membersView) collateralView {
-	text := fmt.Sprintf("A block of this network hits about %s clients of the last %d days, of whom about %s sent something (an edit, a login, an upload).",
-		p.Clients, sightings.RecentDays, p.Published)
-	text = strings.NewReplacer("about fewer", "fewer", "about at least", "at least about",
-		"about unknown clients", "an unknown number of clients", "about unknown", "an unknown number").Replace(text)
-	if n := len(view.Members); n > 0 {
-		some := fmt.Sprint(n)
-		if view.More {
-			some = fmt.Sprintf("%d or more", n)
-		}
-		text += fmt.Sprintf(" Of all that were seen, %s edited under their masks.", some)
-	}
-	return collateralView{Text: text, Days: sightings.RecentDays, Until: p.Until.String(), Clients: p.Clients, Published: p.Published}
 }

@@ -2,7 +2,6 @@ package lookup
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,25 +10,57 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 )
 
 // Why nothing is revealed, where neither access nor confirmation refuse.
 var (
-	errOtherUser = refusal.Literal(http.StatusForbidden, "other_user",
-		"this was started by another user than the one who is logged in now; please start again")
-	errNotSealed = refusal.Literal(http.StatusNotFound, "not_sealed", "no address was sealed for this mask")
-	errNoReveals = refusal.Literal(http.StatusNotFound, "no_reveals", "masks are not revealed on this wiki")
-	errCrossSite = refusal.Literal(http.StatusForbidden, "cross_origin", "a reveal is started on the wiki's own page only")
+	errOtherUser  = refusal.New(http.StatusForbidden, "other_user", "reveal-refused-other-user")
+	errNotSealed  = refusal.New(http.StatusNotFound, "not_sealed", "reveal-refused-not-sealed")
+	errNoReveals  = refusal.New(http.StatusNotFound, "no_reveals", "reveal-refused-none")
+	errNoSuchPage = refusal.New(http.StatusNotFound, "not_found", "reveal-refused-nothing-here")
+	errCrossSite  = refusal.New(http.StatusForbidden, "cross_origin", "reveal-refused-cross-site")
+)
+
+// Why a request for a look-up isn't taken. No metric counts these.
+var (
+	errByPost      = refusal.New(http.StatusMethodNotAllowed, "method", "mask-refused-method")
+	errNoMask      = refusal.New(http.StatusBadRequest, "mistake", "mask-refused-no-mask")
+	errNothingHere = refusal.New(http.StatusNotFound, "not_found", "mask-refused-nothing-here")
+	errElsewhere   = refusal.New(http.StatusForbidden, "cross_origin", "mask-refused-elsewhere")
+	errFormUnread  = refusal.New(http.StatusBadRequest, "form", "mask-refused-form")
+	errLoadedAhead = refusal.New(http.StatusForbidden, "speculative", "mask-refused-ahead")
+	errWithinPage  = refusal.New(http.StatusForbidden, "within_page", "mask-refused-within-page")
 )
 
 // errTemporaryAccount: only the wiki knows from which masks a temporary account was used.
-var errTemporaryAccount = refusal.Literal(http.StatusBadRequest, "temporary_account",
-	"a temporary account has no mask of its own; the wiki shows the masks that it was used from to those who may see addresses, in its lists of contributions and histories")
+var errTemporaryAccount = refusal.New(http.StatusBadRequest, "temporary_account", "mask-refused-temporary-account")
 
-// mistakef refuses for a mistake in the request, which the text tells.
-func mistakef(format string, args ...any) error {
-	return refusal.Literal(http.StatusBadRequest, "mistake", fmt.Sprintf(format, args...))
+// mistake refuses for a mistake in the request, which the message of that key tells.
+func mistake(key string, args ...any) error {
+	return refusal.New(http.StatusBadRequest, "mistake", key, args...)
+}
+
+// badEntry refuses what the audit can't write down.
+func badEntry(err error) error {
+	switch {
+	case errors.Is(err, audit.ErrReason):
+		return mistake("mask-mistake-reason")
+	case errors.Is(err, audit.ErrNoReason):
+		return mistake("mask-mistake-no-reason")
+	case errors.Is(err, audit.ErrPerformer):
+		return mistake("mask-mistake-performer")
+	}
+	return refusal.Literal(http.StatusBadRequest, "mistake", err.Error()) // parseMasks finds these before
+}
+
+// ofMask refuses because of a mask, or of one among several.
+func ofMask(status int, reason, key string, err error) *refusal.Refusal {
+	if of, ok := errors.AsType[*sightings.MaskError](err); ok {
+		return refusal.New(status, reason, key+"-named", of.Mask)
+	}
+	return refusal.New(status, reason, key)
 }
 
 // explain makes a refusal, which has a reason to count, of any error of a look-up or reveal.
@@ -43,13 +74,13 @@ func explain(err error) *refusal.Refusal {
 	}
 	switch {
 	case errors.Is(err, sightings.ErrUnknown):
-		return refusal.Literal(http.StatusNotFound, "unknown", err.Error())
+		return ofMask(http.StatusNotFound, "unknown", "mask-refused-unknown", err)
 	case errors.Is(err, sightings.ErrEpochDestroyed):
-		return refusal.Literal(http.StatusGone, "epoch_destroyed", err.Error())
+		return ofMask(http.StatusGone, "epoch_destroyed", "mask-refused-destroyed", err)
 	case errors.Is(err, sightings.ErrNotMask):
-		return refusal.Literal(http.StatusBadRequest, "not_mask", err.Error())
+		return ofMask(http.StatusBadRequest, "not_mask", "mask-refused-not-mask", err)
 	}
-	why := refusal.Literal(http.StatusServiceUnavailable, "failed", "This can't be done just now. Try again in a moment.")
+	why := refusal.New(http.StatusServiceUnavailable, "failed", "mask-refused-failed")
 	why.Cause = err
 	return why
 }

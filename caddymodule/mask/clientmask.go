@@ -216,6 +216,9 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	if h.Mode == modeObserve {
 		h.observe(r, request, state, !again)
+		if request != nil && asksReaderPage(r) {
+			return h.serveReaderPage(w, r, request.client)
+		}
 		return next.ServeHTTP(w, r)
 	}
 	if refused == nil && !again {
@@ -231,7 +234,12 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	request.apply(r, w, state, vars, h.Networks)
 	h.app.Metrics().Masked.Inc()
-	err := next.ServeHTTP(&request.writer, r)
+	var err error
+	if asksReaderPage(r) {
+		err = h.serveReaderPage(&request.writer, r, request.client)
+	} else {
+		err = next.ServeHTTP(&request.writer, r)
+	}
 	request.writer.finish()
 	return err
 }

@@ -112,9 +112,13 @@ func (c *cspConsents) tools(r *http.Request, state *reqstate.State) []*exempt.To
 
 // tellGranted keeps what the reader let through for the response that tells a gadget so, as far as it has an effect.
 func (c *cspConsents) tellGranted(r *http.Request, state *reqstate.State) {
-	if c == nil || r.URL.Path != noticeboard.ReaderToolsPath {
-		return
+	if c != nil && r.URL.Path == noticeboard.ReaderToolsPath {
+		c.granted(r, state)
 	}
+}
+
+// granted keeps what the reader let through for whoever tells them.
+func (c *cspConsents) granted(r *http.Request, state *reqstate.State) {
 	site, err := c.site.site()
 	if err != nil {
 		return // as for pages, which count it

@@ -84,6 +84,9 @@ type AnonProxy struct {
 	// noticeboard links to it. Default: /.privacy/exemptions where the site's csp has `consent`, else none.
 	Withdraw string `json:"withdraw,omitempty"`
 
+	// NoNotice takes the script away that tells readers of a wiki page where a tool was stopped, /.tools/notice.js. Default: false.
+	NoNotice bool `json:"no_notice,omitempty"`
+
 	// How the edge finds out and publishes what tools get. Default: each hour, and tools that
 	// could tell readers apart are out of reach.
 	Canary *CanaryConfig `json:"canary,omitempty"`
@@ -176,7 +179,7 @@ func (h *AnonProxy) open() (err error) {
 }
 
 func (h *AnonProxy) pageOptions() noticeboard.PageOptions {
-	return noticeboard.PageOptions{Prefix: cmp.Or(h.Path, noticeboard.DefaultPrefix), Withdraw: h.Withdraw, Transcripts: !h.Canary.off()}
+	return noticeboard.PageOptions{Prefix: cmp.Or(h.Path, noticeboard.DefaultPrefix), Withdraw: h.Withdraw, Transcripts: !h.Canary.off(), Notice: !h.NoNotice}
 }
 
 // config is what the library is told; the zero values are its defaults.

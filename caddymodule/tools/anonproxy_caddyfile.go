@@ -54,6 +54,7 @@ func (h *AnonProxy) options() options.Block {
 		{Name: "limit", Args: "<number>/<duration>", Set: options.Value(&h.Limit, noticeboard.ParseRate),
 			Doc: "How often all clients together may. Default: `6000/1m`."},
 		{Name: "concurrent", Args: "<number>", Set: options.Count(&h.Concurrent), Doc: "How many requests one tool gets at one time. Default: 256."},
+		{Name: "no_notice", Set: options.Flag(&h.NoNotice), Doc: "No script that tells readers of a wiki page where a tool was stopped, `/.tools/notice.js`."},
 		{Name: "withdraw", Args: "<path or address>", Set: options.Text(&h.Withdraw), Doc: "Where readers withdraw their consent."},
 	}}
 }

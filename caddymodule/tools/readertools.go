@@ -10,6 +10,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -31,9 +32,22 @@ type readerTools struct {
 	// Rewrite is the address of the script that leads gadgets' requests to the proxy.
 	Rewrite string                `json:"rewrite,omitempty"`
 	Tools   map[string]readerTool `json:"tools"`
+	// Notice is what the script says that tells where a tool was stopped; missing where there is no such script.
+	Notice *readerNotice `json:"notice,omitempty"`
+}
+
+// readerNotice is in the reader's language. In Text $1 stands for the tool's title.
+type readerNotice struct {
+	Lang  string `json:"lang"`
+	Dir   string `json:"dir"`
+	Label string `json:"label"`
+	Text  string `json:"text"`
+	Ask   string `json:"ask"`
+	Close string `json:"close"`
 }
 
 type readerTool struct {
+	Title   string             `json:"title"`
 	State   string             `json:"state"`
 	Origins []string           `json:"origins"`
 	Kinds   []noticeboard.Kind `json:"kinds"`
@@ -49,7 +63,7 @@ func (h *AnonProxy) serveReaderTools(w http.ResponseWriter, r *http.Request) err
 		return edge.RefusedStarting.Answer(w, r)
 	}
 	head := w.Header()
-	head.Add("Vary", "Cookie, Sec-Fetch-Site, Sec-Fetch-Dest")
+	head.Add("Vary", "Accept-Language, Cookie, Sec-Fetch-Site, Sec-Fetch-Dest")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		head.Set("Allow", "GET, HEAD")
 		return refusedReaderToolsMethod.Answer(w, r)
@@ -61,7 +75,7 @@ func (h *AnonProxy) serveReaderTools(w http.ResponseWriter, r *http.Request) err
 	if dest != "" && dest != "empty" {
 		return refusedReaderToolsUse.Answer(w, r)
 	}
-	body, err := json.Marshal(h.readerTools(reqstate.Known(r).Rare().Granted))
+	body, err := json.Marshal(h.readerTools(reqstate.Known(r).Rare().Granted, i18n.Of(r)))
 	if err != nil {
 		return err
 	}
@@ -75,16 +89,21 @@ func (h *AnonProxy) serveReaderTools(w http.ResponseWriter, r *http.Request) err
 }
 
 // readerTools are all tools for a reader who let some through.
-func (h *AnonProxy) readerTools(granted []*exempt.Tool) readerTools {
+func (h *AnonProxy) readerTools(granted []*exempt.Tool, l *i18n.Language) readerTools {
 	told := readerTools{Rewrite: h.page.RewriteScript(), Tools: make(map[string]readerTool)}
 	for tool := range h.tools.board.Board().All() {
-		told.Tools[tool.Name] = h.readerTool(tool, slices.ContainsFunc(granted, func(t *exempt.Tool) bool { return t.Name == tool.Name }))
+		told.Tools[tool.Name] = h.readerTool(tool, granted)
+	}
+	if !h.NoNotice {
+		told.Notice = &readerNotice{
+			Lang: l.Code, Dir: l.Dir, Label: l.Text("notice-label"), Text: l.Text("notice-text", "$1"), Ask: l.Text("notice-ask"), Close: l.Text("notice-close"),
+		}
 	}
 	return told
 }
 
-func (h *AnonProxy) readerTool(tool *noticeboard.Tool, granted bool) readerTool {
-	one := readerTool{State: stateOff, Origins: tool.Origins(), Kinds: tool.Kinds}
+func (h *AnonProxy) readerTool(tool *noticeboard.Tool, granted []*exempt.Tool) readerTool {
+	one := readerTool{Title: tool.Title, State: stateOff, Origins: tool.Origins(), Kinds: tool.Kinds}
 	if tool.Proxied() {
 		if status, reason := h.refuse(tool.Name, "/"); status == 0 {
 			one.State, one.Path = stateProxied, h.pageOptions().Prefix+tool.Name+"/"
@@ -97,7 +116,7 @@ func (h *AnonProxy) readerTool(tool *noticeboard.Tool, granted bool) readerTool 
 	}
 	_, err := h.tools.board.ForConsent(tool.Name)
 	switch {
-	case err == nil && granted:
+	case err == nil && slices.ContainsFunc(granted, func(t *exempt.Tool) bool { return t.Name == tool.Name }):
 		one.State = stateConsented
 	case err == nil && h.consents:
 		one.Ask = exempt.GoPath + "?tool=" + url.QueryEscape(tool.Name)

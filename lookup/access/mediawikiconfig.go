@@ -24,6 +24,12 @@ const (
 // DefaultCookies are MediaWiki's and CentralAuth's cookies of a login.
 var DefaultCookies = []string{"*session", "*Session", "*UserID", "*UserName", "*User", "*Token"}
 
+// The rights of MediaWiki that give ours, unless others are configured.
+const (
+	DefaultInfoRight   = "block"
+	DefaultRevealRight = "checkuser"
+)
+
 // MediaWikiConfig says how a wiki is asked for its users' rights.
 type MediaWikiConfig struct {
 	// API is the URL of the wiki's api.php. The visitors' session cookies go there: use
@@ -51,7 +57,7 @@ type MediaWikiConfig struct {
 }
 
 func (c MediaWikiConfig) withDefaults() MediaWikiConfig {
-	c.InfoRight, c.RevealRight, c.AuditRight = cmp.Or(c.InfoRight, "block"), cmp.Or(c.RevealRight, "checkuser"), cmp.Or(c.AuditRight, "checkuser-log")
+	c.InfoRight, c.RevealRight, c.AuditRight = cmp.Or(c.InfoRight, DefaultInfoRight), cmp.Or(c.RevealRight, DefaultRevealRight), cmp.Or(c.AuditRight, "checkuser-log")
 	c.Timeout, c.CacheFor = cmp.Or(c.Timeout, DefaultTimeout), cmp.Or(c.CacheFor, DefaultCacheFor)
 	if c.Cookies == nil {
 		c.Cookies = DefaultCookies

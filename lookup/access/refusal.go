@@ -20,33 +20,33 @@ const (
 )
 
 func anonymous(cause error) *refusal.Refusal {
-	return &refusal.Refusal{Status: http.StatusForbidden, Reason: Anonymous, Text: i18n.Verbatim("you are not logged in"), Cause: cause}
+	return &refusal.Refusal{Status: http.StatusForbidden, Reason: Anonymous, Text: i18n.Message{Key: "mask-refused-anonymous"}, Cause: cause}
 }
 
 func blocked() *refusal.Refusal {
-	return refusal.Literal(http.StatusForbidden, Blocked, "your account is blocked")
+	return refusal.New(http.StatusForbidden, Blocked, "mask-refused-blocked")
 }
 
 func noRight(right Right) *refusal.Refusal {
-	return refusal.Literal(http.StatusForbidden, NoRight, fmt.Sprintf("your account does not have the right %q", right))
+	return refusal.New(http.StatusForbidden, NoRight, "mask-refused-right", right)
 }
 
 func noQuota(right Right, limit, left int, reset time.Time) *refusal.Refusal {
 	return &refusal.Refusal{Status: http.StatusTooManyRequests, Reason: NoQuota, Reset: reset,
-		Text: i18n.Verbatim(fmt.Sprintf("your quota of %d a day for %q does not suffice: %d left until %s", limit, right, left, reset.UTC().Format(time.RFC3339)))}
+		Text: i18n.Message{Key: "mask-refused-quota", Args: []any{limit, right, left, reset.UTC().Format(time.RFC3339)}}}
 }
 
 func busy() *refusal.Refusal {
 	return &refusal.Refusal{Status: http.StatusTooManyRequests, Reason: Busy, Reset: time.Now().Add(time.Second),
-		Text: i18n.Verbatim("too many requests of your network are being checked at once; try again in a moment")}
+		Text: i18n.Message{Key: "mask-refused-busy"}}
 }
 
 // unavailable has a cause that holds no cookie.
 func unavailable(cause error) *refusal.Refusal {
-	return &refusal.Refusal{Status: http.StatusServiceUnavailable, Reason: Unavailable, Text: i18n.Verbatim("your rights could not be checked; try again later"), Cause: cause}
+	return &refusal.Refusal{Status: http.StatusServiceUnavailable, Reason: Unavailable, Text: i18n.Message{Key: "mask-refused-unavailable"}, Cause: cause}
 }
 
 func notSaid(cause error) *refusal.Refusal {
-	return &refusal.Refusal{Status: http.StatusServiceUnavailable, Reason: Unavailable, Text: i18n.Verbatim("the wiki doesn't say whose contributions it shows; try again later"),
+	return &refusal.Refusal{Status: http.StatusServiceUnavailable, Reason: Unavailable, Text: i18n.Message{Key: "mask-refused-not-said"},
 		Cause: fmt.Errorf("asking the wiki whose contributions it shows: %w", cause)}
 }
