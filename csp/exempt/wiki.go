@@ -77,6 +77,7 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.rememberBack(w.Header(), r)
 	s.c.Count("asked")
 	redirect(w, s.c.Flow.Address(ConsentPath, handOff))
 	return nil
@@ -128,7 +129,7 @@ func (s *Site) commit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.c.Count("granted")
-	redirect(w, ListPath)
+	redirect(w, s.back(w.Header(), r))
 	return nil
 }
 
