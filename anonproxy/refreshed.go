@@ -90,5 +90,8 @@ func likelyKind(tool *noticeboard.Tool, name string) noticeboard.Kind {
 	if tool.Has(noticeboard.Data) {
 		return noticeboard.Data
 	}
+	if tool.Kinds[0] == noticeboard.Frame { // which is never alone where there is a proxy
+		return tool.Kinds[1]
+	}
 	return tool.Kinds[0]
 }

@@ -84,6 +84,8 @@ var fieldChanges = map[string]struct {
 	"rewrite": {holds, func(t *Tool) {
 		t.Access, t.Kinds, t.Executable, t.Integrity, t.Rewrite = ByBoth, []Kind{Img}, false, nil, true
 	}},
+	"sandbox":        {ends, func(t *Tool) { t.Kinds, t.Sandbox = []Kind{Frame, Script}, []string{"allow-scripts"} }},
+	"allow":          {ends, func(t *Tool) { t.Kinds, t.Allow = []Kind{Frame, Script}, []string{"fullscreen"} }},
 	"allow_loopback": {holds, func(t *Tool) { t.AllowLoopback, t.Origin = true, "http://127.0.0.1" }},
 }
 

@@ -16,15 +16,20 @@ const (
 	// Script is what runs. No tool that the proxy serves can have it: what comes
 	// through the wiki's own origin must never run there. See [Tool.Executable].
 	Script Kind = "script"
+
+	// Frame is a page of the tool's own, such as a video or a chart. Its readers' browsers load it by themselves once they have consented,
+	// under Sandbox and Allow; see [Tool.Sandbox].
+	Frame Kind = "frame"
 )
 
 // kinds are all of them: for people, and as a Content-Security-Policy governs them.
 var kinds = map[Kind]struct{ words, directive string }{
 	Img: {"images", "img-src"}, Font: {"fonts", "font-src"}, Style: {"style sheets", "style-src"},
 	Media: {"audio and video", "media-src"}, Data: {"data", "connect-src"}, Script: {"scripts", "script-src"},
+	Frame: {"pages in a frame", "frame-src"},
 }
 
-// Kinds returns every kind that the proxy serves, so all but Script.
+// Kinds returns every kind that the proxy serves, so all but Script and Frame.
 func Kinds() []Kind { return []Kind{Img, Font, Style, Media, Data} }
 
 // Words names the kind for people.
@@ -36,7 +41,7 @@ func (k Kind) Directive() string { return kinds[k].directive }
 // KindOf returns the kind that a directive governs, "" for one that governs none.
 func KindOf(directive string) Kind {
 	directive = strings.TrimSuffix(directive, "-elem")
-	for _, k := range append(Kinds(), Script) {
+	for _, k := range append(Kinds(), Script, Frame) {
 		if k.Directive() == directive {
 			return k
 		}

@@ -26,10 +26,12 @@ func (t *Tool) Options() []Option {
 	return []Option{
 		{"title", "<text>", &t.Title, "What readers call it."},
 		{"hosts", "<host>...", &t.Hosts, "Further hosts of the tool."},
-		{"kinds", "img|font|style|media|data|script...", &t.Kinds, "What browsers load from it."},
+		{"kinds", "img|font|style|media|data|script|frame...", &t.Kinds, "What browsers load from it."},
 		{"access", "proxy|consent|both", (*string)(&t.Access), "How readers reach it. Default: `proxy`."},
 		{"executable", "", &t.Executable, "Its scripts may run on the wiki's origin."},
 		{"integrity", "<hash>...", &t.Integrity, "The scripts that may."},
+		{"sandbox", "<token>...", &t.Sandbox, "What its pages in frames may do, such as `allow-scripts`."},
+		{"allow", "<feature>...", &t.Allow, "The features that they may use, such as `fullscreen`."},
 		{"methods", "GET|HEAD|POST...", &t.Methods, "How it may be asked. Default: GET and HEAD."},
 		{"streams", "events|websocket...", &t.Streams, "Streams that it has."},
 		{"url", "<url>", &t.URL, "Its home page."},

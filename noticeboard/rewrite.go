@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -29,6 +30,7 @@ const rewritePath = "rewrite.js"
 // rewriteScript is the script that leads gadgets' requests for tools that declare Rewrite to the proxy, as they can be used now. It is one for all readers.
 func rewriteScript(prefix string, listings []Listing) document {
 	origins, files := make(map[string]string), make(map[string]string) // to paths on the wiki
+	frames := make(map[string]framed)
 	for _, l := range listings {
 		switch {
 		case l.Hash == "" || l.Refusal != nil || !l.Tool.Rewrite:
@@ -37,16 +39,36 @@ func rewriteScript(prefix string, listings []Listing) document {
 				files[a.URL] = a.Versioned
 			}
 		default:
-			origins[l.Tool.Origin] = prefix + l.Tool.Name + "/"
+			if l.Tool.Proxied() {
+				origins[l.Tool.Origin] = prefix + l.Tool.Name + "/"
+			}
+			if l.Tool.Has(Frame) {
+				frames[l.Tool.Origin] = framed{FramePath + l.Tool.Name + "/", l.Tool.delegated()}
+			}
 		}
 	}
-	form, _ := json.Marshal(map[string]any{"origins": origins, "files": files}) // texts
+	form, _ := json.Marshal(map[string]any{"origins": origins, "files": files, "frames": frames}) // texts
 	return newDocument([]byte(rewriteCode + "(" + string(form) + ");\n"))
+}
+
+// framed is where a tool's pages are framed, and the allow attribute of such a frame.
+type framed struct {
+	Path  string `json:"path"`
+	Allow string `json:"allow"`
+}
+
+// delegated is an allow attribute that hands the features of Allow on, to the edge's page and the tool's within: without allow-same-origin, that one is of no known origin.
+func (t *Tool) delegated() string {
+	var words []string
+	for _, feature := range t.Allow {
+		words = append(words, feature+" *")
+	}
+	return strings.Join(words, "; ")
 }
 
 // checkRewrite refuses what nothing could be led to.
 func (t *Tool) checkRewrite() *Error {
-	if t.Rewrite && !t.Proxied() {
+	if t.Rewrite && !t.Proxied() && !t.Has(Frame) {
 		return wrong("rewrite", "rewrite leads gadgets to the proxy: make access %q or %q, or leave rewrite out", ByProxy, ByBoth)
 	}
 	return nil

@@ -1,7 +1,7 @@
 // Leads what gadgets load from declared tools to the wiki's own proxy. It only changes addresses: what it misses the policy stops, as before.
 (function (map) {
 	'use strict';
-	var found = Object.keys(map.origins).concat(Object.keys(map.files));
+	var found = Object.keys(Object.assign({}, map.origins, map.files, map.frames));
 	if (!found.length || window.wikiveilRewrites) { return; }
 	window.wikiveilRewrites = true;
 
@@ -28,6 +28,15 @@
 		path = map.origins[url.origin] || map.origins[url.origin.replace(/^http:/, 'https:')];
 		return path ? location.origin + path + url.pathname.slice(1) + url.search + hash : address;
 	}
+	// framed is where the edge frames a tool's page, with the features that the tool may have.
+	function framed(address, element) {
+		var url, tool;
+		try { url = new URL(address, document.baseURI); } catch (e) { return address; }
+		tool = map.frames[url.origin];
+		if (!tool) { return address; }
+		setAttribute.call(element, 'allow', tool.allow);
+		return location.origin + tool.path + url.pathname.slice(1) + url.search;
+	}
 	function within(pattern, value) {
 		return typeof value !== 'string' || !mentions.test(value) ? value : value.replace(pattern, function (all, before, address) { return before + to(address); });
 	}
@@ -38,9 +47,9 @@
 		return within(inMarkup, value).replace(styles, function (style) { return within(inStyle, style); });
 	}
 
-	var loads = { IMG: ['src', 'srcset'], LINK: ['href'], SOURCE: ['src', 'srcset'], VIDEO: ['src', 'poster'], AUDIO: ['src'], TRACK: ['src'] };
+	var loads = { IMG: ['src', 'srcset'], LINK: ['href'], SOURCE: ['src', 'srcset'], VIDEO: ['src', 'poster'], AUDIO: ['src'], TRACK: ['src'], IFRAME: ['src'] };
 	var setAttribute = Element.prototype.setAttribute, getAttribute = Element.prototype.getAttribute;
-	function changed(name, value) { return name === 'srcset' ? text(value) : to(value); }
+	function changed(name, value, element) { return element.tagName === 'IFRAME' ? framed(value, element) : name === 'srcset' ? text(value) : to(value); }
 	// restyle maps addresses in what of a style is in force: where the policy stopped the attribute that is nothing, and stays so.
 	function restyle(style) {
 		Array.prototype.slice.call(style).forEach(function (name) {
@@ -50,7 +59,7 @@
 	}
 	function each(element) {
 		(loads[element.tagName] || []).forEach(function (name) {
-			var value = getAttribute.call(element, name), other = value === null ? null : changed(name, value);
+			var value = getAttribute.call(element, name), other = value === null ? null : changed(name, value, element);
 			if (other !== value) { setAttribute.call(element, name, other); }
 		});
 		if (mentions.test(getAttribute.call(element, 'style') || '')) { restyle(element.style); }
@@ -100,6 +109,7 @@
 		});
 	}
 	property(Element.prototype, 'innerHTML', html);
+	property(HTMLIFrameElement.prototype, 'src', framed);
 	property(HTMLImageElement.prototype, 'src', to);
 	property(HTMLImageElement.prototype, 'srcset', text);
 	property(HTMLLinkElement.prototype, 'href', to);
@@ -145,7 +155,7 @@
 			args[1] = script(this, args[1]);
 			return args[1] === stopped ? undefined : args;
 		}
-		if ((loads[this.tagName] || []).indexOf(name) >= 0) { args[1] = changed(name, args[1]); }
+		if ((loads[this.tagName] || []).indexOf(name) >= 0) { args[1] = changed(name, args[1], this); }
 		return args;
 	});
 
@@ -156,7 +166,7 @@
 			record.addedNodes.forEach(function (node) {
 				if (node.nodeType !== 1) { return; }
 				each(node);
-				Element.prototype.querySelectorAll.call(node, 'img, link, source, video, audio, track, style, [style]').forEach(each);
+				Element.prototype.querySelectorAll.call(node, 'img, link, source, video, audio, track, iframe, style, [style]').forEach(each);
 			});
 		});
 	}).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['src', 'srcset', 'href', 'poster', 'style'] });

@@ -31,7 +31,8 @@ type Tool struct {
 	Hosts []string `json:"hosts,omitempty"`
 
 	// Kinds are what browsers may load from the tool: `img`, `font`, `style`,
-	// `media`, `data`, and `script` under the conditions of Executable.
+	// `media`, `data`; `script` under the conditions of Executable; and `frame`, a
+	// page of the tool's in a frame, for readers who consent and never by the proxy.
 	// Default: `img` and `data`.
 	Kinds []Kind `json:"kinds,omitempty"`
 
@@ -49,6 +50,17 @@ type Tool struct {
 	// attribute: `sha384-` and 64 characters of base64, or `sha256-`, `sha512-`.
 	// At most 64. Default: none.
 	Integrity []string `json:"integrity,omitempty"`
+
+	// Sandbox is what a page of the kind `frame` may do: tokens of the sandbox attribute
+	// such as `allow-scripts`, but none by which it could lead the reader away from the wiki.
+	// `allow-same-origin` lets it use the tool's own cookies and storage, never the wiki's.
+	// Default: nothing, not even scripts.
+	Sandbox []string `json:"sandbox,omitempty"`
+
+	// Allow are the features that such a page may use, of those that Permissions Policy
+	// names, such as `fullscreen`; none that asks the reader for a device, a place or
+	// a payment in the wiki's name. Default: none.
+	Allow []string `json:"allow,omitempty"`
 
 	// Methods are the request methods the tool takes: `GET`, `HEAD`, `POST`.
 	// Default: `GET` and `HEAD`.
@@ -189,6 +201,7 @@ func (t *Tool) withDefaults() *Tool {
 	own := *t
 	own.Kinds, own.Methods, own.Hosts = slices.Clone(t.Kinds), slices.Clone(t.Methods), slices.Clone(t.Hosts)
 	own.Integrity, own.Streams, own.Refresh, own.Mirror = slices.Clone(t.Integrity), slices.Clone(t.Streams), slices.Clone(t.Refresh), slices.Clone(t.Mirror)
+	own.Sandbox, own.Allow = slices.Clone(t.Sandbox), slices.Clone(t.Allow)
 	if len(own.Kinds) == 0 {
 		own.Kinds = []Kind{Img, Data}
 	}

@@ -154,6 +154,21 @@ func TestValidate(t *testing.T) {
 		{"all kinds", func(t *Tool) { t.Kinds = Kinds() }, ""},
 		{"unknown kind", func(t *Tool) { t.Kinds = []Kind{"image"} }, `kind "image" is unknown: use some of`},
 		{"script", func(t *Tool) { t.Kinds = []Kind{"script"} }, `kind "script" isn't allowed`},
+		{"frame", func(t *Tool) { frameTool(t, ByConsent) }, ""},
+		{"frame beside the proxy", func(t *Tool) { frameTool(t, ByBoth, Img) }, ""},
+		{"frame by the proxy", func(t *Tool) { frameTool(t, ByProxy) }, `kind "frame" isn't allowed by the proxy`},
+		{"frame in a mirror", func(t *Tool) { frameTool(t, ByProxy); t.Mirror = []MirrorFile{{"/b", testIntegrity}} }, `kind "frame" isn't allowed by the proxy`},
+		{"nothing for the proxy", func(t *Tool) { frameTool(t, ByBoth) }, "the proxy serves no frames"},
+		{"leads away", func(t *Tool) { frameTool(t, ByConsent); t.Sandbox = []string{"allow-scripts", "allow-top-navigation"} }, `sandbox "allow-top-navigation" isn't one`},
+		{"leads away by a click", func(t *Tool) {
+			frameTool(t, ByConsent)
+			t.Sandbox = []string{"allow-top-navigation-by-user-activation"}
+		}, `sandbox "allow-top-navigation-by-user-activation" isn't one`},
+		{"two directives", func(t *Tool) { frameTool(t, ByConsent); t.Sandbox = []string{"allow-scripts; frame-src *"} }, "isn't one that a page in a frame may have"},
+		{"camera", func(t *Tool) { frameTool(t, ByConsent); t.Allow = []string{"camera"} }, `allow "camera" isn't one`},
+		{"feature for all", func(t *Tool) { frameTool(t, ByConsent); t.Allow = []string{"fullscreen *"} }, `allow "fullscreen *" isn't one`},
+		{"sandbox of nothing", func(t *Tool) { t.Sandbox = []string{"allow-scripts"} }, `sandbox is for the kind "frame"`},
+		{"features of nothing", func(t *Tool) { t.Allow = []string{"fullscreen"} }, `allow is for the kind "frame"`},
 		{"lower-case method", func(t *Tool) { t.Methods = []string{"get"} }, ""},
 		{"POST", func(t *Tool) { t.Methods = []string{"POST"} }, ""},
 		{"PUT", func(t *Tool) { t.Methods = []string{"PUT"} }, `method "PUT" isn't supported`},
@@ -180,6 +195,12 @@ func TestValidate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// frameTool has the tool show pages in frames.
+func frameTool(t *Tool, access Access, more ...Kind) {
+	t.Access, t.Kinds = access, append(more, Frame)
+	t.Sandbox, t.Allow = []string{"allow-scripts", "allow-same-origin"}, []string{"fullscreen"}
 }
 
 func TestNormalForm(t *testing.T) {

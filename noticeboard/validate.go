@@ -39,7 +39,7 @@ func (t *Tool) Validate() error {
 // normalised returns a checked copy in normal form.
 func (t *Tool) normalised() (*Tool, error) {
 	own := t.withDefaults()
-	for _, check := range []func() *Error{own.checkName, own.checkHosts, own.checkUse, own.checkAccess, own.checkServing, own.checkRewrite, own.checkTexts, own.checkLinks, own.checkLimits} {
+	for _, check := range []func() *Error{own.checkName, own.checkHosts, own.checkUse, own.checkAccess, own.checkFrame, own.checkServing, own.checkRewrite, own.checkTexts, own.checkLinks, own.checkLimits} {
 		if err := check(); err != nil {
 			err.Tool = t.Name
 			return nil, err
@@ -87,7 +87,7 @@ func (t *Tool) checkHosts() *Error {
 func (t *Tool) checkUse() *Error {
 	for _, kind := range t.Kinds {
 		if kind.Directive() == "" { // scripts: checkAccess
-			return wrong("kinds", "kind %q is unknown: use some of %q", kind, Kinds())
+			return wrong("kinds", "kind %q is unknown: use some of %q", kind, append(Kinds(), Script, Frame))
 		}
 	}
 	slices.Sort(t.Kinds)

@@ -69,6 +69,11 @@ func (c *ConsentOrigins) clash(other ConsentOrigins) bool {
 	return strings.EqualFold(c.Wiki, other.Wiki) != strings.EqualFold(c.Origin, other.Origin)
 }
 
+// owns reports whether an origin is one of the two.
+func (c *ConsentOrigins) owns(origin string) bool {
+	return strings.EqualFold(origin, c.Wiki) || strings.EqualFold(origin, c.Origin)
+}
+
 // agree does so while a Caddyfile is adapted, where the lines are known.
 func (c *ConsentOrigins) agree(h httpcaddyfile.Helper) error {
 	type declared struct {

@@ -188,6 +188,10 @@ func (c *CSP) compile() error {
 
 // use has a policy sent in the header of an index.
 func (c *CSP) use(i int, policy csp.Policy) error {
+	policy, err := c.Consent.withFrames(policy)
+	if err != nil {
+		return err
+	}
 	plain, secure, err := c.Reports.tell(policy)
 	if err != nil {
 		return err

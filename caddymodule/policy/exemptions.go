@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
@@ -52,6 +53,11 @@ func (c *CSP) provisionConsent(app *edge.App) error {
 	if err != nil {
 		return err
 	}
+	for tool := range app.Noticeboard().Board().All() {
+		if tool.Has(noticeboard.Frame) && slices.ContainsFunc(tool.Origins(), c.Consent.owns) {
+			return fmt.Errorf("the tool %s is on the wiki's own origin: nothing of that can be shown in a frame", tool.Name)
+		}
+	}
 	c.consents = &cspConsents{site, plain, secure, site.config.Count}
 	return nil
 }
@@ -63,6 +69,18 @@ func (c *cspConsents) handles(r *http.Request) bool {
 
 func (c *cspConsents) serve(w http.ResponseWriter, r *http.Request) error {
 	return c.site.serve(w, r, (*exempt.Site).Wiki)
+}
+
+// withFrames lets the wiki's pages frame what readers let through, by the edge's own pages: see [exempt.FramePath]. Where nothing forbids frames, nothing is added.
+func (c *CSPConsent) withFrames(policy csp.Policy) (csp.Policy, error) {
+	if _, _, governed := policy.Governing("frame-src"); c == nil || !governed {
+		return policy, nil
+	}
+	source, err := csp.ParseSource(c.Wiki + exempt.FramePath)
+	if err != nil {
+		return policy, err
+	}
+	return policy.With("frame-src", source)
 }
 
 // headersFor returns the policies for whoever sent the request, and reports whether they are for nobody else.

@@ -99,7 +99,7 @@ func TestForecastOfReports(t *testing.T) {
 		}
 		for _, want := range []string{
 			"on http://wiki.example if", "From 4 reports and 10 page views", "2        20.0 %",
-			"tool maps-example-org https://maps.example.org {", "video, by proxy", "write /.tools/video instead", "frame-src can't be declared",
+			"tool maps-example-org https://maps.example.org {", "video, by proxy", "write /.tools/video instead", "tool frames-example-org-frame https://frames.example.org {", "kinds frame",
 		} {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in\n%s", want, out)

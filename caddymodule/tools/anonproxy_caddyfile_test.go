@@ -49,7 +49,7 @@ func TestToolBadCaddyfile(t *testing.T) {
 		"unknown option":    {"tool maps https://maps.example.org {\n cache on\n }", `unknown tool option "cache"`},
 		"option twice":      {"tool maps https://maps.example.org {\n kinds img\n kinds font\n }", "kinds is given twice, at Caddyfile:5"},
 		"script":            {"tool maps https://maps.example.org {\n title x\n kinds img script\n timeout 1s\n }", `kind "script" isn't allowed: nothing that the proxy brings may run on the wiki (a mirror's files may, with executable), at Caddyfile:5`},
-		"unknown kind":      {"tool maps https://maps.example.org {\n kinds image\n }", `kind "image" is unknown: use some of ["img" "font" "style" "media" "data"], at Caddyfile:4`},
+		"unknown kind":      {"tool maps https://maps.example.org {\n kinds image\n }", `kind "image" is unknown: use some of ["img" "font" "style" "media" "data" "script" "frame"], at Caddyfile:4`},
 		"no kinds":          {"tool maps https://maps.example.org {\n kinds\n }", "after 'kinds', at Caddyfile:4"},
 		"method":            {"tool maps https://maps.example.org {\n methods GET PUT\n }", `method "PUT" isn't supported: use GET, HEAD or POST, at Caddyfile:4`},
 		"private host":      {"tool maps https://maps.example.org {\n title x\n hosts 169.254.169.254\n }", `host "169.254.169.254" is an address: tools are reached by name, so that the name can be read and checked, at Caddyfile:5`},

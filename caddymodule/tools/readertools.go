@@ -52,6 +52,7 @@ type readerTool struct {
 	Origins []string           `json:"origins"`
 	Kinds   []noticeboard.Kind `json:"kinds"`
 	Path    string             `json:"path,omitempty"`   // on the wiki
+	Frame   string             `json:"frame,omitempty"`  // where pages of its own are framed, or the reader is asked
 	Ask     string             `json:"ask,omitempty"`    // where the reader can let it through
 	Reason  string             `json:"reason,omitempty"` // why it's off
 }
@@ -113,6 +114,9 @@ func (h *AnonProxy) readerTool(tool *noticeboard.Tool, granted []*exempt.Tool) r
 	}
 	if !tool.Consentable() {
 		return one
+	}
+	if h.consents && tool.Has(noticeboard.Frame) {
+		one.Frame = noticeboard.FramePath + tool.Name + "/"
 	}
 	_, err := h.tools.board.ForConsent(tool.Name)
 	switch {

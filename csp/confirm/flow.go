@@ -61,6 +61,9 @@ func New(c Config) (*Flow, error) {
 // Wiki returns the wiki's origin as browsers write it.
 func (f *Flow) Wiki() string { return f.wiki }
 
+// Owns reports whether an origin, as browsers serialise it, is the wiki's or the flow's own.
+func (f *Flow) Owns(origin string) bool { return origin == f.wiki || origin == f.origin }
+
 // parseOrigin returns an https origin as browsers serialise it, and its host
 // name without the port.
 func parseOrigin(text string) (origin, host string, err error) {

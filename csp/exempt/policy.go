@@ -138,6 +138,9 @@ func tooLarge(tools []*Tool) error {
 // widen returns policy with the tool's kinds from its origins.
 func (t *Tool) widen(policy csp.Policy) (csp.Policy, error) {
 	for _, kind := range t.Kinds {
+		if kind == noticeboard.Frame {
+			continue // in pages of the edge's own alone: see Site.serveFrame
+		}
 		name, values := governing(policy, kind)
 		if name == "" {
 			continue // nothing forbids it

@@ -14,6 +14,8 @@ var (
 	errMethod      = refusal.Literal(http.StatusMethodNotAllowed, "method", "this address takes another method")
 	errNoTool      = refusal.Literal(http.StatusNotFound, "no_such_tool", "there is no tool of that name that readers can let through")
 	errToolParam   = refusal.Literal(http.StatusBadRequest, "tool_parameter", "the address must name one tool: ?tool=NAME")
+	errNoFrame     = refusal.Literal(http.StatusNotFound, "no_such_frame", "there is no tool of that name with pages to show in a frame")
+	errOwnFrame    = refusal.Literal(http.StatusForbidden, "own_frame", "this tool is declared to be on the wiki's own origin: nothing of it is shown in a frame")
 	errForm        = refusal.Literal(http.StatusBadRequest, "form", "the form is malformed")
 	errCrossOrigin = refusal.Literal(http.StatusForbidden, "cross_origin", "the request came from another site's page")
 	errTooMany     = refusal.Literal(http.StatusConflict, "too_many", fmt.Sprintf("only %d tools can be let through at a time; please withdraw one first", maxGrants))

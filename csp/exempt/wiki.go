@@ -3,6 +3,7 @@ package exempt
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/i18n"
@@ -29,12 +30,16 @@ func Handles(path string) bool {
 	case GoPath, CommitPath, ListPath, stylePath:
 		return true
 	}
-	return false
+	return strings.HasPrefix(path, FramePath)
 }
 
 // Wiki returns the pages on the wiki's origin: see [Handles].
 func (s *Site) Wiki() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, FramePath) {
+			s.serveFrame(w, r)
+			return
+		}
 		page.Protect(w.Header(), "")
 		// Beside a policy that stands there already; both hold.
 		w.Header().Add("Content-Security-Policy", page.Policy("'self'", "'self'"))

@@ -106,8 +106,10 @@ func (m *maker) draft(t *Tool, names map[string]bool) {
 		wanted = slices.DeleteFunc(wanted, func(kind noticeboard.Kind) bool { return slices.Contains(kinds, kind) })
 		return len(wanted) < before
 	}
-	if take(noticeboard.Script) {
-		m.draftScript(t, names)
+	for _, kind := range []noticeboard.Kind{noticeboard.Script, noticeboard.Frame} {
+		if take(kind) {
+			m.draftDirect(t, kind, names)
+		}
 	}
 	// A sheet that comes by the proxy loads nothing, so its fonts come by a mirror alone.
 	if t.Status != Consent && !t.mirrored && slices.Contains(asked, noticeboard.Style) && slices.Contains(asked, noticeboard.Font) {
@@ -179,23 +181,28 @@ func (d *Draft) add(more []noticeboard.Kind, t *Tool) {
 // someHash is a hash of nothing, to try a declaration with that lacks its own.
 const someHash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
-// draftScript drafts what an operator has to decide: the draft is refused until they have.
-func (m *maker) draftScript(t *Tool, names map[string]bool) {
-	tool := m.newTool(t, "-script", names)
+// draftDirect drafts a tool of a kind that comes by consent alone. A script's draft is refused until the operator has decided.
+func (m *maker) draftDirect(t *Tool, kind noticeboard.Kind, names map[string]bool) {
+	tool := m.newTool(t, "-"+string(kind), names)
 	if tool == nil {
 		return
 	}
-	tool.Kinds = []noticeboard.Kind{noticeboard.Script}
+	tool.Kinds = []noticeboard.Kind{kind}
 	tool.Access = noticeboard.ByConsent
-	tried := *tool
-	tried.Executable, tried.Integrity = true, []string{someHash}
+	tried, fill := *tool, toFill
+	basis := "no report says what its pages need: scripts are `sandbox allow-scripts`, features such as fullscreen are `allow`"
+	if kind == noticeboard.Script {
+		tried.Executable, tried.Integrity = true, []string{someHash}
+		fill = append([]string{"executable", "integrity"}, toFill...)
+		basis = "a script can do all that a reader can: copy it into the wiki instead, if at all possible"
+	}
 	if err := tried.Validate(); err != nil {
-		t.Obstacles = append(t.Obstacles, "a script can't be declared: "+plain(err))
+		t.Obstacles = append(t.Obstacles, fmt.Sprintf("a %s can't be declared: %s", kind, plain(err)))
 		return
 	}
 	d := m.finish(t, tool)
-	d.Fill = append([]string{"executable", "integrity"}, toFill...)
-	d.Basis = append(d.Basis, "a script can do all that a reader can: copy it into the wiki instead, if at all possible")
+	d.Fill = fill
+	d.Basis = append(d.Basis, basis)
 	t.take(d, names)
 }
 

@@ -269,7 +269,9 @@ func TestObstacles(t *testing.T) {
 		drafts             int
 		want               string
 	}{
-		"frame":             {"frame-src", "https://x.example.org", 0, "frame-src can't be declared"},
+		"frame":             {"frame-src", "https://x.example.org", 1, ""},
+		"frame of nowhere":  {"frame-src", "https://192.0.2.1", 0, "is an address"},
+		"object":            {"object-src", "https://x.example.org", 0, "object-src can't be declared"},
 		"plain WebSocket":   {"connect-src", "ws://x.example.org", 1, "asked for by ws: see whether it can be reached by wss"},
 		"http":              {"img-src", "http://x.example.org", 1, "asked for by http"},
 		"address":           {"img-src", "https://192.0.2.1", 0, "is an address"},

@@ -12,7 +12,7 @@ import (
 func forecastOfMaps(t *testing.T) *Forecast {
 	proposed := mustPolicy(t, "default-src 'none'; img-src https://maps.example.org")
 	return make1(t, Input{
-		Reports: seen(200, group(50, "img-src", "https://maps.example.org", ""), group(1, "frame-src", "https://video.example.org", "")),
+		Reports: seen(200, group(50, "img-src", "https://maps.example.org", ""), group(1, "object-src", "https://video.example.org", "")),
 		Code:    []Code{{"maps", "MediaWiki:Gadget-maps.js", "'https://maps.example.org/1' + 'maps.example.org'"}}, Proposed: &proposed,
 	})
 }
@@ -27,7 +27,7 @@ func TestText(t *testing.T) {
 		"From 51 reports and 200 page views of 2026-07-06 to 2026-07-07 (UTC).",
 		"maps         code      img    50       25.0 %      2026-07-06  2026-07-07  https://maps.example.org",
 		"in the code, write /.tools/maps-example-org instead: MediaWiki:Gadget-maps.js\n",
-		"frame-src can't be declared",
+		"object-src can't be declared",
 		"tool maps-example-org https://maps.example.org {",
 		"# probably asked for by maps, whose code names it",
 		"Newly allowed: 1",
