@@ -53,3 +53,13 @@ func checkWords(field string, words, known []string) *Error {
 	}
 	return nil
 }
+
+// AllowAttribute is the allow attribute of a frame that has the features of Allow, whatever origin is in it: a page without allow-same-origin is of none that could
+// be named, and which origins there are the policy says.
+func (t *Tool) AllowAttribute() string {
+	var words []string
+	for _, feature := range t.Allow {
+		words = append(words, feature+" *")
+	}
+	return strings.Join(words, "; ")
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -43,7 +42,7 @@ func rewriteScript(prefix string, listings []Listing) document {
 				origins[l.Tool.Origin] = prefix + l.Tool.Name + "/"
 			}
 			if l.Tool.Has(Frame) {
-				frames[l.Tool.Origin] = framed{FramePath + l.Tool.Name + "/", l.Tool.delegated()}
+				frames[l.Tool.Origin] = framed{FramePath + l.Tool.Name + "/", l.Tool.AllowAttribute()}
 			}
 		}
 	}
@@ -55,15 +54,6 @@ func rewriteScript(prefix string, listings []Listing) document {
 type framed struct {
 	Path  string `json:"path"`
 	Allow string `json:"allow"`
-}
-
-// delegated is an allow attribute that hands the features of Allow on, to the edge's page and the tool's within: without allow-same-origin, that one is of no known origin.
-func (t *Tool) delegated() string {
-	var words []string
-	for _, feature := range t.Allow {
-		words = append(words, feature+" *")
-	}
-	return strings.Join(words, "; ")
 }
 
 // checkRewrite refuses what nothing could be led to.

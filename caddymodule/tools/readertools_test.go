@@ -25,6 +25,12 @@ func readerToolsEdge(t *testing.T, tool *edgetest.Backend) *edgetest.Edge {
 			tool direct https://direct.example.org {
 				access consent
 			}
+			tool video https://video.example.org {
+				access consent
+				kinds frame
+				allow fullscreen
+				rewrite
+			}
 			tool stopped https://stopped.example.org {
 				disabled
 				rewrite
@@ -93,7 +99,7 @@ func TestReaderTools(t *testing.T) {
 	}
 	resp, script := get(told.Rewrite)
 	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || resp.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" ||
-		!strings.Contains(script, tool.URL+`":"/.tools/maps/"`) || strings.Contains(script, "stopped.example.org") || strings.Contains(script, "both.example.org") {
+		!strings.Contains(script, tool.URL+`":"/.tools/maps/"`) || !strings.Contains(script, `"frames":{"https://video.example.org":{"path":"/.privacy/frame/video/","allow":"fullscreen *"}}`) || strings.Contains(script, "stopped.example.org") || strings.Contains(script, "both.example.org") {
 		t.Errorf("%s: %d %v\n%s", told.Rewrite, resp.StatusCode, resp.Header, script)
 	}
 	for _, path := range []string{"/.tools/rewrite.js", "/.tools/rewrite.js?other"} {

@@ -83,7 +83,7 @@ func (s *Site) framed(r *http.Request) (frameView, *Tool, error) {
 	}
 	view := frameView{
 		Title: t.Title, Address: t.Origin + "/" + path, Origins: t.Tool.Origins(), Ask: GoPath + "?" + toolParam + "=" + url.QueryEscape(t.Name),
-		Sandbox: strings.Join(t.Sandbox, " "), Allow: strings.Join(t.Allow, "; "),
+		Sandbox: strings.Join(t.Sandbox, " "), Allow: t.AllowAttribute(),
 	}
 	if r.URL.RawQuery != "" {
 		view.Address += "?" + r.URL.RawQuery
