@@ -46,7 +46,7 @@ func (s *Site) serveFrame(w http.ResponseWriter, r *http.Request) {
 	view, t, err := s.framed(r)
 	if err == nil && t == nil {
 		h.Add("Content-Security-Policy", framedPolicy("'self'", ""))
-		show(w, framePage, http.StatusOK, confirm.Page{Title: view.Title, Data: view})
+		show(w, framePage, http.StatusOK, confirm.Page{Frame: page.Frame{Title: view.Title}, Data: view})
 		return
 	}
 	if err != nil {
