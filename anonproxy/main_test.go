@@ -177,6 +177,12 @@ func wantRefusal(t testing.TB, got answer, status int, reason string) {
 	if got.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("Cache-Control %q on a refusal", got.header.Get("Cache-Control"))
 	}
+	if got.header.Get("Content-Type") == "text/html; charset=utf-8" { // a page for who opened the address: see TestFriction19RefusalInATab
+		if policy := got.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; style-src 'self'; form-action 'none'") || got.header.Get("Vary") != "Sec-Fetch-Dest" {
+			t.Errorf("a page with the policy %q, Vary %q", policy, got.header.Get("Vary"))
+		}
+		return
+	}
 	wantForced(t, got)
 }
 

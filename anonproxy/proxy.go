@@ -139,7 +139,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t, refused := splitTarget(p.cfg.Prefix, r.URL)
 	up, known := now.upstreams[t.name]
 	if !known {
-		writeRefusal(w, r, p.refuseUnknown(t, refused))
+		p.writeRefusal(w, r, p.refuseUnknown(t, refused))
 		return
 	}
 	outcome := outcomes.Canceled
@@ -163,7 +163,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 		up.putRetryAfter(w.Header(), refused)
-		writeRefusal(w, r, refused)
+		p.writeRefusal(w, r, refused)
 	}
 }
 
