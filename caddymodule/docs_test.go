@@ -60,6 +60,40 @@ func TestMetricsAreInTheDocs(t *testing.T) {
 	}
 }
 
+// docs/refusals.md has every outcome of a request to a tool, and no other.
+func TestRefusalsAreInTheDocs(t *testing.T) {
+	source, err := os.ReadFile("../anonproxy/outcomes/outcomes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../docs/refusals.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, _, _ := strings.Cut(string(page), "\n## ")
+	exist := make(map[string]bool)
+	for _, found := range regexp.MustCompile(`(?m)^\t[A-Z]\w+ += "([a-z_]+)"`).FindAllSubmatch(source, -1) {
+		exist[string(found[1])] = true
+		if !strings.Contains(table, "`"+string(found[1])+"`") {
+			t.Errorf("docs/refusals.md lacks %s", found[1])
+		}
+	}
+	if len(exist) < 15 {
+		t.Errorf("only %d outcomes", len(exist))
+	}
+	for row := range strings.SplitSeq(table, "\n") {
+		cells := strings.Split(row, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		for _, found := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(cells[1], -1) {
+			if !exist[found[1]] {
+				t.Errorf("docs/refusals.md has %s, which doesn't exist", found[1])
+			}
+		}
+	}
+}
+
 // Each link of the docs to one of them, a heading or a file of the project leads somewhere, and no page is too long.
 func TestLinksAndLengthOfTheDocs(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")

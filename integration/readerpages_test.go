@@ -216,6 +216,10 @@ func TestPagesAreAccessible(t *testing.T) {
 		t.Run(page.name, func(t *testing.T) {
 			page.open()
 			evaluate[chromedp.Void](t, b, string(axe)+";void 0")
+			if !evaluate[bool](t, b, `axe.run(Object.assign(document.body.appendChild(document.createElement('img')), {id: 'bad'})).then(r => {
+				document.getElementById('bad').remove(); return r.violations.some(v => v.id === 'image-alt'); })`) {
+				t.Fatal("axe-core doesn't find what is wrong")
+			}
 			for _, width := range []int64{1280, 360} {
 				for _, scheme := range []string{"light", "dark"} {
 					b.do(t, command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1}),
