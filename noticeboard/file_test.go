@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 // A file as Toolhub's crawler takes it, with one entry that declares more.
@@ -176,11 +178,15 @@ func FuzzParse(f *testing.F) {
 		for _, tool := range board.pending {
 			listings = append(listings, Listing{Tool: tool, Refusal: errListed})
 		}
-		page, err := renderPage(PageOptions{Prefix: "/.tools/"}, listings, nil, time.Now())
+		rendered, err := renderPage(PageOptions{Prefix: "/.tools/"}, listings, nil, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if html := strings.ToLower(string(page.html.body)); strings.Contains(html, "<script") || strings.Contains(html, "javascript:") && strings.Contains(html, `href="javascript:`) {
+		shown, err := rendered.page(page.Frame{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if html := strings.ToLower(string(shown.body)); strings.Contains(html, "<script") || strings.Contains(html, "javascript:") && strings.Contains(html, `href="javascript:`) {
 			t.Fatalf("the page runs what the file says: %s", html)
 		}
 	})

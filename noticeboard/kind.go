@@ -1,6 +1,10 @@
 package noticeboard
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/wikiveil/wikiveil/internal/i18n"
+)
 
 // Kind is what a browser loads from a tool.
 type Kind string
@@ -22,21 +26,17 @@ const (
 	Frame Kind = "frame"
 )
 
-// kinds are all of them: for people, and as a Content-Security-Policy governs them.
-var kinds = map[Kind]struct{ words, directive string }{
-	Img: {"images", "img-src"}, Font: {"fonts", "font-src"}, Style: {"style sheets", "style-src"},
-	Media: {"audio and video", "media-src"}, Data: {"data", "connect-src"}, Script: {"scripts", "script-src"},
-	Frame: {"pages in a frame", "frame-src"},
-}
+// directives govern the kinds in a Content-Security-Policy.
+var directives = map[Kind]string{Img: "img-src", Font: "font-src", Style: "style-src", Media: "media-src", Data: "connect-src", Script: "script-src", Frame: "frame-src"}
 
 // Kinds returns every kind that the proxy serves, so all but Script and Frame.
 func Kinds() []Kind { return []Kind{Img, Font, Style, Media, Data} }
 
-// Words names the kind for people.
-func (k Kind) Words() string { return kinds[k].words }
+// In names the kind for people.
+func (k Kind) In(l *i18n.Language) string { return l.Text("kind-" + string(k)) }
 
 // Directive is the directive of a Content-Security-Policy that governs the kind.
-func (k Kind) Directive() string { return kinds[k].directive }
+func (k Kind) Directive() string { return directives[k] }
 
 // KindOf returns the kind that a directive governs, "" for one that governs none.
 func KindOf(directive string) Kind {

@@ -1,6 +1,12 @@
 package noticeboard
 
-import "time"
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/wikiveil/wikiveil/internal/i18n"
+)
 
 // Label grades a declaration: how much it tells, and how little the tool gets of
 // readers. It rests on what is declared alone.
@@ -17,22 +23,29 @@ const (
 // reviewLife is how long a review counts.
 const reviewLife = 365 * 24 * time.Hour
 
-// Criterion is one of those that labels are computed from.
-type Criterion struct {
-	ID   string `json:"id"`
-	Text string `json:"text"` // what is met, for people
-}
+// Criterion is one of those that labels are computed from, by its ID.
+type Criterion string
 
 // Criteria of labels.
-var (
-	proxyOnly  = Criterion{"proxy_only", "It is reached through this wiki’s server only, so it sees no reader’s address or browser."}
-	impersonal = Criterion{"impersonal", "What it gets tells nothing about the reader."}
-	explained  = Criterion{"explained", "What it is for, what it gets and whom to ask is stated."}
-	retention  = Criterion{"retention", "How long it keeps what it gets is stated."}
-	privacy    = Criterion{"privacy_policy", "It has a privacy policy."}
-	openSource = Criterion{"source_code", "Its source code is public."}
-	reviewed   = Criterion{"reviewed", "A person has reviewed the declaration within a year."}
+const (
+	proxyOnly  Criterion = "proxy_only"
+	impersonal Criterion = "impersonal"
+	explained  Criterion = "explained"
+	retention  Criterion = "retention"
+	privacy    Criterion = "privacy_policy"
+	openSource Criterion = "source_code"
+	reviewed   Criterion = "reviewed"
 )
+
+// In tells people what is met.
+func (c Criterion) In(l *i18n.Language) string {
+	return l.Text("criterion-" + strings.ReplaceAll(string(c), "_", "-"))
+}
+
+// MarshalJSON gives the ID and the text in English.
+func (c Criterion) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"id": string(c), "text": c.In(i18n.English())})
+}
 
 // Criteria returns all criteria of labels.
 func Criteria() []Criterion {

@@ -55,7 +55,7 @@ func TestLabel(t *testing.T) {
 			label, unmet := own.Label(labelTime)
 			var ids []string
 			for _, c := range unmet {
-				ids = append(ids, c.ID)
+				ids = append(ids, string(c))
 			}
 			if label != tc.want || !slices.Equal(ids, tc.unmet) {
 				t.Errorf("got %s, unmet %q; want %s, %q", label, ids, tc.want, tc.unmet)

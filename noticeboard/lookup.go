@@ -20,7 +20,7 @@ func (l *Live) ForProxy(name, path string) (Entry, error) {
 	}
 	for _, k := range e.stops {
 		if k.stops(path) {
-			return Entry{}, stopped("this part of the tool is disabled", k)
+			return Entry{}, stopped("refusal-path-disabled", k)
 		}
 	}
 	return e.Entry, nil
@@ -38,7 +38,7 @@ func (l *Live) ForConsent(name string) (Entry, error) {
 	case !e.Tool.Consentable():
 		return Entry{}, errNoConsent
 	case len(e.stops) > 0:
-		return Entry{}, stopped("a part of the tool is disabled, and with it all direct access", e.stops[0])
+		return Entry{}, stopped("refusal-direct-disabled", e.stops[0])
 	}
 	return e.Entry, nil
 }
@@ -59,7 +59,7 @@ func (l *Live) lookup(name string) (*liveEntry, *refusal.Refusal) {
 func (e *liveEntry) refusal(now time.Time) *refusal.Refusal {
 	for _, k := range e.stops {
 		if k.Prefix == "" {
-			return stopped("the tool is disabled", k)
+			return stopped("refusal-tool-disabled", k)
 		}
 	}
 	if refused := e.Tool.refusal(now); refused != nil {
@@ -77,7 +77,7 @@ func (t *Tool) refusal(now time.Time) *refusal.Refusal {
 	case t.Disabled:
 		return errDeclared
 	case t.expired(now):
-		return refusal.Literal(http.StatusForbidden, ReasonExpired, "the tool's declaration expired: "+t.Expires.String())
+		return refusal.New(http.StatusForbidden, ReasonExpired, "refusal-tool-expired", t.Expires)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func TestMirrorOnThePage(t *testing.T) {
 		page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/.tools/"+query, nil))
 		return w.Body.String()
 	}
-	for _, words := range []string{"Nothing of readers", "<code>/.tools/cdn/a.woff2</code>", "By no reader. The copies are at <code>/.tools/cdn/</code>"} {
+	for _, words := range []string{"Nothing about readers", "<code>/.tools/cdn/a.woff2</code>", "By no reader. The copies are at <code>/.tools/cdn/</code>"} {
 		if html := show(""); !strings.Contains(html, words) {
 			t.Errorf("the page lacks %q: %s", words, html)
 		}

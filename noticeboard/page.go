@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
 )
 
@@ -43,9 +44,13 @@ type Page struct {
 // rendered is a page at a version of what it shows, good until a moment at which
 // a tool expires or a label changes.
 type rendered struct {
-	of                 *liveView
-	until              time.Time // zero: for ever
-	html, json, script document
+	of           *liveView
+	until        time.Time // zero: for ever
+	json, script document
+
+	view   pageView // of the page for people
+	making sync.Mutex
+	html   map[page.Frame]document // in the languages that were asked for
 }
 
 type document struct {
@@ -122,6 +127,24 @@ func (p *Page) render(now time.Time) (*rendered, error) {
 	return r, nil
 }
 
+// page returns the page for people in a language, rendered when it is first asked for.
+func (r *rendered) page(frame page.Frame) (document, error) {
+	r.making.Lock()
+	defer r.making.Unlock()
+	if made, ok := r.html[frame]; ok {
+		return made, nil
+	}
+	view := r.view
+	view.Frame = frame
+	var html bytes.Buffer
+	if err := pageTemplate.Execute(&html, view); err != nil {
+		return document{}, fmt.Errorf("rendering the noticeboard: %w", err)
+	}
+	made := newDocument(html.Bytes())
+	r.html[frame] = made
+	return made, nil
+}
+
 func (r *rendered) holds(v *liveView, now time.Time) bool {
 	return r != nil && r.of == v && (r.until.IsZero() || now.Before(r.until))
 }
@@ -140,11 +163,12 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	// Added and not set: a site-wide policy may stand there, and both hold.
 	h.Add("Content-Security-Policy", pagePolicy)
-	h.Add("Vary", "Accept")
+	h.Add("Vary", "Accept, Accept-Language")
 	page.Protect(h, "")
+	reader := i18n.Of(r)
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		http.Error(w, "the noticeboard is only read: use GET or HEAD", http.StatusMethodNotAllowed)
+		http.Error(w, reader.Text("noticeboard-read-only"), http.StatusMethodNotAllowed)
 		return
 	}
 	if strings.HasSuffix(r.URL.Path, stylePath) {
@@ -157,20 +181,32 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	format := r.URL.Query().Get("format")
 	if format != "" && format != "html" && format != "json" {
-		http.Error(w, `unknown format: use "html" or "json"`, http.StatusBadRequest)
+		http.Error(w, reader.Text("noticeboard-format"), http.StatusBadRequest)
 		return
 	}
 	shown, err := p.render(time.Now())
 	switch {
 	case err != nil: // no board makes it so, see renderPage
-		http.Error(w, "the noticeboard can't be shown", http.StatusInternalServerError)
+		http.Error(w, reader.Text("page-broken"), http.StatusInternalServerError)
 	case strings.HasSuffix(r.URL.Path, rewritePath):
 		serveScript(w, r, shown.script)
 	case format == "json", format == "" && wantsJSON(r.Header.Get("Accept")):
 		serve(w, r, shown.json, "application/json", "no-cache")
 	default:
-		serve(w, r, shown.html, "text/html; charset=utf-8", "no-cache")
+		p.servePage(w, r, shown)
 	}
+}
+
+func (p *Page) servePage(w http.ResponseWriter, r *http.Request, shown *rendered) {
+	frame := page.For(r, "noticeboard-title")
+	frame.Sheet, frame.Query = p.StyleSheet(), "" // one page for all addresses
+	html, err := shown.page(frame)
+	if err != nil {
+		http.Error(w, frame.Plain("page-broken"), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Language", frame.Lang().Code)
+	serve(w, r, html, "text/html; charset=utf-8", "no-cache")
 }
 
 // serve answers with a document, or that the client has it already.

@@ -55,8 +55,8 @@ func TestPageForPeople(t *testing.T) {
 	for _, want := range []string{
 		"Shows where things are", "Coordinates", "A day", "images, style sheets", "https://maps.example.org</code>", "https://tiles.example.org</code>",
 		"/.tools/maps/", `href="https://git.example.org/maps"`, `href="https://maps.example.org/privacy"`, `href="mailto:maps@example.org"`,
-		"Maps &lt;script&gt;", "the village pump</dd>", "For tests only", "Not stated.",
-		"What gadgets may send along", "Does it stay connected?", "Gadgets may send it messages by that.",
+		"Maps &lt;script&gt;", "the village pump</bdi></dd>", "For tests only", "Not stated.",
+		"What gadgets may send along", "Does it stay connected?", "Gadgets may send it messages that way.",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
@@ -181,8 +181,8 @@ func TestPageShowsTheState(t *testing.T) {
 	}
 	after := show()
 	for _, want := range []string{
-		"Out of use: the tool is disabled: taken over.", "<strong>maps</strong> was disabled: <span dir=\"auto\">taken over",
-		"addresses that begin with <code>/a</code>: leaks.", "<strong>direct</strong> (<code>/a</code>) was disabled",
+		"Out of use: the tool is disabled: taken over.", "<strong>maps</strong> was disabled. Reason: taken over",
+		"addresses that begin with <code>/a</code>. Reason: leaks", "<strong>direct</strong> (<code>/a</code>) was disabled",
 	} {
 		if !strings.Contains(after, want) {
 			t.Errorf("the page lacks %q", want)
@@ -303,7 +303,7 @@ func TestPageKeepsOtherPolicies(t *testing.T) {
 	if got := w.Header().Values("Content-Security-Policy"); len(got) != 2 || got[0] != "default-src 'self'" {
 		t.Errorf("policies %q", got)
 	}
-	if got := strings.Join(w.Header().Values("Vary"), ","); got != "Cookie,Accept" {
+	if got := strings.Join(w.Header().Values("Vary"), ","); got != "Cookie,Accept, Accept-Language" {
 		t.Errorf("Vary %q", got)
 	}
 }
@@ -330,7 +330,7 @@ func TestPageNegotiation(t *testing.T) {
 			if w.Code != tc.status || w.Header().Get("Content-Type") != tc.contentType {
 				t.Fatalf("got %d %q", w.Code, w.Header().Get("Content-Type"))
 			}
-			if w.Header().Get("Vary") != "Accept" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			if w.Header().Get("Vary") != "Accept, Accept-Language" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("headers %v", w.Header())
 			}
 			switch {

@@ -16,17 +16,18 @@ const (
 )
 
 var (
-	errUnknown   = refusal.Literal(http.StatusNotFound, ReasonUnknown, "no tool of that name is declared")
-	errListed    = refusal.Literal(http.StatusServiceUnavailable, ReasonPending, "the tool is listed, but how it may be used isn't declared yet")
-	errUncounted = refusal.Literal(http.StatusServiceUnavailable, ReasonPending, "the tool's declaration is new and not recorded yet: try again in a moment")
-	errDeclared  = refusal.Literal(http.StatusForbidden, ReasonDisabled, "the tool is disabled")
-	errNoProxy   = refusal.Literal(http.StatusForbidden, ReasonAccess, "the tool isn't declared for the proxy")
-	errNoConsent = refusal.Literal(http.StatusForbidden, ReasonAccess, "the tool isn't declared for direct access")
+	errUnknown   = refusal.New(http.StatusNotFound, ReasonUnknown, "refusal-tool-unknown")
+	errListed    = refusal.New(http.StatusServiceUnavailable, ReasonPending, "refusal-tool-listed")
+	errUncounted = refusal.New(http.StatusServiceUnavailable, ReasonPending, "refusal-tool-new")
+	errDeclared  = refusal.New(http.StatusForbidden, ReasonDisabled, "refusal-tool-disabled")
+	errNoProxy   = refusal.New(http.StatusForbidden, ReasonAccess, "refusal-tool-no-proxy")
+	errNoConsent = refusal.New(http.StatusForbidden, ReasonAccess, "refusal-tool-no-consent")
 )
 
-func stopped(text string, k Stop) *refusal.Refusal {
-	if k.Why != "" {
-		text += ": " + k.Why
+// stopped tells of a stop by the message of a key, or by the one that has the reason, too.
+func stopped(key string, k Stop) *refusal.Refusal {
+	if k.Why == "" {
+		return refusal.New(http.StatusForbidden, ReasonDisabled, key)
 	}
-	return refusal.Literal(http.StatusForbidden, ReasonDisabled, text)
+	return refusal.New(http.StatusForbidden, ReasonDisabled, key+"-why", k.Why)
 }

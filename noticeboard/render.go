@@ -9,10 +9,11 @@ import (
 	"net/http"
 	"net/mail"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
 var (
@@ -20,7 +21,7 @@ var (
 	pageHTML string
 
 	pageTemplate = page.Must(pageHTML, template.FuncMap{
-		"kinds": kindWords, "link": contactLink, "join": strings.Join, "day": day, "moment": moment, "act": actWords,
+		"kinds": i18n.ListOf[Kind], "link": contactLink, "fields": i18n.ListOf[string],
 		"posts":    func(methods []string) bool { return slices.Contains(methods, http.MethodPost) },
 		"messages": func(streams []Stream) bool { return slices.Contains(streams, WebSocket) },
 	})
@@ -38,18 +39,20 @@ type pageView struct {
 	More             int // changes that aren't shown
 	Criteria         []Criterion
 	Direct           bool // some tool is reached by consent
+	ConsentDays      int
 }
 
 // toolView is a tool in JSON and for the template.
 type toolView struct {
 	*Tool
-	Standing string      `json:"standing"`
-	Refused  string      `json:"reason,omitempty"`
-	Grade    Label       `json:"label,omitempty"`
-	Unmet    []Criterion `json:"-"`
-	UnmetIDs []string    `json:"unmet,omitempty"`
-	Stopped  []stopView  `json:"stopped,omitempty"`
-	Declared string      `json:"declaration_hash,omitempty"`
+	Standing string           `json:"standing"`
+	Refused  string           `json:"reason,omitempty"`
+	Refusal  *refusal.Refusal `json:"-"`
+	Grade    Label            `json:"label,omitempty"`
+	Unmet    []Criterion      `json:"-"`
+	UnmetIDs []string         `json:"unmet,omitempty"`
+	Stopped  []stopView       `json:"stopped,omitempty"`
+	Declared string           `json:"declaration_hash,omitempty"`
 
 	Files []MirrorAddress `json:"files,omitempty"`
 
@@ -66,8 +69,7 @@ type stopView struct {
 func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.Time) (*rendered, error) {
 	prefix, withdraw := opt.Prefix, opt.Withdraw
 	view := pageView{
-		Frame:  page.Frame{Title: "Third-party tools of this wiki", Sheet: page.SheetAddress(prefix + stylePath)},
-		Prefix: prefix, Withdraw: withdraw,
+		Prefix: prefix, Withdraw: withdraw, ConsentDays: ConsentDays,
 		Tools: []toolView{}, Pending: []toolView{}, Changes: publicChanges(changes), Criteria: Criteria(),
 	}
 	for _, l := range listings {
@@ -93,22 +95,21 @@ func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.
 	if view.More = len(view.Changes) - shownChanges; view.More > 0 {
 		view.Changes = view.Changes[:shownChanges]
 	}
-	var html bytes.Buffer
-	if err := pageTemplate.Execute(&html, view); err != nil {
-		return nil, fmt.Errorf("rendering the noticeboard: %w", err)
-	}
-	return &rendered{until: nextTurn(listings, now), html: newDocument(html.Bytes()), json: newDocument(list.Bytes()), script: rewriteScript(prefix, listings)}, nil
+	return &rendered{
+		until: nextTurn(listings, now), json: newDocument(list.Bytes()), script: rewriteScript(prefix, listings),
+		view: view, html: make(map[page.Frame]document),
+	}, nil
 }
 
 func newToolView(l Listing, now time.Time) toolView {
 	public := l.Tool.Public()
 	v := toolView{Tool: &public, Standing: "usable", Declared: l.Hash}
 	if l.Refusal != nil {
-		v.Standing, v.Refused = l.Refusal.Reason, l.Refusal.Error()
+		v.Standing, v.Refused, v.Refusal = l.Refusal.Reason, l.Refusal.Error(), l.Refusal
 	} else {
 		v.Grade, v.Unmet = l.Tool.Label(now)
 		for _, c := range v.Unmet {
-			v.UnmetIDs = append(v.UnmetIDs, c.ID)
+			v.UnmetIDs = append(v.UnmetIDs, string(c))
 		}
 	}
 	for _, k := range l.Stops {
@@ -148,26 +149,17 @@ func (v *stateView) changes() []Change {
 	return changes
 }
 
-// kindWords says what kinds are.
-func kindWords(kinds []Kind) string {
-	var list []string
-	for _, k := range kinds {
-		list = append(list, k.Words())
-	}
-	return strings.Join(list, ", ")
-}
+// ConsentDays is how many days readers' consents last; csp/exempt's tests compare it with theirs.
+const ConsentDays = 30
 
-// actWords says what happened.
-func actWords(c Change) string {
-	words := map[Act]string{
-		Added: "was added", Changed: "changed its declaration", Disabled: "was disabled", Enabled: "was enabled again",
-		Lapsed: "expired", Removed: "was removed",
+// On is the tool, or the part of it, that an entry of the log is about.
+func (c Change) On() template.HTML {
+	on := "<strong>" + template.HTMLEscapeString(c.Tool) + "</strong>"
+	if c.Prefix != "" {
+		on += " (<code>" + template.HTMLEscapeString(c.Prefix) + "</code>)"
 	}
-	return words[c.Act]
+	return template.HTML(on) //nolint:gosec // escaped
 }
-
-func day(t time.Time) string    { return t.UTC().Format(time.DateOnly) }
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" }
 
 // contactLink returns the address a contact can be linked to, or "".
 func contactLink(contact string) string {

@@ -110,5 +110,4 @@ func (s *starting) close() {
 // Settled reports whether the config is the one that runs, and has done what it waits for until then.
 func (a *App) Settled() bool { return a.starting.settled.Load() }
 
-var RefusedStarting = refusal.Literal(http.StatusServiceUnavailable, "starting",
-	"The server is just starting. Try again in a moment.")
+var RefusedStarting = refusal.New(http.StatusServiceUnavailable, "starting", "refusal-starting")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
@@ -30,7 +31,7 @@ type blockPageData struct {
 	Reason string
 	// Expires is when the block ends; zero is never.
 	Expires time.Time
-	// Frame's Nonce is what a style element needs to be applied.
+	// Frame's Nonce is what a style element needs to be applied, its Language the reader's.
 	page.Frame
 }
 
@@ -48,7 +49,7 @@ func readBlockPage(file string) (*template.Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing block_page %s: %w", file, err)
 	}
-	if err := own.Execute(new(bytes.Buffer), blockPageData{}); err != nil {
+	if err := own.Execute(new(bytes.Buffer), blockPageData{Frame: page.Frame{Language: i18n.English()}}); err != nil {
 		return nil, fmt.Errorf("trying block_page %s: %w", file, err)
 	}
 	return own, nil
@@ -56,10 +57,10 @@ func readBlockPage(file string) (*template.Template, error) {
 
 // serveBlockPage responds to a blocked client.
 func serveBlockPage(w http.ResponseWriter, r *http.Request, shown *template.Template, block blocks.Block) error {
-	nonce := rand.Text()
-	page.Protect(w.Header(), page.Policy(page.Nonce(nonce), ""))
+	frame := page.For(r, "block-title")
+	frame.Nonce = rand.Text()
+	page.Protect(w.Header(), page.Policy(page.Nonce(frame.Nonce), ""))
 	return page.Write(w, http.StatusForbidden, shown, blockPageData{
-		Mask: block.Mask.String(), Network: masking.IsNetwork(block.Mask), Reason: block.Reason, Expires: block.Expires,
-		Frame: page.Frame{Title: "You can’t use this site right now", Nonce: nonce},
+		Mask: block.Mask.String(), Network: masking.IsNetwork(block.Mask), Reason: block.Reason, Expires: block.Expires, Frame: frame,
 	})
 }

@@ -8,18 +8,10 @@ import (
 
 // Why a request can't go on.
 var (
-	refusedUnnamed = refusal.Literal(http.StatusServiceUnavailable, "client_address_missing",
-		"The server can't tell the client's address, so it can't protect it. "+
-			"(For the operator: a trusted proxy sent a request that changes something without the header that names its client; "+
-			"see client_ip_headers, and trust no range that clients are in.)")
-	refusedNoMask = refusal.Literal(http.StatusServiceUnavailable, "no_mask",
-		"The server can't make the mask that stands for the client's address.")
-	refusedHost = refusal.Literal(http.StatusBadRequest, "host_is_client",
-		"The Host header names the client's own address.")
-	refusedMethod = refusal.Literal(http.StatusBadRequest, "method_is_client",
-		"The request's method names the client's own address.")
-	refusedNotRecorded = refusal.Literal(http.StatusServiceUnavailable, "not_recorded",
-		"The server can't store the record that changes need just now. Nothing was changed; try again in a moment.")
-	refusedUnproven = refusal.Literal(http.StatusTooEarly, "address_unproven",
-		"The client's address is not proven before the handshake ends. Send the request again.")
+	refusedUnnamed     = refusal.New(http.StatusServiceUnavailable, "client_address_missing", "refusal-client-address-missing")
+	refusedNoMask      = refusal.New(http.StatusServiceUnavailable, "no_mask", "refusal-no-mask")
+	refusedHost        = refusal.New(http.StatusBadRequest, "host_is_client", "refusal-host-is-client")
+	refusedMethod      = refusal.New(http.StatusBadRequest, "method_is_client", "refusal-method-is-client")
+	refusedNotRecorded = refusal.New(http.StatusServiceUnavailable, "not_recorded", "refusal-not-recorded")
+	refusedUnproven    = refusal.New(http.StatusTooEarly, "address_unproven", "refusal-address-unproven")
 )

@@ -131,7 +131,7 @@ func TestMirrorWholeEdge(t *testing.T) {
 		t.Fatalf("listed as %+v", entry)
 	}
 	html, _ := boardPage(t, e)
-	wantWords(t, "the page", html, "Nothing of readers", "/.tools/lib/lib.js", "By no reader")
+	wantWords(t, "the page", html, "Nothing about readers", "/.tools/lib/lib.js", "By no reader")
 
 	for i, want := range []struct{ dest, body string }{
 		{"script", libScript},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/page"
 )
 
 const (
@@ -35,12 +36,12 @@ func (s *Site) back(h http.Header, r *http.Request) string {
 	forgetBack(h, r)
 	path, err := base64.RawURLEncoding.DecodeString(value)
 	if err != nil || count != 1 || !strings.HasPrefix(string(path), "/") {
-		return ListPath
+		return page.Link(r, ListPath)
 	}
-	if page := s.pageOf(s.c.Flow.Wiki() + string(path)); page != "" {
-		return s.c.Flow.Wiki() + page // as a path alone //other.example would lead elsewhere
+	if from := s.pageOf(s.c.Flow.Wiki() + string(path)); from != "" {
+		return s.c.Flow.Wiki() + from // as a path alone //other.example would lead elsewhere
 	}
-	return ListPath
+	return page.Link(r, ListPath)
 }
 
 func forgetBack(h http.Header, r *http.Request) {

@@ -41,11 +41,12 @@ func (s *Site) ask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	frame := page.For(r, "ask-title", t.Title)
 	show(w, s.askPage, http.StatusOK, confirm.Page{
-		Frame: page.Frame{Title: "Let “" + t.Title + "” through?"}, Data: newAskView(t, s.c.Flow.Wiki()),
+		Frame: frame, Data: newAskView(t, s.c.Flow.Wiki()),
 		Form: confirm.Dialog{
-			Action: ConsentPath + "?" + toolParam + "=" + url.QueryEscape(t.Name), Challenge: challenge,
-			Submit: "Let “" + t.Title + "” (" + t.Origin + ") through",
+			Action: frame.Link(ConsentPath + "?" + toolParam + "=" + url.QueryEscape(t.Name)), Challenge: challenge,
+			Submit: frame.Plain("ask-submit", t.Title, t.Origin),
 		},
 	})
 	return nil
@@ -66,6 +67,6 @@ func (s *Site) answer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.c.Flow.SetHeaders(w.Header())
-	redirect(w, s.c.Flow.Wiki()+CommitPath+"?"+confirm.TicketParam+"="+s.c.Flow.Ticket(confirmed))
+	redirect(w, page.Link(r, s.c.Flow.Wiki()+CommitPath+"?"+confirm.TicketParam+"="+s.c.Flow.Ticket(confirmed)))
 	return nil
 }

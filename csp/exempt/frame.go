@@ -46,7 +46,9 @@ func (s *Site) serveFrame(w http.ResponseWriter, r *http.Request) {
 	view, t, err := s.framed(r)
 	if err == nil && t == nil {
 		h.Add("Content-Security-Policy", framedPolicy("'self'", ""))
-		show(w, framePage, http.StatusOK, confirm.Page{Frame: page.Frame{Title: view.Title}, Data: view})
+		frame := page.For(r, "frame-title", view.Title)
+		frame.Query = "" // which is the tool's
+		show(w, framePage, http.StatusOK, confirm.Page{Frame: frame, Data: view})
 		return
 	}
 	if err != nil {

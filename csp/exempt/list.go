@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
-	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
 )
 
@@ -29,12 +28,12 @@ func (s *Site) list(w http.ResponseWriter, r *http.Request) error {
 	// Whoever sends no browser cookie, or a wrong one, has no grants.
 	reader := s.readerOrNone(r)
 	if err := s.c.Fits(s.active(reader.grants)); err != nil {
-		view.Problem = refusalOf(err).In(i18n.Of(r))
+		view.Problem = refusalOf(err)
 	}
 	for _, one := range reader.grants {
 		view.Grants = append(view.Grants, s.viewOf(one))
 	}
-	show(w, listPage, http.StatusOK, confirm.Page{Frame: page.Frame{Title: "Tools that you let through"}, Data: view})
+	show(w, listPage, http.StatusOK, confirm.Page{Frame: page.For(r, "list-title"), Data: view})
 	return nil
 }
 
@@ -46,7 +45,7 @@ func (s *Site) viewOf(g grant) grantView {
 		Again: GoPath + "?" + toolParam + "=" + url.QueryEscape(g.tool),
 	}
 	if t != nil {
-		view.Title, view.Origins, view.Kinds = t.Title, t.Origins(), kindNames(t.Kinds)
+		view.Title, view.Origins, view.Kinds = t.Title, t.Origins(), consentKinds(t.Kinds)
 	}
 	switch {
 	case !g.current(now):
@@ -79,7 +78,7 @@ func (s *Site) withdraw(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.c.Count("withdrawn")
-	redirect(w, ListPath)
+	redirect(w, page.Link(r, ListPath))
 	return nil
 }
 

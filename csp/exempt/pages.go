@@ -4,11 +4,12 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
+	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -23,12 +24,9 @@ var refusalHTML string
 
 // askView is what the page that asks shows.
 type askView struct {
-	Tool  *Tool
-	Kinds []string
-	// KindList are the kinds in one text, Shown the first origins, More how many others there are.
-	KindList string
-	Shown    []string
-	More     int
+	Tool     *Tool
+	Kinds    []consentKind
+	KindList i18n.List
 	// Days is how long the grant counts.
 	Days int
 	// Wiki is the wiki's origin.
@@ -39,7 +37,7 @@ type askView struct {
 type listView struct {
 	Grants []grantView
 	// Problem is why the grants together have no effect now, if so.
-	Problem string
+	Problem *refusal.Refusal
 	// Guarded is false for a browser that can have none.
 	Guarded bool
 	// Local says that developers can let a port of their own machine through.
@@ -52,7 +50,7 @@ type listView struct {
 type grantView struct {
 	Name, Title string
 	Origins     []string
-	Kinds       []string
+	Kinds       []consentKind
 	Until       time.Time
 	// State is "active", "lapsed" (the declaration has changed), "gone" (it is not declared, or
 	// switched off) or "expired".
@@ -63,33 +61,45 @@ type grantView struct {
 
 // refusalView is what a refusal shows.
 type refusalView struct {
-	// Text is the reason.
-	Text string
+	// Why is the reason.
+	Why *refusal.Refusal
 	// Again is where to start again, "" if that is not known, and Exemptions the list's address.
 	Again, Exemptions string
 }
 
-func kindNames(kinds []noticeboard.Kind) (names []string) {
+// consentKind is a kind of what passes between a browser and a tool: data does so both ways.
+type consentKind noticeboard.Kind
+
+func consentKinds(kinds []noticeboard.Kind) (all []consentKind) {
 	for _, kind := range kinds {
-		name := kind.Words()
-		if kind == noticeboard.Data {
-			name += ", in both directions"
-		}
-		names = append(names, name)
+		all = append(all, consentKind(kind))
 	}
-	return names
+	return all
+}
+
+// In names the kind for people.
+func (k consentKind) In(l *i18n.Language) string {
+	if kind := noticeboard.Kind(k); kind != noticeboard.Data {
+		return kind.In(l)
+	}
+	return l.Text("kind-data-both")
 }
 
 // shownOrigins is how many stand in the form; more would push the rest out of sight.
 const shownOrigins = 3
 
 func newAskView(t *Tool, wiki string) askView {
-	origins, kinds := t.Origins(), kindNames(t.Kinds)
-	shown := origins[:min(len(origins), shownOrigins)]
-	return askView{
-		Tool: t, Kinds: kinds, KindList: strings.Join(kinds, ", "), Shown: shown, More: len(origins) - len(shown),
-		Days: int(t.Life() / (24 * time.Hour)), Wiki: wiki,
+	kinds := consentKinds(t.Kinds)
+	return askView{Tool: t, Kinds: kinds, KindList: i18n.ListOf(kinds), Days: int(t.Life() / (24 * time.Hour)), Wiki: wiki}
+}
+
+// From lists the tool's origins, the first of them where there are many.
+func (v askView) From(f page.Frame) template.HTML {
+	origins := v.Tool.Origins()
+	if more := len(origins) - shownOrigins; more > 0 {
+		return f.T("ask-more", f.Codes(origins[:shownOrigins]), more)
 	}
+	return f.Codes(origins)
 }
 
 // pageWriter is [confirm.Pages], or its like on the wiki.

@@ -130,7 +130,7 @@ func tooLarge(tools []*Tool) error {
 		names[i] = t.Name
 	}
 	named := *errTooLarge
-	named.Text = i18n.Verbatim(errTooLarge.Error() + ": " + strings.Join(names, ", "))
+	named.Text = i18n.Message{Key: "refusal-too-large-policy-of", Args: []any{csp.Budget, i18n.ListOf(names)}}
 	named.Cause = errors.Join(errTooLarge, csp.ErrTooLarge)
 	return &named
 }

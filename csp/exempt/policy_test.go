@@ -144,7 +144,7 @@ func TestBudget(t *testing.T) {
 			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 				t.Errorf("%s: got %v, want %v", name, err, tt.want)
 			}
-			if err != nil && (!errors.Is(err, csp.ErrTooLarge) || !strings.HasSuffix(err.Error(), ": t") || text(got[0]) != base) {
+			if err != nil && (!errors.Is(err, csp.ErrTooLarge) || !strings.HasSuffix(err.Error(), ": t.") || text(got[0]) != base) {
 				t.Errorf("%s: got %v and %q", name, err, text(got[0]))
 			}
 		}

@@ -256,7 +256,7 @@ func TestTooManyAndTooLarge(t *testing.T) {
 		s.renew()
 		s.wantRefusal(b.get(ticket), errTooLarge)
 		w = b.get(wiki + ListPath)
-		if !strings.Contains(w.Body.String(), "None of them is let through now: with these tools together") {
+		if !strings.Contains(w.Body.String(), "None of them is let through now. With these tools together") {
 			t.Errorf("the list hides that the policy is too large:\n%s", w.Body)
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/wikiveil/wikiveil/csp/confirm"
-	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
 )
 
@@ -84,7 +83,7 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.rememberBack(w.Header(), r)
 	s.c.Count("asked")
-	redirect(w, s.c.Flow.Address(ConsentPath, handOff))
+	redirect(w, page.Link(r, s.c.Flow.Address(ConsentPath, handOff)))
 	return nil
 }
 
@@ -152,11 +151,11 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, to pageWriter, err
 	if why.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", "GET, POST")
 	}
-	view := refusalView{Text: why.In(i18n.Of(r)), Exemptions: s.c.Flow.Wiki() + ListPath}
+	view := refusalView{Why: why, Exemptions: s.c.Flow.Wiki() + ListPath}
 	if t, err := s.named(r); err == nil {
 		view.Again = s.c.Flow.Wiki() + GoPath + "?" + toolParam + "=" + url.QueryEscape(t.Name)
 	}
-	show(w, to, why.Status, confirm.Page{Frame: page.Frame{Title: "This did not work"}, Data: view})
+	show(w, to, why.Status, confirm.Page{Frame: page.For(r, "refused-title"), Data: view})
 }
 
 // show writes a page.

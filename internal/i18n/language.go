@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"html/template"
+	"net/url"
 	"strings"
 
 	"golang.org/x/text/language"
@@ -111,7 +112,11 @@ func otherDirection(text string) bool {
 }
 
 func (markup) link(b *strings.Builder, to any, words func()) {
-	fmt.Fprintf(b, `<a href="%s">`, html.EscapeString(fmt.Sprint(to)))
+	address := fmt.Sprint(to)
+	if u, err := url.Parse(address); err != nil || u.Scheme != "" && u.Scheme != "https" && u.Scheme != "http" {
+		address = "#" // as a template's links, it runs nothing
+	}
+	fmt.Fprintf(b, `<a href="%s">`, html.EscapeString(address))
 	words()
 	b.WriteString("</a>")
 }

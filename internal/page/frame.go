@@ -63,17 +63,41 @@ func (f Frame) Link(address string) string {
 	if !f.asked {
 		return address
 	}
+	return inLanguage(address, f.Lang())
+}
+
+// Link is [Frame.Link] for who answers a request without a page, but leads to one.
+func Link(r *http.Request, address string) string {
+	if l, ok := i18n.Asked(r); ok {
+		return inLanguage(address, l)
+	}
+	return address
+}
+
+func inLanguage(address string, l *i18n.Language) string {
 	address, fragment, found := strings.Cut(address, "#")
 	separator := "?"
 	if strings.Contains(address, "?") {
 		separator = "&"
 	}
-	address += separator + "uselang=" + f.Lang().Code
+	address += separator + "uselang=" + l.Code
 	if found {
 		address += "#" + fragment
 	}
 	return address
 }
+
+// Codes is a list of what machines read, such as web addresses.
+func (f Frame) Codes(texts []string) template.HTML {
+	parts := make([]string, len(texts))
+	for i, text := range texts {
+		parts[i] = "<code>" + template.HTMLEscapeString(text) + "</code>"
+	}
+	return template.HTML(strings.Join(parts, f.Plain("list-separator"))) //nolint:gosec // escaped
+}
+
+// List is a list in running text; see [i18n.List].
+func (f Frame) List(items i18n.List) string { return items.In(f.Lang()) }
 
 // Day is a day for a page: 2006-01-02, read alike everywhere and from left to right.
 func (Frame) Day(t time.Time) template.HTML { return timeElement(t, time.DateOnly) }

@@ -6,14 +6,8 @@ import (
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
-var refusedUnknown = refusal.Literal(http.StatusServiceUnavailable, "client_address_unknown",
-	"The server can't tell the client's address, so it can't protect it. "+
-		"(For the operator: behind a Unix socket, set trusted_proxies_unix in the servers option.)")
+var refusedUnknown = refusal.New(http.StatusServiceUnavailable, "client_address_unknown", "refusal-client-address-unknown")
 
-var refusedUnreadable = refusal.Literal(http.StatusServiceUnavailable, "client_address_unreadable",
-	"The server can't tell the client's address, so it can't protect it. "+
-		"(For the operator: the header in which a trusted proxy names its client holds no address that can be read; see trusted_proxies and client_ip_headers.)")
+var refusedUnreadable = refusal.New(http.StatusServiceUnavailable, "client_address_unreadable", "refusal-client-address-unreadable")
 
-var refusedMasked = refusal.Literal(http.StatusServiceUnavailable, "client_is_masked",
-	"The server can't tell the client's address: what stands in its place is a mask already. "+
-		"(For the operator: client_mask belongs on one edge alone; take it off this one, or off the one before it.)")
+var refusedMasked = refusal.New(http.StatusServiceUnavailable, "client_is_masked", "refusal-client-is-masked")
