@@ -86,6 +86,7 @@ func TestDoctorOfTheEdge(t *testing.T) {
 		{"raw log", "log more {\noutput file {DIR}/more.log\nformat raw json\n}\n", site, "logs", checkup.Warning, "the log more holds clients' addresses"},
 		{"loose trust", "servers {\ntrusted_proxies static 198.51.100.0/24\n}\n", site, "trusted proxies", checkup.Warning, "trusted_proxies without trusted_proxies_strict"},
 		{"trust of all", "servers {\ntrusted_proxies static 0.0.0.0/0\ntrusted_proxies_strict\n}\n", site, "trusted proxies", checkup.Error, "trusted_proxies holds all addresses"},
+		{"trust of all by halves", "servers {\ntrusted_proxies static 128.0.0.0/1 10.0.0.0/8 0.0.0.0/1\ntrusted_proxies_strict\n}\n", site, "trusted proxies", checkup.Error, "trusted_proxies holds all addresses"},
 		{"observing", "", strings.Replace(site, "client_mask", "client_mask {\nmode observe\n}", 1), "sites", checkup.Warning, "only observes"},
 		{"undone", "", strings.Replace(site, "reverse_proxy", "request_header -Client-Mask\nreverse_proxy", 1), "sites", checkup.Warning, "request_header Client-Mask removes"},
 		{"no mask", "", "http://{SITE} {\ncsp\nreverse_proxy " + wiki.Address() + "\n}\n", "sites", checkup.Error, "no site has client_mask"},

@@ -26,6 +26,9 @@ func parseCSP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := c.completeFor(h, site); err != nil {
 		return nil, err
 	}
+	if c.keepsWorkers() {
+		configcheck.WarnHere(h, lastingWorkers)
+	}
 	if c.Consent != nil {
 		if err := c.Consent.agree(h); err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/defaultlog"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp"
@@ -135,6 +136,9 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	c.sent[cspReportOnly] = app.Metrics().Policies.WithLabelValues(cspReport)
 	c.refused = app.Metrics().Refused.WithLabelValues("service_worker")
 	c.tooLarge = app.Metrics().Refused.WithLabelValues(refusedHeader.Reason)
+	if c.keepsWorkers() {
+		configcheck.WarnOf(ctx.Logger(), lastingWorkers)
+	}
 	if c.maxHeader, err = serverParts.Of(app).open(ctx); err != nil {
 		return err
 	}

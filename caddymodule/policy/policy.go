@@ -90,3 +90,17 @@ func parseSources(texts []string) ([]csp.Source, error) {
 	}
 	return sources, nil
 }
+
+// lastingWorkers is the warning of workers beside what gives one reader different policies.
+const lastingWorkers = "allow worker-src beside consent or rollout: a shared worker keeps the policy of the page that started it, so a hostile gadget can load on " +
+	"after a consent is withdrawn, a tool is switched off or the rollout has reached the reader, until all tabs of the wiki are closed; leave one of the two out"
+
+// keepsWorkers reports whether pages may start workers, and a reader's pages can have different policies.
+func (c *CSP) keepsWorkers() bool {
+	policy, err := c.CSPPolicy.build()
+	if err != nil || c.Consent == nil && c.Rollout == "" {
+		return false
+	}
+	_, values, governed := policy.Governing("worker-src")
+	return !governed || !slices.Equal(values, []string{csp.None.String()})
+}

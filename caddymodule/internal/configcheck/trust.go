@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"go4.org/netipx"
 )
 
 // TrustedByAll is the warning of proxies that are everybody.
@@ -19,10 +21,26 @@ const (
 		"name the proxies in trusted_proxies, and add trusted_proxies_strict"
 )
 
-// holdsAll reports whether a range of trusted proxies is of all addresses.
-func holdsAll(text string) bool {
-	prefix, err := netip.ParsePrefix(text)
-	return err == nil && prefix.Bits() == 0
+// unicast are all addresses that clients on the internet have, by family.
+var unicast = []netipx.IPRange{
+	netipx.IPRangeFrom(netip.MustParseAddr("1.0.0.0"), netip.MustParseAddr("223.255.255.255")),
+	netipx.RangeOfPrefix(netip.MustParsePrefix("2000::/3")),
+}
+
+// everybody returns the place of the range that completes all addresses of a family with those before it, which can be said in parts, or -1.
+func everybody(ranges []string) int {
+	var set netipx.IPSetBuilder
+	for i, text := range ranges {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			continue
+		}
+		set.AddPrefix(prefix)
+		if all, err := set.IPSet(); err == nil && slices.ContainsFunc(unicast, all.ContainsRange) {
+			return i
+		}
+	}
+	return -1
 }
 
 // trustFault says what is wrong with how a server finds its clients: whether it trusts proxies, does so strictly, and is told
@@ -50,7 +68,7 @@ func trustIn(raw json.RawMessage) (warnings []Warning) {
 	_ = json.Unmarshal(raw, &app) // Caddy itself says what is wrong
 	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
 		s, place := app.Servers[name], "apps/http/servers/"+name
-		if s.Trusted != nil && slices.ContainsFunc(s.Trusted.Ranges, holdsAll) {
+		if s.Trusted != nil && everybody(s.Trusted.Ranges) >= 0 {
 			warnings = append(warnings, Warning{File: place, Message: TrustedByAll})
 		}
 		if fault := trustFault(s.Trusted != nil || s.Unix, s.Strict > 0, len(s.Headers) > 0); fault != "" {
@@ -72,10 +90,8 @@ func (l looker) global(options []Statement) {
 			switch inner.Name() {
 			case "trusted_proxies", "trusted_proxies_unix":
 				trusted = &inner
-				for _, word := range inner.Words[1:] {
-					if holdsAll(word.Text) {
-						l.at(word, TrustedByAll)
-					}
+				if i := everybody(inner.Args()); i >= 0 {
+					l.at(inner.Words[i+1], TrustedByAll)
 				}
 			case "trusted_proxies_strict":
 				strict = true
