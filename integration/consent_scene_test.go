@@ -31,6 +31,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/wikiveil/wikiveil/csp/exempt"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // authority is a key and a certificate for all servers of a scene. Browsers take it by its key's hash,
@@ -190,6 +191,10 @@ const consentCaddyfile = `
 	bind 127.0.0.1
 	tls %[6]s %[7]s
 	` + clientMask + `
+	header ` + noticeboard.ReaderToolsPath + ` {
+		Access-Control-Allow-Origin {header.Origin}
+		Access-Control-Allow-Credentials true
+	}
 	%[8]s
 	anonproxy
 	%[9]s
