@@ -2,10 +2,10 @@ package selfcheck
 
 import (
 	"bytes"
-	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
+	"net/http"
 	"strings"
 
 	"github.com/wikiveil/wikiveil/internal/page"
@@ -24,16 +24,15 @@ var (
 	})
 )
 
-// purpose says what a request is for.
+// purpose is the key of what heads a request.
 func purpose(q Request) string {
-	if q.Stream == noticeboard.Events {
-		return "for an EventSource"
+	switch {
+	case q.Stream == noticeboard.Events:
+		return "transcript-request-events"
+	case q.Kind == "":
+		return "transcript-request-unsaid"
 	}
-	words := map[noticeboard.Kind]string{
-		noticeboard.Img: "for an image", noticeboard.Font: "for a font", noticeboard.Style: "for a style sheet", noticeboard.Media: "for audio or video",
-		noticeboard.Data: "for data",
-	}
-	return cmp.Or(words[q.Kind], "for what the browser doesn’t say")
+	return "transcript-request-" + string(q.Kind)
 }
 
 // Text shows the bytes of a request to people: HTTP/1.1 as it is, of HTTP/2 the header and the body.
@@ -68,13 +67,15 @@ func frames(q Request) string {
 }
 
 // Page renders a transcript for people, without scripts. The key is shown; the style sheet is the noticeboard's.
-func Page(t *Transcript, key, style string) ([]byte, error) {
+func Page(r *http.Request, t *Transcript, key, style string) ([]byte, error) {
+	frame := page.For(r, "transcript-title", t.Tool.Name)
+	frame.Sheet, frame.Query = style, ""
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, struct {
 		page.Frame
 		*Transcript
 		Key string
-	}{page.Frame{Title: "What " + t.Tool.Name + " gets", Sheet: style}, t, key})
+	}{frame, t, key})
 	if err != nil {
 		return nil, fmt.Errorf("rendering the transcript: %w", err)
 	}

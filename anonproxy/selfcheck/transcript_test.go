@@ -410,7 +410,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		_ = got.Verify(Expect{Now: moment})
-		_, _ = Page(got, "", "")
+		_, _ = Page(httptest.NewRequest("GET", "/", nil), got, "", "")
 	})
 }
 
@@ -478,12 +478,12 @@ func TestPage(t *testing.T) {
 	made := full(t)
 	made.Differences = []string{"<script>alert(1)</script>"}
 	made.Requests[1].Second = []byte("GET / HTTP/1.1\r\nCookie: <b>\r\n\r\n")
-	page, err := Page(made, "wiki+12345678+AbCd", "/.tools/style.css?1")
+	page, err := Page(httptest.NewRequest("GET", "/", nil), made, "wiki+12345678+AbCd", "/.tools/style.css?1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"The tool could tell readers apart", "The second reader’s request differs:</p>\n<pre tabindex=\"0\">GET / HTTP/1.1\r\nCookie: &lt;b&gt;", "GET, for an image", "&lt;script&gt;", `<link rel="stylesheet" href="/.tools/style.css?1">`, "GET /wikiveil-canary?x=1 HTTP/1.1",
+		"The tool could tell readers apart", "The second reader’s request differs:</p>\n<pre tabindex=\"0\" dir=\"ltr\">GET / HTTP/1.1\r\nCookie: &lt;b&gt;", "GET, for an image", "&lt;script&gt;", `<link rel="stylesheet" href="/.tools/style.css?1">`, "GET /wikiveil-canary?x=1 HTTP/1.1",
 		":path: /wikiveil-canary?x=1", "2026-11-22 21:00 UTC", "X25519", "wiki&#43;12345678&#43;AbCd", "client-pseudonym: " + Placeholder,
 	} {
 		if !strings.Contains(string(page), want) {
@@ -496,7 +496,7 @@ func TestPage(t *testing.T) {
 	for name, want := range map[bool]string{false: "can’t tell readers apart by its requests", true: "can tell readers apart for a day"} {
 		made := full(t)
 		made.Tool.Pseudonym = name
-		page, err := Page(made, "wiki+12345678+AbCd", "")
+		page, err := Page(httptest.NewRequest("GET", "/", nil), made, "wiki+12345678+AbCd", "")
 		if err != nil || !strings.Contains(string(page), want) || name && strings.Contains(string(page), "can’t tell readers") {
 			t.Errorf("with a pseudonym: %v:: %v %s", name, err, page)
 		}

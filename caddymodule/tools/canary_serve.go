@@ -13,6 +13,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
+	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/noticeboard"
@@ -65,7 +66,7 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	header := w.Header()
 	// Added and not set: a site-wide policy may stand there, and both hold.
 	header.Add("Content-Security-Policy", selfcheck.PagePolicy)
-	header.Add("Vary", "Accept")
+	header.Add("Vary", "Accept, Accept-Language")
 	page.Protect(header, "")
 	contentType, body, refused := h.canaryResponse(r, tool, ok)
 	if refused != nil {
@@ -77,6 +78,9 @@ func (h *AnonProxy) serveCanary(w http.ResponseWriter, r *http.Request) bool {
 	}
 	sum := sha256.Sum256(body)
 	header.Set("Content-Type", contentType)
+	if strings.HasPrefix(contentType, "text/html") {
+		header.Set("Content-Language", i18n.Of(r).Code)
+	}
 	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(transcriptFor.Seconds())))
 	header.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
@@ -125,7 +129,7 @@ func (h *AnonProxy) canaryResponse(r *http.Request, name string, ofTool bool) (c
 	case format == "note" || !reqstate.WantsHTML(r):
 		return "text/plain; charset=utf-8", shown.Note, nil
 	}
-	html, err := selfcheck.Page(shown.Transcript, *key, h.page.StyleSheet())
+	html, err := selfcheck.Page(r, shown.Transcript, *key, h.page.StyleSheet())
 	if err != nil { // none is so
 		return refuse(http.StatusInternalServerError, "the transcript can't be shown")
 	}

@@ -62,7 +62,7 @@ func TestTranscripts(t *testing.T) {
 	)
 	resp, signed := transcript(t, e, "maps")
 	want := map[string]string{
-		"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff", "Vary": "Accept",
+		"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff", "Vary": "Accept, Accept-Language",
 		"Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "DENY",
 	}
 	for name, value := range want {
