@@ -111,7 +111,7 @@ func TestKillSwitchOfAnAddress(t *testing.T) {
 		}
 	}
 	html, list := boardPage(t, e)
-	wantWords(t, "the page", html, "addresses that begin with <code>/private/a b</code>: names readers", `<p class="label`)
+	wantWords(t, "the page", html, "addresses that begin with <code>/private/a b</code>. Reason: names readers", `<p class="label`)
 	wantWords(t, "the JSON", list, `"standing": "usable"`, `"prefix": "/private/a b"`)
 	out = edgetest.Stdout(t, func() {
 		if _, err := edgetest.Run(t, "", "tools", "list", "--address", e.Admin); err != nil {
