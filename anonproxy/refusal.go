@@ -55,7 +55,7 @@ func (p *Proxy) writeRefusalPage(w http.ResponseWriter, r *http.Request, e *refu
 	policies := h["Content-Security-Policy"]
 	policies[len(policies)-1] = page.Policy("'self'", "")
 	page.Protect(h, "")
-	frame := page.For(r, "refused-title")
+	frame := page.For(r, "proxy-refused-title")
 	frame.Sheet = page.SheetAddress(p.cfg.Prefix + "style.css")
 	_ = page.Write(w, e.Status, refusalPage, struct {
 		page.Frame

@@ -148,6 +148,13 @@ func TestStoppedToolNotice(t *testing.T) {
 	if origin := evaluate[string](t, b, `location.origin`); origin != s.consent {
 		t.Fatalf("the question is on %s", origin)
 	}
+	leads := func(to string) {
+		t.Helper()
+		if n := evaluate[int](t, b, fmt.Sprintf(`[...document.querySelectorAll('main a')].filter(a => a.href === %q).length`, to)); n != 1 {
+			t.Errorf("%s leads to %s %d times", evaluate[string](t, b, `location.pathname`), to, n)
+		}
+	}
+	leads(s.url + "/.tools/#tool-weather")
 	s.answer(t, b)
 	b.waitForLocation(t, address)
 	wait(t, "the tool's requests", func() bool {
@@ -158,6 +165,11 @@ func TestStoppedToolNotice(t *testing.T) {
 	if n := evaluate[int](t, b, line+`.length`); n != 0 {
 		t.Error("a notice, where the tool is let through")
 	}
+	b.open(t, s.url+"/.tools/")
+	leads(s.url + exempt.GoPath + "?tool=weather")
+	leads(s.url + exempt.ListPath)
+	b.open(t, s.url+exempt.ListPath)
+	leads(s.url + "/.tools/")
 	b.open(t, s.url+"/.privacy/")
 	for _, want := range []string{"sees your mask: 2001:2f:", "Weather of the world: your browser reaches it directly", "Maps: reached through this wiki's server", "You let one other site through",
 		"anew every 90 days", "One person", "Addresses revealed so far: 0", "this server can open it", "which company or institution"} {

@@ -76,6 +76,8 @@ type PageOptions struct {
 	// Withdraw is where readers withdraw their consent, a path or an https
 	// address. Default: none, and the page says that there is nothing to withdraw.
 	Withdraw string
+	// Ask is the address, up to a tool's name, at which readers let one through. Default: none is linked to.
+	Ask string
 	// Transcripts is whether there are transcripts of what tools get, at the tool's
 	// path and TranscriptPath. Default: there are none.
 	Transcripts bool

@@ -33,13 +33,13 @@ const shownChanges = 100
 // pageView is what the template shows.
 type pageView struct {
 	page.Frame
-	Prefix, Withdraw string
-	Tools, Pending   []toolView
-	Changes          []Change
-	More             int // changes that aren't shown
-	Criteria         []Criterion
-	Direct           bool // some tool is reached by consent
-	ConsentDays      int
+	Prefix, Withdraw, Ask string
+	Tools, Pending        []toolView
+	Changes               []Change
+	More                  int // changes that aren't shown
+	Criteria              []Criterion
+	Direct                bool // some tool is reached by consent
+	ConsentDays           int
 }
 
 // toolView is a tool in JSON and for the template.
@@ -69,7 +69,7 @@ type stopView struct {
 func renderPage(opt PageOptions, listings []Listing, changes []Change, now time.Time) (*rendered, error) {
 	prefix, withdraw := opt.Prefix, opt.Withdraw
 	view := pageView{
-		Prefix: prefix, Withdraw: withdraw, ConsentDays: ConsentDays,
+		Prefix: prefix, Withdraw: withdraw, Ask: opt.Ask, ConsentDays: ConsentDays,
 		Tools: []toolView{}, Pending: []toolView{}, Changes: publicChanges(changes), Criteria: Criteria(),
 	}
 	for _, l := range listings {

@@ -1,15 +1,19 @@
 package policy
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/configcheck"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
@@ -109,14 +113,31 @@ type keyedSite struct {
 }
 
 // newConsentSite makes the pages. More is what the wiki's own site knows and the consent origin doesn't need.
-func newConsentSite(a *edge.App, origins ConsentOrigins, more exempt.Config) (*consentSite, error) {
+func newConsentSite(ctx caddy.Context, a *edge.App, origins ConsentOrigins, more exempt.Config) (*consentSite, error) {
 	more.Declared = func(name string) (noticeboard.Entry, error) { return a.Noticeboard().ForConsent(name) }
 	more.HTTPS = reqstate.IsHTTPS
 	more.Count = func(outcome string) { a.Metrics().Consents.WithLabelValues(outcome).Inc() }
-	more.Localhost = origins.DeveloperConsent
+	more.Localhost, more.Board = origins.DeveloperConsent, boardPath(ctx)
 	s := &consentSite{origins: origins, confirming: a.Confirmations(), config: more}
 	_, err := s.make(kv.NewMemory(1)) // tells what is wrong; the app's own are opened when it starts
 	return s, err
+}
+
+// boardPath returns where the list of tools is, if the config has one such path.
+func boardPath(ctx caddy.Context) string {
+	path := ""
+	for _, config := range configcheck.Handlers(configcheck.HTTPApp(ctx), "anonproxy") {
+		var board struct{ Path string }
+		if json.Unmarshal(config, &board) != nil {
+			return ""
+		}
+		board.Path = cmp.Or(board.Path, noticeboard.DefaultPrefix)
+		if path != "" && path != board.Path {
+			return ""
+		}
+		path = board.Path
+	}
+	return path
 }
 
 // site returns the site as it is now, made anew after a rotation of the keys.

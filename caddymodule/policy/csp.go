@@ -142,7 +142,7 @@ func (c *CSP) Provision(ctx caddy.Context) error {
 	if c.maxHeader, err = serverParts.Of(app).open(ctx); err != nil {
 		return err
 	}
-	if err := c.provisionConsent(app); err != nil || c.Reports == nil && c.Rollout == "" {
+	if err := c.provisionConsent(ctx, app); err != nil || c.Reports == nil && c.Rollout == "" {
 		return err
 	}
 	if err := c.checkSite(ctx); err != nil {

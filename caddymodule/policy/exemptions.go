@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/options"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
@@ -34,7 +36,7 @@ type cspConsents struct {
 	count         func(outcome string)
 }
 
-func (c *CSP) provisionConsent(app *edge.App) error {
+func (c *CSP) provisionConsent(ctx caddy.Context, app *edge.App) error {
 	if c.Consent == nil {
 		return nil
 	}
@@ -49,7 +51,7 @@ func (c *CSP) provisionConsent(app *edge.App) error {
 	if err != nil {
 		return err
 	}
-	site, err := newConsentSite(app, c.Consent.ConsentOrigins, exempt.Config{Fits: secure.Fits}) // which are the longer ones
+	site, err := newConsentSite(ctx, app, c.Consent.ConsentOrigins, exempt.Config{Fits: secure.Fits}) // which are the longer ones
 	if err != nil {
 		return err
 	}

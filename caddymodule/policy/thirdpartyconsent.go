@@ -52,7 +52,7 @@ func (h *ThirdPartyConsent) Provision(ctx caddy.Context) error {
 	if err := consentParts.Of(app).agree(h.ConsentOrigins); err != nil {
 		return fmt.Errorf("third_party_consent: %w", err)
 	}
-	if h.site, err = newConsentSite(app, h.ConsentOrigins, exempt.Config{}); err != nil {
+	if h.site, err = newConsentSite(ctx, app, h.ConsentOrigins, exempt.Config{}); err != nil {
 		return fmt.Errorf("third_party_consent: %w", err)
 	}
 	return nil

@@ -179,7 +179,11 @@ func (h *AnonProxy) open() (err error) {
 }
 
 func (h *AnonProxy) pageOptions() noticeboard.PageOptions {
-	return noticeboard.PageOptions{Prefix: cmp.Or(h.Path, noticeboard.DefaultPrefix), Withdraw: h.Withdraw, Transcripts: !h.Canary.off(), Notice: !h.NoNotice}
+	ask := ""
+	if h.consents {
+		ask = exempt.GoPath + "?tool="
+	}
+	return noticeboard.PageOptions{Ask: ask, Prefix: cmp.Or(h.Path, noticeboard.DefaultPrefix), Withdraw: h.Withdraw, Transcripts: !h.Canary.off(), Notice: !h.NoNotice}
 }
 
 // config is what the library is told; the zero values are its defaults.

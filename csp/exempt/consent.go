@@ -43,7 +43,7 @@ func (s *Site) ask(w http.ResponseWriter, r *http.Request) error {
 	}
 	frame := page.For(r, "ask-title", t.Title)
 	show(w, s.askPage, http.StatusOK, confirm.Page{
-		Frame: frame, Data: newAskView(t, s.c.Flow.Wiki()),
+		Frame: frame, Data: s.newAskView(t),
 		Form: confirm.Dialog{
 			Action: frame.Link(ConsentPath + "?" + toolParam + "=" + url.QueryEscape(t.Name)), Challenge: challenge,
 			Submit: frame.Plain("ask-submit", t.Title, t.Origin),

@@ -24,7 +24,7 @@ func (s *Site) list(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return errMethod
 	}
-	view := listView{Guarded: guardsCookies(r), Local: s.c.Localhost, Home: s.c.Flow.Wiki() + "/"}
+	view := listView{Guarded: guardsCookies(r), Local: s.c.Localhost, Home: s.c.Flow.Wiki() + "/", Board: s.c.Board}
 	// Whoever sends no browser cookie, or a wrong one, has no grants.
 	reader := s.readerOrNone(r)
 	if err := s.c.Fits(s.active(reader.grants)); err != nil {

@@ -29,8 +29,8 @@ type askView struct {
 	KindList i18n.List
 	// Days is how long the grant counts.
 	Days int
-	// Wiki is the wiki's origin.
-	Wiki string
+	// Wiki is the wiki's origin, and Board the address of the tool in its list; "" where that isn't known.
+	Wiki, Board string
 }
 
 // listView is what the page of one's exemptions shows.
@@ -38,6 +38,8 @@ type listView struct {
 	Grants []grantView
 	// Problem is why the grants together have no effect now, if so.
 	Problem *refusal.Refusal
+	// Board is the path of the list of tools; "" where that isn't known.
+	Board string
 	// Guarded is false for a browser that can have none.
 	Guarded bool
 	// Local says that developers can let a port of their own machine through.
@@ -88,9 +90,12 @@ func (k consentKind) In(l *i18n.Language) string {
 // shownOrigins is how many stand in the form; more would push the rest out of sight.
 const shownOrigins = 3
 
-func newAskView(t *Tool, wiki string) askView {
-	kinds := consentKinds(t.Kinds)
-	return askView{Tool: t, Kinds: kinds, KindList: i18n.ListOf(kinds), Days: int(t.Life() / (24 * time.Hour)), Wiki: wiki}
+func (s *Site) newAskView(t *Tool) askView {
+	kinds, wiki, board := consentKinds(t.Kinds), s.c.Flow.Wiki(), ""
+	if s.c.Board != "" && !t.Local() {
+		board = wiki + s.c.Board + "#tool-" + t.Name
+	}
+	return askView{Tool: t, Kinds: kinds, KindList: i18n.ListOf(kinds), Days: int(t.Life() / (24 * time.Hour)), Wiki: wiki, Board: board}
 }
 
 // From lists the tool's origins, the first of them where there are many.

@@ -22,6 +22,8 @@ type Config struct {
 	// Declared returns the tool of that name if readers may let it through now, as
 	// [noticeboard.Live.ForConsent] does. It is asked at every request, so that a kill switch acts at once.
 	Declared func(name string) (noticeboard.Entry, error)
+	// Board is the path of the list of tools on the wiki. Default: none is linked to.
+	Board string
 	// Localhost lets developers let a port of their own machine through.
 	Localhost bool
 	// Fits returns an error if tools can't be let through together, as [Policies.Fits] does;
