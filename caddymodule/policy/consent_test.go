@@ -318,7 +318,7 @@ func TestConsentRefusals(t *testing.T) {
 		more                  []string
 	}{
 		{"no tool", consentWiki + exempt.GoPath, "tool_parameter", 400, nil},
-		{"unknown tool", consentWiki + exempt.GoPath + "?tool=nobody", "no_such_tool", 404, nil},
+		{"unknown tool", consentWiki + exempt.GoPath + "?tool=missing", "no_such_tool", 404, nil},
 		{"a tool by proxy alone", consentWiki + exempt.GoPath + "?tool=proxied", "no_such_tool", 404, nil},
 		{"an expired tool", consentWiki + exempt.GoPath + "?tool=ended", "no_such_tool", 404, nil},
 		{"a developer's port, not allowed", consentWiki + exempt.GoPath + "?tool=localhost:8080", "no_such_tool", 404, nil},
@@ -417,7 +417,7 @@ func TestConsentHeaderBudget(t *testing.T) {
 	e := newConsentEdge(t, "{CSP}", full)
 	b := e.reader()
 	resp, body := b.get(consentWiki + exempt.GoPath + "?tool=weather")
-	if resp.StatusCode != http.StatusConflict || !strings.Contains(body, "more than the 4096 bytes") || !strings.Contains(body, "weather") || len(resp.Cookies()) > 0 {
+	if resp.StatusCode != http.StatusConflict || !strings.Contains(body, "longer than the 4,096 bytes") || !strings.Contains(body, "weather") || len(resp.Cookies()) > 0 {
 		t.Errorf("%s %v\n%s", resp.Status, resp.Cookies(), body)
 	}
 	e.Load(t, e.sites())
