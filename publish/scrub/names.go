@@ -133,15 +133,39 @@ func cutEither(text []byte, ends ...string) ([]byte, bool) {
 
 var spaces = strings.NewReplacer(" ", "_", "+", "_", "%20", "_")
 
+// longestNamespace is how long the name of a namespace may be, in bytes as they stand in a URL.
+const longestNamespace = 96
+
 // endsInName reports whether a text ends in one of the names, and no word goes on before it.
 func endsInName(text []byte, names [][]byte) bool {
-	folded := []byte(spaces.Replace(strings.ToLower(string(text[max(0, len(text)-longestName):]))))
+	text = text[max(0, len(text)-longestNamespace):]
+	if len(text) > 0 && !isNameByte(text[len(text)-1]) {
+		return false
+	}
+	var room [longestNamespace]byte
+	folded := foldName(room[:0], text)
 	for _, name := range names {
 		if before, ok := bytes.CutSuffix(folded, name); ok && (len(before) == 0 || !isNameByte(before[len(before)-1]) || before[len(before)-1] == '_') {
 			return true
 		}
 	}
 	return false
+}
+
+// foldName appends a text in small letters with _ for spaces.
+func foldName(dst, text []byte) []byte {
+	for _, c := range text {
+		switch {
+		case c >= 0x80 || c == '%':
+			return append(dst[:0], spaces.Replace(strings.ToLower(string(text)))...)
+		case c == ' ' || c == '+':
+			c = '_'
+		case 'A' <= c && c <= 'Z':
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }
 
 func isNameByte(c byte) bool {
