@@ -113,8 +113,6 @@ func rangeAfter(text []byte, i, most int) (end, bits int) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
-
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // IsWord reports whether a byte is of a word, in any script.
