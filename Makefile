@@ -1,12 +1,15 @@
 export GOFLAGS += -buildvcs=false
 
-.PHONY: help build quick test bench microbench soak fuzz demo
+.PHONY: help build release quick test bench microbench soak fuzz demo
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./wikiveil as xcaddy.json says
 	go run ./cmd/build
+
+release: ## write a release's archives, Debian packages and SHA256SUMS into dist (Linux)
+	@scripts/release
 
 quick: ## run formatting, vet and the tests that start no programs
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not as gofmt writes them'; exit 1; }
