@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
@@ -58,6 +59,48 @@ func TestMetricsAreInTheDocs(t *testing.T) {
 			t.Errorf("docs/monitoring.md has %s, which doesn't exist", name[1])
 		}
 	}
+	for _, file := range []string{"alerts.yml", "grafana-dashboard.json"} {
+		text, err := os.ReadFile("../contrib/monitoring/" + file)
+		names := regexp.MustCompile(`\bwikiveil_[a-z_]+`).FindAllString(string(text), -1)
+		if err != nil || len(names) < 10 {
+			t.Errorf("%s has %d metrics, %v", file, len(names), err)
+		}
+		for _, name := range names {
+			if !exist[name] {
+				t.Errorf("contrib/monitoring/%s has %s, which doesn't exist", file, name)
+			}
+		}
+	}
+}
+
+// The sites that the quick start shows, and the config of the Debian package, are ones that the program takes, and need no fmt.
+func TestShownConfigsAreTaken(t *testing.T) {
+	page, err := os.ReadFile("../docs/quickstart.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packaged, err := os.ReadFile("../contrib/debian/Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sites := regexp.MustCompile(`(?m)^    wiki\.example\.org \{\n(?:    .*\n)+?    \}\n`).FindAllString(string(page), -1)
+	commented := regexp.MustCompile(`(?m)^# wiki\.example\.org \{\n(?:# .*\n)+?# \}\n`).FindString(string(packaged))
+	sites = append(sites, strings.TrimPrefix(strings.ReplaceAll(commented, "\n# ", "\n"), "# "))
+	if len(sites) != 3 || commented == "" {
+		t.Fatalf("%d sites: %q", len(sites), sites)
+	}
+	configs := []string{string(packaged)}
+	for _, site := range sites {
+		configs = append(configs, string(packaged)+site)
+	}
+	for i, config := range configs {
+		_, warnings, err := edgetest.AdaptWarnings(config)
+		// The quick start's sites are indented for its page.
+		warnings = slices.DeleteFunc(warnings, func(w caddyconfig.Warning) bool { return i > 0 && strings.Contains(w.Message, "not formatted") })
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%v, %v\n%s", err, warnings, config)
+		}
+	}
 }
 
 // docs/refusals.md has every outcome of a request to a tool, and no other.
@@ -100,7 +143,7 @@ func TestLinksAndLengthOfTheDocs(t *testing.T) {
 	if err != nil || len(pages) == 0 {
 		t.Fatal(pages, err)
 	}
-	pages = append(pages, "../README.md", "../CONTRIBUTING.md")
+	pages = append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CHANGELOG.md")
 	link, heading := regexp.MustCompile(`\]\(([^)\s]+)\)`), regexp.MustCompile(`(?m)^#+ (.+)$`)
 	anchor := func(title string) string {
 		return strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(title), ""), " ", "-")
