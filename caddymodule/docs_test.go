@@ -181,3 +181,34 @@ func TestLinksAndLengthOfTheDocs(t *testing.T) {
 		t.Errorf("only %d links", links)
 	}
 }
+
+// There is no engine here to build the image with. What can be known without one: what it copies is in the checkout, it has the
+// places that its config names, and no step runs as root in the end.
+func TestContainerfileNamesWhatIsThere(t *testing.T) {
+	text, err := os.ReadFile("../contrib/container/Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile("../contrib/debian/Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := regexp.MustCompile(`(?m)^COPY ([^-\s]\S*) (\S+)$`).FindAllStringSubmatch(string(text), -1)
+	for _, from := range copied {
+		if _, err := os.Stat(filepath.Join("..", from[1])); err != nil {
+			t.Errorf("copies %s: %v", from[1], err)
+		}
+	}
+	places := regexp.MustCompile(`(/var/lib|/run)/wikiveil\b`).FindAllString(string(config), -1)
+	if len(copied) != 2 || len(places) < 3 {
+		t.Fatalf("copies %q; the config names %q", copied, places)
+	}
+	for _, place := range places {
+		if !strings.Contains(string(text), "--chown=65532:65532 /state "+place+"\n") {
+			t.Errorf("the image has no %s of its user's", place)
+		}
+	}
+	if !regexp.MustCompile(`(?m)^USER 65532:65532$`).Match(text) || !strings.Contains(string(text), `CMD ["run", "--config", "/etc/wikiveil/Caddyfile"]`) {
+		t.Error("the image doesn't run as a user, or not with the config")
+	}
+}

@@ -98,10 +98,10 @@ func (r *cleanRoot) read(name string) string {
 	return string(data)
 }
 
-// files lists what is in the root, but for dpkg's and others' own notes.
+// files lists what is in the root, but for notes of dpkg and others, and /run, which ends with each boot.
 func (r *cleanRoot) files() string {
 	r.t.Helper()
-	all := output(r.t, "sh", "-c", `cd "$1" && find . -path ./proc -prune -o -path ./var/lib/dpkg -prune -o -path ./var/log -prune -o -print | sort`, "sh", r.dir)
+	all := output(r.t, "sh", "-c", `cd "$1" && find . -path ./proc -prune -o -path ./run -prune -o -path ./var/lib/dpkg -prune -o -path ./var/log -prune -o -print | sort`, "sh", r.dir)
 	return regexp.MustCompile(`(?m)^\./etc/((passwd|group|shadow|gshadow|subuid|subgid)-|\.pwd\.lock)\n`).ReplaceAllString(all, "")
 }
 
@@ -245,8 +245,7 @@ func (r *cleanRoot) execOf(what string) string {
 func startUnit(t *testing.T, root *cleanRoot) *unit {
 	t.Helper()
 	u := &unit{cleanRoot: root}
-	u.cmd = exec.Command("unshare", "--mount", "--kill-child", "sh", "-c", asUnit, "sh", root.dir, root.execOf("ExecStart"))
-	u.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	u.cmd = exec.Command("unshare", "--mount", "sh", "-c", asUnit, "sh", root.dir, root.execOf("ExecStart"))
 	u.cmd.Stdout, u.cmd.Stderr = &u.log, &u.log
 	if err := u.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -267,7 +266,8 @@ func (u *unit) stop() {
 	if u.cmd.ProcessState != nil {
 		return
 	}
-	u.cmd.Process.Signal(syscall.SIGTERM)
+	u.cmd.Process.Signal(syscall.SIGTERM) // each step to the program was an exec
+	defer time.AfterFunc(30*time.Second, func() { u.cmd.Process.Kill() }).Stop()
 	if err := u.cmd.Wait(); err != nil || u.t.Failed() {
 		u.t.Errorf("the edge ended: %v\n%s", err, &u.log)
 	}
