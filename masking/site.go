@@ -106,44 +106,61 @@ func NewSite(epochs []Epoch, config SiteConfig) (*Site, error) {
 // Masker returns the masker of the epoch in use.
 func (s *Site) Masker() *Masker { return s.epochs[0].Masker }
 
+// Who is a client as its masks are made from.
+type Who struct {
+	Addr netip.Addr
+	// Session, if not empty, is what the client is known by rather than the address.
+	Session []byte
+}
+
 // Masks are all masks of one client.
 type Masks struct {
 	// Client is the client's mask under the epoch in use.
 	Client netip.Addr
-	// Networks are, in this order, the masks of the named networks the client is in, of
-	// its ranges and of its allocation; then, for each older epoch that is kept, the client's
-	// own mask and the masks of its networks under that epoch.
+	// Networks are, in this order, the masks of the named networks the client is in, of its ranges and of its allocation, and for
+	// a session the mask of its address; then, for each older epoch that is kept, the client's own mask and all these under that epoch.
 	Networks []netip.Addr
 	// Names are the named networks the client is in, those that were looked up last.
 	Names []string
 }
 
-// Client returns the mask of a client address under the epoch in use.
-func (s *Site) Client(addr netip.Addr) (netip.Addr, error) { return s.epochs[0].Client(addr) }
-
-// Masks returns all masks of a client address. The network masks are appended
-// to buf, which may be nil.
-func (s *Site) Masks(addr netip.Addr, buf []netip.Addr) (Masks, error) {
-	addr = addr.Unmap().WithZone("")
-	client, err := s.Client(addr)
-	if err != nil {
-		return Masks{}, err
-	}
-	in := s.networksOf(addr)
-	masks := Masks{Client: client, Networks: buf, Names: in.names}
+// Masks returns all masks of a client. The network masks are appended to buf, which may be nil.
+func (s *Site) Masks(who Who, buf []netip.Addr) (Masks, error) {
+	who.Addr = who.Addr.Unmap().WithZone("")
+	in := s.networksOf(who.Addr)
+	masks := Masks{Networks: buf, Names: in.names}
 	for i, em := range s.epochs {
-		if i > 0 {
-			old, err := em.Client(addr)
-			if err != nil {
-				return Masks{}, err
-			}
-			masks.Networks = append(masks.Networks, old)
+		client, err := em.who(who)
+		if err != nil {
+			return Masks{}, err
+		}
+		if i == 0 {
+			masks.Client = client
+		} else {
+			masks.Networks = append(masks.Networks, client)
 		}
 		if masks.Networks, err = in.appendMasks(masks.Networks, em); err != nil {
 			return Masks{}, err
 		}
+		if len(who.Session) == 0 {
+			continue
+		}
+		// A block of the address holds for whoever is behind it: a cookie is no way out of it.
+		address, err := em.Client(who.Addr)
+		if err != nil {
+			return Masks{}, err
+		}
+		masks.Networks = append(masks.Networks, address)
 	}
 	return masks, nil
+}
+
+// who returns a client's own mask.
+func (em *epochMasks) who(who Who) (netip.Addr, error) {
+	if len(who.Session) > 0 {
+		return em.Session(who.Session)
+	}
+	return em.Client(who.Addr)
 }
 
 // networks are those that one client is in.

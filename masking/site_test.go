@@ -59,7 +59,7 @@ func TestSiteMasksInOrder(t *testing.T) {
 		{"2001:db8:1:2::3%eth0", "2001:db8::/32", "2001:db8:1::/48"},
 	} {
 		addr := netip.MustParseAddr(c.addr)
-		got, err := site.Masks(addr, nil)
+		got, err := site.Masks(Who{Addr: addr}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestSiteLabelsUnrelatedOrShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := s.Masks(netip.MustParseAddr("203.0.113.9"), nil)
+		m, err := s.Masks(Who{Addr: netip.MustParseAddr("203.0.113.9")}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func BenchmarkSiteMasks(b *testing.B) {
 	buf := make([]netip.Addr, 0, 8)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := site.Masks(addr, buf); err != nil {
+		if _, err := site.Masks(Who{Addr: addr}, buf); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -239,7 +239,7 @@ func TestLookedUpNetworks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		masks, err := site.Masks(addr, nil)
+		masks, err := site.Masks(Who{Addr: addr}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,5 +249,33 @@ func TestLookedUpNetworks(t *testing.T) {
 		if !slices.Equal(masks.Names, []string{"vpn", "hosting"}) {
 			t.Errorf("%s: names %v", text, masks.Names)
 		}
+	}
+}
+
+// A session's masks under each epoch are its own, then its networks', then its address's.
+func TestMasksOfSessions(t *testing.T) {
+	epochs := testEpochs(t, 2)
+	site, err := NewSite(epochs, SiteConfig{V4Ranges: []int{24}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, id := netip.MustParseAddr("203.0.113.9"), []byte("sixteen bytes id")
+	got, err := site.Masks(Who{Addr: addr, Session: id}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []netip.Addr
+	for _, e := range epochs {
+		m, err := e.Masker("", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, _ := m.Session(id)
+		narrow, _ := m.Range(netip.MustParsePrefix("203.0.113.0/24"))
+		client, _ := m.Client(addr)
+		want = append(want, session, narrow, client)
+	}
+	if got.Client != want[0] || !slices.Equal(got.Networks, want[1:]) {
+		t.Errorf("got %v\nwant %v", got, want)
 	}
 }

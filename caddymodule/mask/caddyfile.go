@@ -21,6 +21,10 @@ func parseClientMask(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error
 	if err := checkOrder(h, site, handler); err != nil {
 		return nil, err
 	}
+	if address := site.InClear(); handler.MaskBy != nil && address != "" {
+		return nil, h.Errf("mask_by session needs https, and the site %s is reached without: browsers keep its cookie for https alone."+
+			" Serve https, or name the proxies that end TLS in trusted_proxies", address)
+	}
 	if found && handler.Mode != modeObserve {
 		configcheck.Masked(h, site, string(handler.Networks))
 	}
@@ -45,7 +49,7 @@ func (h *ClientMask) options() options.Block {
 			return nil
 		},
 		Check: func() error {
-			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage, Language: h.Language}
+			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage, Language: h.Language, MaskBy: h.MaskBy}
 			return check.validate()
 		},
 		Options: []options.Option{
@@ -59,6 +63,11 @@ func (h *ClientMask) options() options.Block {
 				Doc: "How many bits of an IPv6 address make its mask. Default: the app's."},
 			{Name: "language", Args: "<code>", Set: options.Filled(&h.Language),
 				Doc: "The language of the edge's pages and messages where a browser asks for none that there is. Default: the app's."},
+			{Name: "mask_by", Args: "session [<network>...]", Doc: "Masks of browsers that keep a cookie, in place of their addresses'.",
+				Block: func() options.Block {
+					h.MaskBy = new(MaskBy)
+					return h.MaskBy.options()
+				}},
 			{Name: "block_page", Args: "<file>", Set: options.Text(&h.BlockPage),
 				Doc: "A template of the page for clients whom the edge itself blocks."},
 			{Name: "before", Args: "<handler>...", Set: options.List(&h.Before), Repeats: true,

@@ -26,12 +26,21 @@ type clientCache struct {
 
 func newClientCache() *clientCache { return &clientCache{seed: maphash.MakeSeed()} }
 
-// get returns the client of addr, or nil, and whether it should be remembered
-// (given to put) once it's made.
-func (c *clientCache) get(addr netip.Addr) (_ *reqstate.Client, remember bool) {
+// hash is that of an address, or of a session behind it.
+func (c *clientCache) hash(addr netip.Addr, session string) uint64 {
 	hash := maphash.Comparable(c.seed, addr)
+	if session != "" {
+		hash ^= maphash.String(c.seed, session)
+	}
+	return hash
+}
+
+// get returns the client of addr, or of the session with that cookie behind it, or nil; and whether it should be remembered
+// (given to put) once it's made.
+func (c *clientCache) get(addr netip.Addr, session string) (_ *reqstate.Client, remember bool) {
+	hash := c.hash(addr, session)
 	slot := hash % clientSlots
-	if known := c.slots[slot].Load(); known != nil && known.Addr == addr {
+	if known := c.slots[slot].Load(); known != nil && known.Addr == addr && known.Session == session {
 		return known, false
 	}
 	mark := uint32(hash >> 32)
@@ -39,5 +48,5 @@ func (c *clientCache) get(addr netip.Addr) (_ *reqstate.Client, remember bool) {
 }
 
 func (c *clientCache) put(known *reqstate.Client) {
-	c.slots[maphash.Comparable(c.seed, known.Addr)%clientSlots].Store(known)
+	c.slots[c.hash(known.Addr, known.Session)%clientSlots].Store(known)
 }

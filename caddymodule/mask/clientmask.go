@@ -17,6 +17,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/defaultlog"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/i18n"
+	"github.com/wikiveil/wikiveil/internal/kv"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
@@ -55,6 +56,9 @@ type ClientMask struct {
 	// Default: the app's.
 	V6Prefix int `json:"v6_prefix,omitempty"`
 
+	// MaskBy gives browsers masks of their own by a session's cookie. Default: clients have the masks of their addresses.
+	MaskBy *MaskBy `json:"mask_by,omitempty"`
+
 	// A file with the page that clients get whom the edge's own block list refuses, to have it
 	// in the wiki's language: a Go html/template with .Mask, .Network, .Reason, .Expires and .Nonce (for
 	// its style element), .Language (.Language.Code, .Language.Dir). Default: a plain page in the reader's language.
@@ -74,6 +78,7 @@ type ClientMask struct {
 	page     *template.Template
 	language *i18n.Language // nil: the app's
 	config   masking.SiteConfig
+	granted  kv.Store // the budgets of sessions; nil: there are none
 	current  atomic.Pointer[siteMasks]
 	renewing sync.Mutex
 
@@ -88,6 +93,7 @@ type siteMasks struct {
 	site       *masking.Site
 	sightings  *sightings.Site // nil: nothing is recorded
 	cache      *clientCache
+	sessions   *siteSessions // nil: clients are known by their addresses
 }
 
 type (
@@ -131,6 +137,9 @@ func (h *ClientMask) validate() error {
 			return err
 		}
 	}
+	if err := h.MaskBy.validate(h.Mode); err != nil {
+		return err
+	}
 	h.page = defaultBlockPage
 	if h.BlockPage != "" {
 		var err error
@@ -161,6 +170,9 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 	if h.V6Prefix != 0 {
 		h.config.V6Prefix = h.V6Prefix
 	}
+	if err := h.provisionSessions(); err != nil {
+		return fmt.Errorf("client_mask: %w", err)
+	}
 	_, err = h.masks()
 	return err
 }
@@ -187,6 +199,11 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 		return nil, fmt.Errorf("client_mask: %w", err)
 	}
 	renewed := &siteMasks{epochs: epochs, generation: generation, site: site, sightings: seen, cache: newClientCache()}
+	if h.MaskBy != nil {
+		if renewed.sessions, err = newSiteSessions(epochs.List, h.config.Label); err != nil {
+			return nil, fmt.Errorf("client_mask: %w", err)
+		}
+	}
 	h.current.Store(renewed)
 	return renewed, nil
 }
@@ -231,6 +248,9 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	for _, name := range h.clientIPHeaders(r) {
 		delete(r.Header, name)
+	}
+	if h.MaskBy != nil {
+		edge.HideEdgeCookies(r) // a site without csp, too
 	}
 	request.apply(r, w, state, vars, h.Networks)
 	h.app.Metrics().Masked.Inc()

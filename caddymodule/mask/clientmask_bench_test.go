@@ -161,7 +161,7 @@ func BenchmarkRemembering(b *testing.B) {
 	for i := range addrs {
 		addrs[i] = addr
 		c := new(reqstate.Client)
-		if err := c.Init(addr, 64, masks.site, nil); err != nil {
+		if err := c.Init(masking.Who{Addr: addr}, 64, masks.site, nil); err != nil {
 			b.Fatal(err)
 		}
 		slots.put(c)
@@ -172,11 +172,11 @@ func BenchmarkRemembering(b *testing.B) {
 		name string
 		get  func(netip.Addr)
 	}{
-		{"slots", func(a netip.Addr) { slots.get(a) }},
+		{"slots", func(a netip.Addr) { slots.get(a, "") }},
 		{"LRU", func(a netip.Addr) { known.Get(a) }},
 		{"made anew", func(a netip.Addr) {
 			var c reqstate.Client
-			if err := c.Init(a, 64, masks.site, nil); err != nil {
+			if err := c.Init(masking.Who{Addr: a}, 64, masks.site, nil); err != nil {
 				b.Error(err)
 			}
 		}},

@@ -16,6 +16,7 @@ type maskedWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	needle  needle
 	state   *reqstate.State // says which headers are csp's
+	session *sessionAnswer  // nil: sessions aren't used
 	started bool
 	headers int // when the response began
 }
@@ -26,6 +27,9 @@ func (w *maskedWriter) WriteHeader(status int) {
 		w.needle.scrub(w.Header(), w.state.Headers)
 		// An informational response comes before the one that counts.
 		w.started = status >= 200 || status == http.StatusSwitchingProtocols
+		if w.started && w.session != nil {
+			w.session.add(w.Header(), w.state)
+		}
 		w.headers = len(w.Header())
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)

@@ -10,6 +10,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/clientaddr"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/refusal"
+	"github.com/wikiveil/wikiveil/masking"
 )
 
 // clientIPHeaders are the headers in which the operator's proxies tell the client's address,
@@ -46,7 +47,7 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqsta
 	if r.TLS != nil && !r.TLS.HandshakeComplete && !isSafe(r.Method) {
 		return nil, refusedUnproven
 	}
-	request := h.requestFrom(addr)
+	request := h.requestFrom(r, addr)
 	if request == nil {
 		return nil, refusedNoMask
 	}
@@ -63,25 +64,35 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqsta
 }
 
 // requestFrom returns a request of a client, or nil where no mask can be made.
-func (h *ClientMask) requestFrom(addr netip.Addr) *maskedRequest {
+func (h *ClientMask) requestFrom(r *http.Request, addr netip.Addr) *maskedRequest {
 	masks, err := h.masks()
 	if err != nil {
 		return nil
 	}
-	known, remember := masks.cache.get(addr)
+	request := h.requestOf(masks, masking.Who{Addr: addr}, "")
+	if request == nil || masks.sessions == nil {
+		return request
+	}
+	return h.bySession(r, masks, request)
+}
+
+// requestOf returns a request of who it is, or nil where no mask can be made. The cookie is the one of its session.
+func (h *ClientMask) requestOf(masks *siteMasks, who masking.Who, cookie string) *maskedRequest {
+	known, remember := masks.cache.get(who.Addr, cookie)
 	if known != nil {
 		return &maskedRequest{client: known}
 	}
 	if !remember {
 		fresh := new(freshRequest)
-		if err := fresh.made.Init(addr, h.config.V6Prefix, masks.site, masks.sightings); err != nil {
+		fresh.made.Session = cookie
+		if err := fresh.made.Init(who, h.config.V6Prefix, masks.site, masks.sightings); err != nil {
 			return nil
 		}
 		fresh.client = &fresh.made
 		return &fresh.maskedRequest
 	}
-	made := new(reqstate.Client)
-	if err := made.Init(addr, h.config.V6Prefix, masks.site, masks.sightings); err != nil {
+	made := &reqstate.Client{Session: cookie}
+	if err := made.Init(who, h.config.V6Prefix, masks.site, masks.sightings); err != nil {
 		return nil
 	}
 	masks.cache.put(made)

@@ -26,6 +26,9 @@ import (
 // DefaultPoll is how often the files are looked at for a change.
 const DefaultPoll = time.Minute
 
+// AnonymousNames are the names that an Anonymous-IP database gives.
+var AnonymousNames = []string{"tor", "vpn", "proxy", "residential-proxy", "hosting", "anonymous"}
+
 // Config says which databases there are.
 type Config struct {
 	// ASN is the path of an ASN (or ISP) database, City of a City (or Enterprise, or

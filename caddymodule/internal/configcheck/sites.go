@@ -114,16 +114,24 @@ func MaskLabels(h httpcaddyfile.Helper, missing string) (labels []string) {
 
 // ConsentNeedsTLS warns of a csp with consent in a site that browsers reach in clear: its cookies need https.
 func ConsentNeedsTLS(h httpcaddyfile.Helper, site *Site) {
-	if site == nil || slices.ContainsFunc(site.Global(), func(option Statement) bool {
-		_, trusted := option.Option("trusted_proxies") // which may end TLS
+	if address := site.InClear(); address != "" {
+		WarnHere(h, "consent needs https, and the site "+address+" is reached without: no reader there can let a tool through")
+	}
+}
+
+// InClear returns an address by which browsers reach the site without TLS, or nothing: where there are none, and where a trusted
+// proxy may end TLS.
+func (s *Site) InClear() string {
+	if s == nil || slices.ContainsFunc(s.Global(), func(option Statement) bool {
+		_, trusted := option.Option("trusted_proxies")
 		return trusted
 	}) {
-		return
+		return ""
 	}
-	for _, key := range site.Keys {
+	for _, key := range s.Keys {
 		if strings.HasPrefix(key.Text, "http://") || key.Text == ":80" {
-			WarnHere(h, "consent needs https, and the site "+strings.TrimSuffix(key.Text, ",")+" is reached without: no reader there can let a tool through")
-			return
+			return strings.TrimSuffix(key.Text, ",")
 		}
 	}
+	return ""
 }

@@ -19,6 +19,8 @@ type Counters struct {
 	Masked, Observed prometheus.Counter
 	// Refused counts requests that the edge refused, by reason.
 	Refused *prometheus.CounterVec
+	// Sessions counts what became of session cookies: "offered", "granted", "over_budget", "forged", "duplicate", "expired" or "failed".
+	Sessions *prometheus.CounterVec
 	// Tools counts requests to the anonymizing proxy, by declared tool and outcome.
 	Tools *prometheus.CounterVec
 	// Mirrors counts attempts to fetch a mirrored file, by declared tool and outcome.
@@ -46,6 +48,7 @@ func newCounters() *Counters {
 	m := &Counters{
 		masks:     counter("masked_requests_total", "Requests passed on with a mask.", "mode"),
 		Refused:   counter("refused_requests_total", "Requests the edge refused.", "reason"),
+		Sessions:  counter("sessions_total", "What became of session cookies, where `mask_by session` is set.", "outcome"),
 		Tools:     counter("tool_requests_total", "Requests to the anonymizing proxy.", "tool", "outcome"),
 		Mirrors:   counter("tool_mirror_fetches_total", "Attempts to fetch files of mirrors.", "tool", "outcome"),
 		Refreshes: counter("tool_refreshes_total", "Requests to tools that were made on a schedule, for no reader.", "tool", "outcome"),
@@ -68,7 +71,7 @@ func Pooled(held *pool.Held) (*Counters, error) {
 // Register adds the counters to a config's registry. Two sites of one config
 // share the counters, so having them already is no error.
 func (m *Counters) Register(registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.masks, m.Refused, m.Tools, m.Mirrors, m.Refreshes, m.Lookups, m.Policies, m.Reports, m.Consents} {
+	for _, c := range []prometheus.Collector{m.masks, m.Refused, m.Sessions, m.Tools, m.Mirrors, m.Refreshes, m.Lookups, m.Policies, m.Reports, m.Consents} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return fmt.Errorf("registering metrics: %w", err)

@@ -22,16 +22,19 @@ type Client struct {
 	Boxed    any             // Mask
 	Finder   spelling.Finder // of the address
 
+	// Session is the cookie that the client is known by, sealed and never to be printed; empty: it's known by its address.
+	Session string
+
 	site   *sightings.Site              // nil: sightings are not recorded
 	parsed atomic.Pointer[[]netip.Addr] // see AllMasks
 }
 
 const listSeparator = ", "
 
-// Init makes a client of an address, whose sightings are of a site.
-func (c *Client) Init(addr netip.Addr, v6Prefix int, site *masking.Site, seen *sightings.Site) error {
+// Init makes a client, whose sightings are of a site.
+func (c *Client) Init(who masking.Who, v6Prefix int, site *masking.Site, seen *sightings.Site) error {
 	var room [8]netip.Addr
-	masks, err := site.Masks(addr, room[:0])
+	masks, err := site.Masks(who, room[:0])
 	if err != nil {
 		return err
 	}
@@ -55,11 +58,11 @@ func (c *Client) Init(addr netip.Addr, v6Prefix int, site *masking.Site, seen *s
 		buf = append(buf, name...)
 	}
 	text := string(buf)
-	c.Addr, c.site = addr, seen
+	c.Addr, c.site = who.Addr, seen
 	c.Peer, c.Networks, c.Names = text[:peer], text[peer:networks], text[networks:]
 	c.Mask = text[1 : peer-len("]:0")]
 	c.Boxed = c.Mask
-	c.Finder = spelling.NewFinder(Prefix(addr, v6Prefix))
+	c.Finder = spelling.NewFinder(Prefix(who.Addr, v6Prefix))
 	return nil
 }
 
