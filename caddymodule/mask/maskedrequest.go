@@ -30,7 +30,7 @@ type maskedRequest struct {
 	own     *netip.Addr // see reqstate.Rare
 	trusted bool        // it comes from a trusted proxy
 	session *sessionAnswer
-	values  [4]string   // of the headers set
+	values  [4]string // of the headers set
 	state   reqstate.State
 	context maskedContext
 	writer  maskedWriter
