@@ -20,6 +20,9 @@ const (
 	// make its mask: a /64 is what one household or one phone usually holds.
 	DefaultV6Prefix = 64
 
+	// SaltSize is how many bytes a client's salt has. No address is so long that a salted body could be another one's without salt.
+	SaltSize = 16
+
 	siteKeySize = 32
 	infoPrefix  = "wikiveil/v1/"
 )
@@ -32,6 +35,7 @@ var (
 	ErrInvalidPrefix  = errors.New("not an IP range")
 	ErrEmptyName      = errors.New("network name is empty")
 	ErrEmptySession   = errors.New("session id is empty")
+	ErrSalts          = errors.New("the client's salts are not those of the epochs in use")
 )
 
 // Space is the range all masks are in: ORCHIDv2's, RFC 7343.
@@ -101,7 +105,10 @@ func DeriveKey(secret []byte, use string) ([]byte, error) {
 
 // Client returns the mask of a client address. IPv4-mapped addresses count as
 // IPv4, a zone does not count, and of an IPv6 address only the client prefix does.
-func (m *Masker) Client(addr netip.Addr) (netip.Addr, error) {
+func (m *Masker) Client(addr netip.Addr) (netip.Addr, error) { return m.Salted(nil, addr) }
+
+// Salted returns the mask of a client address that has a salt of its own, of [SaltSize] bytes. Without a salt it is [Masker.Client].
+func (m *Masker) Salted(salt []byte, addr netip.Addr) (netip.Addr, error) {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() {
 		return netip.Addr{}, ErrInvalidAddress
@@ -114,7 +121,7 @@ func (m *Masker) Client(addr netip.Addr) (netip.Addr, error) {
 		addr = prefix.Addr()
 	}
 	h := m.hasher()
-	h.buf = append(h.buf[:0], kindClient...)
+	h.buf = append(append(h.buf[:0], kindClient...), salt...)
 	h.appendFamily(addr)
 	h.appendAddr(addr)
 	return m.sum(h, clientHead), nil

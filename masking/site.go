@@ -111,6 +111,16 @@ type Who struct {
 	Addr netip.Addr
 	// Session, if not empty, is what the client is known by rather than the address.
 	Session []byte
+	// Salts, if not nil, are the address's under each epoch. Under an older one that has none it never had a mask.
+	Salts [][]byte
+}
+
+// salt returns the one under an epoch, and whether there is a mask of the address at all.
+func (w Who) salt(epoch int) (salt []byte, masked bool) {
+	if w.Salts == nil {
+		return nil, true
+	}
+	return w.Salts[epoch], len(w.Salts[epoch]) > 0
 }
 
 // Masks are all masks of one client.
@@ -129,38 +139,41 @@ func (s *Site) Masks(who Who, buf []netip.Addr) (Masks, error) {
 	who.Addr = who.Addr.Unmap().WithZone("")
 	in := s.networksOf(who.Addr)
 	masks := Masks{Networks: buf, Names: in.names}
+	if who.Salts != nil && len(who.Salts) != len(s.epochs) {
+		return Masks{}, ErrSalts
+	}
 	for i, em := range s.epochs {
-		client, err := em.who(who)
-		if err != nil {
-			return Masks{}, err
+		salt, masked := who.salt(i)
+		var address netip.Addr
+		var err error
+		if masked {
+			if address, err = em.Salted(salt, who.Addr); err != nil {
+				return Masks{}, err
+			}
 		}
-		if i == 0 {
+		client := address
+		if len(who.Session) > 0 {
+			if client, err = em.Session(who.Session); err != nil {
+				return Masks{}, err
+			}
+		}
+		switch {
+		case i == 0 && !client.IsValid():
+			return Masks{}, ErrSalts
+		case i == 0:
 			masks.Client = client
-		} else {
+		case client.IsValid():
 			masks.Networks = append(masks.Networks, client)
 		}
 		if masks.Networks, err = in.appendMasks(masks.Networks, em); err != nil {
 			return Masks{}, err
 		}
-		if len(who.Session) == 0 {
-			continue
-		}
 		// A block of the address holds for whoever is behind it: a cookie is no way out of it.
-		address, err := em.Client(who.Addr)
-		if err != nil {
-			return Masks{}, err
+		if client != address && masked {
+			masks.Networks = append(masks.Networks, address)
 		}
-		masks.Networks = append(masks.Networks, address)
 	}
 	return masks, nil
-}
-
-// who returns a client's own mask.
-func (em *epochMasks) who(who Who) (netip.Addr, error) {
-	if len(who.Session) > 0 {
-		return em.Session(who.Session)
-	}
-	return em.Client(who.Addr)
 }
 
 // networks are those that one client is in.

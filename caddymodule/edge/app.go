@@ -19,6 +19,7 @@ import (
 	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/salts"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -59,6 +60,9 @@ type App struct {
 
 	// V6Ranges are the lengths of the IPv6 ranges that clients get network masks for. Default: 32 and 48.
 	V6Ranges []int `json:"v6_ranges,omitempty"`
+
+	// Salt gives each client's mask a random salt, which is destroyed in the end. Default: masks have none, and are the same for an epoch.
+	Salt *SaltConfig `json:"salt,omitempty"`
 
 	// Networks are networks that have one mask wherever their clients are, such as the exits of Tor.
 	Networks []NetworkConfig `json:"networks,omitempty"`
@@ -129,6 +133,12 @@ type NetworkConfig struct {
 	Ranges []string `json:"ranges"`
 }
 
+// SaltConfig is about the salts of masks.
+type SaltConfig struct {
+	// Idle is how long after a client's last edit its salt is destroyed, so that its next mask is unrelated: from a day to a year.
+	Idle caddy.Duration `json:"idle"`
+}
+
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "wikiveil", New: func() caddy.Module { return new(App) }}
@@ -148,6 +158,9 @@ func (a *App) validate(adapting bool) error {
 	}
 	if d := time.Duration(a.DestroyAfter); d != 0 && (d < 24*time.Hour || d > 366*24*time.Hour) {
 		return fmt.Errorf("destroy_after %v is not from a day to a year; `wikiveil keys remove` destroys a secret at once", d)
+	}
+	if s := a.Salt; s != nil && (time.Duration(s.Idle) < salts.MinIdle || time.Duration(s.Idle) > salts.MaxIdle) {
+		return fmt.Errorf("salt idle %v is not from a day to a year", time.Duration(s.Idle))
 	}
 	if err := a.readNetworks(adapting); err != nil {
 		return err

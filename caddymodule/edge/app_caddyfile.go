@@ -44,6 +44,11 @@ func (a *App) options() options.Block {
 		{Name: "v6_prefix", Args: "48|56|64|128", Set: options.Int(&a.V6Prefix), Doc: "How many bits of an IPv6 address make its mask. Default: 64."},
 		{Name: "ranges", Args: "v4|v6 <length>...", Repeats: true, Doc: "The ranges whose masks an app gets beside the client's. Default: 16 24, 32 48.",
 			Set: options.Keyed(options.Option{Name: "v4", Set: lengths(&a.V4Ranges)}, options.Option{Name: "v6", Set: lengths(&a.V6Ranges)})},
+		{Name: "salt", Args: "idle <duration>", Doc: "Gives each client's mask a random salt, destroyed so long after its last edit. Default: none.",
+			Set: func(d *caddyfile.Dispenser) error {
+				a.Salt = new(SaltConfig)
+				return options.Keyed(options.Option{Name: "idle", Set: options.Duration(&a.Salt.Idle)})(d)
+			}},
 		{Name: "network", Args: "<name> <range>...", Set: a.parseNetwork, Repeats: true, Doc: "A network by name, such as `tor`."},
 		{Name: "tool", Args: "<name> <origin>", Set: a.parseToolEntry, Repeats: true, Doc: "Declares a tool on the noticeboard."},
 		{Name: "tools_file", Args: "<path>", Set: options.Text(&a.ToolsFile), Doc: "A file of more tools, followed as it changes."},

@@ -90,5 +90,10 @@ func (s fileStore) Delete(ctx context.Context, keys ...string) error {
 	return s.use(func(store kv.Store) error { return store.Delete(ctx, keys...) })
 }
 
+// Sweep implements [kv.Store].
+func (s fileStore) Sweep(ctx context.Context) error {
+	return s.use(func(store kv.Store) error { return store.Sweep(ctx) })
+}
+
 // Interface guard
 var _ kv.Store = fileStore{}

@@ -22,6 +22,7 @@ import (
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
+	"github.com/wikiveil/wikiveil/masking/salts"
 )
 
 func init() {
@@ -79,6 +80,7 @@ type ClientMask struct {
 	language *i18n.Language // nil: the app's
 	config   masking.SiteConfig
 	granted  kv.Store // the budgets of sessions; nil: there are none
+	salts    *appSalts
 	current  atomic.Pointer[siteMasks]
 	renewing sync.Mutex
 
@@ -94,6 +96,7 @@ type siteMasks struct {
 	sightings  *sightings.Site // nil: nothing is recorded
 	cache      *clientCache
 	sessions   *siteSessions // nil: clients are known by their addresses
+	salts      *salts.Site   // nil: masks have none
 }
 
 type (
@@ -170,6 +173,8 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 	if h.V6Prefix != 0 {
 		h.config.V6Prefix = h.V6Prefix
 	}
+	h.salts = saltParts.Of(app)
+	h.salts.serve(h)
 	if err := h.provisionSessions(); err != nil {
 		return fmt.Errorf("client_mask: %w", err)
 	}
@@ -181,7 +186,10 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 // when there is something new to be looked up about addresses.
 func (h *ClientMask) masks() (*siteMasks, error) {
 	epochs, generation := h.app.Keys().Epochs(), h.app.Recorder().Generation()
-	fits := func(m *siteMasks) bool { return m != nil && m.epochs == epochs && m.generation == generation }
+	salts := h.salts.opened()
+	fits := func(m *siteMasks) bool {
+		return m != nil && m.epochs == epochs && m.generation == generation && (m.salts == nil) == (salts == nil)
+	}
 	if current := h.current.Load(); fits(current) {
 		return current, nil
 	}
@@ -204,6 +212,11 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 			return nil, fmt.Errorf("client_mask: %w", err)
 		}
 	}
+	if salts != nil {
+		if renewed.salts, err = salts.Site(epochs.List, h.config.Label, h.config.V6Prefix); err != nil {
+			return nil, fmt.Errorf("client_mask: %w", err)
+		}
+	}
 	h.current.Store(renewed)
 	return renewed, nil
 }
@@ -222,6 +235,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
 			h.app.Metrics().Refused.WithLabelValues("blocked").Inc()
+			h.holdSalt(r, request.client)
 			return serveBlockPage(w, h.localized(r), h.page, block)
 		}
 	}

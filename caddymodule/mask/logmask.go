@@ -20,6 +20,7 @@ var logMasks atomic.Pointer[logMasker]
 type logMasker struct {
 	keys   *edge.KeyRing
 	config masking.SiteConfig
+	salted bool     // masks without salts mustn't stand anywhere: the secret would be enough to make them again
 	cached sync.Map // site label: *loggedSite
 }
 
@@ -38,7 +39,7 @@ func (l *appLogs) Provision(ctx caddy.Context, a *edge.App) (err error) {
 		return err
 	}
 	a.OnStart(func() error {
-		l.masker = &logMasker{keys: a.Keys(), config: a.SiteConfig()}
+		l.masker = &logMasker{keys: a.Keys(), config: a.SiteConfig(), salted: a.Salt != nil}
 		l.before = logMasks.Swap(l.masker)
 		l.kept = keepLogs(l.hasSink)
 		return nil
@@ -64,7 +65,7 @@ type loggedSite struct {
 
 // mask returns what stands for an address in the log of a site; a nil label is the app's.
 func (l *logMasker) mask(addr netip.Addr, label *string) string {
-	if l == nil {
+	if l == nil || l.salted {
 		return masklog.Masked
 	}
 	name := l.config.Label

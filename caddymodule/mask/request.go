@@ -69,7 +69,7 @@ func (h *ClientMask) requestFrom(r *http.Request, addr netip.Addr) *maskedReques
 	if err != nil {
 		return nil
 	}
-	request := h.requestOf(masks, masking.Who{Addr: addr}, "")
+	request := h.requestOf(r, masks, masking.Who{Addr: addr}, "")
 	if request == nil || masks.sessions == nil {
 		return request
 	}
@@ -77,12 +77,18 @@ func (h *ClientMask) requestFrom(r *http.Request, addr netip.Addr) *maskedReques
 }
 
 // requestOf returns a request of who it is, or nil where no mask can be made. The cookie is the one of its session.
-func (h *ClientMask) requestOf(masks *siteMasks, who masking.Who, cookie string) *maskedRequest {
+func (h *ClientMask) requestOf(r *http.Request, masks *siteMasks, who masking.Who, cookie string) *maskedRequest {
 	known, remember := masks.cache.get(who.Addr, cookie)
-	if known != nil {
+	if known != nil && (masks.salts == nil || known.IsFresh() && onlyReads(r)) {
 		return &maskedRequest{client: known}
 	}
-	if !remember {
+	if masks.salts != nil {
+		var err error
+		if who.Salts, err = h.saltsOf(r, masks, who); err != nil {
+			return nil
+		}
+	}
+	if !remember && known == nil {
 		fresh := new(freshRequest)
 		fresh.made.Session = cookie
 		if err := fresh.made.Init(who, h.config.V6Prefix, masks.site, masks.sightings); err != nil {

@@ -153,7 +153,7 @@ func (h *ClientMask) bySession(r *http.Request, masks *siteMasks, address *maske
 		}
 		session.Granted, renew = true, true
 	}
-	request := h.requestOf(masks, masking.Who{Addr: address.client.Addr, Session: session.ID[:]}, cookie)
+	request := h.requestOf(r, masks, masking.Who{Addr: address.client.Addr, Session: session.ID[:]}, cookie)
 	if request == nil {
 		return nil
 	}

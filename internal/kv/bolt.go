@@ -38,6 +38,7 @@ type bolt struct {
 	passed  func() time.Time
 	began   time.Time
 	dropped time.Time // when what has ended was; only writing transactions use it
+	litter  bool      // something was deleted since the file was compacted; likewise
 }
 
 // OpenBolt opens the file at path, made with mode 0600 if there is none. Keys end by the latest time that has passed for
@@ -209,6 +210,7 @@ func (s *bolt) Delete(ctx context.Context, keys ...string) error {
 		changed := false
 		for _, key := range keys {
 			changed = changed || b.Get([]byte(key)) != nil
+			s.litter = true
 			if err := b.Delete([]byte(key)); err != nil {
 				return err
 			}
@@ -218,6 +220,21 @@ func (s *bolt) Delete(ctx context.Context, keys ...string) error {
 		}
 		return nil
 	})
+}
+
+// Sweep implements [Store]. The file is written anew where something was deleted.
+func (s *bolt) Sweep(ctx context.Context) error {
+	litter, now := false, s.passed()
+	err := s.update(ctx, func(b *bbolt.Bucket) error {
+		s.dropped = time.Time{}
+		err := s.drop(b, now)
+		litter, s.litter = s.litter, false
+		return err
+	})
+	if err != nil || !litter {
+		return err
+	}
+	return s.explain(s.file.Compact())
 }
 
 // Close implements [Store].
@@ -237,6 +254,7 @@ func (s *bolt) drop(b *bbolt.Bucket, now time.Time) error {
 		}
 		return err
 	})
+	s.litter = s.litter || len(ended) > 0
 	for _, key := range ended {
 		err = errors.Join(err, b.Delete(key))
 	}

@@ -43,6 +43,9 @@ type Store interface {
 	Add(ctx context.Context, n int, to ...Counter) (counts []int, over int, err error)
 	// Delete removes keys.
 	Delete(ctx context.Context, keys ...string) error
+	// Sweep deletes what has ended, and sees to it that neither that nor what Delete removed can be read from the store's own
+	// file any more. What Redis has written to its files is up to Redis.
+	Sweep(ctx context.Context) error
 	// Close lets go of the store.
 	Close() error
 }

@@ -150,5 +150,14 @@ func (m *memory) Delete(ctx context.Context, keys ...string) error {
 	return ctx.Err()
 }
 
+// Sweep implements [Store].
+func (m *memory) Sweep(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.swept = time.Time{}
+	_ = m.room(0, m.now()) // nothing more is to be put in
+	return ctx.Err()
+}
+
 // Close implements [Store].
 func (m *memory) Close() error { return nil }

@@ -200,6 +200,9 @@ func (s *redisStore) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
+// Sweep implements [Store]: the server does it by itself.
+func (s *redisStore) Sweep(context.Context) error { return nil }
+
 // Close implements [Store].
 func (s *redisStore) Close() error { return s.client.Close() }
 

@@ -40,10 +40,11 @@ const (
 
 // A File is an open bbolt database. It is safe for concurrent use.
 type File struct {
-	db     *bbolt.DB
-	file   *os.File              // of db
-	broken atomic.Pointer[error] // set once a page could not be read
-	closed func()                // takes it from those that can be copied
+	swapping sync.RWMutex // around the use of db, against Compact
+	db       *bbolt.DB
+	file     *os.File              // of db
+	broken   atomic.Pointer[error] // set once a page could not be read
+	closed   func()                // takes it from those that can be copied
 }
 
 // Open opens the file at path. A missing one is made, its directory (mode 0700) too, with what init puts into it.
@@ -204,6 +205,8 @@ func (f *File) Update(fn func(*bbolt.Tx) error) error {
 // run calls do. Where a page can't be read, as on a failing disk, that ends the use
 // of the file and not the process; bbolt's locks may never be released then.
 func (f *File) run(do func() error) error {
+	f.swapping.RLock()
+	defer f.swapping.RUnlock()
 	if broken := f.broken.Load(); broken != nil {
 		return *broken
 	}
@@ -221,6 +224,8 @@ func (f *File) Close() error {
 }
 
 func (f *File) close() error {
+	f.swapping.Lock()
+	defer f.swapping.Unlock()
 	if broken := f.broken.Load(); broken != nil {
 		unlock(f.file) // so that the file can be opened anew; bbolt would wait for its own locks for ever
 		return *broken

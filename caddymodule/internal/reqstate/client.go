@@ -9,6 +9,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/salts"
 	"github.com/wikiveil/wikiveil/masking/spelling"
 )
 
@@ -25,6 +26,7 @@ type Client struct {
 	// Session is the cookie that the client is known by, sealed and never to be printed; empty: it's known by its address.
 	Session string
 
+	made   time.Time                    // zero: its masks have no salts
 	site   *sightings.Site              // nil: sightings are not recorded
 	parsed atomic.Pointer[[]netip.Addr] // see AllMasks
 }
@@ -59,12 +61,18 @@ func (c *Client) Init(who masking.Who, v6Prefix int, site *masking.Site, seen *s
 	}
 	text := string(buf)
 	c.Addr, c.site = who.Addr, seen
+	if who.Salts != nil {
+		c.made = time.Now()
+	}
 	c.Peer, c.Networks, c.Names = text[:peer], text[peer:networks], text[networks:]
 	c.Mask = text[1 : peer-len("]:0")]
 	c.Boxed = c.Mask
 	c.Finder = spelling.NewFinder(Prefix(who.Addr, v6Prefix))
 	return nil
 }
+
+// IsFresh reports whether its salts are known to be the ones in use, as far as one who only reads is concerned.
+func (c *Client) IsFresh() bool { return time.Since(c.made) < salts.Fresh }
 
 // Prefix is the range of addresses that one mask stands for.
 func Prefix(addr netip.Addr, v6Prefix int) netip.Prefix {
