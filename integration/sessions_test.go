@@ -4,8 +4,10 @@ package integration
 
 import (
 	"encoding/base64"
+	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -33,6 +35,50 @@ func TestBlockedSessionStopsThatBrowserAlone(t *testing.T) {
 			admin.block(t, mask.String())
 			wantRefused(t, "behind a blocked network", "blocked", vandal, pupil)
 			admin.unblock(t, mask.String())
+		}
+	})
+}
+
+// TestNetworkPageOfAWikisBlock: who edits from a network that the wiki blocks is shown the edge's page, by the companion's word, and no other reader is.
+func TestNetworkPageOfAWikisBlock(t *testing.T) {
+	forEachRelease(t, func(t *testing.T, f front) {
+		s := setScene(t, f, edgeConfig{app: "network school " + net24, site: "client_mask {\nnetworks xff\nnetwork_page school\n}\n"}, companion(t))
+		pupil, other, admin := s.visit(alice), s.visit(dave), s.visitAdmin(t, sysop)
+		wantSaved(t, "before", pupil)
+		school, err := s.masker(t).Network("school")
+		if err != nil {
+			t.Fatal(err)
+		}
+		admin.block(t, school.String())
+		submit := func(v *visitor, more url.Values) (int, string) {
+			t.Helper()
+			form := url.Values{"title": {"Sandbox"}, "action": {"submit"}, "wpTextbox1": {uniqueText()}, "wpEditToken": {"+\\"}, "wpUltimateParam": {"1"}}
+			for name, values := range more {
+				form[name] = values
+			}
+			r, err := http.NewRequest("POST", v.url+"/index.php", strings.NewReader(form.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Accept", "text/html")
+			resp, err := v.http.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.Header.Get("Client-Mask-Blocked") != "" && v == pupil {
+				t.Error("the reader gets the companion's header")
+			}
+			return resp.StatusCode, bodyOf(t, resp)
+		}
+		if status, page := submit(pupil, nil); status != 403 || !strings.Contains(page, "These ways are open") || !strings.Contains(page, "“school”") {
+			t.Errorf("a refused edit: %d %.2000s", status, page)
+		}
+		if status, page := submit(other, url.Values{"wpPreview": {"1"}}); status != 200 || strings.Contains(page, "These ways are open") {
+			t.Errorf("a preview from elsewhere: %d", status)
+		}
+		if page := pupil.page(t, "/index.php?title=Sandbox"); strings.Contains(page, "These ways are open") {
+			t.Error("reading shows the page")
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/masking"
@@ -41,16 +42,21 @@ const maxBlockPage = 1 << 20
 // readBlockPage reads an operator's own page and tries it, so that a mistake in it shows
 // when the config is loaded.
 func readBlockPage(file string) (*template.Template, error) {
+	return readOwnPage("block_page", file, blockPageData{Frame: page.Frame{Language: i18n.English()}})
+}
+
+// readOwnPage reads the file of an option, and tries it with some data.
+func readOwnPage(option, file string, data any) (*template.Template, error) {
 	text, err := edge.ReadFile(file, maxBlockPage)
 	if err != nil {
-		return nil, fmt.Errorf("reading block_page: %w", err)
+		return nil, fmt.Errorf("reading %s: %w", option, err)
 	}
-	own, err := template.New("block page").Parse(string(text))
+	own, err := template.New(option).Parse(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("parsing block_page %s: %w", file, err)
+		return nil, fmt.Errorf("parsing %s %s: %w", option, file, err)
 	}
-	if err := own.Execute(new(bytes.Buffer), blockPageData{Frame: page.Frame{Language: i18n.English()}}); err != nil {
-		return nil, fmt.Errorf("trying block_page %s: %w", file, err)
+	if err := own.Execute(new(bytes.Buffer), data); err != nil {
+		return nil, fmt.Errorf("trying %s %s: %w", option, file, err)
 	}
 	return own, nil
 }
@@ -63,4 +69,23 @@ func serveBlockPage(w http.ResponseWriter, r *http.Request, shown *template.Temp
 	return page.Write(w, http.StatusForbidden, shown, blockPageData{
 		Mask: block.Mask.String(), Network: masking.IsNetwork(block.Mask), Reason: block.Reason, Expires: block.Expires, Frame: frame,
 	})
+}
+
+// blocked returns the edge's own block of a client, if there is one.
+func (h *ClientMask) blocked(c *reqstate.Client) (blocks.Block, bool) {
+	if h.blocks == nil || h.blocks.Len() == 0 {
+		return blocks.Block{}, false
+	}
+	return h.blocks.Match(c.AllMasks())
+}
+
+// serveBlocked answers a client that the edge blocks: by the page of its network, where that is what is blocked and has one.
+func (h *ClientMask) serveBlocked(w http.ResponseWriter, r *http.Request, c *reqstate.Client, block blocks.Block) error {
+	h.app.Metrics().Refused.WithLabelValues("blocked").Inc()
+	h.holdSalt(r, c)
+	r = h.localized(r)
+	if name, shown := h.pageOf(c); shown != nil && masking.IsNetwork(block.Mask) && block.Mask == h.maskOfNetwork(name) {
+		return serveNetworkPage(w, r, shown, name, false)
+	}
+	return serveBlockPage(w, r, h.page, block)
 }

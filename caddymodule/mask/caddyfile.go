@@ -49,7 +49,7 @@ func (h *ClientMask) options() options.Block {
 			return nil
 		},
 		Check: func() error {
-			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage, Language: h.Language, MaskBy: h.MaskBy}
+			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage, Language: h.Language, MaskBy: h.MaskBy, NetworkPages: h.NetworkPages}
 			return check.validate()
 		},
 		Options: []options.Option{
@@ -70,6 +70,8 @@ func (h *ClientMask) options() options.Block {
 				}},
 			{Name: "block_page", Args: "<file>", Set: options.Text(&h.BlockPage),
 				Doc: "A template of the page for clients whom the edge itself blocks."},
+			{Name: "network_page", Args: "<network> [<file>]", Set: h.parseNetworkPage, Repeats: true,
+				Doc: "The page for clients of a named network whose changes are refused. Without a file: the edge's own."},
 			{Name: "before", Args: "<handler>...", Set: options.List(&h.Before), Repeats: true,
 				Doc: "Handlers that may run before it, and so get addresses."},
 		},

@@ -50,3 +50,10 @@ func (c *clientCache) get(addr netip.Addr, session string) (_ *reqstate.Client, 
 func (c *clientCache) put(known *reqstate.Client) {
 	c.slots[c.hash(known.Addr, known.Session)%clientSlots].Store(known)
 }
+
+// drop forgets a client, and its address.
+func (c *clientCache) drop(known *reqstate.Client) {
+	for _, session := range []string{"", known.Session} {
+		c.slots[c.hash(known.Addr, session)%clientSlots].Store(nil)
+	}
+}

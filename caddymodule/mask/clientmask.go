@@ -21,7 +21,6 @@ import (
 	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/lookup/sightings"
 	"github.com/wikiveil/wikiveil/masking"
-	"github.com/wikiveil/wikiveil/masking/blocks"
 	"github.com/wikiveil/wikiveil/masking/salts"
 )
 
@@ -65,6 +64,10 @@ type ClientMask struct {
 	// its style element), .Language (.Language.Code, .Language.Dir). Default: a plain page in the reader's language.
 	BlockPage string `json:"block_page,omitempty"`
 
+	// NetworkPages are pages for clients of named networks whose changes the edge or the app refuses: files with a Go html/template
+	// that has .Network, .Nonce and .Language. An empty name of a file is the edge's own page, in the reader's language. Default: none.
+	NetworkPages map[string]string `json:"network_pages,omitempty"`
+
 	// The code of the language of the site's pages and messages of the edge, for readers whose browser asks for none that there is. Default: the app's.
 	Language string `json:"language,omitempty"`
 
@@ -77,7 +80,8 @@ type ClientMask struct {
 	blocks   *configBlocks
 	logger   *zap.Logger
 	page     *template.Template
-	language *i18n.Language // nil: the app's
+	pages    map[string]*template.Template // of NetworkPages
+	language *i18n.Language                // nil: the app's
 	config   masking.SiteConfig
 	granted  kv.Store // the budgets of sessions; nil: there are none
 	salts    *appSalts
@@ -141,6 +145,9 @@ func (h *ClientMask) validate() error {
 		}
 	}
 	if err := h.MaskBy.validate(h.Mode); err != nil {
+		return err
+	}
+	if err := h.readNetworkPages(); err != nil {
 		return err
 	}
 	h.page = defaultBlockPage
@@ -234,9 +241,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	h.meetProbe(r, vars, request, refused)
 	if refused == nil && !again {
 		if block, blocked := h.blocked(request.client); blocked {
-			h.app.Metrics().Refused.WithLabelValues("blocked").Inc()
-			h.holdSalt(r, request.client)
-			return serveBlockPage(w, h.localized(r), h.page, block)
+			return h.serveBlocked(w, r, request.client, block)
 		}
 	}
 	if state == nil && request != nil {
@@ -267,6 +272,7 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		edge.HideEdgeCookies(r) // a site without csp, too
 	}
 	request.apply(r, w, state, vars, h.Networks)
+	request.writer.refused = h.refusedPage(r, request.client)
 	h.app.Metrics().Masked.Inc()
 	var err error
 	if asksReaderPage(r) {
@@ -326,14 +332,6 @@ func (h *ClientMask) record(r *http.Request, c *reqstate.Client) *refusal.Refusa
 		return refusedNotRecorded // the recorder itself logs why, once
 	}
 	return nil
-}
-
-// blocked returns the edge's own block of a client, if there is one.
-func (h *ClientMask) blocked(c *reqstate.Client) (blocks.Block, bool) {
-	if h.blocks == nil || h.blocks.Len() == 0 {
-		return blocks.Block{}, false
-	}
-	return h.blocks.Match(c.AllMasks())
 }
 
 // Interface guards

@@ -2,6 +2,7 @@ package mask
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/edgetest"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/sessions"
 )
 
 // benchHandler is a handler as an edge with edgetest.Secret has it.
@@ -198,6 +200,39 @@ func BenchmarkRemembering(b *testing.B) {
 					i++
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkMaskKinds compares what a request of a known client costs by what its mask is made of: plain is what is shipped.
+func BenchmarkMaskKinds(b *testing.B) {
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	addrs := benchAddrs()[:100]
+	for _, kind := range []struct{ name, app, site string }{
+		{"plain", "", ""}, {"networks", "network school 10.0.0.0/8\nnetwork tor 192.0.2.0/24", ""}, {"salts", "salt idle 30d", ""}, {"sessions", "", "mask_by session"},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			edgetest.New(b, "{\n{GLOBAL}\nservers {\ntrusted_proxies static 127.0.0.1/32\n}\nwikiveil {\nsecret "+edgetest.Secret+"\n"+kind.app+"\n}\n}\nhttp://{SITE} {\nclient_mask {\nnetworks xff\n"+
+				kind.site+"\n}\n}\n")
+			h := edgetest.Handler[*ClientMask](b)
+			r, i := newBenchRequest(), 0
+			if masks, err := h.masks(); err != nil {
+				b.Fatal(err)
+			} else if masks.sessions != nil {
+				s := sessions.New(time.Now())
+				s.Granted = true
+				r.base.TLS = &tls.ConnectionState{HandshakeComplete: true}
+				r.base.Header.Add("Cookie", sessionCookie+"="+masks.sessions.Seal(s))
+			}
+			cookies := r.base.Header["Cookie"]
+			b.ReportAllocs()
+			for b.Loop() {
+				r.base.Header["Cookie"] = cookies
+				if err := h.ServeHTTP(r.w, r.from(addrs[i%len(addrs)]), next); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
 		})
 	}
 }

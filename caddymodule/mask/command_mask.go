@@ -38,11 +38,11 @@ storage, or from what --config says: its storage, secrets, site label and prefix
 }
 
 func runMask(cmd *cobra.Command, args []string) error {
-	m, _, err := edge.CommandMasker(cmd)
+	m, app, err := edge.CommandMasker(cmd)
 	if err != nil {
 		return err
 	}
-	masker := lineMasker{m}
+	masker := lineMasker{m, app.Salt != nil}
 	networks, _ := cmd.Flags().GetStringArray("network")
 	sessions, _ := cmd.Flags().GetStringArray("session")
 	out := cmd.OutOrStdout()

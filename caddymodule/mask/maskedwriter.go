@@ -17,6 +17,7 @@ type maskedWriter struct {
 	needle  needle
 	state   *reqstate.State // says which headers are csp's
 	session *sessionAnswer  // nil: sessions aren't used
+	refused *refusedPage    // nil: a response that refuses a change goes on as it is
 	started bool
 	headers int // when the response began
 }
@@ -30,6 +31,10 @@ func (w *maskedWriter) WriteHeader(status int) {
 		if w.started && w.session != nil {
 			w.session.add(w.Header(), w.state)
 		}
+		if w.refused.replaces(status, w.Header()) {
+			w.refused.serve(w.ResponseWriter)
+			return
+		}
 		w.headers = len(w.Header())
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
@@ -38,12 +43,18 @@ func (w *maskedWriter) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *maskedWriter) Write(p []byte) (int, error) {
 	w.begin()
+	if w.refused.served() {
+		return len(p), nil
+	}
 	return w.ResponseWriterWrapper.Write(p)
 }
 
 // ReadFrom implements io.ReaderFrom, which lets the kernel copy files.
 func (w *maskedWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.begin()
+	if w.refused.served() {
+		return io.Copy(io.Discard, r)
+	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 

@@ -12,7 +12,13 @@ import (
 	"github.com/wikiveil/wikiveil/masking"
 )
 
-type lineMasker struct{ *masking.Masker }
+type lineMasker struct {
+	*masking.Masker
+	salted bool // clients' masks have salts, which only the running edge has
+}
+
+var errSalted = errors.New("clients' masks have salts of their own (`salt` in the config), and only the running edge can make them:" +
+	" on the page /.privacy/ each client sees theirs; those of ranges and networks have none")
 
 // parse masks an address as a client's, a CIDR range as a range.
 func (m lineMasker) parse(text string) (netip.Addr, error) {
@@ -26,6 +32,9 @@ func (m lineMasker) parse(text string) (netip.Addr, error) {
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
 		return netip.Addr{}, errors.New("neither an IP address nor a CIDR range")
+	}
+	if m.salted {
+		return netip.Addr{}, errSalted
 	}
 	return m.Client(addr)
 }

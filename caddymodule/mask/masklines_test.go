@@ -21,7 +21,7 @@ func testLineMasker(tb testing.TB) lineMasker {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return lineMasker{m}
+	return lineMasker{Masker: m}
 }
 
 // lineByLine is the slow way: one line after the other.

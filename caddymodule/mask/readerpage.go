@@ -40,8 +40,11 @@ func (h *ClientMask) serveReaderPage(w http.ResponseWriter, r *http.Request, cli
 		http.Redirect(w, r, edge.ReaderPath, http.StatusPermanentRedirect)
 		return nil
 	}
+	if r.Method == http.MethodPost && (h.MaskBy != nil || h.app.Salt != nil) {
+		return h.burn(w, r, client)
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
+		w.Header().Set("Allow", "GET, HEAD, POST")
 		return refusedReaderMethod.Answer(w, r)
 	}
 	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" && dest != "document" {
@@ -53,6 +56,7 @@ func (h *ClientMask) serveReaderPage(w http.ResponseWriter, r *http.Request, cli
 	for _, teller := range edge.Tellers(r, h) {
 		sections = append(sections, teller.TellReader(r, frame)...)
 	}
+	sections = append(sections, h.burnSection(r, frame, client)...)
 	sections = append(sections, limitsSection(frame))
 	page.Protect(w.Header(), "")
 	reqstate.OwnPolicy(w, r, page.Policy(page.Nonce(frame.Nonce), "'self'"))

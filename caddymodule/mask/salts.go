@@ -153,7 +153,7 @@ func (h *ClientMask) saltsOf(r *http.Request, masks *siteMasks, who masking.Who)
 	if !ok {
 		return nil, errStopped
 	}
-	return masks.salts.Of(r.Context(), who.Addr, !onlyReads(r))
+	return masks.salts.Of(r.Context(), who.Addr, !onlyReads(r) && !asksReaderPage(r))
 }
 
 var errStopped = fmt.Errorf("the config has ended")

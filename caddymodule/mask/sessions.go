@@ -85,6 +85,9 @@ func (b *MaskBy) covers(c *reqstate.Client) bool {
 
 // provisionSessions has the budgets opened at the start.
 func (h *ClientMask) provisionSessions() error {
+	if err := h.checkNetworkPages(); err != nil {
+		return err
+	}
 	if h.MaskBy == nil {
 		return nil
 	}
@@ -192,7 +195,11 @@ func (h *ClientMask) grant(r *http.Request, masks *siteMasks, c *reqstate.Client
 	if budget.Day == 0 {
 		budget.Day = sessions.DefaultBudget
 	}
-	granted, err := budget.Grant(r.Context(), c.AllMasks()[0], s, now)
+	place, err := masks.site.Masker().Client(c.Addr) // without salt: a new one is no new budget
+	granted := false
+	if err == nil {
+		granted, err = budget.Grant(r.Context(), place, s, now)
+	}
 	switch {
 	case err != nil:
 		h.countSession("failed")

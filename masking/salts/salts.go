@@ -60,6 +60,7 @@ type Config struct {
 type Salts struct {
 	Config
 	recent *lru.Cache[string, entry] // by their keys in the store
+	bound  bound
 }
 
 // New returns the salts in a store.
@@ -74,7 +75,7 @@ func New(config Config) (*Salts, error) {
 		config.Passed = config.Now
 	}
 	recent, err := lru.New[string, entry](remembered)
-	return &Salts{config, recent}, err
+	return &Salts{Config: config, recent: recent}, err
 }
 
 // Sweep destroys what has ended, and for good what was burned, where the store has a file of its own. Call it now and then.

@@ -302,3 +302,20 @@ func TestFailsClosed(t *testing.T) {
 		t.Error("an hour is an idle time")
 	}
 }
+
+// A network of IPv6 can't fill the disk; what it has goes on, and others aren't touched.
+func TestNetworksAreBounded(t *testing.T) {
+	w := newWorld(t)
+	s := w.node(false)
+	mask := w.mask(s, "2001:db8:1:2::3", true)
+	s.bound.made[netip.MustParsePrefix("2001:db8:1::/48")] = ofV6Site
+	if _, err := s.Of(t.Context(), netip.MustParseAddr("2001:db8:1:3::3"), true); !errors.Is(err, ErrTooMany) {
+		t.Errorf("another of the /48: %v", err)
+	}
+	if w.mask(s, "2001:db8:1:2::3", true) != mask {
+		t.Error("one that was there has another mask")
+	}
+	w.mask(s, "2001:db8:2:3::3", true)
+	w.now = w.now.Add(day24)
+	w.mask(s, "2001:db8:1:3::3", true)
+}

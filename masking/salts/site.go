@@ -151,6 +151,11 @@ func (s *Site) begin(epoch int, key string, addr netip.Addr) (entry, error) {
 
 // edit notes that a client publishes something, and where its mask leads to its salt.
 func (s *Site) edit(ctx context.Context, epoch int, key string, addr netip.Addr, have entry) (entry, error) {
+	if have.read.IsZero() { // it isn't in the store
+		if err := s.bound.take(s.Now(), addr); err != nil {
+			return entry{}, err
+		}
+	}
 	e, err := s.update(ctx, epoch, key, addr, have, true)
 	if err != nil {
 		return entry{}, err

@@ -45,7 +45,7 @@ const (
 	remembered = 64
 )
 
-// Grant takes a token for a session of an address, and reports whether there was one. The address is given by its mask. A
+// Grant takes a token for a session of an address, and reports whether there was one. The address is given by its mask without salt. A
 // session that was granted lately takes none.
 func (b Budget) Grant(ctx context.Context, address netip.Addr, s Session, now time.Time) (bool, error) {
 	each := 24 * time.Hour / time.Duration(b.Day)

@@ -6,10 +6,11 @@ use MediaWiki\Block\Block;
 use MediaWiki\Block\CompositeBlock;
 use MediaWiki\Block\DatabaseBlock;
 use MediaWiki\Block\Hook\GetUserBlockHook;
+use MediaWiki\Hook\BeforePageDisplayHook;
 use MediaWiki\Hook\BlockIpHook;
 
-/** Refuses blocks that would hit all clients, whoever makes them, and has autoblocks outlive a rotation. */
-class BlockHooks implements BlockIpHook, GetUserBlockHook {
+/** Refuses blocks that would hit all clients, whoever makes them, has autoblocks outlive a rotation, and tells the edge of refused changes. */
+class BlockHooks implements BeforePageDisplayHook, BlockIpHook, GetUserBlockHook {
 	/** Special:Block, the API, AbuseFilter. @inheritDoc */
 	public function onBlockIp( $block, $user, &$reason ) {
 		if ( $block->getType() !== Block::TYPE_RANGE || !Masks::isRangeOfMany( $block->getTargetName() ) ) {
@@ -36,6 +37,19 @@ class BlockHooks implements BlockIpHook, GetUserBlockHook {
 		if ( $blocks ) {
 			$all = array_merge( array_filter( [ $block ] ), $blocks );
 			$block = count( $all ) === 1 ? $all[0] : CompositeBlock::createFromBlocks( ...$all );
+		}
+	}
+
+	/**
+	 * Whose change is shown a page in place of being made, and is blocked, was refused for that. The edge may then show which ways are open.
+	 *
+	 * @inheritDoc
+	 */
+	public function onBeforePageDisplay( $out, $skin ): void {
+		$title = $out->getTitle();
+		$block = $out->getUser()->getBlock();
+		if ( $out->getRequest()->wasPosted() && $block && $title && $title->canExist() && $block->appliesToTitle( $title ) ) {
+			$out->getRequest()->response()->header( 'Client-Mask-Blocked: 1' );
 		}
 	}
 }
