@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -150,7 +151,7 @@ func TestCanaryOverTLS(t *testing.T) {
 	if len(result.Differences) > 0 {
 		t.Errorf("the readers differ: %q", result.Differences)
 	}
-	page, err := selfcheck.Page(&selfcheck.Transcript{Result: *result}, "", "")
+	page, err := selfcheck.Page(httptest.NewRequest(http.MethodGet, "/", nil), &selfcheck.Transcript{Result: *result}, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -253,7 +253,7 @@ func TestCase18TrustInJSON(t *testing.T) {
 		`"trusted_proxies":{"source":"static","ranges":["127.0.0.9"]}`:                                                        loosely,
 		`"trusted_proxies":{"source":"static","ranges":["127.0.0.9"]},"trusted_proxies_strict":1,"client_ip_headers":["X-A"]`: "",
 		`"trusted_proxies":{"source":"static","ranges":["127.0.0.9","::/0"]},"trusted_proxies_strict":1`:                      byAll,
-		`"trusted_proxies":{"source":"static","ranges":["8000::/1","::/1"]},"trusted_proxies_strict":1`:                      byAll,
+		`"trusted_proxies":{"source":"static","ranges":["8000::/1","::/1"]},"trusted_proxies_strict":1`:                       byAll,
 		`"trusted_proxies_unix":true`: loosely,
 		`"client_ip_headers":["X-A"]`: byNobody,
 		`"trusted_proxies_strict":1`:  "",

@@ -61,6 +61,14 @@ const mirrorTool = `tool libraries https://cdn.example.org {
 	mirror /npm/b.css ` + integrity + `
 }`
 
+// Nor can the proxy serve frames.
+const frameTool = `tool video https://video.example.org {
+	kinds frame
+	access consent
+	sandbox allow-scripts allow-forms
+	allow fullscreen
+}`
+
 const wholeToolJSON = `{"name":"calendar","origin":"https://calendar.example.org","hosts":["cdn.example.org"],"kinds":["script","img","data"],
 	"methods":["GET","POST"],"streams":["events","websocket"],"access":"consent","executable":true,"integrity":["` + integrity + `"],
 	"title":"Calendar","url":"https://calendar.example.org/about","author":"A. Maker","purpose":"Shows dates","sends":"The page's title",
@@ -102,6 +110,10 @@ func TestToolCaddyfile(t *testing.T) {
 		mirrorTool: {
 			Name: "libraries", Origin: "https://cdn.example.org",
 			Mirror: []noticeboard.MirrorFile{{Path: "/npm/a.css", Integrity: integrity}, {Path: "/npm/b.css", Integrity: integrity}},
+		},
+		frameTool: {
+			Name: "video", Origin: "https://video.example.org", Kinds: []noticeboard.Kind{noticeboard.Frame}, Access: noticeboard.ByConsent,
+			Sandbox: []string{"allow-scripts", "allow-forms"}, Allow: []string{"fullscreen"},
 		},
 	} {
 		got, err := parsedTool(t, text)
