@@ -29,8 +29,7 @@ type maskedRequest struct {
 	client  *reqstate.Client
 	own     *netip.Addr // see reqstate.Rare
 	trusted bool        // it comes from a trusted proxy
-	session *sessionAnswer
-	values  [4]string // of the headers set
+	values  [4]string   // of the headers set
 	state   reqstate.State
 	context maskedContext
 	writer  maskedWriter
@@ -79,8 +78,7 @@ func originalIsKnown(r *http.Request) bool {
 // placeholders hold the same pointer and are to see the mask too.
 func (m *maskedRequest) apply(r *http.Request, w http.ResponseWriter, state *reqstate.State, vars reqstate.Vars, networks networksMode) {
 	m.context = maskedContext{r.Context(), m.client, vars}
-	m.writer = maskedWriter{needle: newNeedle(m.client, m.own), state: state, session: m.session}
-	m.writer.ResponseWriter = w
+	m.writer.ResponseWriter, m.writer.needle, m.writer.state = w, newNeedle(m.client, m.own), state
 	*r = *r.WithContext(&m.context)
 	r.RemoteAddr = m.client.Peer
 	r.Trailer = nil // comes after the body, past all checks of its names

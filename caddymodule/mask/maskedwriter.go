@@ -19,7 +19,7 @@ type maskedWriter struct {
 	session *sessionAnswer  // nil: sessions aren't used
 	refused *refusedPage    // nil: a response that refuses a change goes on as it is
 	started bool
-	headers int // when the response began
+	headers int32 // when the response began
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -35,7 +35,7 @@ func (w *maskedWriter) WriteHeader(status int) {
 			w.refused.serve(w.ResponseWriter)
 			return
 		}
-		w.headers = len(w.Header())
+		w.headers = int32(len(w.Header()))
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
@@ -80,7 +80,7 @@ func (w *maskedWriter) begin() {
 
 // finish masks trailers, which handlers add to the header after the body.
 func (w *maskedWriter) finish() {
-	if h := w.Header(); w.started && len(h) != w.headers || len(h["Trailer"]) > 0 {
+	if h := w.Header(); w.started && len(h) != int(w.headers) || len(h["Trailer"]) > 0 {
 		w.needle.scrub(h, w.state.Headers)
 	}
 }

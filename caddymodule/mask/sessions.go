@@ -137,7 +137,7 @@ func newSiteSessions(epochs []masking.Epoch, label string) (*siteSessions, error
 
 // bySession returns the request of the session that it brings back, or else the one of its address. Nil: no mask can be made.
 func (h *ClientMask) bySession(r *http.Request, masks *siteMasks, address *maskedRequest) *maskedRequest {
-	address.session = new(sessionAnswer) // no app sets the cookie, whoever is asking
+	address.writer.session = new(sessionAnswer) // no app sets the cookie, whoever is asking
 	if !h.MaskBy.covers(address.client) || !reqstate.IsHTTPS(r) {
 		return address
 	}
@@ -145,7 +145,7 @@ func (h *ClientMask) bySession(r *http.Request, masks *siteMasks, address *maske
 	session, cookie, renew := h.opened(r, masks, now)
 	if cookie == "" {
 		if keepsCookies(r) {
-			address.session.offer(masks.sessions, sessions.New(now), now)
+			address.writer.session.offer(masks.sessions, sessions.New(now), now)
 			h.countSession("offered")
 		}
 		return address
@@ -160,9 +160,9 @@ func (h *ClientMask) bySession(r *http.Request, masks *siteMasks, address *maske
 	if request == nil {
 		return nil
 	}
-	request.session = address.session
+	request.writer.session = address.writer.session
 	if renew {
-		request.session.offer(masks.sessions, session, now)
+		request.writer.session.offer(masks.sessions, session, now)
 	}
 	return request
 }
