@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/wikiveil/wikiveil/caddymodule"
@@ -24,6 +25,10 @@ var shared struct {
 func TestMain(m *testing.M) {
 	if config := os.Getenv(edgeProcess); config != "" {
 		runEdgeProcess(config)
+	}
+	if os.Getenv(commandProcess) != "" {
+		caddycmd.Main()
+		return
 	}
 	code, err := runTests(m)
 	if err != nil {

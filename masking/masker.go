@@ -144,6 +144,9 @@ func (m *Masker) OneClient(prefix netip.Prefix) bool {
 	return prefix.Bits() >= m.v6Prefix
 }
 
+// V6Prefix is how many leading bits of an IPv6 client address count.
+func (m *Masker) V6Prefix() int { return m.v6Prefix }
+
 // Range returns the mask of a CIDR range. Host bits do not count; a range of
 // IPv4-mapped addresses is the IPv4 range.
 func (m *Masker) Range(prefix netip.Prefix) (netip.Addr, error) {
