@@ -131,7 +131,7 @@ func wantSame(t *testing.T, r *rand.Rand, site *masking.Site, plan *blockimport.
 			whole = netip.PrefixFrom(client, 64)
 		}
 		was := slices.ContainsFunc(before, whole.Overlaps)
-		all, err := site.Masks(client, nil)
+		all, err := site.Masks(masking.Who{Addr: client}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
