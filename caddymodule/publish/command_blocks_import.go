@@ -53,6 +53,9 @@ func runBlocksImport(cmd *cobra.Command, _ []string) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 	defer stop()
 	masker, app, err := edge.CommandMasker(cmd)
+	if err == nil && app.Salt != nil {
+		err = errSalted
+	}
 	if err != nil {
 		return err
 	}
