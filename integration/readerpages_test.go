@@ -103,7 +103,7 @@ func newPagesScene(t *testing.T) *consentScene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := `<!doctype html><html lang="en"><title>A page</title><script src="/.tools/notice.js"></script><body><h1>A page</h1>` +
+	page := `<!doctype html><html lang="en"><title>A page</title><body><h1 id="wikiveilNotices">A page</h1><script src="/.tools/notice.js"></script>` + // the id would be a variable of the script's
 		`<script>for (var i = 0; i < 3; i++) { new Image().src = '` + s.tool.url + `/image?' + i; }</script>`
 	t.Cleanup(func() { stopEdge(t) })
 	loadCaddyfile(t, fmt.Sprintf(pagesCaddyfile, strings.TrimPrefix(s.admin, "http://"), s.dir, s.tool.url, s.url, s.consent, s.cert, s.key, password, page))
@@ -118,7 +118,7 @@ func TestStoppedToolNotice(t *testing.T) {
 	b.open(t, address)
 	const line = `document.querySelectorAll('#wikiveil-notice')`
 	b.waitFor(t, line+`.length === 1 && document.querySelector('#wikiveil-notice a')`)
-	if got := text(t, b, "#wikiveil-notice"); !contains(got, "This page asked for “Weather of the world”", "What is it") {
+	if got := text(t, b, "#wikiveil-notice"); !contains(got, "This page asked for “\u2068Weather of the world\u2069”", "What is it") {
 		t.Errorf("the notice reads %q", got)
 	}
 	screenshot(t, b, "notice.png")

@@ -1,14 +1,14 @@
 // Says at the foot of a page, once, that a declared tool was stopped there, and leads to the question whether to let it through.
 (function () {
 	'use strict';
-	if (window.wikiveilNotices) { return; }
+	if (window.wikiveilNotices === true) { return; } // an element of that id, which editors can make, is none
 	window.wikiveilNotices = true;
 
 	var kinds = {
 		'img-src': 'img', 'font-src': 'font', 'style-src': 'style', 'style-src-elem': 'style', 'media-src': 'media', 'connect-src': 'data',
 		'script-src': 'script', 'script-src-elem': 'script'
 	};
-	var key = 'wikiveil-notice', done = false, asked;
+	var key = 'wikiveil-notice', done = false, asked, seen = Object.create(null);
 	function closed() { try { return sessionStorage.getItem(key); } catch (e) { return false; } }
 	function originOf(address) { try { return new URL(address).origin; } catch (e) { return ''; } }
 
@@ -30,7 +30,7 @@
 		line.style.cssText = 'position:fixed;z-index:1000;inset-inline:0;bottom:0;box-sizing:border-box;padding:.4rem 1rem;display:flex;flex-wrap:wrap;' +
 			'gap:.2rem 1rem;align-items:center;font:14px/1.5 sans-serif;color:CanvasText;background:Canvas;border-top:1px solid GrayText';
 		document.body.appendChild(line); // empty at first: what comes then is read out
-		add(line, 'span', words.text.replace('$1', function () { return tool.title; }));
+		add(line, 'span', words.text.replace('$1', function () { return '\u2068' + tool.title + '\u2069'; })); // whose direction may be another
 		link = add(line, 'a', words.ask);
 		link.href = tool.ask;
 		link.style.cssText = 'color:LinkText;text-decoration:underline';
@@ -49,7 +49,8 @@
 
 	addEventListener('securitypolicyviolation', function (violation) {
 		var kind = kinds[violation.effectiveDirective], from = originOf(violation.blockedURI);
-		if (done || violation.disposition !== 'enforce' || !kind || !from || from === location.origin || closed()) { return; }
+		if (done || violation.disposition !== 'enforce' || !kind || !from || from === location.origin || seen[kind + from] || closed()) { return; }
+		seen[kind + from] = true; // a page may be stopped thousands of times
 		asked = asked || fetch('/.privacy/tools.json').then(function (response) { return response.ok ? response.json() : { tools: {} }; });
 		asked.then(function (told) {
 			return told.notice && Object.keys(told.tools).some(function (name) {

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -86,6 +87,7 @@ type auditTurn struct {
 // newPage begins a page for a user, who may be nobody. Its title is the message of that key.
 func (h *MaskInfo) newPage(r *http.Request, title string, user access.User) maskPage {
 	frame := page.For(r, title)
+	frame.Query = "" // until it is known what stands in it: it may be an address
 	frame.Sheet = page.SheetAddress(h.Path + "style.css")
 	p := maskPage{
 		Frame: frame, Path: h.Path, User: user, BlockLink: h.BlockLink, ContributionsLink: h.contributionsLink(), BlockLogLink: h.blockLogLink(),
@@ -130,6 +132,13 @@ func (p maskPage) AccountURL() string {
 func (h *MaskInfo) write(w http.ResponseWriter, r *http.Request, status int, name string, page maskPage, value any) error {
 	if wantsJSON(r) {
 		return h.writeJSON(w, r, status, 0, value)
+	}
+	switch { // links to other languages fill the form in again
+	case page.Asked == "":
+	case page.Members:
+		page.Query = url.Values{"network": {page.Asked}}.Encode()
+	default:
+		page.Query = url.Values{"masks": {page.Asked}}.Encode()
 	}
 	return h.writePage(w, r, status, 0, name, page)
 }

@@ -98,6 +98,7 @@ func (h *MaskReveal) Provision(ctx caddy.Context) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. No other handler comes after it: nothing else is to be
 // on this origin.
 func (h *MaskReveal) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	r = confirm.Localized(r)
 	done, ok := h.app.HeldByLookups().Use()
 	defer done()
 	if !ok || !h.app.Started(r) {

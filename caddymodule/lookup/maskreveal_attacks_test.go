@@ -64,7 +64,7 @@ func TestRevealStartAttacks(t *testing.T) {
 			r.Header.Del("Sec-Fetch-Site")
 			r.Header.Set("Origin", "https://evil.example")
 		}, 403, "cross_origin", "own page only"},
-		{"loaded ahead", "checker", "POST", start, masks(mask), header("Sec-Purpose", "prefetch"), 403, "speculative", "not to be loaded ahead"},
+		{"loaded ahead", "checker", "POST", start, masks(mask), header("Sec-Purpose", "prefetch"), 403, "speculative", "loaded ahead of time"},
 		{"without TLS", "checker", "POST", s.plain + "/.privacy/masks/reveal", masks(mask), header("Cookie", "wiki_session=checker"), 403, "not_https", "https only"},
 		{"https, a stranger says", "checker", "POST", s.plain + "/.privacy/masks/reveal", masks(mask), func(r *http.Request) {
 			r.Header.Set("Cookie", "wiki_session=checker")
@@ -148,8 +148,8 @@ func TestRevealPageAttacks(t *testing.T) {
 		}, status: 403, reason: "sec_fetch_missing", text: "Sec-Fetch headers"},
 		{name: "by HEAD", method: "HEAD", status: 405, reason: "method"},
 		{name: "by PUT", method: "PUT", status: 405, reason: "method", text: "another method"},
-		{name: "no hand-off", query: func(string) string { return "" }, status: 400, reason: "malformed", text: "not ours"},
-		{name: "two hand-offs", query: func(h string) string { return "handoff=" + h + "&handoff=" + h }, status: 400, reason: "malformed", text: "not ours"},
+		{name: "no hand-off", query: func(string) string { return "" }, status: 400, reason: "malformed", text: "not from this server"},
+		{name: "two hand-offs", query: func(h string) string { return "handoff=" + h + "&handoff=" + h }, status: 400, reason: "malformed", text: "not from this server"},
 		{name: "a forged hand-off", query: func(h string) string { return "handoff=" + h[:40] + flip(h[40:41]) + h[41:] }, status: 403, reason: "signature", text: "signature is wrong"},
 		{name: "in another browser", before: func(*surfer) *surfer { return s.browser(checkerAddr, "checker") },
 			status: 403, reason: "no_browser_cookie", text: "allow cookies"},

@@ -14,6 +14,7 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/internal/i18n"
+	"github.com/wikiveil/wikiveil/internal/page"
 	"github.com/wikiveil/wikiveil/lookup/access"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/lookup/seal"
@@ -86,7 +87,7 @@ func (h *MaskReveal) showForm(w http.ResponseWriter, r *http.Request, flow *conf
 }
 
 func revealDialog(r *http.Request, challenge confirm.Challenge) confirm.Dialog {
-	return confirm.Dialog{Action: revealPath, Challenge: challenge, Submit: i18n.Of(r).Text("reveal-submit")}
+	return confirm.Dialog{Action: page.Link(r, revealPath), Challenge: challenge, Submit: i18n.Of(r).Text("reveal-submit")}
 }
 
 // admitted returns the record that a subject is about. Where users are known on this origin, too, the subject's

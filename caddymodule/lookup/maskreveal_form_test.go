@@ -48,12 +48,12 @@ func TestRevealFormAttacks(t *testing.T) {
 			form.Set("code", flipDigit(p.code))
 			p.send(form, nil)
 		}, status: 403, reason: "used", text: "answered before"},
-		{name: "no token", form: func(_ *askPage, f url.Values) { f.Del("token") }, status: 400, reason: "malformed", text: "not ours"},
+		{name: "no token", form: func(_ *askPage, f url.Values) { f.Del("token") }, status: 400, reason: "malformed", text: "not from this server"},
 		{name: "a forged token", form: func(p *askPage, f url.Values) { f.Set("token", p.token[:60]+flip(p.token[60:61])+p.token[61:]) }, status: 403, reason: "signature", text: "signature is wrong"},
 		{name: "the hand-off as token", form: func(p *askPage, f url.Values) {
 			location, _ := url.Parse(p.start(mask).Header.Get("Location"))
 			f.Set("token", location.Query().Get(confirm.HandOffParam))
-		}, status: 400, reason: "malformed", text: "not ours"},
+		}, status: 400, reason: "malformed", text: "not from this server"},
 		{name: "a token for another mask", form: func(p *askPage, f url.Values) {
 			f.Set("subject", s.browser(checkerAddr, "checker").open(second).subject)
 		},
@@ -62,10 +62,10 @@ func TestRevealFormAttacks(t *testing.T) {
 			status: 403, reason: "other_subject", text: "something else"},
 		{name: "no subject", form: func(_ *askPage, f url.Values) { f.Del("subject") }, status: 403, reason: "other_subject", text: "something else"},
 
-		{name: "the wiki's script", request: header("Origin", s.wiki), status: 403, reason: "other_origin", text: "another site&#39;s page"},
-		{name: "a sandboxed frame", request: header("Origin", "null"), status: 403, reason: "other_origin", text: "another site&#39;s page"},
-		{name: "no origin", request: func(r *http.Request) { r.Header.Del("Origin") }, status: 403, reason: "other_origin", text: "another site&#39;s page"},
-		{name: "a form on the wiki", request: header("Sec-Fetch-Site", "same-site"), status: 403, reason: "sec_fetch_site", text: "another site&#39;s page"},
+		{name: "the wiki's script", request: header("Origin", s.wiki), status: 403, reason: "other_origin", text: "another site’s page"},
+		{name: "a sandboxed frame", request: header("Origin", "null"), status: 403, reason: "other_origin", text: "another site’s page"},
+		{name: "no origin", request: func(r *http.Request) { r.Header.Del("Origin") }, status: 403, reason: "other_origin", text: "another site’s page"},
+		{name: "a form on the wiki", request: header("Sec-Fetch-Site", "same-site"), status: 403, reason: "sec_fetch_site", text: "another site’s page"},
 		{name: "a fetch", request: header("Sec-Fetch-Mode", "cors"), status: 403, reason: "not_a_navigation", text: "tab of its own"},
 		{name: "as JSON", request: header("Content-Type", "application/json"), status: 415, reason: "content_type", text: "not a form"},
 

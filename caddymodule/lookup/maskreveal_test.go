@@ -64,7 +64,7 @@ func TestReveal(t *testing.T) {
 			edgetest.WantNone(t, "the page", []byte(p.text), netip.MustParseAddr(writerAddr), netip.MustParseAddr(checkerAddr))
 
 			const reason = `threats <b>against</b> "a person", ticket 7`
-			if a := p.send(p.form(reason), nil); a.StatusCode != 403 || !strings.Contains(a.body, "faster than a person reads") {
+			if a := p.send(p.form(reason), nil); a.StatusCode != 403 || !strings.Contains(a.body, "faster than a person can read") {
 				t.Errorf("at once: %d %s", a.StatusCode, a.body)
 			}
 			waitToRead()

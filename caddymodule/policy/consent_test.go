@@ -459,7 +459,7 @@ func TestCase57WrongCodes(t *testing.T) {
 		start, _ := b.get(consentWiki + exempt.GoPath + "?tool=weather")
 		if resp, body := b.follow(start, consentThere); resp.StatusCode == http.StatusTooManyRequests {
 			stopped++
-			if !strings.Contains(body, "too many confirmations come from this network address") {
+			if !strings.Contains(body, "Too many confirmations come from this network address") {
 				t.Errorf("it isn't said:\n%s", body)
 			}
 		}

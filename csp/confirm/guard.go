@@ -3,6 +3,8 @@ package confirm
 import (
 	"net/http"
 	"strings"
+
+	"github.com/wikiveil/wikiveil/internal/i18n"
 )
 
 // CheckNavigation returns an error unless a person's browser asks for r as a page of
@@ -55,6 +57,15 @@ func (f *Flow) checkPost(r *http.Request, https bool) error {
 		return errFetchSite
 	}
 	return checkFetch(r.Header, false)
+}
+
+// Localized returns a request to the flow's own origin for answers in the reader's language. Only a page of that origin chooses it by the address:
+// a script of the wiki's could else lead a reader to a question that they can't read, whose code is then no more than a captcha.
+func Localized(r *http.Request) *http.Request {
+	if v, n := single(r.Header, "Sec-Fetch-Site"); n == 1 && v == "same-origin" {
+		return r
+	}
+	return r.WithContext(i18n.Unasked(r.Context()))
 }
 
 func (f *Flow) checkHost(r *http.Request) error {

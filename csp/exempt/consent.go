@@ -12,6 +12,7 @@ import (
 // path but [ConsentPath] is refused.
 func (s *Site) Consent() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = confirm.Localized(r)
 		var err error
 		switch {
 		case r.URL.Path != ConsentPath:

@@ -83,7 +83,7 @@ func (s *Site) start(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.rememberBack(w.Header(), r)
 	s.c.Count("asked")
-	redirect(w, page.Link(r, s.c.Flow.Address(ConsentPath, handOff)))
+	redirect(w, s.c.Flow.Address(ConsentPath, handOff))
 	return nil
 }
 

@@ -68,9 +68,16 @@ func Of(r *http.Request) *Language {
 	return English()
 }
 
+type unaskedKey struct{}
+
+// Unasked returns a context for requests whose query doesn't choose the language: another than the reader may have written it.
+func Unasked(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unaskedKey{}, true)
+}
+
 // Asked returns the language that a request's query names. Links on its page keep it.
 func Asked(r *http.Request) (*Language, bool) {
-	if !strings.Contains(r.URL.RawQuery, "uselang=") {
+	if !strings.Contains(r.URL.RawQuery, "uselang=") || r.Context().Value(unaskedKey{}) != nil {
 		return nil, false
 	}
 	return Find(r.URL.Query().Get("uselang"))
