@@ -5,7 +5,9 @@ package integration
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/csp/exempt"
 	"github.com/wikiveil/wikiveil/lookup/geo/geotest"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 const pagesCaddyfile = `
@@ -51,6 +54,13 @@ const pagesCaddyfile = `
 			purpose "Draws maps"
 			allow_loopback
 		}
+		tool charts https://127.0.0.5:1 {
+			title "Charts"
+			access consent
+			kinds frame
+			purpose "Draws charts"
+			allow_loopback
+		}
 	}
 }
 
@@ -59,17 +69,19 @@ const pagesCaddyfile = `
 	tls %[6]s %[7]s
 	client_mask
 	csp {
+		site wiki.example
 		consent %[4]s %[5]s
+		reports
+		rollout enforce
 	}
-	anonproxy {
-		canary off
-	}
+	anonproxy
 	@masks path /.privacy/masks/*
 	basic_auth @masks {
 		admin %[8]s
 	}
 	mask_info {
 		user admin info audit reveal
+		reveal %[4]s %[10]s
 	}
 	respond %[9]q
 	header Content-Type text/html
@@ -80,6 +92,19 @@ const pagesCaddyfile = `
 	tls %[6]s %[7]s
 	client_mask
 	third_party_consent %[4]s %[5]s
+}
+
+%[10]s {
+	bind 127.0.0.1
+	tls %[6]s %[7]s
+	client_mask
+	basic_auth {
+		admin %[8]s
+	}
+	mask_reveal {
+		user admin info audit reveal
+		reveal %[4]s %[10]s
+	}
 }
 `
 
@@ -106,7 +131,7 @@ func newPagesScene(t *testing.T) *consentScene {
 	page := `<!doctype html><html lang="en"><title>A page</title><body><h1 id="wikiveilNotices">A page</h1><script src="/.tools/notice.js"></script>` + // the id would be a variable of the script's
 		`<script>for (var i = 0; i < 3; i++) { new Image().src = '` + s.tool.url + `/image?' + i; }</script>`
 	t.Cleanup(func() { stopEdge(t) })
-	loadCaddyfile(t, fmt.Sprintf(pagesCaddyfile, strings.TrimPrefix(s.admin, "http://"), s.dir, s.tool.url, s.url, s.consent, s.cert, s.key, password, page))
+	loadCaddyfile(t, fmt.Sprintf(pagesCaddyfile, strings.TrimPrefix(s.admin, "http://"), s.dir, s.tool.url, s.url, s.consent, s.cert, s.key, password, page, origin(freeAddr(t, "127.0.0.1"))))
 	return s
 }
 
@@ -180,14 +205,34 @@ func TestStoppedToolNotice(t *testing.T) {
 	screenshot(t, b, "privacy.png")
 }
 
-// TestPagesAreAccessible has axe-core judge each page, in light and dark, on a desktop and a phone.
-func TestPagesAreAccessible(t *testing.T) {
-	axe, err := os.ReadFile("../.cache/axe-core/node_modules/axe-core/axe.min.js")
-	if os.IsNotExist(err) {
-		t.Skip("there is no axe-core: run scripts/install-test-programs")
-	}
+// block blocks a reader at the edge, and shows them so.
+func (s *consentScene) block(t *testing.T, b *browser, mask string) {
+	t.Helper()
+	resp, err := http.Post(s.admin+"/wikiveil/blocks", "application/json", strings.NewReader(`{"mask": "`+mask+`", "reason": "Spam"}`))
 	if err != nil {
 		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("blocking: %s", resp.Status)
+	}
+	b.open(t, s.url+"/")
+	if said := text(t, b, "main"); !strings.Contains(said, "Spam") {
+		t.Errorf("the block page says %q", said)
+	}
+}
+
+// withoutAxe is set by scripts/test where axe-core can't be installed.
+const withoutAxe = "WIKIVEIL_TEST_WITHOUT_AXE"
+
+// TestPagesAreAccessible has axe-core judge each page, in light and dark, on a desktop and a phone.
+func TestPagesAreAccessible(t *testing.T) {
+	if os.Getenv(withoutAxe) != "" {
+		t.Skip("scripts/test says that there is no axe-core")
+	}
+	axe, err := os.ReadFile("../.cache/axe-core/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("there is no axe-core: run scripts/install-test-programs, or set %s: %v", withoutAxe, err)
 	}
 	s := newPagesScene(t)
 	b := s.startBrowser(t)
@@ -198,16 +243,41 @@ func TestPagesAreAccessible(t *testing.T) {
 	if status := evaluate[int](t, b, `fetch('/', {method: 'POST', body: 'x'}).then(r => r.status)`); status != 200 {
 		t.Fatalf("publishing: %d", status)
 	}
+	const transcript = "/.tools/maps/transcript"
+	wait(t, "the transcript", func() bool { return evaluate[int](t, b, `fetch('`+transcript+`').then(r => r.status)`) == 200 })
 	b.open(t, s.url+"/.privacy/")
 	mask := text(t, b, "main code")
 	submit := func(path, button string) func() {
 		return func() {
 			b.open(t, s.url+path)
+			evaluate[chromedp.Void](t, b, `void (window.before = true)`)
 			b.do(t, click(button))
-			b.waitFor(t, `document.readyState === 'complete' && document.querySelector('main')`)
+			b.waitFor(t, `!window.before && document.readyState === 'complete' && document.querySelector('main')`)
 		}
 	}
 	open := func(path string) func() { return func() { b.open(t, s.url+path) } }
+	ofAdmin := func(path string) func() { // which no browser may ask
+		return func() {
+			r, err := http.NewRequest("GET", s.admin+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Accept", "text/html")
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.open(t, "data:text/html;base64,"+base64.StdEncoding.EncodeToString(body))
+			if n := evaluate[int](t, b, `document.querySelectorAll('main h1').length`); n != 1 {
+				t.Fatalf("%s isn't the page", path)
+			}
+		}
+	}
 	for _, page := range []struct {
 		name string
 		open func()
@@ -224,6 +294,16 @@ func TestPagesAreAccessible(t *testing.T) {
 		{"members", open("/.privacy/masks/members")},
 		{"audit", submit("/.privacy/masks/audit", "main form button")},
 		{"checkpoints", open("/.well-known/wikiveil-audit")},
+		{"transcript", open(transcript)},
+		{"frame", open(noticeboard.FramePath + "charts/")},
+		{"reveal", func() {
+			submit("/.privacy/masks/?masks="+mask, "main form button")()
+			b.do(t, click("form[action$=reveal] button"))
+			b.waitFor(t, `document.querySelector('.code')`)
+		}},
+		{"rollout", ofAdmin("/wikiveil/csp/rollout")},
+		{"forecast", ofAdmin("/wikiveil/csp/forecast")},
+		{"block", func() { s.block(t, b, mask) }}, // the last
 	} {
 		t.Run(page.name, func(t *testing.T) {
 			page.open()
@@ -247,5 +327,50 @@ func TestPagesAreAccessible(t *testing.T) {
 				screenshot(t, b, fmt.Sprintf("page-%s-%d.png", page.name, width))
 			}
 		})
+	}
+}
+
+// TestPagesInLanguages has a browser that prefers another language show the main pages: none is wider than a phone, and each is written in its direction.
+func TestPagesInLanguages(t *testing.T) {
+	s := newPagesScene(t)
+	b := s.startBrowser(t)
+	speak := func(code string) {
+		b.do(t, command(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{
+			"Accept-Language": code, "Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:secret"))}}))
+	}
+	speak("en")
+	b.open(t, s.url+"/")
+	evaluate[int](t, b, `fetch('/', {method: 'POST', body: 'x'}).then(r => r.status)`)
+	b.open(t, s.url+"/.privacy/")
+	mask := text(t, b, "main code")
+	for _, page := range []struct {
+		name string
+		open func()
+	}{
+		{"privacy", func() { b.open(t, s.url+"/.privacy/") }},
+		{"ask", func() { s.openForm(t, b) }},
+		{"noticeboard", func() { b.open(t, s.url+"/.tools/") }},
+		{"masks", func() {
+			b.open(t, s.url+"/.privacy/masks/?masks="+mask)
+			evaluate[chromedp.Void](t, b, `void (window.before = true)`)
+			b.do(t, click("main form button"))
+			b.waitFor(t, `!window.before && document.readyState === 'complete' && document.querySelector('main')`)
+		}},
+		{"block", func() { s.block(t, b, mask) }},
+	} {
+		for code, dir := range map[string]string{"ar": "rtl", "de": "ltr", "ja": "ltr"} {
+			speak(code)
+			b.do(t, command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 800, Height: 800, DeviceScaleFactor: 1}))
+			page.open()
+			if got := evaluate[string](t, b, `document.documentElement.lang + ' ' + getComputedStyle(document.querySelector('main')).direction`); got != code+" "+dir {
+				t.Errorf("%s: the page is in %s, want %s", page.name, got, code)
+			}
+			screenshot(t, b, page.name+"-"+code+".png")
+			b.do(t, command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 360, Height: 800, DeviceScaleFactor: 1}))
+			if evaluate[bool](t, b, `document.documentElement.scrollWidth > innerWidth`) {
+				t.Errorf("%s in %s: the page is wider than a phone", page.name, code)
+			}
+			screenshot(t, b, page.name+"-"+code+"-phone.png")
+		}
 	}
 }

@@ -3,9 +3,15 @@ package i18n
 import (
 	"html/template"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
+)
+
+var (
+	prefixLength = regexp.MustCompile(`(^|[^\w<])/(\$?[0-9])`)
+	isolated     = regexp.MustCompile("\u2066[^\u2069]*\u2069")
 )
 
 // TestMessages is the check of the message files: each parses, has no key and no parameter that English lacks, and each key is explained.
@@ -40,6 +46,9 @@ func TestMessages(t *testing.T) {
 		for key := range english {
 			if own[key] == "" {
 				t.Errorf("messages/%s.json: %s: is missing", l.Code, key)
+			}
+			if l.Dir == "rtl" && prefixLength.MatchString(strings.Join(isolated.Split(own[key], -1), "")) {
+				t.Errorf("messages/%s.json: %s: a prefix length such as /64 is turned to 64/ unless U+2066 and U+2069 stand around it", l.Code, key)
 			}
 		}
 	}
