@@ -79,7 +79,7 @@ func attackByWorker(t *testing.T, s *consentScene, mode string) {
 	}
 	restore()
 
-	const refusal = "this page opens in a tab of its own only"
+	const refusal = "This page opens in a tab of its own only"
 	s.wantRefusal(t, "not_a_navigation", func() { b.open(t, s.url+exempt.GoPath+"?tool=weather") })
 	if mode == "router" {
 		// The reader's own request wins the race, and leads to where the worker is not.
@@ -97,7 +97,7 @@ func attackByWorker(t *testing.T, s *consentScene, mode string) {
 		case slices.ContainsFunc([]string{"handoff=", "ticket=", `name="token`, `class="code`}, func(part string) bool { return strings.Contains(all, part) }):
 			t.Errorf("%s: the worker has %s", name, all)
 		case name == "preloaded" && mode == "preload":
-			if !strings.Contains(got.Text, "this page is not to be loaded ahead or through a service worker") {
+			if !strings.Contains(got.Text, "This page can’t be loaded ahead of time or through a service worker") {
 				t.Errorf("%s: the worker has %s", name, all)
 			}
 		case name == "preloaded", name == "cached":
