@@ -61,9 +61,6 @@ takes it from the environment variable WIKIVEIL_DSN, where other users of the ma
 	})
 }
 
-// errSalted: with salts, no command can make the mask that the edge gives a client.
-var errSalted = errors.New("clients' masks have salts (`salt` in the config), which only the running edge has: old addresses can't get the masks that the edge gives now")
-
 func runBackfill(cmd *cobra.Command) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 	defer stop()
@@ -73,10 +70,7 @@ func runBackfill(cmd *cobra.Command) error {
 	if addColumn && rename {
 		return errors.New("--add-column fills a column, --rename puts masks in the place of names; give one")
 	}
-	masker, app, err := edge.CommandMasker(cmd)
-	if err == nil && app.Salt != nil {
-		err = errSalted
-	}
+	masker, _, err := commandMasker(cmd)
 	if err != nil {
 		return err
 	}

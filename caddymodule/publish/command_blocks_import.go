@@ -52,10 +52,7 @@ requests to the API are printed, one a line. Blocks that are there stay as they 
 func runBlocksImport(cmd *cobra.Command, _ []string) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 	defer stop()
-	masker, app, err := edge.CommandMasker(cmd)
-	if err == nil && app.Salt != nil {
-		err = errSalted
-	}
+	masker, app, err := commandMasker(cmd)
 	if err != nil {
 		return err
 	}

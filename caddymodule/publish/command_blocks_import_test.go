@@ -83,7 +83,7 @@ func TestBlocksImportCommand(t *testing.T) {
 	if len(made) != 4 || made[0].Get("user") == "" {
 		t.Errorf("made: %v", made)
 	}
-	for _, command := range [][]string{{"blocks", "import", "--from", api}, {"backfill", "--dsn", "sqlite:none"}} {
+	for _, command := range [][]string{{"blocks", "import", "--from", api}, {"backfill", "--dsn", "sqlite:none"}, {"scrub", "dump.xml"}} {
 		if _, err := edgetest.Run(t, "", append(command, "--config", salted)...); err == nil || !strings.Contains(err.Error(), "have salts") {
 			t.Errorf("%s with salts: %v", command[0], err)
 		}

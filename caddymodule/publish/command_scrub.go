@@ -99,6 +99,6 @@ func scrubOptions(cmd *cobra.Command) (o scrub.Options, err error) {
 	if o.Keep, err = keptOf(cmd); err != nil {
 		return o, err
 	}
-	o.Masker, _, err = edge.CommandMasker(cmd)
+	o.Masker, _, err = commandMasker(cmd)
 	return o, err
 }
