@@ -14,7 +14,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/anonproxy/cache"
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
-	"github.com/wikiveil/wikiveil/anonproxy/transport"
+	"github.com/wikiveil/wikiveil/internal/publicnet"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -130,7 +130,7 @@ func (f *fetch) withValidators(header http.Header, u *url.URL) http.Header {
 // failure says in plain words why a request failed. Errors of the transport may
 // quote what the tool sent, and so what the reader asked: they go nowhere.
 func (f *fetch) failure(err error) *refusal.Refusal {
-	var blocked *transport.BlockedError
+	var blocked *publicnet.BlockedError
 	var notFound *net.DNSError
 	var dial *net.OpError
 	var certificate *tls.CertificateVerificationError

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/anonproxy/outcomes"
-	"github.com/wikiveil/wikiveil/anonproxy/transport"
+	"github.com/wikiveil/wikiveil/internal/publicnet"
 	"github.com/wikiveil/wikiveil/internal/refusal"
 )
 
@@ -116,7 +116,7 @@ func (f *fetch) judge(res *http.Response, refused *refusal.Refusal) health {
 
 // unreached tells errors that come whatever is asked for.
 func unreached(err error) bool {
-	var blocked *transport.BlockedError
+	var blocked *publicnet.BlockedError
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var dial *net.OpError

@@ -50,6 +50,7 @@ var (
 // Domain separators: kind || 0x00.
 const (
 	kindClient  = "client\x00"
+	kindCircuit = "circuit\x00"
 	kindSession = "session\x00"
 	kindRange   = "range\x00"
 	kindNetwork = "network\x00"
@@ -105,6 +106,7 @@ func DeriveKey(secret []byte, use string) ([]byte, error) {
 
 // Client returns the mask of a client address. IPv4-mapped addresses count as
 // IPv4, a zone does not count, and of an IPv6 address only the client prefix does.
+// A circuit ([IsCircuit]) has a mask of its own.
 func (m *Masker) Client(addr netip.Addr) (netip.Addr, error) { return m.Salted(nil, addr) }
 
 // Salted returns the mask of a client address that has a salt of its own, of [SaltSize] bytes. Without a salt it is [Masker.Client].
@@ -112,6 +114,9 @@ func (m *Masker) Salted(salt []byte, addr netip.Addr) (netip.Addr, error) {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() {
 		return netip.Addr{}, ErrInvalidAddress
+	}
+	if IsCircuit(addr) {
+		return m.circuit(salt, addr), nil
 	}
 	if addr.Is6() {
 		prefix, err := addr.Prefix(m.v6Prefix)

@@ -15,8 +15,8 @@ type SiteConfig struct {
 	// V4Ranges and V6Ranges are the lengths of the ranges a client is given network masks
 	// for, in this order.
 	V4Ranges, V6Ranges []int
-	// Networks are the named networks, in the order their masks are given.
-	Networks []*Network
+	// Networks are the named networks, in the order their masks are given. They may change, by another SiteConfig.
+	Networks *Networks
 	// Lookup tells of more networks that an address is in, such as a database knows; nil knows none.
 	// It is called each time that masks are made, by several goroutines at once.
 	Lookup func(netip.Addr) Surroundings
@@ -55,12 +55,37 @@ func (c SiteConfig) Validate() error {
 			}
 		}
 	}
-	for i, n := range c.Networks {
-		if slices.ContainsFunc(c.Networks[:i], func(o *Network) bool { return o.Name() == n.Name() }) {
-			return fmt.Errorf("network %q is given twice", n.Name())
-		}
-	}
 	return nil
+}
+
+// RangesOf returns the lengths of the ranges that an address has masks for. A circuit is in none.
+func (c SiteConfig) RangesOf(addr netip.Addr) []int {
+	switch {
+	case addr.Is4():
+		return c.V4Ranges
+	case IsCircuit(addr):
+		return nil
+	}
+	return c.V6Ranges
+}
+
+// around is what has to be looked up about an address, beside the configured networks.
+func (c SiteConfig) around(addr netip.Addr) (around Surroundings) {
+	switch {
+	case IsCircuit(addr):
+		around.Networks = CircuitNetworks
+	case c.Lookup != nil:
+		around = c.Lookup(addr)
+	}
+	return around
+}
+
+// NetworksOf returns the names of all networks that an address is in.
+func (c SiteConfig) NetworksOf(addr netip.Addr) (names []string) {
+	for _, name := range c.Networks.Of(addr) {
+		names = append(names, name)
+	}
+	return append(names, c.around(addr).Networks...)
 }
 
 // A Site makes all masks of one site's clients: under the epoch in use, and for
@@ -91,8 +116,8 @@ func NewSite(epochs []Epoch, config SiteConfig) (*Site, error) {
 			return nil, err
 		}
 		em := &epochMasks{Masker: m}
-		for _, n := range config.Networks {
-			mask, err := m.Network(n.Name())
+		for _, name := range config.Networks.Names() {
+			mask, err := m.Network(name)
 			if err != nil {
 				return nil, err
 			}
@@ -188,19 +213,11 @@ type networks struct {
 }
 
 func (s *Site) networksOf(addr netip.Addr) networks {
-	in := networks{addr: addr, lengths: s.config.V4Ranges}
-	if addr.Is6() {
-		in.lengths = s.config.V6Ranges
+	in := networks{addr: addr, lengths: s.config.RangesOf(addr)}
+	for i, name := range s.config.Networks.Of(addr) {
+		in.named, in.names = append(in.named, i), append(in.names, name)
 	}
-	for i, n := range s.config.Networks {
-		if n.Contains(addr) {
-			in.named, in.names = append(in.named, i), append(in.names, n.Name())
-		}
-	}
-	if s.config.Lookup == nil {
-		return in
-	}
-	around := s.config.Lookup(addr)
+	around := s.config.around(addr)
 	for _, name := range around.Networks {
 		if !slices.Contains(in.names, name) {
 			in.looked, in.names = append(in.looked, name), append(in.names, name)

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"go4.org/netipx"
 )
 
 func testEpochs(t testing.TB, n int) []Epoch {
@@ -22,33 +20,38 @@ func testEpochs(t testing.TB, n int) []Epoch {
 	return r.Epochs()
 }
 
-// newNetwork makes a network of ranges, each an address or a CIDR range.
-func newNetwork(name string, ranges []string) (*Network, error) {
-	var b netipx.IPSetBuilder
-	for _, text := range ranges {
-		prefix, err := ParseRange(text)
-		if err != nil {
-			return nil, err
-		}
-		b.AddPrefix(prefix)
-	}
-	return NewNetworkOf(name, &b)
+type network struct {
+	name   string
+	ranges []string // each an address or a CIDR range
 }
 
-func testNetwork(t testing.TB, name string, ranges ...string) *Network {
+func testNetworks(t testing.TB, networks ...network) *Networks {
 	t.Helper()
-	n, err := newNetwork(name, ranges)
+	var names []string
+	for _, n := range networks {
+		names = append(names, n.name)
+	}
+	b, err := BuildNetworks(names...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	for i, n := range networks {
+		for _, text := range n.ranges {
+			prefix, err := ParseRange(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Add(i, prefix)
+		}
+	}
+	return b.Networks()
 }
 
 func TestSiteMasksInOrder(t *testing.T) {
 	epochs := testEpochs(t, 2)
 	site, err := NewSite(epochs, SiteConfig{
 		V4Ranges: DefaultV4Ranges, V6Ranges: DefaultV6Ranges,
-		Networks: []*Network{testNetwork(t, "school", "203.0.113.0/24", "2001:db8::/32"), testNetwork(t, "tor", "198.51.100.7")},
+		Networks: testNetworks(t, network{"school", []string{"203.0.113.0/24", "2001:db8::/32"}}, network{"tor", []string{"198.51.100.7"}}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -113,52 +116,18 @@ func TestSiteLabelsUnrelatedOrShared(t *testing.T) {
 }
 
 func TestSiteConfigRefusals(t *testing.T) {
-	tor := testNetwork(t, "tor", "198.51.100.7")
 	for name, c := range map[string]struct {
 		config SiteConfig
 		want   string
 	}{
-		"v6 prefix":     {SiteConfig{V6Prefix: 60}, "48, 56, 64 or 128"},
-		"v4 range 0":    {SiteConfig{V4Ranges: []int{0}}, "not from 1 to 32"},
-		"v4 range 33":   {SiteConfig{V4Ranges: []int{33}}, "not from 1 to 32"},
-		"v6 range 129":  {SiteConfig{V6Ranges: []int{129}}, "not from 1 to 128"},
-		"range twice":   {SiteConfig{V4Ranges: []int{16, 16}}, "is given twice"},
-		"network twice": {SiteConfig{Networks: []*Network{tor, tor}}, `network "tor" is given twice`},
+		"v6 prefix":    {SiteConfig{V6Prefix: 60}, "48, 56, 64 or 128"},
+		"v4 range 0":   {SiteConfig{V4Ranges: []int{0}}, "not from 1 to 32"},
+		"v4 range 33":  {SiteConfig{V4Ranges: []int{33}}, "not from 1 to 32"},
+		"v6 range 129": {SiteConfig{V6Ranges: []int{129}}, "not from 1 to 128"},
+		"range twice":  {SiteConfig{V4Ranges: []int{16, 16}}, "is given twice"},
 	} {
 		if _, err := NewSite(testEpochs(t, 1), c.config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
-		}
-	}
-}
-
-func TestNetworkRefusals(t *testing.T) {
-	for name, c := range map[string]struct {
-		network string
-		ranges  []string
-		want    string
-	}{
-		"empty name":  {"", []string{"192.0.2.1"}, "network name"},
-		"comma":       {"a,b", []string{"192.0.2.1"}, "network name"},
-		"line break":  {"a\nb", []string{"192.0.2.1"}, "network name"},
-		"no ranges":   {"tor", nil, "no ranges"},
-		"not a range": {"tor", []string{"192.0.2.0/33"}, "neither an IP address nor a CIDR range"},
-		"host name":   {"tor", []string{"example.org"}, "neither an IP address nor a CIDR range"},
-		"too wide":    {"tor", []string{"::ffff:0.0.0.0/80"}, "wider than the IPv4-mapped"},
-	} {
-		if _, err := newNetwork(c.network, c.ranges); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: got %v, want %q", name, err, c.want)
-		}
-	}
-}
-
-func TestNetworkContains(t *testing.T) {
-	n := testNetwork(t, "tor", "192.0.2.0/24", "::ffff:198.51.100.0/120", "2001:db8::7")
-	for addr, want := range map[string]bool{
-		"192.0.2.0": true, "192.0.2.255": true, "192.0.3.0": false, "::ffff:192.0.2.1": true,
-		"198.51.100.9": true, "198.51.101.0": false, "2001:db8::7": true, "2001:db8::7%eth0": true, "2001:db8::8": false,
-	} {
-		if got := n.Contains(netip.MustParseAddr(addr)); got != want {
-			t.Errorf("%s: %v, want %v", addr, got, want)
 		}
 	}
 }
@@ -198,13 +167,10 @@ func BenchmarkSiteMasks(b *testing.B) {
 }
 
 func TestLookedUpNetworks(t *testing.T) {
-	vpn, err := newNetwork("vpn", []string{"198.51.100.0/24"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	vpn := testNetworks(t, network{"vpn", []string{"198.51.100.0/24"}})
 	epochs := testEpochs(t, 2)
 	allocation := netip.MustParsePrefix("198.50.0.0/15")
-	config := SiteConfig{V4Ranges: []int{16, 24}, Networks: []*Network{vpn}, Lookup: func(netip.Addr) Surroundings {
+	config := SiteConfig{V4Ranges: []int{16, 24}, Networks: vpn, Lookup: func(netip.Addr) Surroundings {
 		return Surroundings{Allocation: allocation, Networks: []string{"vpn", "hosting"}}
 	}}
 	addr := netip.MustParseAddr("198.51.100.7")

@@ -3,7 +3,7 @@
 // headers, over HTTP/1.1 and HTTP/2.
 //
 // Make a [Transport] by [New] for each tool, and send requests by [Transport.Do]; Upgrades is for websockets. A
-// [BlockedError] says that the tool's name led to where it must not. [NewEcho] makes one whose connections end at a server
+// [publicnet.BlockedError] says that the tool's name led to where it must not. [NewEcho] makes one whose connections end at a server
 // of ours, to see what a tool would. Close it when done.
 package transport
 
@@ -13,11 +13,11 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"syscall"
 	"time"
 
+	"github.com/wikiveil/wikiveil/internal/publicnet"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -48,14 +48,6 @@ type Transport struct {
 	// echo is dialled in place of the tool; see NewEcho.
 	echo string
 }
-
-// BlockedError tells why a connection was not made.
-type BlockedError struct {
-	// Reason is a plain phrase without any address.
-	Reason string
-}
-
-func (e *BlockedError) Error() string { return "blocked: " + e.Reason }
 
 // New returns what connects to a tool of a board.
 func New(tool *noticeboard.Tool) *Transport {
@@ -127,7 +119,7 @@ func (t *Transport) Close() {
 // this holds even if that check should be wrong.
 func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !t.hosts[address] {
-		return nil, &BlockedError{"the host isn't declared"}
+		return nil, &publicnet.BlockedError{Reason: "the host isn't declared"}
 	}
 	if t.echo != "" {
 		address = t.echo
@@ -143,23 +135,8 @@ func (t *Transport) dialSettled(ctx context.Context, network, address string) (n
 	return newSettledConn(conn), nil
 }
 
-// control sees each address after the name look-up and before the connection,
-// so a name that changes between check and use (DNS rebinding) gains nothing.
 func (t *Transport) control(_, address string, _ syscall.RawConn) error {
-	endpoint, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return &BlockedError{"not an address"}
-	}
-	if t.loopback {
-		if !endpoint.Addr().IsLoopback() {
-			return &BlockedError{"the tool may only be on loopback"}
-		}
-		return nil
-	}
-	if reason := special(endpoint.Addr()); reason != "" {
-		return &BlockedError{reason}
-	}
-	return nil
+	return publicnet.Check(address, t.loopback)
 }
 
 // hostPort is the host and port that a URL's connection goes to.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wikiveil/wikiveil/internal/publicnet"
 	"github.com/wikiveil/wikiveil/internal/testutil/tooltest"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -40,7 +41,7 @@ func TestOnlyDeclaredHostsAreDialled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var blocked *BlockedError
+	var blocked *publicnet.BlockedError
 	if res, err := transport.HTTP.RoundTrip(r); !errors.As(err, &blocked) || blocked.Reason != "the host isn't declared" {
 		t.Errorf("got %v, %v", res, err)
 	}
@@ -121,7 +122,7 @@ func TestEchoTransportReachesNothingElse(t *testing.T) {
 	b := tooltest.NewTLS(t, tooltest.Answers("application/json", "{}"))
 	tool := toolAt("http://127.0.0.1:1")
 	for name, tc := range map[string]struct{ echo, url, reason string }{
-		"public echo":     {"192.0.2.1:80", "http://127.0.0.1:1/", "the tool may only be on loopback"},
+		"public echo":     {"192.0.2.1:80", "http://127.0.0.1:1/", "it may only be on loopback"},
 		"undeclared host": {b.Listener.Addr().String(), "http://127.0.0.1:2/", "the host isn't declared"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +133,7 @@ func TestEchoTransportReachesNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = e.HTTP.RoundTrip(r) //nolint:bodyclose // there is none
-			var blocked *BlockedError
+			var blocked *publicnet.BlockedError
 			if !errors.As(err, &blocked) || blocked.Reason != tc.reason {
 				t.Errorf("got %v", err)
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 	"github.com/wikiveil/wikiveil/masking"
+	"github.com/wikiveil/wikiveil/masking/networkfeed"
 	"github.com/wikiveil/wikiveil/masking/salts"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
@@ -111,8 +112,8 @@ type App struct {
 
 	clock        *Clock
 	keys         *KeyRing
-	networks     []*masking.Network
-	networksRead int       // of Networks
+	networks     []networkfeed.Network
+	named        *networkfeed.Set
 	recorder     *recorder // nil: nothing is remembered
 	board        *Noticeboard
 	confirming   *Confirmations
@@ -121,16 +122,6 @@ type App struct {
 	serversOnce sync.Once // see CheckServers
 	serversErr  error
 	found       configcheck.Found
-}
-
-// NetworkConfig is a named network.
-type NetworkConfig struct {
-	// Name stands in the header Client-Network: a-z, 0-9, '.', '_' and '-'.
-	Name string `json:"name"`
-	// Ranges are addresses and CIDR ranges. A placeholder may give a list: ranges, also as two addresses with a hyphen
-	// between, on lines or with blanks or commas between, with comments after # or ;. `{file.PATH}` is read as a
-	// whole, however large it is. Ranges in lists are /8 or narrower, those of IPv6 /16.
-	Ranges []string `json:"ranges"`
 }
 
 // SaltConfig is about the salts of masks.
@@ -177,26 +168,29 @@ func (a *App) validate(adapting bool) error {
 // readNetworks reads the ranges of all networks; when adapting, of those that have come since it was last called.
 func (a *App) readNetworks(adapting bool) error {
 	if !adapting {
-		a.networks, a.networksRead = nil, 0
+		a.networks = nil
 	}
-	for _, n := range a.Networks[a.networksRead:] {
-		network, err := n.make()
-		switch {
-		case err == nil:
-			a.networks = append(a.networks, network)
-		case !adapting || !errors.Is(err, errNoRanges):
+	var names []string
+	for i, n := range a.Networks {
+		names = append(names, n.Name)
+		if i < len(a.networks) {
+			continue
+		}
+		network, err := n.resolve(adapting)
+		if err != nil {
 			return err
 		}
-		a.networksRead++
+		a.networks = append(a.networks, network)
 	}
-	return nil
+	_, err := masking.BuildNetworks(names...)
+	return err
 }
 
 // SiteConfig is how masks are made for sites that don't say otherwise.
 func (a *App) SiteConfig() masking.SiteConfig {
 	c := masking.SiteConfig{
 		Label: a.Site, V6Prefix: a.V6Prefix,
-		V4Ranges: a.V4Ranges, V6Ranges: a.V6Ranges, Networks: a.networks,
+		V4Ranges: a.V4Ranges, V6Ranges: a.V6Ranges, Networks: a.NamedNetworks(),
 	}
 	if c.V6Prefix == 0 {
 		c.V6Prefix = masking.DefaultV6Prefix

@@ -49,7 +49,11 @@ func (a *App) options() options.Block {
 				a.Salt = new(SaltConfig)
 				return options.Keyed(options.Option{Name: "idle", Set: options.Duration(&a.Salt.Idle)})(d)
 			}},
-		{Name: "network", Args: "<name> <range>...", Set: a.parseNetwork, Repeats: true, Doc: "A network by name, such as `tor`."},
+		{Name: "network", Args: "<name> [<range>...]", Repeats: true, Doc: "A network by name, such as [`tor`](tor.md).",
+			Block: func() options.Block {
+				a.Networks = append(a.Networks, NetworkConfig{})
+				return a.Networks[len(a.Networks)-1].options()
+			}},
 		{Name: "tool", Args: "<name> <origin>", Set: a.parseToolEntry, Repeats: true, Doc: "Declares a tool on the noticeboard."},
 		{Name: "tools_file", Args: "<path>", Set: options.Text(&a.ToolsFile), Doc: "A file of more tools, followed as it changes."},
 		{Name: "tools_cache", Args: "[off]", Doc: "The cache of tools' answers.",
@@ -105,15 +109,6 @@ func lengths(to *[]int) options.Setter {
 		}
 		return nil
 	}
-}
-
-func (a *App) parseNetwork(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) < 2 {
-		return d.ArgErr()
-	}
-	a.Networks = append(a.Networks, NetworkConfig{Name: args[0], Ranges: args[1:]})
-	return nil
 }
 
 func (a *App) parseToolEntry(d *caddyfile.Dispenser) error {

@@ -28,6 +28,9 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if a.metrics, err = metrics.Pooled(&a.held); err != nil {
 		return err
 	}
+	if err = a.openNetworks(ctx); err != nil {
+		return err
+	}
 	if a.board, err = openBoard(ctx, a); err != nil {
 		return err
 	}
@@ -51,7 +54,7 @@ func (a *App) registerMetrics(registry prometheus.Registerer) error {
 	if err := a.metrics.Register(registry); err != nil {
 		return err
 	}
-	for _, c := range []prometheus.Collector{boardReadings(a.board), metrics.StoreReadings(), clockReadings(a.clock), ringReadings(a.keys)} {
+	for _, c := range []prometheus.Collector{boardReadings(a.board), networkReadings(a.named), metrics.StoreReadings(), clockReadings(a.clock), ringReadings(a.keys)} {
 		if err := registry.Register(c); err != nil {
 			return err
 		}

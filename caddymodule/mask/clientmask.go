@@ -71,6 +71,10 @@ type ClientMask struct {
 	// The code of the language of the site's pages and messages of the edge, for readers whose browser asks for none that there is. Default: the app's.
 	Language string `json:"language,omitempty"`
 
+	// The address of the site's onion service, http://NAME.onion, which pages name in the header Onion-Location where they are
+	// sent by https. Default: none.
+	OnionLocation string `json:"onion_location,omitempty"`
+
 	// Handlers that may run before this one, and so get clients' addresses. Without being named
 	// those of Caddy may that hand requests to nobody, and those that block by address, such as crowdsec.
 	// Default: no others.
@@ -96,6 +100,7 @@ type ClientMask struct {
 type siteMasks struct {
 	epochs     *edge.Epochs
 	generation uint64 // of what is looked up about addresses
+	networks   *masking.Networks
 	site       *masking.Site
 	sightings  *sightings.Site // nil: nothing is recorded
 	cache      *clientCache
@@ -150,6 +155,14 @@ func (h *ClientMask) validate() error {
 	if err := h.readNetworkPages(); err != nil {
 		return err
 	}
+	if h.OnionLocation != "" {
+		if err := checkOnion(h.OnionLocation); err != nil {
+			return fmt.Errorf("onion_location: %w", err)
+		}
+		if h.Mode == modeObserve {
+			return errOnionObserve
+		}
+	}
 	h.page = defaultBlockPage
 	if h.BlockPage != "" {
 		var err error
@@ -189,13 +202,13 @@ func (h *ClientMask) Provision(ctx caddy.Context) error {
 	return err
 }
 
-// masks returns the site's masks under the epochs active now, made anew after a rotation and
-// when there is something new to be looked up about addresses.
+// masks returns the site's masks under the epochs active now, made anew after a rotation, with another list of a
+// named network, and when there is something new to be looked up about addresses.
 func (h *ClientMask) masks() (*siteMasks, error) {
-	epochs, generation := h.app.Keys().Epochs(), h.app.Recorder().Generation()
+	epochs, generation, networks := h.app.Keys().Epochs(), h.app.Recorder().Generation(), h.app.NamedNetworks()
 	salts := h.salts.opened()
 	fits := func(m *siteMasks) bool {
-		return m != nil && m.epochs == epochs && m.generation == generation && (m.salts == nil) == (salts == nil)
+		return m != nil && m.epochs == epochs && m.generation == generation && m.networks == networks && (m.salts == nil) == (salts == nil)
 	}
 	if current := h.current.Load(); fits(current) {
 		return current, nil
@@ -205,15 +218,17 @@ func (h *ClientMask) masks() (*siteMasks, error) {
 	if current := h.current.Load(); fits(current) {
 		return current, nil
 	}
-	site, err := masking.NewSite(epochs.List, h.config)
+	config := h.config
+	config.Networks = networks
+	site, err := masking.NewSite(epochs.List, config)
 	if err != nil {
 		return nil, fmt.Errorf("client_mask: %w", err)
 	}
-	seen, err := h.app.SightingSite(epochs, h.config)
+	seen, err := h.app.SightingSite(epochs, config)
 	if err != nil {
 		return nil, fmt.Errorf("client_mask: %w", err)
 	}
-	renewed := &siteMasks{epochs: epochs, generation: generation, site: site, sightings: seen, cache: newClientCache()}
+	renewed := &siteMasks{epochs: epochs, generation: generation, networks: networks, site: site, sightings: seen, cache: newClientCache()}
 	if h.MaskBy != nil {
 		if renewed.sessions, err = newSiteSessions(epochs.List, h.config.Label); err != nil {
 			return nil, fmt.Errorf("client_mask: %w", err)
@@ -270,6 +285,9 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	if h.MaskBy != nil {
 		edge.HideEdgeCookies(r) // a site without csp, too
+	}
+	if onion := h.onionLocation(r); onion != "" {
+		state.AddRare().Onion = onion
 	}
 	request.apply(r, w, state, vars, h.Networks)
 	request.writer.refused = h.refusedPage(r, request.client)

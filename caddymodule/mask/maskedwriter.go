@@ -25,6 +25,9 @@ type maskedWriter struct {
 // WriteHeader implements http.ResponseWriter.
 func (w *maskedWriter) WriteHeader(status int) {
 	if !w.started {
+		if onion := w.state.Rare().Onion; onion != "" {
+			tellOnion(w.Header(), onion)
+		}
 		w.needle.scrub(w.Header(), w.state.Headers)
 		// An informational response comes before the one that counts.
 		w.started = status >= 200 || status == http.StatusSwitchingProtocols

@@ -14,7 +14,6 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/clientaddr"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
-	"github.com/wikiveil/wikiveil/internal/refusal"
 	"github.com/wikiveil/wikiveil/masking"
 )
 
@@ -90,22 +89,28 @@ func (m *MatchOriginalClientIP) parse() error {
 
 // MatchWithError implements caddyhttp.RequestMatcherWithError.
 func (m *MatchOriginalClientIP) MatchWithError(r *http.Request) (bool, error) {
-	if r.TLS != nil && !r.TLS.HandshakeComplete {
-		// As Caddy's own matchers do: in 0-RTT data the address is not proven yet.
-		return false, caddyhttp.Error(http.StatusTooEarly, errors.New("TLS handshake not complete, client address cannot be verified"))
-	}
-	var addr netip.Addr
-	state := reqstate.Known(r)
-	if client := state.Masked(); client != nil {
-		addr = client.Addr
-	} else {
-		var refused *refusal.Refusal
-		if addr, _, refused = clientaddr.Of(r, reqstate.VarsOf(r)); refused != nil {
-			// Silence would let in whom the operator blocks.
-			return false, caddyhttp.Error(refused.Status, errors.New("original_client_ip: "+refused.Error()))
-		}
+	addr, err := originalAddr(r, "original_client_ip")
+	if err != nil {
+		return false, err
 	}
 	return slices.ContainsFunc(m.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) }), nil
+}
+
+// originalAddr returns a request's client address as it was before client_mask, for a matcher; it is to be handed on to nobody.
+func originalAddr(r *http.Request, matcher string) (netip.Addr, error) {
+	if r.TLS != nil && !r.TLS.HandshakeComplete {
+		// As Caddy's own matchers do: in 0-RTT data the address is not proven yet.
+		return netip.Addr{}, caddyhttp.Error(http.StatusTooEarly, errors.New("TLS handshake not complete, client address cannot be verified"))
+	}
+	if client := reqstate.Known(r).Masked(); client != nil {
+		return client.Addr, nil
+	}
+	addr, _, refused := clientaddr.Of(r, reqstate.VarsOf(r))
+	if refused != nil {
+		// Silence would let in whom the operator blocks.
+		return netip.Addr{}, caddyhttp.Error(refused.Status, errors.New(matcher+": "+refused.Error()))
+	}
+	return addr, nil
 }
 
 // MatchMasked matches requests whose client has one of the masks, or is in a network

@@ -72,7 +72,7 @@ func (h *ClientMask) readNetworkPages() error {
 
 // checkNetworkPages refuses pages of networks that there aren't.
 func (h *ClientMask) checkNetworkPages() error {
-	known := h.networkNames()
+	known := h.app.NetworkNames()
 	for name := range h.NetworkPages {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("network_page: there is no network %q (known: %s)", name, strings.Join(known, ", "))

@@ -51,6 +51,9 @@ func (h *ClientMask) request(r *http.Request, state *reqstate.State, vars reqsta
 	if request == nil {
 		return nil, refusedNoMask
 	}
+	if clientaddr.FromOnion(r) {
+		vars.Set(caddyhttp.TrustedProxyVarKey, false) // whatever a config trusts: Tor's clients write their headers themselves
+	}
 	request.trusted = vars.Trusted()
 	if request.client.Finder.FindsHost(r.Host) {
 		if request.own = ownAddr(r, request.client); request.own == nil {

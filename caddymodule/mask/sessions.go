@@ -16,7 +16,6 @@ import (
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/csp/confirm"
 	"github.com/wikiveil/wikiveil/csp/exempt"
-	"github.com/wikiveil/wikiveil/lookup/geo"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/sessions"
 )
@@ -92,7 +91,7 @@ func (h *ClientMask) provisionSessions() error {
 		return nil
 	}
 	for _, name := range h.MaskBy.Networks {
-		if known := h.networkNames(); !slices.Contains(known, name) {
+		if known := h.app.NetworkNames(); !slices.Contains(known, name) {
 			return fmt.Errorf("mask_by: there is no network %q (known: %s)", name, strings.Join(known, ", "))
 		}
 	}
@@ -107,17 +106,6 @@ func (h *ClientMask) provisionSessions() error {
 		return nil
 	})
 	return nil
-}
-
-// networkNames are those that a client can be in.
-func (h *ClientMask) networkNames() (names []string) {
-	for _, network := range h.config.Networks {
-		names = append(names, network.Name())
-	}
-	if s := h.app.Sightings; s != nil && s.GeoIP != nil && s.GeoIP.Anonymous != "" {
-		names = append(names, geo.AnonymousNames...)
-	}
-	return names
 }
 
 // siteSessions are a site's under the epochs active now.

@@ -7,7 +7,9 @@ package followed
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -15,6 +17,9 @@ import (
 // settle is how long a file must have stood still before its time is trusted to
 // show the next change: clocks of file systems are coarse.
 const settle = 2 * time.Second
+
+// ErrChanging: a file was changed while it was read, and is whole maybe later.
+var ErrChanging = errors.New("is being written")
 
 // A File is read when it may have changed. It is not safe for concurrent use.
 type File struct {
@@ -44,31 +49,61 @@ func (f *File) Read() (data []byte, fresh bool, err error) {
 	return data, true, nil
 }
 
-func (f *File) read() ([]byte, error) {
+func (f *File) read() (data []byte, err error) {
+	err = f.open(func(file *os.File) error {
+		data, err = io.ReadAll(file)
+		return err
+	})
+	return data, err
+}
+
+// Stream is Read for a file that is too long to be held. Fresh is one that may be another than Stream read before: use reads
+// it, and what it made of that counts only where the error is nil. An error of use is returned once.
+func (f *File) Stream(use func(io.Reader) error) (fresh bool, err error) {
+	if now, err := os.Stat(f.Path); err == nil && f.seen != nil && Same(now, f.seen) {
+		return false, nil
+	}
+	f.seen = nil
+	var useErr error
+	if err := f.open(func(file *os.File) error {
+		useErr = use(file)
+		return nil
+	}); err != nil {
+		return false, err
+	}
+	return true, useErr
+}
+
+// open has a file read, and notes that it was.
+func (f *File) open(read func(*os.File) error) error {
 	before, err := os.Stat(f.Path)
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case !before.Mode().IsRegular(): // opening a pipe would wait for its writer
-		return nil, fmt.Errorf("%s isn't a file", f.Path)
+		return fmt.Errorf("%s isn't a file", f.Path)
 	case before.Size() > f.Most:
-		return nil, fmt.Errorf("%s is larger than %d bytes", f.Path, f.Most)
+		return fmt.Errorf("%s is larger than %d bytes", f.Path, f.Most)
 	}
-	data, err := os.ReadFile(f.Path)
+	file, err := os.Open(f.Path)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	defer file.Close()
+	if err := read(file); err != nil {
+		return err
 	}
 	after, err := os.Stat(f.Path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !Same(before, after) || int64(len(data)) != after.Size() {
-		return nil, fmt.Errorf("%s is being written", f.Path)
+	if !Same(before, after) {
+		return fmt.Errorf("%s %w", f.Path, ErrChanging)
 	}
 	if time.Since(after.ModTime()) > settle {
 		f.seen = after
 	}
-	return data, nil
+	return nil
 }
 
 // Same reports whether a file looks as it did before.

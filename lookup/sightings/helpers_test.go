@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go4.org/netipx"
-
 	"github.com/wikiveil/wikiveil/internal/redisclient"
 	"github.com/wikiveil/wikiveil/internal/testutil/redistest"
 	"github.com/wikiveil/wikiveil/lookup/geo"
@@ -54,14 +52,13 @@ type option func(*sightings.Config)
 // siteConfig is the sites' in these tests: one named network, the default ranges.
 func siteConfig(t testing.TB, label string) masking.SiteConfig {
 	t.Helper()
-	var exits netipx.IPSetBuilder
-	exits.AddPrefix(netip.MustParsePrefix("198.51.100.0/28"))
-	tor, err := masking.NewNetworkOf("tor", &exits)
+	exits, err := masking.BuildNetworks("tor")
 	if err != nil {
 		t.Fatal(err)
 	}
+	exits.Add(0, netip.MustParsePrefix("198.51.100.0/28"))
 	return masking.SiteConfig{
-		Label: label, V4Ranges: masking.DefaultV4Ranges, V6Ranges: masking.DefaultV6Ranges, Networks: []*masking.Network{tor},
+		Label: label, V4Ranges: masking.DefaultV4Ranges, V6Ranges: masking.DefaultV6Ranges, Networks: exits.Networks(),
 	}
 }
 

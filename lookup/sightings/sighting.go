@@ -42,8 +42,8 @@ func NewSite(epoch masking.Epoch, config masking.SiteConfig) (*Site, error) {
 		return nil, err
 	}
 	s := &Site{epoch: epoch, masker: masker, config: config}
-	for _, n := range config.Networks {
-		mask, err := masker.Network(n.Name())
+	for _, name := range config.Networks.Names() {
+		mask, err := masker.Network(name)
 		if err != nil {
 			return nil, err
 		}
@@ -92,11 +92,11 @@ func (o observer) note(s Sighting, ob *observation) (note, error) {
 }
 
 func (s *Site) networks(ob *observation, addr netip.Addr, info geo.Info) error {
-	family, lengths := 4, s.config.V4Ranges
+	family := 4
 	if addr.Is6() {
-		family, lengths = 6, s.config.V6Ranges
+		family = 6
 	}
-	for _, bits := range lengths {
+	for _, bits := range s.config.RangesOf(addr) {
 		mask, err := s.masker.Range(netip.PrefixFrom(addr, bits))
 		if err != nil {
 			return fmt.Errorf("masking a range: %w", err)
@@ -110,12 +110,14 @@ func (s *Site) networks(ob *observation, addr netip.Addr, info geo.Info) error {
 		}
 		ob.allocation = Network{Mask: mask, Family: family, Bits: info.Allocation.Bits()}
 	}
-	for i, n := range s.config.Networks {
-		if n.Contains(addr) {
-			ob.named = append(ob.named, NamedNetwork{Name: n.Name(), Mask: s.named[i]})
-		}
+	for i, name := range s.config.Networks.Of(addr) {
+		ob.named = append(ob.named, NamedNetwork{Name: name, Mask: s.named[i]})
 	}
-	for _, name := range info.Networks {
+	looked := info.Networks
+	if masking.IsCircuit(addr) {
+		looked = masking.CircuitNetworks
+	}
+	for _, name := range looked {
 		if slices.ContainsFunc(ob.named, func(n NamedNetwork) bool { return n.Name == name }) {
 			continue
 		}

@@ -31,8 +31,8 @@ func (s *Salts) Site(epochs []masking.Epoch, label string, v6Prefix int) (*Site,
 
 // keys are where an address's salts are, by epoch.
 func (s *Site) keys(addr netip.Addr) (keys []string, err error) {
-	bits := 32
-	if addr.Is6() {
+	bits := addr.BitLen()
+	if addr.Is6() && !masking.IsCircuit(addr) { // each circuit is a client
 		bits = s.v6Prefix
 	}
 	prefix, err := addr.Prefix(bits)

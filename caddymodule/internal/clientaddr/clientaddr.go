@@ -19,6 +19,10 @@ import (
 // be one client then, so such a request is refused here. Named is false where a trusted proxy names
 // no client at all, as in health checks: the address is the proxy's own.
 func Of(r *http.Request, vars reqstate.Vars) (addr netip.Addr, named bool, refused *refusal.Refusal) {
+	if FromOnion(r) {
+		addr, refused = circuitOf(r)
+		return addr, refused == nil, refused
+	}
 	text, _ := vars[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(text)
 	addr, named = addr.Unmap().WithZone(""), true
@@ -36,6 +40,8 @@ func Of(r *http.Request, vars reqstate.Vars) (addr netip.Addr, named bool, refus
 		return netip.Addr{}, false, refusedUnknown
 	case masking.Is(addr):
 		return netip.Addr{}, false, refusedMasked
+	case masking.IsCircuit(addr):
+		return netip.Addr{}, false, refusedCircuit
 	}
 	return addr, named, nil
 }

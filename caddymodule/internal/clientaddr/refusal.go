@@ -11,3 +11,5 @@ var refusedUnknown = refusal.New(http.StatusServiceUnavailable, "client_address_
 var refusedUnreadable = refusal.New(http.StatusServiceUnavailable, "client_address_unreadable", "refusal-client-address-unreadable")
 
 var refusedMasked = refusal.New(http.StatusServiceUnavailable, "client_is_masked", "refusal-client-is-masked")
+
+var refusedCircuit = refusal.New(http.StatusServiceUnavailable, "client_is_circuit", "refusal-client-is-circuit")

@@ -149,6 +149,17 @@ func Int(to *int) Setter {
 	})
 }
 
+// Float reads a number.
+func Float(to *float64) Setter {
+	return Value(to, func(text string) (float64, error) {
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not a number", text)
+		}
+		return n, nil
+	})
+}
+
 // Count reads a whole number above 0.
 func Count(to *int) Setter {
 	return Value(to, func(text string) (int, error) {

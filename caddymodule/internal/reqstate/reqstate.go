@@ -35,6 +35,9 @@ type Rare struct {
 	// Own is the server's address, where the request names the server by it and client_mask leaves it alone therefore.
 	Own *netip.Addr
 
+	// Onion is where the site's onion service has what is asked for; empty: the response isn't to say so.
+	Onion string
+
 	// Cookies are the Cookie headers as they came, if the edge's own were taken out of them.
 	Cookies []string
 

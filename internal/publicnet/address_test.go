@@ -1,4 +1,4 @@
-package transport
+package publicnet
 
 import (
 	"net/netip"

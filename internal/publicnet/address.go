@@ -1,4 +1,6 @@
-package transport
+// Package publicnet keeps the edge's own requests from its own network, wherever a name or a redirect leads (SSRF): they go to
+// public addresses, or to loopback alone where the operator says so.
+package publicnet
 
 import (
 	"net/netip"
@@ -6,7 +8,35 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// specialRanges names what no tool lives in: IANA's special-purpose registries
+// BlockedError tells why a connection was not made.
+type BlockedError struct {
+	// Reason is a plain phrase without any address.
+	Reason string
+}
+
+func (e *BlockedError) Error() string { return "blocked: " + e.Reason }
+
+// Check reports, as a [BlockedError], why no connection may be made to an address, host:port. It belongs into a net.Dialer's
+// Control, which is after the name look-up and before the connection: so a name that changes between check
+// and use (DNS rebinding) gains nothing. Where loopback is set, nothing but loopback may be dialled.
+func Check(address string, loopback bool) error {
+	endpoint, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return &BlockedError{"not an address"}
+	}
+	if loopback {
+		if !endpoint.Addr().IsLoopback() {
+			return &BlockedError{"it may only be on loopback"}
+		}
+		return nil
+	}
+	if reason := special(endpoint.Addr()); reason != "" {
+		return &BlockedError{reason}
+	}
+	return nil
+}
+
+// specialRanges names what no server that we ask lives in: IANA's special-purpose registries
 // for IPv4 and IPv6 (RFC 6890), ranges that carry another address inside, and
 // addresses by which clouds serve their machines. The narrower stands first.
 var specialRanges = []struct {
@@ -64,7 +94,7 @@ var specialRanges = []struct {
 // the dependency is updated, and all IPv6 outside of 2000::/3.
 var registry = ssrf.New()
 
-// special returns why no tool may be reached at the address, or "" where it may.
+// special returns why nothing may be reached at the address, or "" where it may.
 //
 // An operator's own NAT64 prefix (RFC 6052) can't be known here: a network that
 // uses one must keep its translator from private addresses.
