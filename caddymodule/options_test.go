@@ -24,7 +24,7 @@ func TestOptionsDoc(t *testing.T) {
 		{"../docs/options.md", "# Options of the Caddyfile\n\n" +
 			"Each option of each block; those of [tools and their proxy](options-tools.md) have a page of their own. What is long stands in the pages for [masks](masks.md), [look-ups](lookups.md) and " +
 			"[policies](policy.md). What ends with … may stand several times. Another option is refused, and so is one that is given twice.\n",
-			[]string{"wikiveil", "client_mask", "csp", "third_party_consent", "mask_info", "mask_reveal"}},
+			[]string{"wikiveil", "client_mask", "csp", "third_party_consent", "mask_info", "mask_reveal", "onion"}},
 		{"../docs/options-tools.md", "# Options of tools and their proxy\n\n" +
 			"Each option of `tool`, in the [`wikiveil` block](options.md), and of `anonproxy`. What is long stands in the pages for [tools](tools.md) and [the proxy](proxy.md).\n",
 			[]string{"tool", "anonproxy"}},

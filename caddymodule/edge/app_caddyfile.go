@@ -55,7 +55,7 @@ func (a *App) options() options.Block {
 				return a.Networks[len(a.Networks)-1].options()
 			}},
 		{Name: "tool", Args: "<name> <origin>", Set: a.parseToolEntry, Repeats: true, Doc: "Declares a tool on the noticeboard."},
-		{Name: "tools_file", Args: "<path>", Set: options.Text(&a.ToolsFile), Doc: "A file of more tools, followed as it changes."},
+		{Name: "tools_file", Args: "<path>", Set: options.Text(&a.ToolsFile), Doc: "A followed file of more tools."},
 		{Name: "tools_cache", Args: "[off]", Doc: "The cache of tools' answers.",
 			Block: func() options.Block {
 				a.ToolsCache = new(ToolsCacheConfig)

@@ -66,7 +66,7 @@ func (n *NetworkConfig) options() options.Block {
 		Options: []options.Option{
 			{Name: "source", Args: "<path or address> [<format>]", Set: n.parseSource, Repeats: true, Doc: "A list that is followed."},
 			{Name: "refresh", Args: "<duration>", Set: options.Duration(&n.Refresh), Doc: "Time between fetches. Default: 1h."},
-			{Name: "min_share", Args: "<0 to 1>", Set: options.Optional(&n.MinShare, options.Float), Doc: "Least share of the last good list. Default: 0.5."},
+			{Name: "min_share", Args: "<0 to 1>", Set: options.Optional(&n.MinShare, options.Float), Doc: "Least share of the last list. Default: 0.5."},
 			{Name: "allow_loopback", Set: options.Flag(&n.AllowLoopback), Doc: "Only from this machine."},
 		},
 	}

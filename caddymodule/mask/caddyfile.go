@@ -73,7 +73,7 @@ func (h *ClientMask) options() options.Block {
 			{Name: "network_page", Args: "<network> [<file>]", Set: h.parseNetworkPage, Repeats: true,
 				Doc: "The page for clients of a named network whose changes are refused. Without a file: the edge's own."},
 			{Name: "onion_location", Args: "<address>", Set: options.Text(&h.OnionLocation),
-				Doc: "The [onion service](tor.md#an-onion-service) that pages name."},
+				Doc: "The site's [onion service](tor.md#an-onion-service)."},
 			{Name: "before", Args: "<handler>...", Set: options.List(&h.Before), Repeats: true,
 				Doc: "Handlers that may run before it, and so get addresses."},
 		},

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -53,11 +54,18 @@ func (m *MatchClientNetwork) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (MatchClientNetwork) CELLibrary(ctx caddy.Context) (cel.Library, error) {
 	return caddyhttp.CELMatcherImpl("client_network", "client_network_request_list", []*cel.Type{cel.ListType(cel.StringType)},
 		func(data ref.Val) (caddyhttp.RequestMatcherWithError, error) {
-			names, err := data.ConvertToNative(reflect.TypeFor[[]string]())
-			if err != nil {
-				return nil, err
+			m := new(MatchClientNetwork)
+			list, ok := data.(traits.Lister)
+			if !ok {
+				return nil, errors.New("client_network takes names")
 			}
-			m := &MatchClientNetwork{Names: names.([]string)}
+			for names := list.Iterator(); names.HasNext() == types.True; {
+				name, ok := names.Next().Value().(string)
+				if !ok {
+					return nil, errors.New("client_network takes names")
+				}
+				m.Names = append(m.Names, name)
+			}
 			return m, m.Provision(ctx)
 		})
 }

@@ -114,6 +114,8 @@ func TestListsThatAreNone(t *testing.T) {
 		"HTML, CSV wanted": {List{Format: CSV}, "\ufeff<html>", ErrHTML, ""},
 		"cut JSON":         {List{}, onionoo[:len(onionoo)-60], io.ErrUnexpectedEOF, ""},
 		"cut in a relay":   {List{}, onionoo[:240], io.ErrUnexpectedEOF, ""},
+		"cut after comma":  {List{}, `{"relays":[{"or_addresses":["203.0.113.1:1"]},`, io.ErrUnexpectedEOF, ""},
+		"cut after brace":  {List{}, `{`, io.ErrUnexpectedEOF, ""},
 		"cut exit":         {List{}, exitAddresses[:len(exitAddresses)-12], nil, "line 11: an ExitAddress"},
 		"JSON of others":   {List{}, `{"error":"quota"}`, ErrEmpty, ""},
 		"two documents":    {List{}, onionoo + "{}", nil, "something follows"},

@@ -54,7 +54,14 @@ func (r *relay) isExit() bool {
 }
 
 func readOnionoo(from *bufio.Reader, to *adder) error {
-	d := json.NewDecoder(from)
+	err := readDetails(json.NewDecoder(from), to)
+	if errors.Is(err, io.EOF) { // it ends between two values
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func readDetails(d *json.Decoder, to *adder) error {
 	if err := wantDelim(d, '{'); err != nil {
 		return err
 	}
@@ -114,8 +121,6 @@ func readRelays(d *json.Decoder, to *adder) error {
 func wantDelim(d *json.Decoder, want json.Delim) error {
 	token, err := d.Token()
 	switch {
-	case errors.Is(err, io.EOF):
-		return io.ErrUnexpectedEOF
 	case err != nil:
 		return err
 	case token != want:
