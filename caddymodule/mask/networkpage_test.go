@@ -83,7 +83,7 @@ func TestNetworkPage(t *testing.T) {
 func TestNetworkPageConfig(t *testing.T) {
 	for site, want := range map[string]string{
 		"network_page":                             "wrong argument count",
-		"network_page nowhere":                     `there is no network "nowhere" (known: school)`,
+		"network_page nowhere":                     `there is no network "nowhere" (known: school, onion)`,
 		"network_page school\nnetwork_page school": "network_page school is given twice",
 		"network_page school /nowhere/page.html":   "reading network_page",
 	} {

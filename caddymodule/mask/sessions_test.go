@@ -260,7 +260,7 @@ func TestSessionConfig(t *testing.T) {
 	for site, want := range map[string]string{
 		"mask_by":                            "wrong argument count",
 		"mask_by cookie":                     `mask_by "cookie" is not session`,
-		"mask_by session nowhere":            `there is no network "nowhere" (known: school)`,
+		"mask_by session nowhere":            `there is no network "nowhere" (known: school, onion)`,
 		"mask_by session {\nbudget 0\n}":     "budget",
 		"mask_by session {\nbudget 10001\n}": "budget 10001 is not from 1 to 10000",
 		"mask_by session\nmode observe":      "leave one of them out",
