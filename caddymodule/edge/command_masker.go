@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wikiveil/wikiveil/caddymodule/internal/admin"
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/internal/trustedclock"
 	"github.com/wikiveil/wikiveil/masking"
 )
@@ -51,7 +52,7 @@ func CommandMasker(cmd *cobra.Command) (*masking.Masker, *App, error) {
 		app.V6Prefix, _ = flags.GetInt("v6-prefix")
 	}
 	if secretFile != "" {
-		data, err := ReadFile(secretFile, maxSecretFile)
+		data, err := text.ReadFile(secretFile, maxSecretFile)
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading the secret: %w", err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/admin"
+	"github.com/wikiveil/wikiveil/internal/text"
 )
 
 func init() {
@@ -69,7 +70,7 @@ func savedFlag(cmd *cobra.Command) (saved publishedLogs, err error) {
 	files, _ := cmd.Flags().GetStringArray("checkpoint")
 	receipts, _ := cmd.Flags().GetStringArray("receipt")
 	for _, name := range append(files, receipts...) {
-		data, err := edge.ReadFile(name, maxAuditBody)
+		data, err := text.ReadFile(name, maxAuditBody)
 		if err != nil {
 			return publishedLogs{}, fmt.Errorf("reading a checkpoint: %w", err)
 		}

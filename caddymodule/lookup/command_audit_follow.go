@@ -20,8 +20,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/internal/durable"
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/lookup/audit"
 )
 
@@ -107,7 +107,7 @@ func witnessFlag(cmd *cobra.Command) (*audit.Witness, error) {
 			return nil, fmt.Errorf("making the witness's key: %w", err)
 		}
 	}
-	data, err := edge.ReadFile(file, 1<<10)
+	data, err := text.ReadFile(file, 1<<10)
 	if err != nil {
 		return nil, fmt.Errorf("reading the witness's key: %w", err)
 	}

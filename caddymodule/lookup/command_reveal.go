@@ -10,7 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/lookup/seal"
 )
 
@@ -117,7 +117,7 @@ func readBox(stdin io.Reader, source string) (seal.Box, error) {
 		return seal.Box{}, fmt.Errorf("reading the box: %w", err)
 	}
 	defer in.Close()
-	text, err := edge.ReadUpTo(in, source, maxBoxFile)
+	text, err := text.ReadUpTo(in, source, maxBoxFile)
 	if err != nil {
 		return seal.Box{}, fmt.Errorf("reading the box: %w", err)
 	}

@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/reqstate"
 	"github.com/wikiveil/wikiveil/internal/i18n"
 	"github.com/wikiveil/wikiveil/internal/page"
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/masking/blocks"
 )
@@ -47,7 +47,7 @@ func readBlockPage(file string) (*template.Template, error) {
 
 // readOwnPage reads the file of an option, and tries it with some data.
 func readOwnPage(option, file string, data any) (*template.Template, error) {
-	text, err := edge.ReadFile(file, maxBlockPage)
+	text, err := text.ReadFile(file, maxBlockPage)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", option, err)
 	}

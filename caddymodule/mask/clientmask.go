@@ -3,7 +3,6 @@ package mask
 import (
 	"fmt"
 	"html/template"
-	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -308,27 +307,6 @@ func (h *ClientMask) localized(r *http.Request) *http.Request {
 		return r.WithContext(i18n.WithSite(r.Context(), h.language))
 	}
 	return h.app.Localized(r)
-}
-
-// observe adds the headers for apps that speak masks and leaves the rest of the request as it is. It drops forged ones even where
-// there is no mask (request is nil): a trial must refuse nobody but whom the operator blocks.
-func (h *ClientMask) observe(r *http.Request, request *maskedRequest, state *reqstate.State, first bool) {
-	for _, headers := range []http.Header{r.Header, r.Trailer} {
-		maps.DeleteFunc(headers, func(name string, _ []string) bool { return isOurs(name) })
-	}
-	keepOurs(r.Header["Connection"], isOurs)
-	if request == nil {
-		return
-	}
-	request.describe(r.Header, h.Networks)
-	h.app.Metrics().Observed.Inc()
-	if !first {
-		return
-	}
-	state.Client, state.Observed = request.client, true
-	if h.app.Recorder() != nil {
-		h.app.Recorder().Record(request.client.Sighting())
-	}
 }
 
 // record files that a client was seen. What can publish waits until that is durable: no

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/internal/text"
 )
 
 func init() {
@@ -78,7 +79,7 @@ func printMasks(out io.Writer, inputs []string, mask func(string) (netip.Addr, e
 
 // appendMask appends the line of an input.
 func appendMask(lines []byte, input string, mask func(string) (netip.Addr, error)) ([]byte, error) {
-	if !edge.IsPrintable(input) {
+	if !text.IsVisible(input) {
 		return lines, fmt.Errorf("%q has characters that can't be printed", input)
 	}
 	m, err := mask(input)

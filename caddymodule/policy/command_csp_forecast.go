@@ -15,9 +15,9 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/wikiveil/wikiveil/caddymodule/edge"
 	"github.com/wikiveil/wikiveil/caddymodule/internal/admin"
 	"github.com/wikiveil/wikiveil/csp/forecast"
+	"github.com/wikiveil/wikiveil/internal/text"
 )
 
 func forecastCommand() *cobra.Command {
@@ -100,7 +100,7 @@ func readProposed(name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
-	text, err := edge.ReadFile(name, 1<<20)
+	text, err := text.ReadFile(name, 1<<20)
 	if err != nil {
 		return "", err
 	}

@@ -13,7 +13,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/masking"
 	"github.com/wikiveil/wikiveil/publish/check"
 )
@@ -177,7 +177,7 @@ func printFinding(out io.Writer, name string, f check.Finding, show bool) error 
 	if f.Element != "" {
 		line += ", in " + f.Element
 	}
-	if show && edge.IsPrintable(f.Text()) {
+	if show && text.IsVisible(f.Text()) {
 		line += ": " + f.Text()
 	}
 	_, err := fmt.Fprintln(out, line)

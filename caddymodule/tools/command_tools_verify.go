@@ -19,7 +19,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/wikiveil/wikiveil/anonproxy/selfcheck"
-	"github.com/wikiveil/wikiveil/caddymodule/edge"
+	"github.com/wikiveil/wikiveil/internal/text"
 	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
@@ -125,7 +125,7 @@ func (v *verdict) open(ctx context.Context) (err error) {
 	case v.PublicKey == "":
 		err = errors.New("give the public key by --key: a file can't vouch for itself")
 	default:
-		data, err = edge.ReadFile(v.From, selfcheck.MaxSize)
+		data, err = text.ReadFile(v.From, selfcheck.MaxSize)
 	}
 	if err != nil {
 		return err
@@ -221,7 +221,7 @@ func fetchSite(ctx context.Context, site *url.URL, path, format string) ([]byte,
 		return nil, fmt.Errorf("asking the site: %w", err)
 	}
 	defer resp.Body.Close()
-	data, err := edge.ReadUpTo(resp.Body, "the site's answer under "+path, maxSiteResponse)
+	data, err := text.ReadUpTo(resp.Body, "the site's answer under "+path, maxSiteResponse)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("it answers under %s with %d: %q", path, resp.StatusCode, strings.TrimSpace(string(data[:min(len(data), 200)])))
 	}
@@ -232,12 +232,12 @@ func fetchSite(ctx context.Context, site *url.URL, path, format string) ([]byte,
 }
 
 // givenKey reads the key of --key.
-func givenKey(text string) (string, error) {
-	key, err := parseKey([]byte(text))
+func givenKey(given string) (string, error) {
+	key, err := parseKey([]byte(given))
 	if err == nil {
 		return key, nil
 	}
-	data, fileErr := edge.ReadFile(text, selfcheck.MaxSize)
+	data, fileErr := text.ReadFile(given, selfcheck.MaxSize)
 	if fileErr != nil {
 		return "", fmt.Errorf("it is neither a key (%w) nor a file", err)
 	}

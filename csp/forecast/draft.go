@@ -1,7 +1,6 @@
 package forecast
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -345,13 +344,3 @@ func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsLoopback()
 }
-
-// plain is a noticeboard's reason without the tool's name.
-func plain(err error) string {
-	if wrong, ok := errors.AsType[*noticeboard.Error](err); ok {
-		return wrong.Reason
-	}
-	return err.Error()
-}
-
-func join(list []noticeboard.Kind) string { return strings.Join(texts(list), ", ") }

@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wikiveil/wikiveil/csp"
+	"github.com/wikiveil/wikiveil/noticeboard"
 )
 
 // maxLines is how many lines each table of the text has; JSON has all.
@@ -219,3 +221,13 @@ func ofViews(t Total, views uint64) string {
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// plain is a noticeboard's reason without the tool's name.
+func plain(err error) string {
+	if wrong, ok := errors.AsType[*noticeboard.Error](err); ok {
+		return wrong.Reason
+	}
+	return err.Error()
+}
+
+func join(list []noticeboard.Kind) string { return strings.Join(texts(list), ", ") }

@@ -1,4 +1,4 @@
-package edge
+package text
 
 import (
 	"fmt"
@@ -27,8 +27,8 @@ func ReadUpTo(from io.Reader, name string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// IsPrintable reports whether a terminal shows a text as it is, and nothing else.
-func IsPrintable(text string) bool {
+// IsVisible reports whether a terminal shows a text as it is, and nothing else.
+func IsVisible(text string) bool {
 	for len(text) > 0 && ' ' <= text[0] && text[0] <= '~' { // most are nothing else, and this takes a quarter of the time
 		text = text[1:]
 	}
