@@ -8,11 +8,11 @@ import (
 // FramePath is where the wiki's pages frame what a tool with the kind [Frame] shows: FramePath, the tool's name, and path and query of its page.
 const FramePath = "/.privacy/frame/"
 
-// sandboxTokens are those of the sandbox attribute (HTML, "iframe-sandboxing") that a page in a frame may have. The others lead the reader's tab away, or
-// give the page what a reader gave the tool elsewhere.
+// sandboxTokens are those of the sandbox attribute (HTML, "iframe-sandboxing") that a page in a frame may have. The others lead the reader's tab away, as
+// a popup that escapes the sandbox can (by its opener's top), or give the page what a reader gave the tool elsewhere.
 var sandboxTokens = []string{
 	"allow-downloads", "allow-forms", "allow-modals", "allow-orientation-lock", "allow-pointer-lock", "allow-popups",
-	"allow-popups-to-escape-sandbox", "allow-presentation", "allow-same-origin", "allow-scripts",
+	"allow-presentation", "allow-same-origin", "allow-scripts",
 }
 
 // frameFeatures are the features (W3C Permissions Policy, and its registry) that such a page may have. For the others a browser asks the reader in the wiki's name.

@@ -160,6 +160,10 @@ func TestValidate(t *testing.T) {
 		{"frame in a mirror", func(t *Tool) { frameTool(t, ByProxy); t.Mirror = []MirrorFile{{"/b", testIntegrity}} }, `kind "frame" isn't allowed by the proxy`},
 		{"nothing for the proxy", func(t *Tool) { frameTool(t, ByBoth) }, "the proxy serves no frames"},
 		{"leads away", func(t *Tool) { frameTool(t, ByConsent); t.Sandbox = []string{"allow-scripts", "allow-top-navigation"} }, `sandbox "allow-top-navigation" isn't one`},
+		{"popup that escapes", func(t *Tool) {
+			frameTool(t, ByConsent)
+			t.Sandbox = []string{"allow-popups", "allow-popups-to-escape-sandbox"}
+		}, `sandbox "allow-popups-to-escape-sandbox" isn't one`},
 		{"leads away by a click", func(t *Tool) {
 			frameTool(t, ByConsent)
 			t.Sandbox = []string{"allow-top-navigation-by-user-activation"}
