@@ -114,6 +114,9 @@ func (h *MaskInfo) specialPage(name string) string {
 	return script + "/index.php?title=Special:" + name
 }
 
+// MasksPath is where the form is.
+func (h *MaskInfo) MasksPath() string { return h.Path }
+
 // maskInLink is replaced in BlockLink.
 const maskInLink = "{mask}"
 

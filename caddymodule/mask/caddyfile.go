@@ -49,7 +49,7 @@ func (h *ClientMask) options() options.Block {
 			return nil
 		},
 		Check: func() error {
-			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage, Language: h.Language, MaskBy: h.MaskBy, NetworkPages: h.NetworkPages}
+			check := ClientMask{Mode: h.Mode, Networks: h.Networks, V6Prefix: h.V6Prefix, BlockPage: h.BlockPage, Language: h.Language, MaskBy: h.MaskBy, NetworkPages: h.NetworkPages, RejectIPInput: h.RejectIPInput}
 			return check.validate()
 		},
 		Options: []options.Option{
@@ -74,6 +74,8 @@ func (h *ClientMask) options() options.Block {
 				Doc: "The page for clients of a named network whose changes are refused. Without a file: the edge's own."},
 			{Name: "onion_location", Args: "<address>", Set: options.Text(&h.OnionLocation),
 				Doc: "The site's [onion service](tor.md#an-onion-service)."},
+			{Name: "reject_ip_input", Args: "[<field or path>...]", Set: h.parseRejectIPInput,
+				Doc: "[Refuses addresses](phases.md) in paths, queries and forms, but for these fields and paths."},
 			{Name: "before", Args: "<handler>...", Set: options.List(&h.Before), Repeats: true,
 				Doc: "Handlers that may run before it, and so get addresses."},
 		},

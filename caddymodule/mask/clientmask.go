@@ -74,6 +74,9 @@ type ClientMask struct {
 	// sent by https. Default: none.
 	OnionLocation string `json:"onion_location,omitempty"`
 
+	// RejectIPInput refuses requests that give the app an IP address: the last phase of a wiki's way to masks. Default: they go on.
+	RejectIPInput *RejectIPInput `json:"reject_ip_input,omitempty"`
+
 	// Handlers that may run before this one, and so get clients' addresses. Without being named
 	// those of Caddy may that hand requests to nobody, and those that block by address, such as crowdsec.
 	// Default: no others.
@@ -149,6 +152,9 @@ func (h *ClientMask) validate() error {
 		}
 	}
 	if err := h.MaskBy.validate(h.Mode); err != nil {
+		return err
+	}
+	if err := h.RejectIPInput.validate(h.Mode); err != nil {
 		return err
 	}
 	if err := h.readNetworkPages(); err != nil {
@@ -272,6 +278,9 @@ func (h *ClientMask) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		return next.ServeHTTP(w, r)
 	}
 	if refused == nil && !again {
+		if h.RejectIPInput.rejects(r) {
+			return h.serveIPInput(w, r)
+		}
 		refused = h.record(r, request.client)
 	}
 	if refused != nil {
