@@ -206,6 +206,18 @@ func (o *oldWiki) backfill(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// status is what `wikiveil migrate status` says of the wiki. It prints no address, and exits with 1, as no site masks in the commands' config.
+func (o *oldWiki) status(t *testing.T) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "migrate", "status", "--dsn", o.dsn, "--config", o.config)
+	cmd.Env = append(os.Environ(), commandProcess+"=1")
+	out, err := cmd.Output()
+	if cmd.ProcessState.ExitCode() != 1 || strings.Contains(string(out), "127.51.") || strings.Contains(string(out), "2001:DB8") {
+		t.Fatalf("wikiveil migrate status: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
 func (o *oldWiki) run(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := o.backfill(t, args...).CombinedOutput()
@@ -259,6 +271,12 @@ func TestBackfill(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			o := newOldWiki(t, version)
 			o.wantColumn(t)
+			o.exec(t, `INSERT INTO bot_passwords (bp_user, bp_app_id, bp_password, bp_token, bp_restrictions, bp_grants) VALUES
+				(1, 'bound', '', '', '{"IPAddresses":["127.51.0.0/16"]}', '[]'), (1, 'free', '', '', '{"IPAddresses":["0.0.0.0/0","::/0"]}', '[]')`)
+			if out := o.status(t); !strings.Contains(out, "warning  blocks: 6 old blocks") || !strings.Contains(out, "actor.actor_name ") || !strings.Contains(out, "backfill --config "+o.config+" --dsn env --rename --apply") ||
+				!strings.Contains(out, `alone, which the wiki doesn't see any more: ["bound"]`) {
+				t.Errorf("before:\n%s", out)
+			}
 			before, registered := o.all(t), o.registered(t)
 			o.save(t)
 			if out := o.run(t, "--rename"); !strings.Contains(out, "nothing was changed") || o.all(t) != before {
@@ -281,6 +299,9 @@ func TestBackfill(t *testing.T) {
 				t.Errorf("accounts changed:\n%s", firstDifference(registered, got))
 			}
 			o.wantMasked(t)
+			if out := o.status(t); !strings.Contains(out, "ok       blocks: ") || !strings.Contains(out, "ok       tables: ") {
+				t.Errorf("at last:\n%s", out)
+			}
 		})
 	}
 }

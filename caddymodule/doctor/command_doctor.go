@@ -147,16 +147,6 @@ func write(out io.Writer, asJSON bool, r report) error {
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(r)
 	}
-	for _, f := range r.Findings {
-		fmt.Fprintf(out, "%-8s %s: %s\n", f.Level, f.Check, f.What)
-		if f.Mend == "" {
-			continue
-		}
-		where := ""
-		if f.File != "" {
-			where = f.File + ": "
-		}
-		fmt.Fprintf(out, "%8s %s%s\n", "->", where, f.Mend)
-	}
+	checkup.Write(out, r.Findings)
 	return nil
 }

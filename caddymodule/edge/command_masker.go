@@ -73,7 +73,7 @@ func CommandMasker(cmd *cobra.Command) (*masking.Masker, *App, error) {
 
 // commandEpoch reads an epoch out of the edge's key ring, the one in use if its id is empty.
 func commandEpoch(ctx context.Context, app *App, storage certmagic.Storage, id string) (masking.Epoch, error) {
-	ring, current, err := commandRing(ctx, app, storage)
+	ring, current, err := CommandRing(ctx, app, storage)
 	if err != nil || id == "" {
 		return current, err
 	}
@@ -85,8 +85,8 @@ func commandEpoch(ctx context.Context, app *App, storage certmagic.Storage, id s
 	return masking.Epoch{}, fmt.Errorf("the key ring has no epoch %q: `wikiveil keys list` prints the ids", id)
 }
 
-// commandRing reads the edge's key ring, and tells which epoch is in use.
-func commandRing(ctx context.Context, app *App, storage certmagic.Storage) (*masking.Ring, masking.Epoch, error) {
+// CommandRing reads the edge's key ring, and tells which epoch is in use.
+func CommandRing(ctx context.Context, app *App, storage certmagic.Storage) (*masking.Ring, masking.Epoch, error) {
 	secrets, err := app.ResolveSecrets()
 	if err != nil {
 		return nil, masking.Epoch{}, err

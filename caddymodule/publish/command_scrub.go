@@ -99,6 +99,8 @@ func scrubOptions(cmd *cobra.Command) (o scrub.Options, err error) {
 	if o.Keep, err = keptOf(cmd); err != nil {
 		return o, err
 	}
-	o.Masker, _, err = commandMasker(cmd)
-	return o, err
+	if o.Masker, _, err = commandMasker(cmd); err != nil {
+		return o, err
+	}
+	return o, markPublished(cmd)
 }

@@ -4,6 +4,8 @@ package checkup
 
 import (
 	"cmp"
+	"fmt"
+	"io"
 	"slices"
 )
 
@@ -50,4 +52,19 @@ func Sort(findings []Finding) {
 	slices.SortStableFunc(findings, func(a, b Finding) int {
 		return cmp.Or(slices.Index(order, a.Level)-slices.Index(order, b.Level), cmp.Compare(a.Check, b.Check))
 	})
+}
+
+// Write prints findings for people, each with what mends it below.
+func Write(out io.Writer, findings []Finding) {
+	for _, f := range findings {
+		fmt.Fprintf(out, "%-8s %s: %s\n", f.Level, f.Check, f.What)
+		if f.Mend == "" {
+			continue
+		}
+		where := ""
+		if f.File != "" {
+			where = f.File + ": "
+		}
+		fmt.Fprintf(out, "%8s %s%s\n", "->", where, f.Mend)
+	}
 }
