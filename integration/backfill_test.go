@@ -218,6 +218,33 @@ func (o *oldWiki) status(t *testing.T) string {
 	return string(out)
 }
 
+// wantBlockList wants the database to have the blocks that the wiki's API lists.
+func (o *oldWiki) wantBlockList(t *testing.T) {
+	t.Helper()
+	list := filepath.Join(t.TempDir(), "blocks.json")
+	api := o.visit(alice).page(t, "/api.php?action=query&list=blocks&bkprop=user|expiry|reason|flags|restrictions&bklimit=max&format=json&formatversion=2")
+	if err := os.WriteFile(list, []byte(api), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var lists []string
+	for _, from := range []string{list, o.dsn} {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "blocks", "import", "--from", from, "--config", o.config)
+		cmd.Env = append(os.Environ(), commandProcess+"=1")
+		var problems bytes.Buffer
+		cmd.Stderr = &problems
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("--from %s: %v\n%s", from, err, problems.Bytes())
+		}
+		lines := strings.Split(string(out), "\n")
+		slices.Sort(lines)
+		lists = append(lists, strings.Join(lines, "\n"))
+	}
+	if lists[0] != lists[1] || strings.Count(lists[0], "action=block") < 5 || !strings.Contains(lists[0], "reason=") {
+		t.Errorf("the API lists\n%s\nand the database\n%s", lists[0], lists[1])
+	}
+}
+
 func (o *oldWiki) run(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := o.backfill(t, args...).CombinedOutput()
@@ -277,6 +304,7 @@ func TestBackfill(t *testing.T) {
 				!strings.Contains(out, `alone, which the wiki doesn't see any more: ["bound"]`) {
 				t.Errorf("before:\n%s", out)
 			}
+			o.wantBlockList(t)
 			before, registered := o.all(t), o.registered(t)
 			o.save(t)
 			if out := o.run(t, "--rename"); !strings.Contains(out, "nothing was changed") || o.all(t) != before {

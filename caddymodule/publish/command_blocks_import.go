@@ -23,10 +23,11 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "blocks",
-		Usage: "import --from <api.php|file> [--to <api.php>] [--global] [--apply] [--config <path> [--adapter <name>]] [--epoch <id>] [--site <label>]",
+		Usage: "import --from <api.php|dsn|file> [--to <api.php>] [--global] [--apply] [--config <path> [--adapter <name>]] [--epoch <id>] [--site <label>]",
 		Short: "Turns a wiki's blocks of addresses into blocks of masks",
 		Long: `
-import reads the wiki's blocks: from its API, such as https://wiki.example.org/w/api.php, or from a file with what the API
+import reads the wiki's blocks: from its API, such as https://wiki.example.org/w/api.php, from its database, by a DSN as
+"wikiveil backfill" takes it (sqlite:PATH, mysql:user:password@unix(SOCKET)/wiki, or env), or from a file with what the API
 answered to action=query&list=blocks&bkprop=user|expiry|reason|flags|restrictions&bklimit=max&format=json&formatversion=2.
 
 An address becomes its client's mask, a range the mask of the range, where its length is among the ranges of
@@ -38,9 +39,10 @@ and WIKIVEIL_BOT_PASSWORD are a bot password of Special:BotPasswords that may bl
 requests to the API are printed, one a line. Blocks that are there stay as they are: it may be run again.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			admin.RefuseUnknown(cmd)
-			c := &cobra.Command{Use: "import --from <api.php|file>", Short: "Makes blocks of masks of the wiki's blocks", Args: cobra.NoArgs, RunE: runBlocksImport, SilenceUsage: true}
+			c := &cobra.Command{Use: "import --from <api.php|dsn|file>", Short: "Makes blocks of masks of the wiki's blocks", Args: cobra.NoArgs, RunE: runBlocksImport, SilenceUsage: true}
 			edge.MaskerFlags(c)
-			c.Flags().String("from", "", "The wiki's api.php, or a file with its answers; - is standard input")
+			c.Flags().String("from", "", "The wiki's api.php, its database's DSN, or a file with the API's answers; - is standard input")
+			c.Flags().String("prefix", "", "What the names of the database's tables begin with: $wgDBprefix")
 			c.Flags().String("to", "", "The api.php where the blocks are made; default: that of --from")
 			c.Flags().Bool("global", false, "The blocks of the GlobalBlocking extension, for all wikis")
 			c.Flags().Bool("apply", false, "Makes the blocks; without it, the requests are printed")
@@ -90,6 +92,11 @@ func isURL(text string) bool {
 	return strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")
 }
 
+// isDSN reports whether a text names a database.
+func isDSN(text string) bool {
+	return text == "env" || strings.HasPrefix(text, "sqlite:") || strings.HasPrefix(text, "mysql:") || strings.Contains(text, "@unix(") || strings.Contains(text, "@tcp(")
+}
+
 // lengthsOf are the lengths that the edge gives masks for.
 func lengthsOf(app *edge.App) blockimport.Lengths {
 	lengths := blockimport.Lengths{V4: app.V4Ranges, V6: app.V6Ranges}
@@ -105,13 +112,20 @@ func lengthsOf(app *edge.App) blockimport.Lengths {
 func readBlocks(ctx context.Context, cmd *cobra.Command, from string, global bool) ([]blockimport.Entry, error) {
 	switch {
 	case from == "":
-		return nil, errors.New("--from says where the blocks are: the wiki's api.php, or a file with its answers")
+		return nil, errors.New("--from says where the blocks are: the wiki's api.php, its database's DSN, or a file with the API's answers")
 	case isURL(from):
 		wiki, err := botWiki(ctx, from)
 		if err != nil {
 			return nil, err
 		}
 		return wiki.Entries(ctx, global)
+	case isDSN(from):
+		database, err := openFlag(ctx, cmd, "from")
+		if err != nil {
+			return nil, err
+		}
+		defer database.Close()
+		return database.Blocks(ctx, global)
 	case from == "-":
 		return blockimport.Read(cmd.InOrStdin())
 	}
