@@ -207,3 +207,31 @@ func TestParams(t *testing.T) {
 		}
 	}
 }
+
+// CheckUser 1.43 keeps addresses of who tried to log in, who has no actor, and of all wikis' edits.
+func TestCheckUser(t *testing.T) {
+	d, db := newDatabase(t, `CREATE TABLE cu_private_event (cupe_id INTEGER PRIMARY KEY, cupe_actor INTEGER DEFAULT 0, cupe_namespace INTEGER, cupe_title BLOB, cupe_params BLOB,
+			cupe_ip BLOB, cupe_ip_hex BLOB, cupe_xff BLOB, cupe_xff_hex BLOB);
+		CREATE TABLE cuci_temp_edit (cite_ip_hex BLOB NOT NULL, cite_ciwm_id INTEGER NOT NULL, cite_timestamp BLOB, PRIMARY KEY (cite_ip_hex, cite_ciwm_id));
+		INSERT INTO cu_private_event VALUES (1, 1, 2, 'Admin', '', '203.0.113.9', 'CB007109', '', NULL), (2, 0, 2, 'Admin', '', '203.0.113.9', 'CB007109', '', NULL),
+			(3, NULL, 2, 'Admin', '', '203.0.113.9', 'CB007109', '', NULL), (4, 2, 2, 'Admin', '', '203.0.113.9', 'CB007109', '', NULL);
+		INSERT INTO cuci_temp_edit VALUES ('v6-20010DB8000000000000000000000001', 1, ''), ('v6-20010DB8000000000000000000000002', 1, ''), ('CB007109', 2, '');`)
+	m := newMasker(t)
+	job := Job{Database: d, Masker: m, Rename: true, Apply: true, Batch: 1}
+	if _, err := job.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	four, _ := m.Client(netip.MustParseAddr("203.0.113.9"))
+	six, _ := m.Client(netip.MustParseAddr("2001:db8::1"))
+	for query, want := range map[string]string{
+		"SELECT group_concat(cupe_id) FROM cu_private_event WHERE cupe_ip_hex = '" + wikiname.Hex(four) + "' AND cupe_ip = '" + four.String() + "'": "2,3,4",
+		"SELECT cupe_ip || cupe_ip_hex FROM cu_private_event WHERE cupe_id = 1":                                                                     "203.0.113.9CB007109", // an account's
+		"SELECT group_concat(cite_ciwm_id) FROM cuci_temp_edit WHERE cite_ip_hex = '" + wikiname.Hex(four) + "'":                                    "2",
+		"SELECT COUNT(*) FROM cuci_temp_edit WHERE cite_ip_hex = '" + wikiname.Hex(six) + "'":                                                       "1",
+		"SELECT COUNT(*) FROM cuci_temp_edit": "2",
+	} {
+		if got := value(t, db, query); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+}

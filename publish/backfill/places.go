@@ -70,7 +70,8 @@ func like(old any, text string) any {
 // What limits the rows of a place; what a table's columns begin with takes the place of BEGIN.
 const (
 	ofUsers   = "BEGIN_namespace IN (2, 3)"
-	ofUnnamed = "BEGIN_actor IN (SELECT actor_id FROM ACTOR WHERE actor_user IS NULL)"
+	// CheckUser has no actor for who tried to log in, and so 0 or NULL.
+	ofUnnamed = "(COALESCE(BEGIN_actor, 0) = 0 OR BEGIN_actor IN (SELECT actor_id FROM ACTOR WHERE actor_user IS NULL))"
 	// Where there is such a column, the one for actors may not be filled yet.
 	ofUnnamedID = "BEGIN_user = 0"
 )
@@ -110,7 +111,7 @@ func (d *Database) places(n names) []place {
 	add(refuse, ofUnnamed, hex, "abuse_filter_log.afl_ip_hex")
 	add(refuse, "", name, "cu_log.cul_target_text")
 	add(refuse, "", hex, "cu_log.cul_target_hex", "cu_log.cul_range_start", "cu_log.cul_range_end")
-	add(drop, "", hex, "ip_changes.ipc_hex")
+	add(drop, "", hex, "ip_changes.ipc_hex", "cuci_temp_edit.cite_ip_hex")
 	add(drop, "user_id = 0", name, "user_newtalk.user_ip")
 	add(drop, "ls_field = 'target_author_ip'", name, "log_search.ls_value")
 	all = append(all,
