@@ -163,6 +163,19 @@ func TestRejectIPInputConfig(t *testing.T) {
 	}
 }
 
+// However a request is made up, little of it is taken apart.
+func TestInputsWork(t *testing.T) {
+	for _, unit := range []string{"a=1:&", "a=" + strings.Repeat("a1:", 330) + "&", "a=" + strings.Repeat("1.1-", 250) + "&", "a=" + strings.Repeat("/1:", 80) + "&"} {
+		look := &inputs{}
+		if form := strings.Repeat(unit, maxLookedAt/len(unit)); look.urlencoded(form) {
+			t.Errorf("%.20s is an address", unit)
+		}
+		if look.work != maxWork {
+			t.Errorf("%.20s: %d bytes were taken apart", unit, look.work)
+		}
+	}
+}
+
 func FuzzInputs(f *testing.F) {
 	f.Add("application/json", `{"a":["198.51.100.7"]}`)
 	f.Add(formType, "a=b&c%5B=2001%3Adb8::7|::1")

@@ -19,6 +19,8 @@ const (
 	maxLookedAt = 256 << 10
 	// maxInput is the longest field that is taken for an address or a list of them, in bytes.
 	maxInput = 1 << 10
+	// maxWork is how much text of a request is taken apart, in bytes. Fields without digits don't count, nor do long ones.
+	maxWork = 16 << 10
 	// maxTitle is the longest title of a page in MediaWiki, in bytes.
 	maxTitle = 255
 )
@@ -27,6 +29,7 @@ const (
 type inputs struct {
 	except []string
 	finder find.Finder
+	work   int // bytes that were taken apart
 }
 
 // path looks at the parts of a path.
@@ -166,6 +169,21 @@ func (l *inputs) isAddress(text string) bool {
 	}) {
 		text = rest
 	}
+	// What begins with something else is no list of addresses: most fields are done with here.
+	text = strings.Trim(text, separators)
+	if first := strings.IndexAny(text, " \t\r\n,;|\x1f"); first > 0 && !l.finds(text[:first]) {
+		return false
+	}
+	return l.finds(text)
+}
+
+// finds reports whether a text is nothing but addresses.
+func (l *inputs) finds(text string) bool {
+	if len(text) > maxWork-l.work {
+		l.work = maxWork // the rest passes
+		return false
+	}
+	l.work += len(text)
 	found, ok := l.finder.All([]byte(text))
 	if !ok || len(found) == 0 {
 		return false
@@ -180,5 +198,7 @@ func (l *inputs) isAddress(text string) bool {
 	return isBetween(text[end:])
 }
 
-// isBetween reports whether a text may stand between addresses, or around them.
-func isBetween(text string) bool { return strings.Trim(text, " \t\r\n_,;|-–\x1f") == "" }
+// separators are what may stand between addresses, or around them.
+const separators = " \t\r\n_,;|-–\x1f"
+
+func isBetween(text string) bool { return strings.Trim(text, separators) == "" }
