@@ -34,7 +34,8 @@ func init() {
 status reads the edge's config and its storage, with --dsn the wiki's database, and the files given, and says which phase holds
 (none, observe, mask, reject_ip_input, published), what is left to do, and with which line. It changes nothing. Docs: phases.md.
 
-The phase is that of the site that is least far. The exit code is 0 if nothing is left, 1 if something is, 2 if it can't be told.`,
+The phase is that of the least advanced site with client_mask; "wikiveil doctor" names sites without. The exit code is 0 if
+nothing is left in what was looked at, 1 if something is, 2 if it can't be told.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			admin.RefuseUnknown(cmd)
 			c := &cobra.Command{Use: "status [<log or dump>...]", Short: "Says which phase holds, and what is next", SilenceUsage: true, RunE: runMigrateStatus}

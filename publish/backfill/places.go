@@ -69,7 +69,7 @@ func like(old any, text string) any {
 
 // What limits the rows of a place; what a table's columns begin with takes the place of BEGIN.
 const (
-	ofUsers   = "BEGIN_namespace IN (2, 3)"
+	ofUsers = "BEGIN_namespace IN (2, 3)"
 	// CheckUser has no actor for who tried to log in, and so 0 or NULL.
 	ofUnnamed = "(COALESCE(BEGIN_actor, 0) = 0 OR BEGIN_actor IN (SELECT actor_id FROM ACTOR WHERE actor_user IS NULL))"
 	// Where there is such a column, the one for actors may not be filled yet.
