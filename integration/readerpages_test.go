@@ -67,7 +67,9 @@ const pagesCaddyfile = `
 %[4]s {
 	bind 127.0.0.1
 	tls %[6]s %[7]s
-	client_mask
+	client_mask {
+		reject_ip_input
+	}
 	csp {
 		site wiki.example
 		consent %[4]s %[5]s
@@ -300,6 +302,10 @@ func TestPagesAreAccessible(t *testing.T) {
 			submit("/.privacy/masks/?masks="+mask, "main form button")()
 			b.do(t, click("form[action$=reveal] button"))
 			b.waitFor(t, `document.querySelector('.code')`)
+		}},
+		{"address given", func() {
+			open("/wiki/User:203.0.113.9")()
+			b.waitFor(t, `document.querySelector('main a[href^="/.privacy/"]')`)
 		}},
 		{"rollout", ofAdmin("/wikiveil/csp/rollout")},
 		{"forecast", ofAdmin("/wikiveil/csp/forecast")},
